@@ -1,0 +1,30 @@
+"""Connecting to Temporal by its own settings: environment, profiles, config file. For worker and CLI alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.envconfig import ClientConfig
+
+from reindexer.errors import EnvironmentFault, one_line
+
+
+async def connect(**overrides: Any) -> Client:
+    """A client for `TEMPORAL_ADDRESS` or the chosen profile; localhost:7233 where nothing is set.
+
+    Raises `EnvironmentFault` where nobody answers, naming the address.
+    """
+    config: dict[str, Any] = {**ClientConfig.load_client_connect_config()}
+    config.setdefault("target_host", "localhost:7233")  # Temporal's own default
+    config["data_converter"] = pydantic_data_converter
+    config |= overrides
+    try:
+        return await Client.connect(**config)
+    except (RuntimeError, OSError) as error:
+        raise EnvironmentFault(
+            "TemporalUnavailable",
+            f"no Temporal server answers at {config['target_host']} ({one_line(error, 120)}); "
+            "set TEMPORAL_ADDRESS, or start one with `reindexer dev`",
+        ) from error

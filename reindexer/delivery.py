@@ -1,0 +1,280 @@
+"""The one retry loop: changes in, outcomes out.
+
+Every attempt is one call of the sink. What comes back is settled record by record: applied, refused by its
+condition (then the stored item decides), throttled, unknown, or impossible. An unknown answer stays with its
+record until a success or a classified refusal clears it; a read alone never does.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from reindexer.dynamo.reading import read_consistently
+from reindexer.dynamo.table import Answers, CallFailed, TableClient
+from reindexer.dynamo.taxonomy import Action, Failure, Scope
+from reindexer.dynamo.wire import Stamp
+from reindexer.errors import one_line
+from reindexer.items import Skip, WireItem, WireKey, Write, key_identity, to_json_key
+from reindexer.models import Fault, Isolated, Stop
+from reindexer.operations import Operation
+from reindexer.pulse import Pulse
+from reindexer.settle import WrongType, standing
+from reindexer.sinks.table import Sink
+from reindexer.tally import Outcome
+from reindexer.throttle import Budget, backoff
+
+
+@dataclass(slots=True)
+class Work:
+    """One record under way."""
+
+    position: int  # in its page
+    key: WireKey
+    write: Write
+    unknown: bool = False  # a write was sent whose answer never came
+    failures: int = 0  # errors that may be the record's own; throttles are not
+    races: int = 0  # refused, yet the stored item was below the target
+    throttles: int = 0
+    alone: bool = False  # to be sent in a call of its own
+    not_before: float = 0.0  # monotonic seconds
+    mark: int = -1  # how many records had been settled when it first failed; -1: it has not
+    error: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long the loop bears what."""
+
+    split_after: int = 2  # failures of a record in company before it is sent alone
+    isolate_after: int = 5  # failures of a record while others go through before it leaves the round
+    races: int = 10  # refusals below the target: each means another writer came between
+    stalled_seconds: float = 5.0  # nothing settled for so long: hand back, the workflow waits on a timer
+    in_trouble: int = 100  # records waiting for a retry before no fresh one is begun (4 batches)
+
+
+#: Told for each record that leaves the loop: with its outcome, or as an isolated record.
+Settled = Callable[[Work, Outcome | Isolated], None]
+
+
+class Delivery:
+    """Carries the changes of one round to the sink. Counts attempts, consumed units and records settled."""
+
+    def __init__(
+        self,
+        *,
+        table: TableClient,
+        sink: Sink,
+        operation: Operation,
+        stamp: Stamp,
+        budget: Budget,
+        pulse: Pulse,
+        deadline: float,
+        patience: Patience = Patience(),
+    ) -> None:
+        self._table, self._sink, self._operation, self._stamp = table, sink, operation, stamp
+        self._budget, self._pulse, self._deadline, self._patience = budget, pulse, deadline, patience
+        self.attempts: Counter[str] = Counter()
+        self.write_units = 0.0
+        self.read_units = 0.0
+        self.fault: Fault | None = None
+        self.throttle: Scope | None = None
+        self._retries: list[Work] = []
+        self._settled: Settled = lambda work, result: None
+        self._done = 0  # records settled so far, by whatever outcome
+        self._streak = 0  # calls in a row that settled nothing
+        self._moved_at = pulse.now()  # when a record was last settled
+        self._stall = Stop.UNAVAILABLE
+
+    @property
+    def unknown(self) -> list[Work]:
+        """Records whose last answer never came and which are not settled."""
+        return [work for work in self._retries if work.unknown]
+
+    def deliver(self, works: Iterable[Work], settled: Settled) -> Stop | None:
+        """Work until all are settled or isolated (None), or there is a reason to stop."""
+        self._settled = settled
+        fresh = deque(works)
+        self._moved_at = self._pulse.now()
+        while fresh or self._retries:
+            stop = self._reason_to_stop()
+            if stop:
+                return stop
+            batch = self._next_batch(fresh)
+            if not batch:
+                continue
+            if self._pulse.stale():
+                self._retries += batch
+                return Stop.STALE
+            self._attempt(batch)
+            if self.fault:
+                return Stop.FAULT
+        return None
+
+    def _reason_to_stop(self) -> Stop | None:
+        self._pulse.beat()
+        if self._pulse.stopping():
+            return Stop.TOLD
+        now = self._pulse.now()
+        if now >= self._deadline:
+            return Stop.SLICE
+        if self._streak and now - self._moved_at > self._patience.stalled_seconds:
+            return self._stall
+        return None
+
+    def _next_batch(self, fresh: deque[Work]) -> list[Work]:
+        """Due retries first, then fresh records, within the budget; waits and returns [] when there is none."""
+        now = self._pulse.now()
+        due = [work for work in self._retries if work.not_before <= now] if self._retries else []
+        if not due and (not fresh or len(self._retries) >= self._patience.in_trouble):
+            self._pulse.wait(min(work.not_before for work in self._retries) - now)
+            return []
+        size = self._budget.batch_size(self._sink.most)
+        if not size:
+            return []
+        alone = next((work for work in due if work.alone), None)
+        batch = [alone] if alone else due[:size]
+        if batch:
+            chosen = {id(work) for work in batch}
+            self._retries = [work for work in self._retries if id(work) not in chosen]
+        if not alone and len(self._retries) < self._patience.in_trouble:
+            while fresh and len(batch) < size:
+                batch.append(fresh.popleft())
+        return batch
+
+    def _attempt(self, batch: list[Work]) -> None:
+        before = self._done
+        try:
+            answers = self._sink.attempt([(work.key, work.write) for work in batch])
+        except CallFailed as failed:
+            answers = Answers([failed.failure] * len(batch), 0.0)
+        tried = len(answers.failures)
+        self._retries += batch[tried:]
+        self.write_units += self._budget.wrote(tried, answers.consumed)
+        refused: list[tuple[Work, Failure]] = []
+        for work, failure in zip(batch, answers.failures, strict=False):
+            if failure is None:
+                self._settle(work, Outcome.UPDATED)
+            elif failure.action is Action.SETTLE:
+                refused.append((work, failure))
+            else:
+                self._failed(work, failure, len(batch))
+        if refused:
+            self._classify(refused)
+        if self._done > before:
+            self._streak, self._moved_at, self.throttle = 0, self._pulse.now(), None
+        else:
+            self._streak += 1
+
+    def _settle(self, work: Work, result: Outcome | Isolated) -> None:
+        self._done += 1
+        self._settled(work, result)
+
+    def _failed(self, work: Work, failure: Failure, company: int) -> None:
+        """One attempt at one record failed: decide what is next."""
+        work.error, work.message = failure.code, failure.message
+        work.unknown = work.unknown or failure.applied is None
+        if failure.counter:
+            self.attempts[failure.counter] += 1
+        if failure.action is Action.PARK:
+            self.fault = Fault(code=failure.code, message=failure.message)
+            self._retries.append(work)
+        elif failure.action is Action.GIVE_UP:
+            self._settle(work, self._isolated(work, given_up=True))
+        elif failure.action is Action.WAIT:
+            self._stall, self.throttle = Stop.THROTTLED, failure.scope or self.throttle
+            work.throttles += 1
+            # A call that brought nothing at all slows the whole round: its streak counts too.
+            self._again(work, max(work.throttles, self._streak))
+        elif failure.action is Action.SPLIT:
+            if work.alone:  # refused alone as well: it is the record's own
+                self._settle(work, self._isolated(work, given_up=False))
+            else:
+                work.alone = True
+                self._retries.append(work)
+        else:
+            self._stall = Stop.UNAVAILABLE
+            self._troubled(work, failure, company)
+
+    def _troubled(self, work: Work, failure: Failure, company: int) -> None:
+        """An error that may be the record's, its company's, or the service's own."""
+        if not failure.reached:
+            self._again(work, self._streak)
+            return
+        if work.mark < 0:
+            work.mark = self._done
+        work.failures += 1
+        work.alone = work.alone or (company > 1 and work.failures >= self._patience.split_after)
+        if work.failures >= self._patience.isolate_after and self._others_go_through(work):
+            self._settle(work, self._isolated(work, given_up=False))
+        else:
+            self._again(work, max(work.failures, self._streak))
+
+    def _others_go_through(self, work: Work) -> bool:
+        """Whether the trouble is this record's: something else was settled since, or a probe goes through."""
+        return self._done > work.mark or self._sink.healthy()
+
+    def _again(self, work: Work, tries: int) -> None:
+        work.not_before = self._pulse.now() + backoff(tries)
+        self._retries.append(work)
+
+    def _classify(self, refused: Sequence[tuple[Work, Failure]]) -> None:
+        """Refused by their conditions: the stored item decides. Where the answer has none, read it."""
+        bare = [work.key for work, failure in refused if failure.item is None]
+        stored: dict[tuple[object, ...], WireItem] = {}
+        if bare:
+            try:
+                stored, units = read_consistently(self._table, bare, self._operation.reads, self._pulse.wait)
+                self.read_units += units
+            except CallFailed as failed:
+                for work, refusal in refused:
+                    if refusal.item is None:
+                        self._failed(work, failed.failure, 1)
+                refused = [entry for entry in refused if entry[1].item is not None]
+        for work, failure in refused:
+            self._by_item(work, failure.item or stored.get(key_identity(work.key)))
+
+    def _by_item(self, work: Work, item: WireItem | None) -> None:
+        stands = standing(self._stamp, item)
+        if isinstance(stands, WrongType):
+            work.error, work.message = "VersionType", stands.message
+            self._settle(work, self._isolated(work, given_up=True))
+        elif stands is not None:
+            if stands is Outcome.UPDATED and work.unknown:
+                self.attempts["ambiguous"] += 1  # an error came back, yet the write had been applied
+            self._settle(work, stands)
+        else:
+            assert item is not None  # a missing item stands as VANISHED
+            self._raced(work, item)
+
+    def _raced(self, work: Work, item: WireItem) -> None:
+        """Refused, yet below the target: another writer came between. Decide anew from the fresh item."""
+        self.attempts["conflicts"] += 1
+        work.races += 1
+        work.error, work.message = "Conflict", f"refused {work.races} times by changes of other writers"
+        if work.races > self._patience.races:
+            self._settle(work, self._isolated(work, given_up=False))
+            return
+        try:
+            decision = self._operation.decide(item)
+        except Exception as error:  # the job's own function: whatever it raises is this record's failure
+            work.error, work.message = type(error).__name__, one_line(error)
+            self._settle(work, self._isolated(work, given_up=True))
+            return
+        if isinstance(decision, Skip):
+            self._settle(work, Outcome.FILTERED)
+        else:
+            work.write = decision
+            self._again(work, work.races)
+
+    def _isolated(self, work: Work, *, given_up: bool) -> Isolated:
+        return Isolated(
+            key=to_json_key(work.key),
+            error=work.error,
+            message=work.message,
+            attempts=work.failures + work.races + work.throttles + given_up,
+            unknown=work.unknown,
+            given_up=given_up,
+        )

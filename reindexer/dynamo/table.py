@@ -1,0 +1,133 @@
+"""One table, one honest attempt per call: pages, batches, single writes and consistent reads.
+
+Every method either returns what DynamoDB said or raises `CallFailed` with its meaning. Nothing here retries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
+
+from reindexer.dynamo.taxonomy import Failure, of_call, of_statement
+from reindexer.errors import ReindexerError
+from reindexer.items import WireItem, WireKey
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+#: What a call can raise that has a meaning; anything else is a defect of ours and must surface as one.
+_CALL_ERRORS = (ClientError, BotoCoreError, ResponseParserError, OSError)
+
+
+class CallFailed(ReindexerError):
+    """A whole call failed; `failure` tells what that means."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(f"{failure.code}: {failure.message}")
+        self.failure = failure
+
+
+@dataclass(slots=True)
+class Page:
+    """Rows in the order DynamoDB handed them out. `last_key` None: nothing follows.
+
+    `gone`: positions of named keys that do not exist; their row holds the key alone.
+    """
+
+    rows: list[WireItem]
+    last_key: WireKey | None
+    consumed: float  # read units
+    scanned: int  # rows DynamoDB looked at, before a filter
+    gone: frozenset[int] = frozenset()
+
+
+@dataclass(slots=True)
+class Answers:
+    """One entry per statement, None where it was applied, and the write units the call consumed."""
+
+    failures: list[Failure | None]
+    consumed: float | None  # None: the engine reported nothing
+
+
+class TableClient:
+    """The calls the engine makes on one table. Thread-safe, as boto3 clients are."""
+
+    def __init__(self, client: DynamoDBClient, table: str) -> None:
+        self._client: Any = client  # wire dictionaries in and out; boto3's stubs would want each typed
+        self.table = table
+
+    def call(self, operation: str, statements: int = 1, **parameters: Any) -> dict[str, Any]:
+        """One attempt of one API call. Raises `CallFailed`."""
+        try:
+            answer: dict[str, Any] = getattr(self._client, operation)(**parameters)
+        except _CALL_ERRORS as error:
+            raise CallFailed(of_call(error, statements)) from error
+        return answer
+
+    def read(self, operation: str, parameters: Mapping[str, Any], start: WireKey | None) -> Page:
+        """One page of a `scan` or `query`, after the key `start`."""
+        arguments = {"TableName": self.table, "ReturnConsumedCapacity": "TOTAL", **parameters}
+        if start is not None:
+            arguments["ExclusiveStartKey"] = start
+        answer = self.call(operation, **arguments)
+        rows = answer.get("Items", [])
+        return Page(
+            rows,
+            answer.get("LastEvaluatedKey") or None,
+            _units(answer.get("ConsumedCapacity")) or 0.0,
+            answer.get("ScannedCount", len(rows)),
+        )
+
+    def execute_batch(self, statements: Sequence[Mapping[str, Any]]) -> Answers:
+        """Up to 25 PartiQL write statements in one call; each is applied or refused on its own."""
+        answer = self.call(
+            "batch_execute_statement",
+            len(statements),
+            Statements=statements,
+            ReturnConsumedCapacity="TOTAL",
+        )
+        failures = [
+            of_statement(response["Error"]) if response.get("Error") else None
+            for response in answer.get("Responses", [])
+        ]
+        capacity = answer.get("ConsumedCapacity") or []
+        units = [_units(entry) for entry in capacity]
+        consumed = sum(unit for unit in units if unit is not None) if units else None
+        return Answers(failures, consumed)
+
+    def update(self, parameters: Mapping[str, Any]) -> float | None:
+        """One UpdateItem; the write units it consumed, or None where the engine does not say."""
+        answer = self.call("update_item", TableName=self.table, ReturnConsumedCapacity="TOTAL", **parameters)
+        return _units(answer.get("ConsumedCapacity"))
+
+    def delete(self, parameters: Mapping[str, Any]) -> float | None:
+        """One DeleteItem; as `update`."""
+        answer = self.call("delete_item", TableName=self.table, ReturnConsumedCapacity="TOTAL", **parameters)
+        return _units(answer.get("ConsumedCapacity"))
+
+    def get_some(
+        self, keys: Sequence[WireKey], projection: Mapping[str, Any]
+    ) -> tuple[list[WireItem], list[WireKey], float]:
+        """One consistent BatchGetItem of up to 100 keys: (found, not processed, read units)."""
+        request = {"Keys": list(keys), "ConsistentRead": True, **projection}
+        answer = self.call(
+            "batch_get_item", RequestItems={self.table: request}, ReturnConsumedCapacity="TOTAL"
+        )
+        found = answer.get("Responses", {}).get(self.table)
+        if found is None:  # asked for by ARN, answered by name
+            found = next(iter(answer.get("Responses", {}).values()), [])
+        left = list((answer.get("UnprocessedKeys") or {}).values())
+        unprocessed = left[0]["Keys"] if left else []
+        consumed = sum(_units(entry) or 0.0 for entry in answer.get("ConsumedCapacity") or [])
+        return found, unprocessed, consumed
+
+
+def _units(capacity: Mapping[str, Any] | None) -> float | None:
+    """Capacity units of one `ConsumedCapacity`, indexes included; None where there is none."""
+    if not capacity or "CapacityUnits" not in capacity:
+        return None
+    return float(capacity["CapacityUnits"])

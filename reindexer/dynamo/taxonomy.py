@@ -1,0 +1,194 @@
+"""What an answer of DynamoDB means: was the write applied, and what is to be done. One table, nowhere else.
+
+Sources: the error tables of DynamoDB's developer guide ("Error handling"), the API model's
+`BatchStatementError` codes, and what engines were seen to answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import botocore.exceptions as boto
+from botocore.parsers import ResponseParserError
+
+from reindexer.errors import one_line
+from reindexer.items import WireItem
+
+
+class Action(StrEnum):
+    """What the delivery loop does about a failed attempt."""
+
+    SETTLE = "settle"  # the condition failed: look at the stored item and settle
+    WAIT = "wait"  # capacity: back off; not a failure of the record
+    RETRY = "retry"  # try again; counts against the record
+    SPLIT = "split"  # the call as a whole was refused: nobody's fault until tried one by one
+    GIVE_UP = "give up"  # this record can never succeed as it is
+    PARK = "park"  # the environment is broken: stop the job, keep everything
+
+
+class Scope(StrEnum):
+    """How far a throttle reaches."""
+
+    KEY_RANGE = "key range"  # a hot partition: slows its shard only
+    TABLE = "table"
+    ACCOUNT = "account"
+    INDEX = "index"  # back-pressure of a global secondary index
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One attempt that did not succeed.
+
+    `applied` is False (certainly not written) or None (unknown). There is no True: that is a success.
+    `counter` names the field of `Attempts` it counts under. `reached` is False where the request
+    never left this machine or the answer shows the service is not there: nobody's record is to blame.
+    """
+
+    code: str
+    message: str
+    action: Action
+    applied: bool | None = False
+    counter: str | None = None
+    scope: Scope | None = None
+    item: WireItem | None = None
+    reached: bool = True
+
+
+_THROTTLE = (Action.WAIT, False, "throttled")
+_CONFLICT = (Action.RETRY, False, "conflicts")
+_SERVER = (Action.RETRY, None, "server_errors")
+_NEVER = (Action.GIVE_UP, False, None)
+_PARK = (Action.PARK, False, None)
+
+#: Error code → (action, applied, counter). Codes of whole calls, and of statements inside a 200.
+CODES: Mapping[str, tuple[Action, bool | None, str | None]] = {
+    "ConditionalCheckFailedException": (Action.SETTLE, False, None),
+    "ConditionalCheckFailed": (Action.SETTLE, False, None),
+    "ProvisionedThroughputExceededException": _THROTTLE,
+    "ProvisionedThroughputExceeded": _THROTTLE,
+    "ThrottlingException": _THROTTLE,
+    "ThrottlingError": _THROTTLE,
+    "RequestLimitExceeded": _THROTTLE,
+    "LimitExceededException": _THROTTLE,
+    "TransactionConflictException": _CONFLICT,
+    "TransactionConflict": _CONFLICT,
+    "ReplicatedWriteConflictException": _CONFLICT,
+    "TransactionInProgressException": _CONFLICT,
+    # Two statements of one call named one item, or it stands twice in the call: alone it goes through.
+    "DuplicateItem": (Action.SPLIT, False, None),
+    "InternalServerError": _SERVER,
+    "InternalFailure": _SERVER,
+    "ServiceUnavailable": _SERVER,
+    "ServiceUnavailableException": _SERVER,
+    # Alone it is the record's own; as an answer to a whole batch it is split first, see `of_call`.
+    "ValidationException": _NEVER,
+    "ValidationError": _NEVER,
+    "SerializationException": _NEVER,
+    "ItemCollectionSizeLimitExceededException": _NEVER,
+    "ItemCollectionSizeLimitExceeded": _NEVER,
+    "RequestEntityTooLarge": _NEVER,  # 413
+    "ResourceNotFoundException": _PARK,
+    "ResourceNotFound": _PARK,
+    "ResourceInUseException": _PARK,
+    "TableNotFoundException": _PARK,
+    "AccessDeniedException": _PARK,
+    "AccessDenied": _PARK,
+    "UnrecognizedClientException": _PARK,
+    "MissingAuthenticationTokenException": _PARK,
+    "MissingAuthenticationToken": _PARK,
+    "IncompleteSignatureException": _PARK,
+    "InvalidSignatureException": _PARK,
+    "SignatureDoesNotMatch": _PARK,
+    "ExpiredTokenException": _PARK,
+    "ExpiredToken": _PARK,
+    "RequestExpired": _PARK,
+    "InvalidClientTokenId": _PARK,
+    "KMSAccessDeniedException": _PARK,
+    "KMSDisabledException": _PARK,
+    "KMSInvalidStateException": _PARK,
+    "KMSNotFoundException": _PARK,
+}
+
+#: Nothing was sent, so nothing was applied.
+_NOT_SENT = (
+    boto.EndpointConnectionError,
+    boto.ConnectTimeoutError,
+    boto.SSLError,
+    boto.ProxyConnectionError,
+)
+_CREDENTIALS = (
+    boto.NoCredentialsError,
+    boto.PartialCredentialsError,
+    boto.CredentialRetrievalError,
+    boto.TokenRetrievalError,
+    boto.UnauthorizedSSOTokenError,
+    boto.NoRegionError,
+)
+
+
+def of_statement(error: Mapping[str, Any]) -> Failure:
+    """The meaning of one statement's `Error` inside a 200 of BatchExecuteStatement."""
+    code, message = str(error.get("Code", "Unknown")), str(error.get("Message", ""))
+    action, applied, counter = CODES.get(code, _SERVER)
+    return Failure(code, message, action, applied, counter, item=error.get("Item") or None)
+
+
+def of_call(error: Exception, statements: int = 1) -> Failure:
+    """The meaning of a whole call's exception.
+
+    `statements`: how many records the call carried. With more than one, what would be a record's own
+    fault is SPLIT: none of them is blamed before it was tried alone.
+    """
+    if isinstance(error, boto.ClientError):
+        return _of_client_error(error, statements)
+    message = one_line(error)
+    if isinstance(error, _NOT_SENT):
+        return Failure(type(error).__name__, message, Action.RETRY, False, "timeouts", reached=False)
+    if isinstance(error, _CREDENTIALS):
+        return Failure(type(error).__name__, message, Action.PARK)
+    if isinstance(error, boto.ParamValidationError):
+        return Failure("ParamValidation", message, Action.SPLIT if statements > 1 else Action.GIVE_UP)
+    if isinstance(error, ResponseParserError):
+        # A truncated or corrupted answer: the write behind it has probably been applied.
+        return Failure("ResponseParserError", message, Action.RETRY, None, "server_errors")
+    if isinstance(error, boto.HTTPClientError | boto.BotoCoreError | OSError):
+        # Read time-out, reset, end of file after sending, checksum mismatch.
+        return Failure(type(error).__name__, message, Action.RETRY, None, "timeouts")
+    raise error
+
+
+def _of_client_error(error: boto.ClientError, statements: int) -> Failure:
+    response: Mapping[str, Any] = error.response
+    code = str(response.get("Error", {}).get("Code", "Unknown"))
+    message = str(response.get("Error", {}).get("Message", "")) or one_line(error)
+    status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) or 0)
+    if status == 413:  # too large as a whole; engines and proxies name it differently
+        code = "RequestEntityTooLarge"
+    known = CODES.get(code)
+    if known is None:
+        # An unknown 4xx was refused; anything else may have been applied.
+        known = _NEVER if 400 <= status < 500 else _SERVER  # HTTP's own classes
+    action, applied, counter = known
+    if action is Action.GIVE_UP and statements > 1:
+        action = Action.SPLIT
+    scope = _scope(response) if action is Action.WAIT else None
+    return Failure(code, message, action, applied, counter, scope, response.get("Item"))
+
+
+def _scope(response: Mapping[str, Any]) -> Scope | None:
+    """How far a throttle reaches, from `ThrottlingReasons`; None where the answer does not say."""
+    # The model spells it with a small letter on ThrottlingException, with a capital elsewhere.
+    holders = (response, response.get("Error", {}))
+    spellings = ("ThrottlingReasons", "throttlingReasons")
+    reasons: list[dict[str, Any]] = next((h[s] for h in holders for s in spellings if h.get(s)), [])
+    names = [str(entry.get("reason", "")) for entry in reasons]
+    if any(name.startswith("Index") for name in names):
+        return Scope.INDEX
+    if any(name.endswith("AccountLimitExceeded") for name in names):
+        return Scope.ACCOUNT
+    if any(name.endswith("KeyRangeThroughputExceeded") for name in names):
+        return Scope.KEY_RANGE
+    return Scope.TABLE if names else None

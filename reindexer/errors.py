@@ -1,0 +1,55 @@
+"""Every error of the engine, one base, at the bottom of the import graph.
+
+A class says what went wrong, its fields hold the facts, and whether trying again can help sits on the class.
+Outcomes of records are returned, not raised: see `tally.Outcome`.
+"""
+
+from __future__ import annotations
+
+
+class ReindexerError(Exception):
+    """Base of all errors that a person may read. Its text is one clear sentence."""
+
+    #: Whether the same call may succeed later without anybody changing anything.
+    retryable = False
+
+
+class BadInput(ReindexerError):
+    """Something the caller wrote is wrong. Nothing was read or changed. Exit code 2.
+
+    `field` is the path of the wrong field (`limits.quarantined`), or "" for the input as a whole.
+    """
+
+    def __init__(self, message: str, field: str = "") -> None:
+        super().__init__(f"{field}: {message}" if field else message)
+        self.field = field
+
+
+class Refused(ReindexerError):
+    """The job may not start as things stand: permission, lock, a version that would go backwards."""
+
+    def __init__(self, message: str, kind: str = "Refused") -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class EnvironmentFault(ReindexerError):
+    """What surrounds the records is broken: access denied, table gone or replaced, credentials expired.
+
+    In mid-job it parks the job; it is never the fault of a record and never counted as one.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+
+
+class Unbalanced(ReindexerError):
+    """Outcomes and scanned records differ: a defect in this program, never closed over in silence."""
+
+
+def one_line(error: BaseException, limit: int = 300) -> str:  # 300: fits a UI summary and a ledger row
+    """The error as one line of at most `limit` characters."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -1,0 +1,74 @@
+"""Items and keys on the wire, and what can become of an item.
+
+Inside the engine an item stays as DynamoDB sends it (`{"name": {"S": "Ulm"}}`, binary as bytes): decoding every
+attribute of every row into Python values costs more than writing it. Between processes a key travels as
+DynamoDB JSON with binary in base64, since heartbeat details are JSON.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, TypeAlias
+
+#: One attribute value on the wire: {"S": "a"}, {"N": "1"}, {"B": b"…"}, {"M": {…}} …
+WireValue: TypeAlias = dict[str, Any]
+#: A whole item, or the part that was asked for.
+WireItem: TypeAlias = dict[str, WireValue]
+#: The key attributes of an item on the wire.
+WireKey: TypeAlias = dict[str, WireValue]
+#: A key between processes: binary as base64 text.
+Key: TypeAlias = dict[str, dict[str, str]]
+
+
+def to_json_key(key: WireKey) -> Key:
+    """The key as it travels between processes."""
+    return {
+        name: {"B": base64.b64encode(value["B"]).decode()} if "B" in value else dict(value)
+        for name, value in key.items()
+    }
+
+
+def from_json_key(key: Mapping[str, Mapping[str, str]]) -> WireKey:
+    """The key as boto3 wants it."""
+    return {
+        name: {"B": base64.b64decode(value["B"])} if "B" in value else dict(value)
+        for name, value in key.items()
+    }
+
+
+def key_identity(key: WireKey) -> tuple[Any, ...]:
+    """Equal for two keys exactly when DynamoDB takes them for one: 1, 1.0 and 1E0 are the same number."""
+    return tuple(
+        (name, kind, Decimal(content).normalize() if kind == "N" else content)
+        for name, value in sorted(key.items())
+        for kind, content in value.items()
+    )
+
+
+def key_text(key: Key) -> str:
+    """A key for people and for the ledger: compact JSON with sorted names."""
+    return json.dumps(key, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+@dataclass(slots=True)
+class Write:
+    """One conditional write of one item. Besides what it names it always carries version and run stamp.
+
+    `guards` are attributes that must still hold these values when the write lands; None: still be missing.
+    """
+
+    sets: Mapping[str, WireValue] = field(default_factory=dict)
+    removes: tuple[str, ...] = ()
+    guards: Mapping[str, WireValue | None] = field(default_factory=dict)
+    delete: bool = False
+
+
+@dataclass(slots=True, frozen=True)
+class Skip:
+    """Leave the item alone; it counts as `filtered`."""
+
+    reason: str = ""

@@ -1,0 +1,42 @@
+"""What a round needs of the place it runs in: a heartbeat, the order to stop, a way to wait.
+
+The engine knows nothing of Temporal; activities hand it a `Pulse`, tests a simpler one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from reindexer.models import Progress
+
+
+class Pulse(Protocol):
+    """All waiting and all signs of life of a round go through this."""
+
+    def now(self) -> float:
+        """Monotonic seconds."""
+        ...
+
+    def beat(self, progress: Callable[[], Progress] | None = None) -> None:
+        """Tell that the round lives, and where it stands; None: where it last stood.
+
+        Cheap to call: at most every 0.2 s it asks for the progress and sends it.
+        """
+        ...
+
+    def stopping(self) -> bool:
+        """Whether the round was told to hand back where it stands."""
+        ...
+
+    def stale(self) -> bool:
+        """Whether this attempt was frozen for so long that another may have taken its place."""
+        ...
+
+    def wait(self, seconds: float) -> None:
+        """Wait in ticks of 0.2 s that heartbeat; returns early when told to stop."""
+        ...
+
+
+#: How often a waiting round looks up; with the heartbeat's own delay this keeps a pause below 2 s.
+TICK_SECONDS = 0.2

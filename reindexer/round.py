@@ -1,0 +1,271 @@
+"""A round: carry one shard forward from its cursor until it is done or there is a reason to stop.
+
+(cursor, tally, isolated) is one value: it covers exactly the rows up to the cursor, the end of the longest
+prefix whose rows are all settled or isolated. A row settled beyond it is not in the tally yet, so that a crash
+neither loses nor doubles it: its stamp tells the successor what happened.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from reindexer.delivery import Delivery, Work
+from reindexer.dynamo.client import make_client
+from reindexer.dynamo.table import CallFailed, Page, TableClient
+from reindexer.dynamo.taxonomy import Action
+from reindexer.dynamo.wire import Stamp
+from reindexer.errors import one_line
+from reindexer.items import Skip, WireItem, WireKey, Write, from_json_key, key_identity, to_json_key
+from reindexer.models import Fault, Isolated, Progress, RoundInput, RoundResult, Segment, Stop, Target
+from reindexer.operations import Operation, make_operation
+from reindexer.pulse import Pulse
+from reindexer.settle import WrongType, standing
+from reindexer.sinks.table import make_sink
+from reindexer.sources.keys import KeySource
+from reindexer.sources.scan import ScanSource
+from reindexer.tally import Attempts, Outcome, Tally
+from reindexer.throttle import Budget, backoff
+
+#: Isolated records a round hands over before it returns: their activities are worth more than new ones.
+MOST_ISOLATED = 50
+
+
+def stamp_of(target: Target) -> Stamp:
+    """The stamp that every write to the target carries."""
+    return Stamp(target.attributes.version, target.attributes.run, target.version, target.stamp)
+
+
+@dataclass(slots=True)
+class _Row:
+    """A row of the page in hand; `result` None: under way."""
+
+    key: WireKey
+    result: Outcome | Isolated | None = None
+
+
+class Round:
+    """One attempt at carrying a shard forward. `resume` takes what an earlier attempt of it had reached."""
+
+    def __init__(
+        self, request: RoundInput, table: TableClient, pulse: Pulse, resume: Progress | None = None
+    ) -> None:
+        self._request, self._table, self._pulse = request, table, pulse
+        target = request.target
+        self._stamp = stamp_of(target)
+        self._operation: Operation = make_operation(target, self._stamp)
+        self._key_names = tuple(attribute.name for attribute in target.key)
+        self._budget = Budget(request.share, pulse)
+        self._started = pulse.now()
+        self._deadline = self._started + request.seconds
+        self._delivery = Delivery(
+            table=table,
+            sink=make_sink(table, target, self._stamp),
+            operation=self._operation,
+            stamp=self._stamp,
+            budget=self._budget,
+            pulse=pulse,
+            deadline=self._deadline,
+        )
+        # Where it stands: what an earlier attempt of this round reached, or the round's own beginning.
+        self._from = resume or Progress(cursor=request.cursor, unknown=request.unknown)
+        self._cursor = self._from.cursor
+        self._scanned = 0  # rows up to the cursor, numbered as the source handed them out
+        self._outcomes: Counter[Outcome] = Counter()
+        self._isolated: list[Isolated] = list(self._from.isolated)
+        self._unknown = {key_identity(from_json_key(key)) for key in self._from.unknown}
+        self._read_units = 0.0
+        self._page: list[_Row] = []
+        self._prefix = 0  # rows of the page that are settled or isolated, without a gap
+
+    def run(self) -> RoundResult:
+        """Work until done or stopped. Faults of the environment are returned, not raised."""
+        self._pulse.beat(self.progress)
+        fault: Fault | None = None
+        try:
+            stop = self._pages()
+            fault = self._delivery.fault
+        except _Parked as parked:
+            stop, fault = Stop.FAULT, parked.fault
+        scope = self._delivery.throttle
+        return RoundResult(
+            progress=self.progress(),
+            stop=stop,
+            fault=fault,
+            throttle=scope.value if scope else None,
+            seconds=self._pulse.now() - self._started,
+        )
+
+    def progress(self) -> Progress:
+        """Where the round stands now."""
+        base = self._from
+        attempts = {name: self._delivery.attempts[name] for name in Attempts.model_fields}
+        counts = {outcome.value: self._outcomes[outcome] for outcome in Outcome}
+        return Progress(
+            cursor=self._cursor,
+            tally=base.tally + Tally(scanned=self._scanned, **counts),
+            attempts=base.attempts + Attempts(**attempts),
+            isolated=list(self._isolated),
+            unknown=self._unknown_keys(),
+            read_units=base.read_units + self._read_units + self._delivery.read_units,
+            write_units=base.write_units + self._delivery.write_units,
+        )
+
+    def _unknown_keys(self) -> list[dict[str, dict[str, str]]]:
+        keys = [work.key for work in self._delivery.unknown]
+        # Keys inherited from an earlier attempt that this one has not come to yet.
+        known = {key_identity(key) for key in keys}
+        inherited = [from_json_key(key) for key in self._from.unknown]
+        keys += [
+            key for key in inherited if key_identity(key) in self._unknown and key_identity(key) not in known
+        ]
+        return [to_json_key(key) for key in keys]
+
+    def _pages(self) -> Stop:
+        """Page after page; a page that could not be read is asked for again, from the cursor."""
+        tries = 0
+        failing_since = self._pulse.now()
+        while True:
+            try:
+                handed_out = self._request.handed_out + self._from.tally.scanned + self._scanned
+                cursor = from_json_key(self._cursor) if self._cursor else None
+                for page in self._source().pages(cursor, handed_out, self._budget):
+                    tries = 0
+                    stop = self._handle(page)
+                    if stop:
+                        return stop
+                return Stop.TOLD if self._pulse.stopping() else Stop.DONE
+            except CallFailed as failed:
+                failure = failed.failure
+                if failure.action not in (Action.WAIT, Action.RETRY):
+                    raise _Parked(Fault(code=failure.code, message=failure.message)) from failed
+                failing_since = failing_since if tries else self._pulse.now()
+                if failure.counter:
+                    self._delivery.attempts[failure.counter] += 1
+                tries += 1
+                self._pulse.wait(backoff(tries))
+                if self._pulse.stopping():
+                    return Stop.TOLD
+                if (
+                    self._pulse.now() - failing_since > 5.0
+                ):  # seconds, as for writes: the workflow waits longer
+                    self._delivery.throttle = failure.scope
+                    return Stop.THROTTLED if failure.action is Action.WAIT else Stop.UNAVAILABLE
+
+    def _source(self) -> ScanSource | KeySource:
+        source = self._request.source
+        if isinstance(source, Segment):
+            return ScanSource(self._table, source, self._operation.reads)
+        return KeySource(self._table, source, self._operation.reads)
+
+    def _handle(self, page: Page) -> Stop | None:
+        """Settle one page, as far as it goes."""
+        self._read_units += page.consumed
+        self._page = [_Row({name: row[name] for name in self._key_names}) for row in page.rows]
+        self._prefix = 0
+        works = [
+            work
+            for position, row in enumerate(page.rows)
+            if (work := self._begin(position, None if position in page.gone else row)) is not None
+        ]
+        self._advance()
+        stop = self._delivery.deliver(works, self._settled)
+        if stop is None and self._pulse.now() >= self._deadline:
+            stop = Stop.SLICE
+        if stop is None and len(self._isolated) >= MOST_ISOLATED:
+            stop = Stop.ISOLATED
+        if stop is None and self._pulse.stopping():
+            stop = Stop.TOLD
+        self._pulse.beat()
+        return stop
+
+    def _begin(self, position: int, item: WireItem | None) -> Work | None:
+        """What a row needs: nothing more (then it is settled here), or a write."""
+        row = self._page[position]
+        unknown = bool(self._unknown) and key_identity(row.key) in self._unknown
+        stands = standing(self._stamp, item)
+        if isinstance(stands, WrongType):
+            row.result = self._isolate(row.key, "VersionType", stands.message, unknown, given_up=True)
+        elif stands is not None and not (stands is Outcome.VANISHED and unknown):
+            if unknown and stands is Outcome.UPDATED:
+                self._delivery.attempts["ambiguous"] += 1
+            row.result = stands
+        elif item is None:
+            # Unknown, and gone by a read alone: only a refused write settles that.
+            return Work(position, row.key, Write(), unknown=True)
+        else:
+            return self._decide(position, row, item, unknown)
+        self._clear(row.key, unknown)
+        return None
+
+    def _decide(self, position: int, row: _Row, item: WireItem, unknown: bool) -> Work | None:
+        try:
+            decision = self._operation.decide(item)
+        except Exception as error:  # the job's own function: whatever it raises is this record's failure
+            row.result = self._isolate(row.key, type(error).__name__, one_line(error), unknown, given_up=True)
+            self._clear(row.key, unknown)
+            return None
+        if isinstance(decision, Skip):
+            row.result = Outcome.FILTERED
+        elif self._request.isolation == "record":
+            row.result = self._isolate(row.key, "", "isolation: record", unknown, given_up=False)
+        else:
+            return Work(position, row.key, decision, unknown=unknown)
+        self._clear(row.key, unknown)
+        return None
+
+    def _isolate(self, key: WireKey, error: str, message: str, unknown: bool, *, given_up: bool) -> Isolated:
+        return Isolated(
+            key=to_json_key(key),
+            error=error,
+            message=message,
+            attempts=int(given_up),
+            unknown=unknown,
+            given_up=given_up,
+        )
+
+    def _clear(self, key: WireKey, unknown: bool) -> None:
+        if unknown:
+            self._unknown.discard(key_identity(key))
+
+    def _settled(self, work: Work, result: Outcome | Isolated) -> None:
+        self._page[work.position].result = result
+        self._clear(work.key, work.unknown)
+        if work.position == self._prefix:
+            self._advance()
+
+    def _advance(self) -> None:
+        """Move the cursor to the end of the settled prefix, and count what it passes."""
+        page, prefix = self._page, self._prefix
+        first = prefix
+        while prefix < len(page) and (result := page[prefix].result) is not None:
+            if isinstance(result, Isolated):
+                self._isolated.append(result)
+            else:
+                self._outcomes[result] += 1
+            prefix += 1
+        if prefix > first:
+            self._prefix = prefix
+            self._scanned += prefix - first
+            self._cursor = to_json_key(page[prefix - 1].key)
+            self._pulse.beat(self.progress)
+
+
+class _Parked(Exception):
+    def __init__(self, fault: Fault) -> None:
+        self.fault = fault
+
+
+def run_round(
+    request: RoundInput, pulse: Pulse, table: TableClient, resume: Progress | None = None
+) -> RoundResult:
+    """Carry a shard forward. The only door of the engine that activities use for records in number."""
+    return Round(request, table, pulse, resume).run()
+
+
+def table_client(target: Target, pool: int = 32) -> TableClient:
+    """A client for the target's table, in its own region. `pool`: most calls in flight."""
+    region = (
+        target.table_arn.split(":")[3] if target.table_arn.count(":") >= 5 else None
+    )  # arn:aws:dynamodb:…
+    return TableClient(make_client(region=region, pool=pool), target.table)

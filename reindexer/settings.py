@@ -1,0 +1,47 @@
+"""Everything read from the environment that is ours: `REINDEXER_*`. AWS's and Temporal's are read by them."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Settings of workers and of the command line, each with its default and why."""
+
+    model_config = SettingsConfigDict(env_prefix="REINDEXER_", frozen=True, extra="ignore")
+
+    #: Queue of workflows and of all activities but rounds.
+    task_queue: str = "reindexer"
+    #: Table that keeps locks, reports and quarantine.
+    ledger_table: str = "reindexer-ledger"
+    #: Worker processes; 0: one per core, since a process's Python uses one core.
+    processes: int = Field(default=0, ge=0, le=256)
+    #: Rounds at the same time in one process. Threads only hide waiting; more than 16 starve the heartbeat.
+    rounds_per_process: int = Field(default=16, ge=1, le=64)
+    #: Seconds without a heartbeat after which an attempt counts as dead; also the longest a zombie may write.
+    heartbeat_timeout: float = Field(default=10.0, ge=2, le=600)
+    #: Seconds between heartbeats sent to the server: a pause arrives with the answer to one. On Temporal Cloud
+    #: each costs an Action: raise it there if 2 s to a pause are not needed.
+    heartbeat_interval: float = Field(default=0.5, ge=0.1, le=60)
+    #: Time slice of a round, seconds: long enough to cost few events, short enough to report by.
+    round_seconds: float = Field(default=30.0, ge=1, le=3600)
+    #: Seconds that a worker's activities get to hand back where they stand after SIGTERM.
+    graceful_shutdown_seconds: float = Field(default=20.0, ge=1, le=3600)
+    #: Where metrics and spans go (an OTLP endpoint over HTTP); "": nowhere.
+    otlp_endpoint: str = ""
+    #: Log level.
+    log_level: str = "INFO"
+
+    @property
+    def rounds_queue(self) -> str:
+        """Rounds have a queue of their own, so that plans and records do not wait behind them."""
+        return f"{self.task_queue}-rounds"
+
+
+@cache
+def settings() -> Settings:
+    """This process's settings, read once. Raises pydantic's `ValidationError` on a bad value."""
+    return Settings()

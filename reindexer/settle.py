@@ -1,0 +1,34 @@
+"""What a stored item says about a record: the one place where evidence becomes an outcome."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reindexer.dynamo.wire import Stamp
+from reindexer.items import WireItem
+from reindexer.tally import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class WrongType:
+    """The stored version is not a number: the condition would not protect it, so it is never written."""
+
+    message: str
+
+
+def standing(stamp: Stamp, item: WireItem | None) -> Outcome | WrongType | None:
+    """Where an item stands against the target. None: below it, to be written.
+
+    `item` None means that a consistent read, or a condition answered with the stored item, showed it gone.
+    """
+    if item is None:
+        return Outcome.VANISHED
+    try:
+        stored = stamp.stored_version(item)
+    except TypeError as error:
+        return WrongType(str(error))
+    if stored is None or stored < stamp.version:
+        return None
+    if stored > stamp.version:
+        return Outcome.SUPERSEDED
+    return Outcome.UPDATED if item.get(stamp.run_attribute) == stamp.run_value else Outcome.CURRENT

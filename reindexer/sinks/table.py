@@ -1,0 +1,99 @@
+"""Writes to the table itself, in place: one honest attempt per call, through PartiQL or through UpdateItem."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from reindexer.dynamo.table import Answers, CallFailed, TableClient
+from reindexer.dynamo.taxonomy import Action, Failure
+from reindexer.dynamo.wire import Stamp, StatementBuilder, update_parameters
+from reindexer.items import WireKey, WireValue, Write
+from reindexer.models import KeyAttribute, Target
+
+#: Values no application uses as a key: 36 characters, fixed, so that a probe never meets a real item.
+_IMPOSSIBLE: dict[str, WireValue] = {
+    "S": {"S": "\u0001reindexer-probe-6f1c2a5e-no-such-key"},
+    "N": {"N": "-9.9999999999999999999999999999999999999E+125"},  # the most negative number DynamoDB stores
+    "B": {"B": b"\x00reindexer-probe-6f1c2a5e-no-such-key"},
+}
+
+
+class Sink(Protocol):
+    """`attempt` returns an answer per write, or raises `CallFailed` for the call as a whole.
+
+    Fewer answers than writes: the rest was not tried.
+    """
+
+    most: int  # writes per call
+
+    def attempt(self, writes: Sequence[tuple[WireKey, Write]]) -> Answers: ...
+
+    def healthy(self) -> bool:
+        """Whether a write to an impossible key gets a clean answer: then the service is there."""
+        ...
+
+
+def impossible_key(key: Sequence[KeyAttribute]) -> WireKey:
+    """A key of the table's types that no item has."""
+    return {attribute.name: _IMPOSSIBLE[attribute.type] for attribute in key}
+
+
+class _TableSink:
+    def __init__(self, table: TableClient, target: Target, stamp: Stamp) -> None:
+        self._table, self._stamp = table, stamp
+        self._names = tuple(attribute.name for attribute in target.key)
+        self._impossible = impossible_key(target.key)
+
+    def attempt(self, writes: Sequence[tuple[WireKey, Write]]) -> Answers:
+        raise NotImplementedError
+
+    def healthy(self) -> bool:
+        try:
+            failure = self.attempt([(self._impossible, Write())]).failures[0]
+        except CallFailed as failed:
+            failure = failed.failure
+        return failure is not None and failure.action is Action.SETTLE
+
+
+class PartiqlSink(_TableSink):
+    """Up to 25 conditional statements per call, each settled on its own (BatchExecuteStatement)."""
+
+    most = 25  # DynamoDB's limit
+
+    def __init__(self, table: TableClient, target: Target, stamp: Stamp) -> None:
+        super().__init__(table, target, stamp)
+        self._builder = StatementBuilder(table.table, self._names, stamp)
+
+    def attempt(self, writes: Sequence[tuple[WireKey, Write]]) -> Answers:
+        build = self._builder.statement
+        return self._table.execute_batch([build(key, write) for key, write in writes])
+
+
+class UpdateItemSink(_TableSink):
+    """One UpdateItem per record, where PartiQL is denied or unknown."""
+
+    most = 8  # calls between two looks at the clock: about 0.1 s, well below a tick
+
+    def attempt(self, writes: Sequence[tuple[WireKey, Write]]) -> Answers:
+        failures: list[Failure | None] = []
+        consumed: float | None = None
+        for key, write in writes:
+            try:
+                units = self._table.update(update_parameters(key, write, self._stamp, self._names))
+                consumed = (consumed or 0.0) + units if units is not None else consumed
+                failures.append(None)
+            except CallFailed as failed:
+                failures.append(failed.failure)
+                if failed.failure.counter == "timeouts" or failed.failure.action is Action.PARK:
+                    break  # each further call would wait as long; what was not tried has no answer
+        return Answers(failures, consumed)
+
+
+def make_sink(table: TableClient, target: Target, stamp: Stamp) -> Sink:
+    """The sink for the writer that planning found usable."""
+    return (
+        PartiqlSink(table, target, stamp)
+        if target.writer == "partiql"
+        else UpdateItemSink(table, target, stamp)
+    )

@@ -1,0 +1,40 @@
+"""Records named by their keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from reindexer.dynamo.reading import read_consistently
+from reindexer.dynamo.table import Page, TableClient
+from reindexer.items import WireKey, from_json_key, key_identity
+from reindexer.models import KeyList
+from reindexer.throttle import Budget
+
+#: What one BatchGetItem may name (DynamoDB's limit).
+_KEYS_PER_CALL = 100
+
+
+class KeySource:
+    """Pages of a key list, by consistent reads. A key that does not exist is handed out as gone."""
+
+    def __init__(self, table: TableClient, keys: KeyList, reads: tuple[str, ...] | None) -> None:
+        self._table = table
+        self._keys = [from_json_key(key) for key in keys.keys]
+        self._reads = reads
+
+    def pages(self, cursor: WireKey | None, handed_out: int, budget: Budget) -> Iterator[Page]:
+        """Pages after the first `handed_out` keys; the cursor itself is not needed. Raises `CallFailed`."""
+        for start in range(handed_out, len(self._keys), _KEYS_PER_CALL):
+            if not budget.wait_to_read():
+                return
+            chunk = self._keys[start : start + _KEYS_PER_CALL]
+            found, consumed = read_consistently(self._table, chunk, self._reads)
+            budget.read(consumed, len(chunk))
+            rows = [found.get(key_identity(key), key) for key in chunk]
+            gone = frozenset(i for i, key in enumerate(chunk) if key_identity(key) not in found)
+            yield Page(rows, None, consumed, len(rows), gone)
+
+
+def distinct(keys: Sequence[WireKey]) -> list[WireKey]:
+    """The keys in their order, each once; 1 and 1.0 are one key."""
+    return list({key_identity(key): key for key in reversed(keys)}.values())[::-1]
