@@ -45,6 +45,12 @@ class EnvironmentFault(ReindexerError):
         self.message = message
 
 
+class Unavailable(EnvironmentFault):
+    """A service did not answer, or had no capacity, for as long as a call may be tried: later it may."""
+
+    retryable = True
+
+
 class Unbalanced(ReindexerError):
     """Outcomes and scanned records differ: a defect in this program, never closed over in silence."""
 

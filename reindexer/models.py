@@ -17,6 +17,8 @@ from pydantic import (
     NonNegativeFloat,
     NonNegativeInt,
     PositiveInt,
+    StrictInt,
+    StrictStr,
     model_validator,
 )
 
@@ -83,14 +85,15 @@ class Keys(Model):
 
     kind: Literal["keys"]
     # 10,000 keys are about 1 MB of JSON, half of what one Temporal payload may hold.
-    keys: Annotated[list[dict[str, str | int]], Field(min_length=1, max_length=10_000)]
+    # Strict: 1.0 and true would otherwise pass for the integer 1.
+    keys: Annotated[list[dict[str, StrictStr | StrictInt]], Field(min_length=1, max_length=10_000)]
 
 
 class Partitions(Model):
     """All records of the named partition key values."""
 
     kind: Literal["partitions"]
-    values: Annotated[list[str | int], Field(min_length=1, max_length=10_000)]  # as for keys
+    values: Annotated[list[StrictStr | StrictInt], Field(min_length=1, max_length=10_000)]  # as for keys
 
 
 class Quarantined(Model):
@@ -100,7 +103,7 @@ class Quarantined(Model):
     job: Annotated[str, Field(min_length=1)]
     run: Annotated[str, Field(min_length=1)]
     error: str | None = None  # only this error class
-    keys: list[dict[str, str | int]] | None = None  # only these
+    keys: list[dict[str, StrictStr | StrictInt]] | None = None  # only these
 
 
 Scope = Annotated[Complete | Sample | Keys | Partitions | Quarantined, Field(discriminator="kind")]
@@ -228,6 +231,9 @@ class Plan(Model):
     warnings: list[str] = []
     limits_from: str = ""  # where the chosen limits come from, for people
     heartbeat_timeout: float = 10.0  # seconds
+    rounds_queue: str = "reindexer-rounds"
+    round_seconds: float = 30.0
+    continue_after: NonNegativeInt = 0  # events of a shard's run before it continues as new; 0: the server's word
     search_attributes: list[str] = []  # registered names that may be upserted
 
 
@@ -322,14 +328,20 @@ class RecordInput(Model):
     target: Target
     record: Isolated
     share: Share = Share()
+    heartbeat_timeout: float = 10.0
 
 
 class RecordResult(Model):
-    """`outcome` None: told to stop before it was settled; `record` then carries what is known."""
+    """`outcome` None: not settled; `record` then carries what is known.
+
+    `retry`: the record itself failed. `waiting`: the service was not there, or had no capacity.
+    """
 
     outcome: str | None
     attempts: Attempts = Attempts()
     record: Isolated
+    retry: bool = False
+    waiting: bool = False
     fault: Fault | None = None
     write_units: NonNegativeFloat = 0.0
 
@@ -357,6 +369,7 @@ class QuarantineEntry(Model):
     at: datetime
     state: Literal["open", "redriven", "discarded"] = "open"
     reason: str | None = None  # why it was discarded
+    attributes: Attributes | None = None  # of the run's target; a redrive must write the same two
 
 
 class FailurePage(Model):
@@ -419,6 +432,8 @@ class ShardInput(Model):
     state: ShardState = ShardState()
     seq: NonNegativeInt = 0  # of the last report sent
     rounds_queue: str = "reindexer-rounds"
+    round_seconds: float = 30.0
+    continue_after: NonNegativeInt = 0  # events of a run before it continues as new; 0: when the server says
 
 
 class ShardReport(Model):
@@ -444,6 +459,7 @@ class VerifyInput(Model):
     share: Share = Share()
     keep: NonNegativeInt = 1000  # keys of rows behind to hand back; more are only counted
     keys: list[Key] | None = None  # instead of a segment
+    heartbeat_timeout: float = 10.0
     seconds: float = 30.0
 
 

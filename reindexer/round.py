@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from reindexer.delivery import Delivery, Work
+from reindexer.delivery import Delivery, Patience, Work
 from reindexer.dynamo.client import make_client
 from reindexer.dynamo.table import CallFailed, Page, TableClient
 from reindexer.dynamo.taxonomy import Action
@@ -48,7 +48,12 @@ class Round:
     """One attempt at carrying a shard forward. `resume` takes what an earlier attempt of it had reached."""
 
     def __init__(
-        self, request: RoundInput, table: TableClient, pulse: Pulse, resume: Progress | None = None
+        self,
+        request: RoundInput,
+        table: TableClient,
+        pulse: Pulse,
+        resume: Progress | None = None,
+        patience: Patience = Patience(),  # noqa: B008 – frozen
     ) -> None:
         self._request, self._table, self._pulse = request, table, pulse
         target = request.target
@@ -66,6 +71,7 @@ class Round:
             budget=self._budget,
             pulse=pulse,
             deadline=self._deadline,
+            patience=patience,
         )
         # Where it stands: what an earlier attempt of this round reached, or the round's own beginning.
         self._from = resume or Progress(cursor=request.cursor, unknown=request.unknown)
@@ -146,9 +152,7 @@ class Round:
                 self._pulse.wait(backoff(tries))
                 if self._pulse.stopping():
                     return Stop.TOLD
-                if (
-                    self._pulse.now() - failing_since > 5.0
-                ):  # seconds, as for writes: the workflow waits longer
+                if self._pulse.now() - failing_since > 5.0:  # seconds, as for writes: the workflow waits longer
                     self._delivery.throttle = failure.scope
                     return Stop.THROTTLED if failure.action is Action.WAIT else Stop.UNAVAILABLE
 
@@ -265,7 +269,5 @@ def run_round(
 
 def table_client(target: Target, pool: int = 32) -> TableClient:
     """A client for the target's table, in its own region. `pool`: most calls in flight."""
-    region = (
-        target.table_arn.split(":")[3] if target.table_arn.count(":") >= 5 else None
-    )  # arn:aws:dynamodb:…
+    region = target.table_arn.split(":")[3] if target.table_arn.count(":") >= 5 else None  # arn:aws:dynamodb:…
     return TableClient(make_client(region=region, pool=pool), target.table)

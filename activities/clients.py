@@ -1,0 +1,38 @@
+"""One DynamoDB client per region and process, made and warmed before the first activity needs it."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from reindexer.dynamo.client import make_client
+from reindexer.dynamo.table import TableClient
+from reindexer.ledger import Ledger
+from reindexer.models import Target
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+
+class Clients:
+    """Thread-safe. `pool`: most calls in flight at once in this process."""
+
+    def __init__(self, pool: int, ledger: Ledger) -> None:
+        self._pool, self._lock = pool, threading.Lock()
+        #: In the worker's own region.
+        self.own = make_client(pool=pool)
+        self._by_region = {self.own.meta.region_name: self.own}
+        self.ledger = ledger
+
+    def raw(self, target: Target) -> DynamoDBClient:
+        """boto3's client in the table's own region."""
+        region = target.table_arn.split(":")[3] or self.own.meta.region_name  # arn:aws:dynamodb:REGION:…
+        with self._lock:
+            client = self._by_region.get(region)
+            if client is None:
+                client = self._by_region[region] = make_client(region=region, pool=self._pool)
+        return client
+
+    def table(self, target: Target) -> TableClient:
+        """The engine's client for the target's table."""
+        return TableClient(self.raw(target), target.table)

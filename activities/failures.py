@@ -1,0 +1,28 @@
+"""The one translation of the engine's errors to Temporal's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from temporalio.exceptions import ApplicationError
+
+from reindexer.dynamo.table import CallFailed
+from reindexer.dynamo.taxonomy import Action
+from reindexer.errors import BadInput, EnvironmentFault, Refused, one_line
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise what the engine raises as `ApplicationError`, retryable only where trying again can help."""
+    try:
+        yield
+    except BadInput as error:
+        raise ApplicationError(one_line(error, 2000), type="BadInput", non_retryable=True) from error
+    except Refused as error:
+        raise ApplicationError(one_line(error, 2000), type=error.kind, non_retryable=True) from error
+    except EnvironmentFault as error:
+        raise ApplicationError(one_line(error, 2000), type=error.code, non_retryable=True) from error
+    except CallFailed as error:
+        passing = error.failure.action in (Action.WAIT, Action.RETRY)
+        raise ApplicationError(one_line(error), type=error.failure.code, non_retryable=not passing) from error

@@ -1,0 +1,60 @@
+"""make_plan: everything that is decided before the first record is read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reindexer.planning import make_plan
+from temporalio import activity
+
+from activities.clients import Clients
+from activities.failures import translated
+from reindexer.models import Plan, PlanInput
+from reindexer.settings import Settings
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+
+#: Search attributes a job sets where `setup` has registered them; an unregistered one would wedge the workflow.
+SEARCH_ATTRIBUTES = ("ReindexTable", "ReindexState", "ReindexOperation")
+
+
+class PlanActivities:
+    """Planning, with the worker's own credentials."""
+
+    def __init__(self, clients: Clients, settings: Settings) -> None:
+        self._clients, self._settings = clients, settings
+
+    @activity.defn(name="make_plan")
+    def make_plan(self, request: PlanInput) -> Plan:
+        """Reads the table's description and a sample, probes permissions. Writes nothing."""
+        with translated():
+            plan = make_plan(
+                request,
+                client=self._clients.own,
+                ledger=self._clients.ledger,
+                heartbeat_timeout=self._settings.heartbeat_timeout,
+            )
+        return plan.model_copy(
+            update={"rounds_queue": self._settings.rounds_queue, "round_seconds": self._settings.round_seconds}
+        )
+
+
+class SearchAttributeActivities:
+    """What the Temporal server knows; asked once per job."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    @activity.defn
+    async def registered_search_attributes(self) -> list[str]:
+        """Which of ours the namespace has. An empty list where the server does not tell."""
+        from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
+        from temporalio.service import RPCError
+
+        request = ListSearchAttributesRequest(namespace=self._client.namespace)
+        try:
+            answer = await self._client.operator_service.list_search_attributes(request)
+        except RPCError:
+            return []
+        return [name for name in SEARCH_ATTRIBUTES if name in answer.custom_attributes]

@@ -1,0 +1,63 @@
+"""The engine's `Pulse` on Temporal: heartbeat, cancellation, worker shutdown."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from temporalio import activity
+
+from reindexer.models import Progress
+from reindexer.pulse import TICK_SECONDS
+
+
+class HeartbeatLost(RuntimeError):
+    """Temporal cancelled the attempt without saying why: a heartbeat could not be encoded or delivered."""
+
+
+class TemporalPulse:
+    """Signs of life of one activity attempt. Made in the activity, used by one thread."""
+
+    def __init__(self, heartbeat_timeout: float) -> None:
+        self._timeout = heartbeat_timeout
+        self._sent_at = float("-inf")
+        self._step_at = self.now()
+        self._progress: Callable[[], Progress] | None = None
+
+    def now(self) -> float:
+        """Monotonic seconds; they run on while the process is frozen."""
+        return time.monotonic()
+
+    def beat(self, progress: Callable[[], Progress] | None = None) -> None:
+        """Heartbeat, at most every 0.2 s: a call costs 200 µs and the server sees one in 0.5 s at most."""
+        self._progress = progress or self._progress
+        now = self.now()
+        if not self.stale():  # once frozen too long, for good
+            self._step_at = now
+        if now - self._sent_at >= TICK_SECONDS:
+            self._sent_at = now
+            if self._progress is None:
+                activity.heartbeat()
+            else:
+                activity.heartbeat(self._progress())
+
+    def stopping(self) -> bool:
+        """Cancelled (pause, new limits, cancel) or the worker is shutting down: all are one order."""
+        if activity.is_worker_shutdown():
+            return True
+        if not activity.is_cancelled():
+            return False
+        if activity.cancellation_details() is None:
+            raise HeartbeatLost("cancelled without a reason: a heartbeat was not delivered")
+        return True
+
+    def stale(self) -> bool:
+        """Whether the last step lies further back than the heartbeat timeout: a successor may be at work."""
+        return self.now() - self._step_at > self._timeout
+
+    def wait(self, seconds: float) -> None:
+        """Wait in ticks that heartbeat; returns early when told to stop."""
+        until = self.now() + seconds
+        while (left := until - self.now()) > 0 and not self.stopping():
+            self.beat()
+            activity.wait_for_cancelled_sync(min(left, TICK_SECONDS))

@@ -1,0 +1,64 @@
+"""quarantine_record: give a record up, but not before one consistent read."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from temporalio import activity
+
+from activities.clients import Clients
+from activities.failures import translated
+from reindexer.dynamo.reading import read_consistently
+from reindexer.errors import EnvironmentFault
+from reindexer.items import from_json_key, key_identity
+from reindexer.models import Fault, QuarantineEntry, QuarantineInput, RecordResult
+from reindexer.round import stamp_of
+from reindexer.settle import standing
+from reindexer.tally import Attempts, Outcome
+
+
+class QuarantineActivities:
+    """The last thing that happens to a record that could not be changed."""
+
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+
+    @activity.defn
+    def quarantine_record(self, request: QuarantineInput) -> RecordResult:
+        """Our stamp on the item: it was updated after all. Else it is listed in the ledger, with `applied`.
+
+        Idempotent: a second attempt writes the same ledger row. A ledger that cannot be written is a fault.
+        """
+        record = request.record
+        if self._was_written(request):
+            ambiguous = Attempts(ambiguous=1) if record.unknown else Attempts()
+            return RecordResult(outcome=Outcome.UPDATED.value, attempts=ambiguous, record=record)
+        entry = QuarantineEntry(
+            job=request.job,
+            run=request.run,
+            table_arn=request.target.table_arn,
+            version=request.target.version,
+            stamp=request.target.stamp,
+            key=record.key,
+            error=record.error or "Unknown",
+            message=record.message,
+            attempts=record.attempts,
+            applied="unknown" if record.unknown else "no",
+            at=datetime.now(UTC),
+        )
+        try:
+            self._clients.ledger.quarantine(entry)
+        except EnvironmentFault as error:
+            return RecordResult(
+                outcome=None, record=record, fault=Fault(code=error.code, message=error.message)
+            )
+        return RecordResult(outcome=Outcome.QUARANTINED.value, record=record)
+
+    def _was_written(self, request: QuarantineInput) -> bool:
+        stamp = stamp_of(request.target)
+        key = from_json_key(request.record.key)
+        reads = (stamp.version_attribute, stamp.run_attribute)
+        with translated():
+            found, _ = read_consistently(self._clients.table(request.target), [key], reads)
+        item = found.get(key_identity(key))
+        return item is not None and standing(stamp, item) is Outcome.UPDATED

@@ -1,0 +1,46 @@
+"""reindex_record: one isolated record on its own, retried by Temporal's policy."""
+
+from __future__ import annotations
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.clients import Clients
+from activities.pulse import TemporalPulse
+from reindexer.models import RecordInput, RecordResult
+from reindexer.record import attempt_record
+
+
+class RecordActivities:
+    """Records that left their round."""
+
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+
+    @activity.defn(name="reindex_record", no_thread_cancel_exception=True)
+    def reindex_record(self, request: RecordInput) -> RecordResult:
+        """One honest attempt. Raises what went wrong, so that Temporal shows it and tries again.
+
+        What is known of the record (whether a write may have landed, how often it was tried) travels in the
+        heartbeat's details; if an attempt died without any, its write may have landed.
+        """
+        known = self._known(request)
+        pulse = TemporalPulse(request.heartbeat_timeout)
+        activity.heartbeat(known)
+        table = self._clients.table(request.target)
+        result = attempt_record(request.model_copy(update={"record": known.record}), table, pulse)
+        result = result.model_copy(update={"attempts": known.attempts + result.attempts})
+        activity.heartbeat(result)
+        if result.retry:
+            error = result.record.error or "Unavailable"
+            raise ApplicationError(f"{error}: {result.record.message}", result, type=error)
+        return result
+
+    def _known(self, request: RecordInput) -> RecordResult:
+        info = activity.info()
+        if info.heartbeat_details:
+            return RecordResult.model_validate(info.heartbeat_details[0])
+        unknown = (
+            request.record.unknown or info.attempt > 1
+        )  # 1 is the first; a later one without details: died
+        return RecordResult(outcome=None, record=request.record.model_copy(update={"unknown": unknown}))

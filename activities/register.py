@@ -1,0 +1,39 @@
+"""One flat list of what a worker process offers, per task queue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from activities.clients import Clients
+from activities.lock import LockActivities
+from activities.plan import PlanActivities, SearchAttributeActivities
+from activities.quarantine import QuarantineActivities
+from activities.record import RecordActivities
+from activities.report import ReportActivities
+from activities.round import RoundActivities
+from activities.verify import VerifyActivities
+from reindexer.settings import Settings
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+
+
+def control_activities(clients: Clients, client: Client, settings: Settings) -> list[Callable[..., Any]]:
+    """On the task queue itself: everything but rounds, so that none of it waits behind them."""
+    lock, report = LockActivities(clients, client), ReportActivities(clients)
+    return [
+        PlanActivities(clients, settings).make_plan,
+        SearchAttributeActivities(client).registered_search_attributes,
+        lock.take_lock,
+        lock.release_lock,
+        RecordActivities(clients).reindex_record,
+        QuarantineActivities(clients).quarantine_record,
+        report.write_report,
+        report.record_version,
+    ]
+
+
+def round_activities(clients: Clients) -> list[Callable[..., Any]]:
+    """On the rounds queue: what reads or writes the table in number."""
+    return [RoundActivities(clients).reindex_round, VerifyActivities(clients).verify_segment]

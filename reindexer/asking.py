@@ -1,0 +1,49 @@
+"""Calls of planning: repeated while DynamoDB is busy, and with errors a person can act on."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from reindexer.dynamo.table import CallFailed, TableClient
+from reindexer.dynamo.taxonomy import Action
+from reindexer.errors import EnvironmentFault, Refused, Unavailable
+from reindexer.throttle import backoff
+
+#: Tries of a call that meets only throttles and 5xx: with full jitter up to 5 s about 10 s in all.
+_TRIES = 8
+
+#: An engine's or a policy's way to say that an operation does not exist there.
+UNKNOWN_OPERATION = ("UnknownOperationException", "UnknownOperation", "InvalidAction", "NotImplemented")
+#: The caller is known and may not.
+DENIED = ("AccessDeniedException", "AccessDenied")
+
+
+def ask(table: TableClient, operation: str, *, tries: int = _TRIES, **parameters: Any) -> dict[str, Any]:
+    """One answer of one call that may be repeated at will. Raises `CallFailed` as the last try left it."""
+    for tried in range(1, tries + 1):
+        try:
+            return table.call(operation, **parameters)
+        except CallFailed as failed:
+            if failed.failure.action not in (Action.WAIT, Action.RETRY) or tried == tries:
+                raise
+            time.sleep(backoff(tried))
+    raise AssertionError("unreachable: the last try returns or raises")
+
+
+def verdict(failed: CallFailed, action: str, where: str) -> Refused | EnvironmentFault:
+    """What a failed call means for the job. `action`: the IAM action it needs; `where`: the table's name."""
+    failure = failed.failure
+    if failure.code in DENIED:
+        return denied([action], where)
+    if failure.action in (Action.WAIT, Action.RETRY):
+        return Unavailable(failure.code, f"{action} on {where} got no answer: {failure.message}")
+    return EnvironmentFault(failure.code, f"{action} on {where}: {failure.message}")
+
+
+def denied(actions: list[str], where: str) -> Refused:
+    """The refusal that names every IAM action that is missing."""
+    return Refused(
+        f"these credentials may not do what the job needs on {where}; missing: {', '.join(actions)}",
+        "AccessDenied",
+    )

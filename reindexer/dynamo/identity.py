@@ -1,0 +1,46 @@
+"""Whether the table under a name is still the table that was planned for.
+
+After a drop and re-create a cursor of the old table silently skips rows of the new one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from reindexer.dynamo.table import CallFailed, TableClient
+from reindexer.dynamo.taxonomy import Action
+from reindexer.models import Fault, Stop
+from reindexer.pulse import Pulse
+from reindexer.throttle import backoff
+
+#: Tries before a DescribeTable that only meets throttles or 5xx is given up: about 15 s in all.
+_TRIES = 8
+
+
+def table_id(description: Mapping[str, Any]) -> str:
+    """`TableId`, or the creation time where an engine has none."""
+    return str(description.get("TableId") or description["CreationDateTime"].isoformat())
+
+
+def identity_fault(table: TableClient, arn: str, identity: str, pulse: Pulse) -> Fault | None:
+    """None: it is the table that was planned for. Else why the job has to park, or that it was told to stop."""
+    for tries in range(_TRIES):
+        try:
+            found = table.call("describe_table", TableName=table.table)["Table"]
+        except CallFailed as failed:
+            failure = failed.failure
+            if failure.action not in (Action.WAIT, Action.RETRY) or tries == _TRIES - 1:
+                return Fault(code=failure.code, message=failure.message)
+            pulse.wait(backoff(tries))
+            if pulse.stopping():
+                return Fault(code=Stop.TOLD.name, message=Stop.TOLD.value)
+            continue
+        if found["TableArn"] == arn and table_id(found) == identity:
+            return None
+        return Fault(
+            code="TableReplaced",
+            message=f"another table answers to the name {table.table} now: planned for {arn} ({identity}), "
+            f"found {found['TableArn']} ({table_id(found)})",
+        )
+    raise AssertionError("unreachable: the last try returns")

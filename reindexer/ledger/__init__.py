@@ -1,0 +1,42 @@
+"""The ledger: a table of its own for what must outlive Temporal's retention.
+
+Keys `pk` and `sk` are strings; every read is consistent. Layout:
+
+| pk                            | sk                      | what                                             |
+|-------------------------------|-------------------------|--------------------------------------------------|
+| `table#<arn>#<version attr.>` | `lock`                  | who works on the table: see `locks`              |
+| `table#<arn>#<version attr.>` | `version`               | the highest version a job has aimed at           |
+| `job#<workflow id>`           | `last`                  | the newest run of the job                        |
+| `job#<workflow id>`           | `report#<start>#<run>`  | a report, as JSON in the attribute `report`      |
+| `reports`                     | `<start>#<run>#<job>`   | where that report is, for a list over all jobs   |
+| `failures#<job>#<run>`        | SHA-256 of the key      | a quarantined record, as JSON in `entry`         |
+| `probe`                       | `probe`                 | written by `check` to see whether writing works  |
+
+Calls are retried by botocore: nothing here is counted, and each write is conditional or repeats itself.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reindexer.ledger.quarantine import Quarantine
+from reindexer.ledger.reports import Reports
+from reindexer.ledger.store import ledger_client
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+
+class Ledger(Reports, Quarantine):
+    """All of the ledger. Thread-safe, as boto3 clients are.
+
+    Every method may raise `Refused` of kind `LedgerMissing` where the table does not exist, `EnvironmentFault`
+    `LedgerDenied` where the credentials do not suffice, and `Unavailable` where DynamoDB did not answer.
+    """
+
+    def __init__(self, table: str, client: DynamoDBClient | None = None) -> None:
+        """`client` None: one of its own, with retries, from AWS's standard settings."""
+        super().__init__(table, client if client is not None else ledger_client())
+
+
+__all__ = ["Ledger", "ledger_client"]

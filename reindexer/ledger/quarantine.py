@@ -1,0 +1,115 @@
+"""Quarantined records: given up for good, until somebody redrives or discards them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from typing import Literal
+
+from reindexer.items import Key, from_json_key, key_identity
+from reindexer.ledger.store import ConditionFailed, Store, text
+from reindexer.models import FailurePage, QuarantineEntry
+
+State = Literal["open", "redriven", "discarded"]
+
+
+class Quarantine(Store):
+    """Quarantined records by job, run and key."""
+
+    def quarantine(self, entry: QuarantineEntry) -> None:
+        """List a record as given up. Repeated for the same job, run and key it stays one entry.
+
+        An entry that was closed meanwhile stays closed: a late repetition must not open it again.
+        """
+        try:
+            self._call(
+                "put_item",
+                Item={
+                    "pk": {"S": _partition(entry.job, entry.run)},
+                    "sk": {"S": _place(entry.key)},
+                    "entry": {"S": entry.model_dump_json()},
+                    "error": {"S": entry.error or "?"},
+                    "open": {"BOOL": entry.state == "open"},
+                },
+                ConditionExpression="attribute_not_exists(pk) OR #o = :true",
+                ExpressionAttributeNames={"#o": "open"},
+                ExpressionAttributeValues={":true": {"BOOL": True}},
+            )
+        except ConditionFailed:
+            return
+
+    def failures(
+        self,
+        job: str,
+        run: str,
+        *,
+        error: str | None = None,
+        limit: int = 50,
+        after: str | None = None,
+        state: State = "open",
+    ) -> FailurePage:
+        """Counts by error class over all entries in `state`, and one page of them, of one class if `error`.
+
+        `after`: the `after` of the page before. Reads the run's whole quarantine: a call per 1 MB, about 1,500
+        entries.
+        """
+        counts: Counter[str] = Counter()
+        entries: list[QuarantineEntry] = []
+        last: str | None = None
+        more = False
+        for item in self._query(_partition(job, run)):
+            entry = QuarantineEntry.model_validate_json(text(item, "entry"))
+            if entry.state != state:
+                continue
+            counts[entry.error] += 1
+            if (error is not None and entry.error != error) or (
+                after is not None and text(item, "sk") <= after
+            ):
+                continue
+            if len(entries) < limit:
+                entries.append(entry)
+                last = text(item, "sk")
+            else:
+                more = True
+        return FailurePage(counts=dict(counts), entries=entries, after=last if more else None)
+
+    def all_failures(self, job: str, run: str, error: str | None = None) -> list[QuarantineEntry]:
+        """Every open entry of the run, of one error class if `error`: what a redrive takes up."""
+        entries = (
+            QuarantineEntry.model_validate_json(text(item, "entry"))
+            for item in self._query(_partition(job, run))
+        )
+        return [entry for entry in entries if entry.state == "open" and error in (None, entry.error)]
+
+    def close_failure(
+        self, job: str, run: str, key: Key, state: Literal["redriven", "discarded"], reason: str | None = None
+    ) -> None:
+        """Take a record off the open ones. Nothing happens where there is no such entry, or it is closed."""
+        pk, sk = _partition(job, run), _place(key)
+        item = self._get(pk, sk)
+        if item is None:
+            return
+        entry = QuarantineEntry.model_validate_json(text(item, "entry"))
+        closed = entry.model_copy(update={"state": state, "reason": reason})
+        try:
+            self._call(
+                "put_item",
+                Item={**item, "entry": {"S": closed.model_dump_json()}, "open": {"BOOL": False}},
+                ConditionExpression="#o = :true",
+                ExpressionAttributeNames={"#o": "open"},
+                ExpressionAttributeValues={":true": {"BOOL": True}},
+            )
+        except ConditionFailed:
+            return
+
+
+def _partition(job: str, run: str) -> str:
+    return f"failures#{job}#{run}"
+
+
+def _place(key: Key) -> str:
+    """One place per record, however its key is written; a hash, since a key may be longer than a sort key."""
+    identity = [
+        (name, kind, str(value)) for name, kind, value in key_identity(from_json_key(key))
+    ]  # numbers normalised: 1 and 1.0 are one record
+    return hashlib.sha256(repr(identity).encode()).hexdigest()

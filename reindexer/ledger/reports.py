@@ -1,0 +1,101 @@
+"""Reports: what a job came to, readable without Temporal and long after it has forgotten the run."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from reindexer.items import WireItem
+from reindexer.ledger.locks import Locks
+from reindexer.ledger.store import sortable, text
+from reindexer.models import Report
+
+#: Bytes of JSON kept: an item may have 400 KB (409,600 bytes), names and the other attributes included.
+MOST_BYTES = 350_000
+_MOST_NOTES = 100  # control events and warnings kept of a report that is too large: the newest, resp. first
+_MOST_TEXT = 300  # characters of each; all together then stay below 100 KB even where each takes 4 bytes
+
+
+class Reports(Locks):
+    """Reports by job and run."""
+
+    def put_report(self, report: Report) -> None:
+        """Keep a report; repeated, it replaces itself. Too large for an item, it is trimmed with a notice."""
+        kept = trimmed(report)
+        start = sortable(report.started_at)
+        sk = f"report#{start}#{report.run}"
+        item = {
+            "pk": {"S": f"job#{report.job}"},
+            "sk": {"S": sk},
+            "report": {"S": kept.model_dump_json()},
+            # For people who look into the table; the program reads the JSON alone.
+            "state": {"S": report.state},
+            "table": {"S": report.table},
+            "version": {"N": str(report.version)},
+            "run": {"S": report.run},
+        }
+        self._call("put_item", Item=item)
+        pointer = {
+            "pk": {"S": "reports"},
+            "sk": {"S": f"{start}#{report.run}#{report.job}"},
+            "job": {"S": report.job},
+            "report": {"S": sk},
+        }
+        self._call("put_item", Item=pointer)
+        self._note_run(report.job, report.run, report.started_at + timedelta(seconds=report.seconds))
+
+    def report(self, job: str, run: str | None = None) -> Report | None:
+        """The report of a run, or the job's newest; None: there is none (yet)."""
+        # A page of one is the newest; a run is looked for among 1 MB at a time.
+        page = 1 if run is None else None
+        for item in self._query(f"job#{job}", prefix="report#", newest_first=True, page=page):
+            if run is None or text(item, "run") == run:
+                return _parsed(item)
+        return None
+
+    def reports(self, job: str | None = None, limit: int = 20) -> list[Report]:
+        """The newest reports, of one job or of all, at most `limit`."""
+        found: list[Report] = []
+        pk, prefix = (f"job#{job}", "report#") if job is not None else ("reports", "")
+        for item in self._query(pk, prefix=prefix, newest_first=True, page=max(1, limit)):
+            if len(found) >= limit:
+                break
+            whole = item if job is not None else self._get(f"job#{text(item, 'job')}", text(item, "report"))
+            if whole is not None:
+                found.append(_parsed(whole))
+        return found
+
+
+def _parsed(item: WireItem) -> Report:
+    return Report.model_validate_json(text(item, "report"))
+
+
+def trimmed(report: Report) -> Report:
+    """The report, small enough for an item: notes are cut, then the job's parameters, counts never."""
+    if _bytes(report) <= MOST_BYTES:
+        return report
+    dropped = max(0, len(report.warnings) - _MOST_NOTES), max(0, len(report.controls) - _MOST_NOTES)
+    notice = f"shortened to fit the ledger: {dropped[0]} warnings and {dropped[1]} control events left out"
+    changes: dict[str, Any] = {
+        "warnings": [notice, *(_cut(warning) for warning in report.warnings[:_MOST_NOTES])],
+        "controls": [
+            event.model_copy(
+                update={"what": _cut(event.what), "reason": event.reason and _cut(event.reason), "limits": None}
+            )
+            for event in report.controls[-_MOST_NOTES:]
+        ],
+    }
+    shorter = report.model_copy(update=changes)
+    if _bytes(shorter) > MOST_BYTES:
+        changes["operation"] = {"kind": report.operation.get("kind"), "shortened": "too large for the ledger"}
+        changes["warnings"] = [f"{notice}, and the operation's parameters", *changes["warnings"][1:]]
+        shorter = report.model_copy(update=changes)
+    return shorter
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= _MOST_TEXT else line[: _MOST_TEXT - 1] + "…"
+
+
+def _bytes(report: Report) -> int:
+    return len(report.model_dump_json().encode())

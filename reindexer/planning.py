@@ -1,0 +1,185 @@
+"""The plan: everything that is decided before the first record is read, with the reason for each choice.
+
+Nothing is written but probes to a key that no item has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from reindexer.capacity import resolved
+from reindexer.errors import BadInput, Refused
+from reindexer.facts import Described, describe
+from reindexer.items import Key
+from reindexer.ledger import Ledger
+from reindexer.models import (
+    Attributes,
+    JobInput,
+    KeyList,
+    Plan,
+    PlanInput,
+    Quarantined,
+    Source,
+    Target,
+    Touch,
+    Transform,
+    Verify,
+)
+from reindexer.probes import probe_access
+from reindexer.redrive import Redrive, plan_redrive
+from reindexer.scopes import sources_of
+from reindexer.versions import sample, target_version
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+#: A list of up to so many keys is worked off record by record: each is then seen on its own in Temporal's UI.
+_KEYS_AS_RECORDS = 100
+
+
+def make_plan(request: PlanInput, *, client: DynamoDBClient, ledger: Ledger, heartbeat_timeout: float) -> Plan:
+    """Decide what the job is going to do. `client` makes single attempts; a busy service is asked for 10 s.
+
+    Raises `BadInput` where the input is at fault, `Refused` where the job may not start as things stand,
+    `EnvironmentFault` (retryable: `Unavailable`) where AWS does not let it be found out.
+    """
+    job = request.job
+    _check_operation(job)
+    ledger.check()
+    described = describe(job.table, client)
+    writes = not isinstance(job.operation, Verify)
+    redrive = _redrive(job, described, ledger)
+    attributes = redrive.attributes if redrive else job.attributes
+    warnings = _check_attributes(attributes, described)
+    if writes:
+        warnings += _check_replicas(described, allowed=job.allow_multi_region)
+    writer, notes = probe_access(described.table, described.key, attributes, writes=writes)
+    warnings += notes
+    if redrive:
+        sources: list[Source] = list(redrive.sources)
+        version, stamp, operation = redrive.version, redrive.stamp, redrive.operation
+        warnings += redrive.warnings
+    else:
+        sources = sources_of(job.scope, described.key, described.facts, job.total_segments, request.run)
+        version, notes = _version(request, described, ledger)
+        warnings += notes
+        stamp, operation = request.run, job.operation.model_copy(update={"version": version})
+    warnings += _advice(operation, described)
+    limits, limits_from = resolved(job.limits, described.facts)
+    return Plan(
+        run=request.run,
+        target=Target(
+            table=described.table.table,
+            table_arn=described.arn,
+            table_id=described.identity,
+            key=described.key,
+            attributes=attributes,
+            version=version,
+            stamp=stamp,
+            writer=writer,
+            operation=operation,
+        ),
+        facts=described.facts,
+        limits=limits,
+        isolation=_isolation(job, sources),
+        sources=sources,
+        warnings=warnings,
+        limits_from=limits_from,
+        heartbeat_timeout=heartbeat_timeout,
+    )
+
+
+def _check_operation(job: JobInput) -> None:
+    if isinstance(job.operation, Transform):
+        raise BadInput("'transform' is not built yet; this version has touch and verify", "operation.kind")
+
+
+def _redrive(job: JobInput, described: Described, ledger: Ledger) -> Redrive | None:
+    if not isinstance(job.scope, Quarantined):
+        return None
+    return plan_redrive(job, job.scope, described.arn, described.key, ledger)
+
+
+def _check_attributes(attributes: Attributes, described: Described) -> list[str]:
+    """Version and run must not be keys of the table; as an index's key each write costs more."""
+    keys = [attribute.name for attribute in described.key]
+    warnings = []
+    for field, name in (("version", attributes.version), ("run", attributes.run)):
+        if name in keys:
+            raise BadInput(
+                f"{name!r} is a key attribute of {described.table.table}, which cannot be changed; "
+                "choose another name",
+                f"attributes.{field}",
+            )
+        for index, index_keys in described.index_keys.items():
+            if name in index_keys:
+                warnings.append(
+                    f"{name} is a key of index {index}: each write moves the record there too, "
+                    "two index writes more"
+                )
+    return warnings
+
+
+def _check_replicas(described: Described, *, allowed: bool) -> list[str]:
+    """Conditions hold in one Region only, unless the global table is strongly consistent."""
+    description: Any = described.description
+    own = described.facts.region
+    others = [
+        replica["RegionName"]
+        for replica in description.get("Replicas") or []
+        if replica.get("RegionName") not in (None, own)
+    ]
+    if not others or description.get("MultiRegionConsistency") == "STRONG":
+        return []
+    where = f"{described.table.table} is a global table with replicas in {', '.join(sorted(others))}"
+    if allowed:
+        return [f"{where}: writes made there meanwhile may overwrite this job's, or be overwritten, uncounted"]
+    raise Refused(
+        f"{where}: conditions hold in one Region only, so counts would not be exact; stop writes in the other "
+        "Regions and set allow_multi_region",
+        "MultiRegion",
+    )
+
+
+def _version(request: PlanInput, described: Described, ledger: Ledger) -> tuple[int, list[str]]:
+    job = request.job
+    if isinstance(job.operation, Verify):
+        return job.operation.version, []
+    found = sample(described.table, job.attributes, request.run)
+    recorded = ledger.highest_version(described.arn, job.attributes.version)
+    version, warnings = target_version(
+        job.operation, request.started_at, recorded, found, allow_lower=job.allow_lower
+    )
+    if found.wrong_type:
+        warnings.append(
+            f"in a sample of {found.rows} records {found.wrong_type} hold something else than a number in "
+            f"{job.attributes.version}; such records are quarantined, never written"
+        )
+    if described.facts.items == 0 and found.rows:
+        warnings.append(
+            "DynamoDB counts 0 records, yet there are some: its count is up to six hours old, so remaining "
+            "time is not known and large tables are better given total_segments"
+        )
+    return version, warnings
+
+
+def _advice(operation: Touch | Transform | Verify, described: Described) -> list[str]:
+    facts, table = described.facts, described.table.table
+    if not isinstance(operation, Touch) or facts.stream is not None or facts.kinesis:
+        return []
+    if described.kinesis_unknown:
+        return [
+            f"{table} has no stream, and whether it feeds a Kinesis data stream is not known "
+            f"({described.kinesis_unknown}): perhaps nothing follows a touch"
+        ]
+    return [f"{table} has neither a stream nor a Kinesis destination: nothing follows a touch"]
+
+
+def _isolation(job: JobInput, sources: Sequence[Source]) -> Literal["batch", "record"]:
+    if job.isolation is not None:
+        return job.isolation
+    if isinstance(job.scope, Quarantined):
+        return "record"  # they failed before: each gets its own retries at once
+    keys: list[Key] = [key for source in sources if isinstance(source, KeyList) for key in source.keys]
+    return "record" if 0 < len(keys) <= _KEYS_AS_RECORDS else "batch"

@@ -1,0 +1,120 @@
+"""A redrive: the records an earlier run gave up, at that run's target and under that run's stamp.
+
+The stamp has to be the old one: a write of the old run that was thought lost may have landed, and is then
+recognised as done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from dataclasses import field as with_default
+
+from pydantic import TypeAdapter, ValidationError
+
+from reindexer.errors import BadInput, Refused
+from reindexer.items import Key, from_json_key, key_identity, key_text
+from reindexer.ledger import Ledger
+from reindexer.models import (
+    Attributes,
+    JobInput,
+    KeyAttribute,
+    KeyList,
+    Operation,
+    Quarantined,
+    QuarantineEntry,
+    Touch,
+    Transform,
+    Verify,
+)
+from reindexer.scopes import typed_key
+from reindexer.sizing import key_lists
+
+_OPERATION: TypeAdapter[Touch | Transform | Verify] = TypeAdapter(Operation)
+
+
+@dataclass(frozen=True, slots=True)
+class Redrive:
+    """What the entries say about the target, and the records themselves."""
+
+    sources: list[KeyList]
+    version: int
+    stamp: str
+    attributes: Attributes
+    operation: Touch | Transform | Verify
+    warnings: list[str] = with_default(default_factory=list)
+
+
+def plan_redrive(
+    job: JobInput, scope: Quarantined, table_arn: str, schema: Sequence[KeyAttribute], ledger: Ledger
+) -> Redrive:
+    """The open failures of the scope. `BadInput` where there are none, `Refused` where they do not agree."""
+    entries = ledger.all_failures(scope.job, scope.run, scope.error)
+    if scope.keys is not None:
+        entries = _named(entries, scope, schema)
+    if not entries:
+        raise BadInput(_nothing(scope, ledger), "scope")
+    arns = sorted({entry.table_arn for entry in entries} - {table_arn})
+    if arns:
+        raise BadInput(f"the failures of that run are records of {arns[0]}, not of {table_arn}", "table")
+    targets = {(entry.version, entry.stamp) for entry in entries}
+    if len(targets) > 1:
+        raise Refused("the failures of that run have different targets; redrive them by keys", "MixedTargets")
+    lists, taken = key_lists([entry.key for entry in entries])
+    warnings = []
+    if taken < len(entries):
+        warnings.append(f"{len(entries)} records are open, {taken} fit one job: redrive again for the rest")
+    first = entries[0]
+    return Redrive(
+        sources=lists,
+        version=first.version,
+        stamp=first.stamp,
+        attributes=first.attributes or job.attributes,
+        operation=_operation(job, scope, first, ledger),
+        warnings=warnings,
+    )
+
+
+def _named(
+    entries: list[QuarantineEntry], scope: Quarantined, schema: Sequence[KeyAttribute]
+) -> list[QuarantineEntry]:
+    """The entries of the keys asked for. Raises `BadInput` for a key that has none."""
+    by_key = {_identity(entry.key): entry for entry in entries}
+    found = []
+    for index, given in enumerate(scope.keys or []):
+        field = f"scope.keys[{index}]"
+        key = typed_key(given, schema, field)
+        entry = by_key.get(_identity(key))
+        if entry is None:
+            raise BadInput(f"{key_text(key)} is not among the {len(entries)} open failures of that run", field)
+        found.append(entry)
+    return list({_identity(entry.key): entry for entry in found}.values())  # a key named twice is one record
+
+
+def _identity(key: Key) -> object:
+    return key_identity(from_json_key(key))
+
+
+def _nothing(scope: Quarantined, ledger: Ledger) -> str:
+    of = f" of class {scope.error}" if scope.error else ""
+    text = f"nothing to redrive: run {scope.run!r} of job {scope.job!r} has no open failures{of}"
+    last = ledger.last_run(scope.job)
+    if last is None:
+        return f"{text}; the ledger knows no such job"
+    return text if last == scope.run else f"{text}; its newest run is {last!r}"
+
+
+def _operation(
+    job: JobInput, scope: Quarantined, entry: QuarantineEntry, ledger: Ledger
+) -> Touch | Transform | Verify:
+    """What that run did, from its report; without one, what this job says; at the old version in any case."""
+    if isinstance(job.operation, Verify):
+        return job.operation.model_copy(update={"version": entry.version})
+    report = ledger.report(scope.job, scope.run)
+    operation: Touch | Transform | Verify = job.operation
+    if report is not None:
+        try:
+            operation = _OPERATION.validate_python(report.operation)
+        except ValidationError:  # shortened to fit the ledger
+            operation = job.operation
+    return operation.model_copy(update={"version": entry.version})

@@ -1,0 +1,104 @@
+"""Which records: the job's scope turned into sources, with named keys typed by the table's key schema."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+from reindexer.errors import BadInput
+from reindexer.items import Key, from_json_key, key_identity
+from reindexer.models import Complete, KeyAttribute, Keys, Sample, Scope, Segment, Source, TableFacts
+from reindexer.sizing import key_lists, segments
+
+_WORDS = {"S": "a string", "N": "a number", "B": "binary, as base64"}
+#: What DynamoDB reads as a number; Python's own readers also take 1_000, NaN and digits of other scripts.
+_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?$")
+_MOST_KEY_BYTES = (2048, 1024)  # DynamoDB's limits of partition and sort key
+_MOST_DIGITS = 38  # DynamoDB's limit
+_MOST_EXPONENT = 125  # magnitudes up to 9.99…E+125 and down to 1E−130
+_LEAST_EXPONENT = -130
+
+
+def sources_of(
+    scope: Scope, schema: Sequence[KeyAttribute], facts: TableFacts, total: int | None, run: str
+) -> list[Source]:
+    """The sources of every scope but `quarantined`, which needs the ledger. Raises `BadInput`."""
+    if isinstance(scope, Complete):
+        return list(segments(facts.items, facts.size_bytes, total, run))
+    if isinstance(scope, Sample):
+        return [Segment(segment=0, total=1, limit=scope.limit)]
+    if isinstance(scope, Keys):
+        keys = distinct_keys(scope.keys, schema, "scope.keys")
+        lists, taken = key_lists(keys)
+        if taken < len(keys):
+            raise BadInput(
+                f"{len(keys)} keys are too long together; the first {taken} fit one job: split the list",
+                "scope.keys",
+            )
+        return list(lists)
+    raise BadInput(
+        f"{scope.kind!r} is not built yet; this version has complete, sample, keys and quarantined",
+        "scope.kind",
+    )
+
+
+def distinct_keys(
+    given: Sequence[Mapping[str, str | int]], schema: Sequence[KeyAttribute], field: str
+) -> list[Key]:
+    """The keys typed by the schema, each once (1 and 1.0 are one key), in their order. Raises `BadInput`."""
+    found: dict[object, Key] = {}
+    for index, key in enumerate(given):
+        typed = typed_key(key, schema, f"{field}[{index}]")
+        found.setdefault(key_identity(from_json_key(typed)), typed)
+    return list(found.values())
+
+
+def typed_key(given: Mapping[str, str | int], schema: Sequence[KeyAttribute], field: str) -> Key:
+    """One key as DynamoDB JSON. Raises `BadInput` naming the attribute and what would be right."""
+    shape = " and ".join(f"{attribute.name} ({_WORDS[attribute.type]})" for attribute in schema)
+    names = [attribute.name for attribute in schema]
+    for name in given:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise BadInput(f"is no key attribute of the table, whose key is {shape}{hint}", f"{field}.{name}")
+    typed: Key = {}
+    for position, attribute in enumerate(schema):
+        if attribute.name not in given:
+            raise BadInput(f"is missing; the table's key is {shape}", f"{field}.{attribute.name}")
+        where = f"{field}.{attribute.name}"
+        typed[attribute.name] = {attribute.type: _value(given[attribute.name], attribute, position, where)}
+    return typed
+
+
+def _value(value: str | int, attribute: KeyAttribute, position: int, field: str) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise BadInput(f"{value!r} is no key value; it has to be {_WORDS[attribute.type]}", field)
+    if attribute.type == "N":
+        return _number(value, field)
+    if not isinstance(value, str):
+        raise BadInput(f'{value} is a number; it has to be {_WORDS[attribute.type]}: "{value}"', field)
+    try:
+        content = value.encode() if attribute.type == "S" else base64.b64decode(value, validate=True)
+    except (binascii.Error, UnicodeEncodeError) as error:
+        raise BadInput(f"{value!r} has to be {_WORDS[attribute.type]} ({error})", field) from error
+    most = _MOST_KEY_BYTES[position]
+    if not 0 < len(content) <= most:
+        raise BadInput(f"has {len(content)} bytes; a key value has 1 to {most}", field)
+    return value if attribute.type == "S" else base64.b64encode(content).decode()
+
+
+def _number(value: str | int, field: str) -> str:
+    """The number as DynamoDB takes it."""
+    text = str(value).strip()
+    if not _NUMBER.match(text):
+        raise BadInput(f'{value!r} is no number; write it as an integer, or as a string like "12.5"', field)
+    number = Decimal(text)
+    digits = number.normalize().as_tuple().digits
+    if len(digits) > _MOST_DIGITS or (number and not _LEAST_EXPONENT <= number.adjusted() <= _MOST_EXPONENT):
+        raise BadInput(f"{value} is beyond DynamoDB's numbers: {_MOST_DIGITS} digits, 1E-130 to 1E+126", field)
+    return text

@@ -1,0 +1,136 @@
+"""The worker: settings → clients → telemetry → registration. One process per core.
+
+    python worker.py
+
+SIGTERM and SIGINT end it gracefully: rounds hand back where they stand, and nothing is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+from pydantic import ValidationError
+from temporalio.client import Client
+from temporalio.worker import PollerBehaviorAutoscaling, Worker
+
+from activities.clients import Clients
+from activities.register import control_activities, round_activities
+from reindexer.connect import connect
+from reindexer.errors import ReindexerError
+from reindexer.ledger import Ledger
+from reindexer.settings import Settings, settings
+from workflows.reindex_shard import ReindexShard
+from workflows.reindex_table import ReindexTable
+
+log = logging.getLogger("reindexer.worker")
+
+#: Control activities at once in one process: records under way (10 a shard) and a few plans.
+_CONTROL_SLOTS = 32
+
+
+def workers(client: Client, clients: Clients, chosen: Settings) -> list[Worker]:
+    """The two workers of one process: workflows and control on one queue, rounds on the other."""
+    pollers = PollerBehaviorAutoscaling(minimum=1, initial=2, maximum=20)
+    grace = timedelta(seconds=chosen.graceful_shutdown_seconds)
+    heartbeat = timedelta(seconds=chosen.heartbeat_interval)
+    control = Worker(
+        client,
+        task_queue=chosen.task_queue,
+        workflows=[ReindexTable, ReindexShard],
+        activities=control_activities(clients, client, chosen),
+        activity_executor=ThreadPoolExecutor(_CONTROL_SLOTS, "control"),
+        max_concurrent_activities=_CONTROL_SLOTS,
+        workflow_task_poller_behavior=pollers,
+        activity_task_poller_behavior=pollers,
+        max_heartbeat_throttle_interval=heartbeat,
+        graceful_shutdown_timeout=grace,
+        # Signals to the workflows of a dead worker wait for this long before another takes over.
+        sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
+    )
+    rounds = Worker(
+        client,
+        task_queue=chosen.rounds_queue,
+        activities=round_activities(clients),
+        activity_executor=ThreadPoolExecutor(chosen.rounds_per_process, "round"),
+        max_concurrent_activities=chosen.rounds_per_process,
+        activity_task_poller_behavior=pollers,
+        max_heartbeat_throttle_interval=heartbeat,
+        graceful_shutdown_timeout=grace,
+    )
+    return [control, rounds]
+
+
+async def serve(chosen: Settings) -> None:
+    """One process's life: connect, warm up, poll until told to stop."""
+    client = await connect()
+    clients = Clients(pool=chosen.rounds_per_process + _CONTROL_SLOTS, ledger=Ledger(chosen.ledger_table))
+    log.info(
+        "serving namespace %s at %s, queues %s and %s; DynamoDB region %s%s, ledger %s",
+        client.namespace,
+        client.service_client.config.target_host,
+        chosen.task_queue,
+        chosen.rounds_queue,
+        clients.own.meta.region_name,
+        f" at {clients.own.meta.endpoint_url}",
+        chosen.ledger_table,
+    )
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    both = workers(client, clients, chosen)
+    running = [asyncio.create_task(worker.run()) for worker in both]
+    ended = asyncio.create_task(stop.wait())
+    await asyncio.wait([ended, *running], return_when=asyncio.FIRST_COMPLETED)
+    log.info("handing back what is under way")
+    await asyncio.gather(*(worker.shutdown() for worker in both))
+    await asyncio.gather(*running)
+
+
+def one_process() -> None:
+    """The body of each process."""
+    chosen = settings()
+    logging.basicConfig(
+        level=chosen.log_level, format=f"%(asctime)s %(levelname)s [{os.getpid()}] %(name)s: %(message)s"
+    )
+    logging.getLogger("botocore").setLevel(logging.WARNING)
+    try:
+        asyncio.run(serve(chosen))
+    except ReindexerError as error:
+        print(error, file=sys.stderr)  # noqa: T201 – before or after the log exists
+        sys.exit(2)  # bad settings or nobody there
+
+
+def main() -> None:
+    """Spawn one process per core, forward signals, wait. The exit code is the worst of theirs."""
+    try:
+        count = settings().processes or os.cpu_count() or 1
+    except ValidationError as error:
+        print(error, file=sys.stderr)  # noqa: T201 – the log is not set up yet
+        sys.exit(2)
+    context = multiprocessing.get_context("spawn")  # Temporal's runtime does not survive a fork
+    processes = [context.Process(target=one_process, daemon=True) for _ in range(count)]
+    for process in processes:
+        process.start()
+
+    def forward(number: int, _: object) -> None:
+        for process in processes:
+            if process.is_alive() and process.pid:
+                os.kill(process.pid, number)
+
+    signal.signal(signal.SIGTERM, forward)
+    signal.signal(signal.SIGINT, lambda *_: forward(signal.SIGTERM, None))
+    for process in processes:
+        process.join()
+    sys.exit(max(abs(process.exitcode or 0) for process in processes))
+
+
+if __name__ == "__main__":
+    main()

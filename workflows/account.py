@@ -1,0 +1,79 @@
+"""The account of a job: its report, and whether it may close."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from reindexer.models import Plan, Report, ReportInput, Verify
+
+if TYPE_CHECKING:
+    from workflows.reindex_table import ReindexTable
+
+
+class Account:
+    """Made when the lock is held; `report` may be asked at any time after."""
+
+    def __init__(self, root: ReindexTable, plan: Plan) -> None:
+        self._root, self._plan = root, plan
+
+    def opening(self) -> ReportInput:
+        """What is known before the first write: enough to remember the target version."""
+        return ReportInput(report=self.report(), version_attribute=self._plan.target.attributes.version)
+
+    def report(self) -> Report:
+        """Everything as it stands now."""
+        root, plan = self._root, self._plan
+        info = workflow.info()
+        shards = root.shards
+        unbalanced = [s.index for s in shards.all if not s.state.tally.balanced(len(s.state.isolated))]
+        tally = shards.tally
+        return Report(
+            job=info.workflow_id,
+            run=plan.run,
+            table=plan.target.table,
+            table_arn=plan.target.table_arn,
+            operation=plan.target.operation.model_dump(mode="json"),
+            version=plan.target.version,
+            tally=tally,
+            attempts=shards.attempts,
+            # A closed job has no record under way; a cancelled one says honestly that some are.
+            balanced=not unbalanced and tally.balanced(),
+            verification=root.verification,
+            shards=len(shards.all),
+            warnings=self._warnings(),
+            controls=list(root.controls),
+            started_at=info.workflow_start_time,
+            seconds=max(0.0, (workflow.now() - info.workflow_start_time).total_seconds()),
+            state=self._state(),
+            writer=plan.target.writer,
+            consumed={
+                "read_units": round(sum(s.state.read_units for s in shards.all), 1),
+                "write_units": round(sum(s.state.write_units for s in shards.all), 1),
+            },
+            unbalanced_shards=unbalanced,
+        )
+
+    def _state(self) -> Literal["complete", "incomplete", "cancelled", "failed"]:
+        root = self._root
+        if root.gate.stopping:
+            return "cancelled"
+        tally = root.shards.tally
+        complete = (
+            tally.balanced()
+            and all(shard.done for shard in root.shards.all)
+            and not tally.quarantined
+            and not (root.verification and root.verification.behind)
+        )
+        return "complete" if complete else "incomplete"
+
+    def _warnings(self) -> list[str]:
+        warnings = list(self._plan.warnings) + list(self._root.warnings)
+        again = [shard.index for shard in self._root.shards.all if shard.starts > 1]
+        if again:
+            warnings.append(f"shards {again} were ended by somebody and started again from their last report")
+        if self._root.verification is None and not isinstance(self._plan.target.operation, Verify):
+            warnings.append("not verified: no consistent read was made after the job")
+        return warnings

@@ -1,0 +1,77 @@
+"""Time-outs and retry policies, each number with its reason."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from temporalio.common import RetryPolicy
+from temporalio.workflow import ActivityCancellationType
+
+#: Activities that talk to the control plane or the ledger: seconds when all is well, minutes in a storm.
+CONTROL: dict[str, Any] = {
+    "start_to_close_timeout": timedelta(minutes=2),  # a table of 400 probes and samples takes seconds
+    "retry_policy": RetryPolicy(
+        initial_interval=timedelta(seconds=1),  # the ledger's own client has tried for seconds already
+        backoff_coefficient=2.0,
+        maximum_interval=timedelta(seconds=30),  # a ledger that comes back is found within half a minute
+        maximum_attempts=10,  # about three minutes; a bug must not look like "running" for ever
+    ),
+}
+
+#: Taking a lock waits one heartbeat timeout where its holder died.
+LOCK: dict[str, Any] = {
+    **CONTROL,
+    "start_to_close_timeout": timedelta(minutes=15),  # the longest heartbeat timeout is 10 minutes
+    "heartbeat_timeout": timedelta(seconds=30),  # it heartbeats every second while it waits
+}
+
+#: A control activity of a job that is being cancelled: less patience, since somebody waits.
+CLOSING: dict[str, Any] = {
+    **CONTROL,
+    "retry_policy": RetryPolicy(maximum_interval=timedelta(seconds=5), maximum_attempts=5),  # about 15 s
+}
+
+
+def round_options(seconds: float, heartbeat_timeout: float) -> dict[str, Any]:
+    """For a round or a verification round with a time slice of `seconds`."""
+    return {
+        # Handing back takes one call in flight (5 s) and a heartbeat; three minutes more is a hung process.
+        "start_to_close_timeout": timedelta(seconds=seconds + 180),
+        "heartbeat_timeout": timedelta(seconds=heartbeat_timeout),
+        "retry_policy": RetryPolicy(
+            initial_interval=timedelta(seconds=1),  # a killed worker's queue is polled by the others at once
+            backoff_coefficient=2.0,
+            maximum_interval=timedelta(seconds=10),  # a worker that comes back is used within 10 s
+            maximum_attempts=10,  # then the workflow folds what is known and begins a new round
+        ),
+        # A round that is told to stop returns where it stands, and the workflow gets that result.
+        "cancellation_type": ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    }
+
+
+def record_options(heartbeat_timeout: float) -> dict[str, Any]:
+    """For an isolated record: half a minute of trouble is passing, more is the record's."""
+    return {
+        "start_to_close_timeout": timedelta(minutes=2),  # one call, one consistent read, and their waits
+        "heartbeat_timeout": timedelta(seconds=max(heartbeat_timeout, 30.0)),  # idle while a call is out
+        "retry_policy": RetryPolicy(
+            initial_interval=timedelta(seconds=1),  # it failed five times within a second already
+            backoff_coefficient=2.0,
+            maximum_interval=timedelta(seconds=15),  # passing trouble of a partition is over by then
+            maximum_attempts=6,  # 1+2+4+8+15 s: half a minute, then it is quarantined and can be redriven
+        ),
+        "cancellation_type": ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    }
+
+
+#: Isolated records of one shard at the same time: a hot partition is not to be hammered.
+RECORDS_AT_ONCE = 10
+#: Isolated records a shard may hold before it begins no new round (two rounds' worth).
+MOST_PENDING_RECORDS = 100
+#: Rounds in a row that end without a result before the shard parks: a bug, not bad luck.
+MOST_LOST_ROUNDS = 5
+#: Seconds between tries of a shard that finds no capacity or no service: doubled from the first to the last.
+FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
+#: Newest quarantined records a shard keeps for the `failures` query; the ledger has all.
+KEPT_FAILURES = 50

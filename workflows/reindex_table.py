@@ -1,0 +1,334 @@
+"""ReindexTable: the job. Plan, fan out, verify, report."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError
+
+from workflows.account import Account
+from workflows.controls import Gate, run_shielded
+from workflows.options import CLOSING, CONTROL, LOCK
+from workflows.shards import Shards
+from workflows.verification import verify_and_sweep
+from workflows.view import View
+
+with workflow.unsafe.imports_passed_through():
+    from pydantic import ValidationError
+    from reindexer.explain import explain
+
+    from reindexer.models import (
+        Control,
+        ControlEvent,
+        JobInput,
+        Limits,
+        LockInput,
+        Plan,
+        PlanInput,
+        Report,
+        ReportInput,
+        ShardReport,
+        Verification,
+    )
+
+
+@workflow.defn(name="ReindexTable")
+class ReindexTable:
+    """One run over one table. Handlers set the desired state; `_drive` does the work."""
+
+    def __init__(self) -> None:
+        self.gate = Gate()
+        self.plan: Plan | None = None
+        self.job: JobInput | None = None
+        self.limits = Limits()
+        self.phase = "planning"
+        self.parked = ""  # why the job paused itself
+        self.paused_for = ""  # why somebody paused it
+        self.verification: Verification | None = None
+        self.controls: list[ControlEvent] = []
+        self.control_seq = 0
+        self.shards = Shards(self)
+        self.view = View(self)
+        self.gate.when_stopped(self._stopped)
+        self.warnings: list[str] = []
+        self._in_flight: dict[int, Callable[[], object]] = {}
+        self._interrupts = 0
+
+    # ── Control from outside ───────────────────────────────────────────────────────────────────────────────
+
+    @workflow.signal
+    def pause(self, *args: Any) -> None:
+        """Always pauses, whatever comes with it."""
+        reason = _reason(args)
+        self._note("pause", reason)
+        self.gate.paused, self.paused_for = True, reason or ""
+        self.changed()
+
+    @workflow.signal
+    def resume(self, *args: Any) -> None:
+        """Go on; noted and ignored while a budget is exhausted."""
+        reason = _reason(args)
+        exhausted = self._exhausted()
+        if exhausted:
+            self._note("resume refused", exhausted)
+            self.parked = exhausted
+            return
+        self._note("resume", reason)
+        self.gate.paused, self.parked, self.paused_for = False, "", ""
+        self.changed()
+
+    @workflow.update
+    def set_limits(self, *args: Any) -> dict[str, Any]:
+        """Change any field of `limits`; takes effect within seconds. Returns the limits in force."""
+        change, reason = _limits_of(args)
+        self.limits = Limits.model_validate({**self.limits.model_dump(), **change})
+        self.controls.append(ControlEvent(at=workflow.now(), what="set_limits", reason=reason, limits=change))
+        self.shards.reopen()
+        self.changed()
+        return self.limits.model_dump()
+
+    @set_limits.validator
+    def _check_limits(self, *args: Any) -> None:
+        try:
+            change, _ = _limits_of(args)
+            Limits.model_validate({**self.limits.model_dump(), **change})
+        except ValidationError as error:
+            raise ValueError(explain(error)) from None
+
+    @workflow.query
+    def progress(self, *args: Any) -> dict[str, Any]:  # noqa: ARG002 – anything may come with a query
+        """Where the job stands."""
+        return self.view.progress()
+
+    @workflow.query
+    def failures(self, *args: Any) -> dict[str, Any]:
+        """Quarantined records: counts by error class, and one page of the newest; the ledger has all."""
+        asked = args[0] if args and isinstance(args[0], dict) else {}
+        return self.view.failures(asked)
+
+    @workflow.signal
+    def shard_report(self, *args: Any) -> None:
+        """A shard tells where it stands."""
+        try:
+            report = ShardReport.model_validate(args[0] if args else None)
+        except ValidationError as error:
+            workflow.logger.warning("ignored a shard report: %s", error)
+            return
+        self.shards.take(report)
+        if report.state == "parked" and not self.parked:
+            self.park(report.reason)
+        self.noticed()
+
+    # ── What the rooms of this workflow call ───────────────────────────────────────────────────────────────
+
+    def changed(self) -> None:
+        """The desired state changed: the reconcile loop sends it."""
+        self.control_seq += 1
+        for interrupt in list(self._in_flight.values()):
+            interrupt()
+        self.view.refresh()
+
+    @property
+    def busy(self) -> bool:
+        """Whether an activity of the root itself is reading the table."""
+        return bool(self._in_flight)
+
+    def when_changed(self, interrupt: Callable[[], object]) -> Callable[[], None]:
+        """Call `interrupt` on every change of the desired state, and on stop, until forgotten."""
+        number = self._interrupts = self._interrupts + 1
+        self._in_flight[number] = interrupt
+
+        def forget() -> None:
+            self._in_flight.pop(number, None)
+            self.view.refresh()
+
+        return forget
+
+    def noticed(self) -> None:
+        """Counts changed: look at the budget of quarantined records, and tell."""
+        exhausted = self._exhausted()
+        if exhausted and not self.parked:
+            self.park(exhausted)
+        self.view.refresh()
+
+    def park(self, reason: str) -> None:
+        """Pause by itself, with the reason, ready to resume."""
+        self.parked = reason
+        self._note("parked", reason)
+        self.gate.paused = True
+        self.changed()
+
+    def control_for(self, shard: Any) -> Control:
+        """The whole desired state, for one shard."""
+        return Control(
+            seq=self.control_seq,
+            paused=self.gate.paused,
+            share=shard.grant.share,
+            report_every=self.shards.report_every,
+        )
+
+    def _note(self, what: str, reason: str | None) -> None:
+        self.controls.append(ControlEvent(at=workflow.now(), what=what, reason=reason))
+
+    def _exhausted(self) -> str:
+        given_up = self.shards.tally.quarantined
+        if given_up <= self.limits.quarantined:
+            return ""
+        return (
+            f"{given_up} records are quarantined, more than limits.quarantined = {self.limits.quarantined} "
+            "allows; look at them with `failures`, then raise limits.quarantined with set_limits and resume"
+        )
+
+    def _stopped(self) -> None:
+        self._note("cancel", workflow.cancellation_reason())
+        self.shards.cancel()
+        self.changed()
+
+    # ── Driving ────────────────────────────────────────────────────────────────────────────────────────────
+
+    @workflow.run
+    async def run(self, *args: Any) -> dict[str, Any]:
+        """The report, if every record in scope is at the target; else `Incomplete`, with the report."""
+        report = await run_shielded(self._drive(args), self.gate)
+        if self.gate.stopping:
+            raise asyncio.CancelledError
+        if report.state != "complete":
+            raise ApplicationError(_incomplete(report), report.model_dump(mode="json"), type="Incomplete")
+        return report.model_dump(mode="json")
+
+    async def _drive(self, args: tuple[Any, ...]) -> Report:
+        self.job = _validated(args)
+        self.limits = self.job.limits
+        self.plan = plan = await self._make_plan(self.job)
+        self.limits = plan.limits
+        if self.gate.stopping:
+            raise asyncio.CancelledError
+        lock = None
+        if plan.target.writer != "none":
+            lock = self._lock(plan)
+            try:
+                await workflow.execute_activity("take_lock", lock, **LOCK)
+            except ActivityError as error:
+                raise _plainly(error) from error
+        account = Account(self, plan)
+        try:
+            if lock:
+                await workflow.execute_activity("record_version", account.opening(), **CONTROL)
+            self.phase = "running"
+            self.view.announce()
+            reconciling = asyncio.ensure_future(self._reconcile())
+            if plan.target.writer != "none":
+                await self.shards.run(plan, list(plan.sources))
+            if not self.gate.stopping:
+                self.phase = "verifying"
+                self.view.refresh()
+                self.verification = await verify_and_sweep(self, plan)
+            reconciling.cancel()
+            report = account.report()
+            await workflow.execute_activity(
+                "write_report",
+                ReportInput(report=report, version_attribute=plan.target.attributes.version),
+                **(CLOSING if self.gate.stopping else CONTROL),
+            )
+        finally:
+            if lock:
+                await workflow.execute_activity("release_lock", lock, **CLOSING)
+        self.phase = "done"
+        self.view.close(report)
+        return report
+
+    async def _make_plan(self, job: JobInput) -> Plan:
+        info = workflow.info()
+        request = PlanInput(
+            job=job,
+            workflow_id=info.workflow_id,
+            started_at=info.workflow_start_time,
+            run=workflow.uuid4().hex[:10],  # 40 bits: two runs of a table never share a stamp
+        )
+        try:
+            plan: Plan = await workflow.execute_activity("make_plan", request, result_type=Plan, **CONTROL)
+            known = await workflow.execute_activity(
+                "registered_search_attributes", result_type=list[str], **CONTROL
+            )
+        except ActivityError as error:
+            raise _plainly(error) from error
+        return plan.model_copy(update={"search_attributes": known})
+
+    def _lock(self, plan: Plan) -> LockInput:
+        info = workflow.info()
+        assert self.job is not None
+        return LockInput(
+            table_arn=plan.target.table_arn,
+            version_attribute=plan.target.attributes.version,
+            workflow_id=info.workflow_id,
+            run_id=info.run_id,
+            namespace=info.namespace,
+            run=plan.run,
+            take=self.job.take_lock,
+            wait_seconds=plan.heartbeat_timeout,
+        )
+
+    async def _reconcile(self) -> None:
+        """Send the whole desired state to every open shard that does not have it yet."""
+        while True:
+            await workflow.wait_condition(lambda: any(s.sent < self.control_seq for s in self.shards.open))
+            behind = [shard for shard in self.shards.open if shard.sent < self.control_seq]
+            await asyncio.gather(*(self.shards.send(s) for s in behind))
+
+
+def _validated(args: tuple[Any, ...]) -> JobInput:
+    if len(args) != 1:
+        problem = "no input was given" if not args else f"{len(args)} inputs were given"
+        raise ApplicationError(
+            f'{problem}; exactly one is expected, for example {{"table": "cities"}}',
+            type="BadInput",
+            non_retryable=True,
+        )
+    try:
+        return JobInput.model_validate(args[0])
+    except ValidationError as error:
+        raise ApplicationError(explain(error), type="BadInput", non_retryable=True) from None
+
+
+def _limits_of(args: tuple[Any, ...]) -> tuple[dict[str, Any], str | None]:
+    """(changed fields, reason) of a `set_limits`. Raises `ValueError` with one clear sentence."""
+    if len(args) != 1 or not isinstance(args[0], dict) or not args[0]:
+        raise ValueError(
+            'set_limits takes one object with fields of limits, such as {"write_units_per_second": 500}'
+        )
+    change = dict(args[0])
+    reason = change.pop("reason", None)
+    if reason is not None and not isinstance(reason, str):
+        raise ValueError("reason: should be a text")
+    return change, reason
+
+
+def _reason(args: tuple[Any, ...]) -> str | None:
+    """The reason in whatever came with a signal; what cannot be read is no reason to ignore the signal."""
+    first = args[0] if args else None
+    if isinstance(first, dict):
+        first = first.get("reason")
+    return str(first)[:500] if first is not None else None  # 500: a sentence or two, kept in the report
+
+
+def _plainly(error: ActivityError) -> ApplicationError:
+    """The cause of a failed plan as the workflow's own failure, so that its sentence comes first."""
+    cause = error.cause
+    if isinstance(cause, ApplicationError):
+        return ApplicationError(cause.message, type=cause.type, non_retryable=True)
+    return ApplicationError(f"planning failed: {cause or error}", type="PlanFailed", non_retryable=True)
+
+
+def _incomplete(report: Report) -> str:
+    """Why a job that ran to its end is not complete, in one sentence."""
+    reasons = []
+    if not report.balanced:
+        reasons.append("outcomes and scanned records differ: a defect, please report it")
+    if report.tally.quarantined:
+        reasons.append(f"{report.tally.quarantined} records are quarantined (see `failures`, then `redrive`)")
+    if report.verification and report.verification.behind:
+        reasons.append(f"{report.verification.behind} rows are behind the target")
+    return "; ".join(reasons) or "not complete"

@@ -1,0 +1,249 @@
+"""The shards of a job as the root sees them: starting, steering, folding what they report."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from temporalio import workflow
+from temporalio.exceptions import ChildWorkflowError, TemporalError, WorkflowAlreadyStartedError
+from temporalio.workflow import ChildWorkflowCancellationType, ParentClosePolicy
+
+from workflows.reindex_shard import ReindexShard
+from workflows.shares import Grant, limited, opening, redistribute
+
+with workflow.unsafe.imports_passed_through():
+    from reindexer.models import KeyList, Plan, Segment, ShardInput, ShardReport, ShardState, Share
+    from reindexer.tally import Attempts, Tally
+
+if TYPE_CHECKING:
+    from workflows.reindex_table import ReindexTable
+
+#: Reports a job may receive in all: 4 events each, well below the 10,000 signals and 51,200 events of a run.
+_REPORTS = 4000
+#: After each so many reports the interval doubles, so that eight times as many carry a job for days.
+_REPORTS_PER_INTERVAL = _REPORTS // 8
+_FIRST_INTERVAL = 2.0  # seconds; what a person watching bears
+
+
+@dataclass
+class Shard:
+    """One slot. `state` is replaced by newer reports and closed by the child's result, never added to."""
+
+    index: int
+    source: Segment | KeyList
+    state: ShardState = field(default_factory=ShardState)
+    seq: int = 0
+    situation: str = "waiting"  # waiting running throttled pausing paused parked done
+    reason: str = ""
+    scope: str | None = None
+    open: bool = False
+    done: bool = False
+    sent: int = -1  # control seq last sent
+    acknowledged: int = -1
+    starts: int = 0
+    grant: Grant = field(default_factory=lambda: Grant(Share()))
+    reported_at: float = 0.0
+    handle: workflow.ChildWorkflowHandle[ReindexShard, ShardState] | None = None
+
+
+class Shards:
+    """All shards of a job. The driving task is `run`; reports and control change only fields."""
+
+    def __init__(self, root: ReindexTable) -> None:
+        self._root = root
+        self.all: list[Shard] = []
+        self._reports = 0
+        self._waiting = 0  # shards still to begin
+
+    # ── Totals ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def tally(self) -> Tally:
+        return sum((shard.state.tally for shard in self.all), Tally())
+
+    @property
+    def attempts(self) -> Attempts:
+        return sum((shard.state.attempts for shard in self.all), Attempts())
+
+    @property
+    def isolated(self) -> int:
+        return sum(len(shard.state.isolated) for shard in self.all)
+
+    @property
+    def open(self) -> list[Shard]:
+        return [shard for shard in self.all if shard.open]
+
+    @property
+    def _slots(self) -> int:
+        """Shards that work at the same time, those still to begin included."""
+        return min(self._root.limits.shards_in_flight, len(self.open) + self._waiting)
+
+    @property
+    def quiet(self) -> bool:
+        """Whether every open shard has acknowledged the control state in force and runs no attempt."""
+        seq = self._root.control_seq
+        return all(s.acknowledged >= seq and s.situation in ("paused", "parked") for s in self.open)
+
+    # ── Driving ────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def run(self, plan: Plan, sources: list[Segment | KeyList]) -> None:
+        """Carry the sources to their end, a bounded number at a time; returns early when stopping."""
+        first = len(self.all)
+        mine = [Shard(first + number, source) for number, source in enumerate(sources)]
+        self.all += mine
+        waiting = list(mine)
+        tasks: set[asyncio.Task[None]] = set()
+        gate = self._root.gate
+        while (waiting or tasks) and not (gate.stopping and not tasks):
+            room = self._root.limits.shards_in_flight - len(tasks) if gate.open else 0
+            for shard in waiting[: max(0, room)]:
+                waiting.remove(shard)
+                task = asyncio.ensure_future(self._one(plan, shard, len(waiting)))
+                tasks.add(task)
+            running = set(tasks)
+            before = (gate.open, self._root.limits.shards_in_flight)
+            await workflow.wait_condition(
+                lambda running=running, before=before: (  # type: ignore[misc]
+                    any(task.done() for task in running)
+                    or before != (gate.open, self._root.limits.shards_in_flight)
+                )
+            )
+            for task in [task for task in tasks if task.done()]:
+                tasks.remove(task)
+                task.result()
+            waiting += [s for s in mine if s.situation == "lost" and s not in waiting and not s.open]
+            self._waiting = len(waiting)
+            self.share_out()
+
+    async def _one(self, plan: Plan, shard: Shard, waiting: int) -> None:
+        """One child from start to end. A child that was ended by somebody parks the job."""
+        shard.starts += 1
+        shard.situation, shard.reason = "running", ""
+        again = "" if shard.starts == 1 else f"-again-{shard.starts}"
+        self._waiting = waiting
+        limits = self._root.limits
+        shard.grant = Grant(opening(limits, self._slots + 1, [s.grant.share for s in self.open]))
+        control = self._root.control_for(shard)
+        shard.sent = control.seq
+        info = workflow.info()
+        request = ShardInput(
+            job=info.workflow_id,
+            run=plan.run,
+            index=shard.index,
+            target=plan.target,
+            source=shard.source,
+            isolation=plan.isolation,
+            heartbeat_timeout=plan.heartbeat_timeout,
+            control=control,
+            state=shard.state,
+            seq=shard.seq,
+            rounds_queue=plan.rounds_queue,
+            round_seconds=plan.round_seconds,
+            continue_after=plan.continue_after,
+        )
+        try:
+            shard.handle = await workflow.start_child_workflow(
+                ReindexShard.run,
+                request,
+                id=f"{info.workflow_id}/{plan.run}/shard-{shard.index:03d}{again}",
+                # The root waits for each child's own account of where it stands, also on cancel.
+                cancellation_type=ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
+                parent_close_policy=ParentClosePolicy.TERMINATE,
+                static_summary=_summary(shard, len(self.all)),
+            )
+        except WorkflowAlreadyStartedError as error:
+            self._ended_badly(shard, f"its workflow id is taken: {error}")
+            return
+        shard.open = True
+        if self._root.gate.stopping:
+            shard.handle.cancel()
+        try:
+            state = await shard.handle
+        except ChildWorkflowError as error:
+            self._ended_badly(shard, str(error.cause or error))
+            return
+        finally:
+            shard.open = False
+        shard.state = state
+        finished = state.done and not state.isolated
+        shard.done, shard.situation = finished, "done" if finished else "stopped"
+        self._root.noticed()
+
+    def _ended_badly(self, shard: Shard, why: str) -> None:
+        shard.open, shard.situation, shard.reason = False, "lost", why
+        if not self._root.gate.stopping:
+            self._root.park(f"shard {shard.index} ended: {why}; resume starts it again from its last report")
+
+    def cancel(self) -> None:
+        """Ask every open shard to hand back where it stands."""
+        for shard in self.open:
+            if shard.handle is not None:
+                shard.handle.cancel()
+
+    # ── Steering and listening ─────────────────────────────────────────────────────────────────────────────
+
+    async def send(self, shard: Shard) -> None:
+        """Send the control state in force. A shard that has just finished is no error."""
+        control = self._root.control_for(shard)
+        shard.sent = control.seq
+        if shard.handle is None:
+            return
+        try:
+            await shard.handle.signal(ReindexShard.control, control)
+        except TemporalError as error:
+            workflow.logger.info("shard %d did not take a control state: %s", shard.index, error)
+
+    def take(self, report: ShardReport) -> None:
+        """Replace what is known of a shard, unless newer is known."""
+        if report.index >= len(self.all):
+            return
+        shard = self.all[report.index]
+        if report.seq <= shard.seq or not shard.open:
+            return
+        self._reports += 1
+        now = workflow.now().timestamp()
+        if shard.reported_at and now > shard.reported_at and limited(self._root.limits):
+            shard.grant.used = _used(shard.state, report.progress, now - shard.reported_at)
+        shard.seq, shard.state, shard.reported_at = report.seq, report.progress, now
+        shard.situation, shard.reason, shard.scope = report.state, report.reason, report.scope
+        shard.acknowledged = report.acknowledged
+
+    @property
+    def report_every(self) -> float:
+        """Seconds between two reports of a shard, stretched so that a whole job's fit its bound."""
+        return _FIRST_INTERVAL * float(2 ** (self._reports // _REPORTS_PER_INTERVAL))
+
+    def reopen(self) -> None:
+        """Equal shares of changed limits for all open shards; what they use decides from there."""
+        held: list[Share] = []
+        for shard in self.open:
+            shard.grant = Grant(opening(self._root.limits, self._slots, held))
+            held.append(shard.grant.share)
+
+    def share_out(self) -> None:
+        """Share the budgets anew among the open shards, where it is worth telling."""
+        if not limited(self._root.limits):
+            return
+        shards = {shard.index: shard for shard in self.open}
+        grants = {index: shard.grant for index, shard in shards.items()}
+        changed = redistribute(self._root.limits, grants, self._slots)
+        for index, share in changed.items():
+            shards[index].grant = Grant(share)
+        if changed:
+            self._root.changed()
+
+
+def _used(before: ShardState, after: ShardState, seconds: float) -> dict[str, float]:
+    return {
+        "read_units": (after.read_units - before.read_units) / seconds,
+        "write_units": (after.write_units - before.write_units) / seconds,
+        "records": (after.tally.settled - before.tally.settled) / seconds,
+    }
+
+
+def _summary(shard: Shard, total: int) -> str:
+    if isinstance(shard.source, Segment):
+        return f"segment {shard.source.segment} of {shard.source.total}"
+    return f"{len(shard.source.keys)} keys, shard {shard.index} of {total}"

@@ -1,0 +1,151 @@
+"""After the job: an independent consistent read, and one sweep over what it found behind."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import TYPE_CHECKING
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError
+
+from workflows.options import FIRST_WAIT, LONGEST_WAIT, round_options
+
+with workflow.unsafe.imports_passed_through():
+    from reindexer.items import Key
+    from reindexer.models import KeyList, Plan, Segment, Share, Verification, VerifyInput, VerifyResult
+
+if TYPE_CHECKING:
+    from workflows.reindex_table import ReindexTable
+
+#: Rows per verification segment: reading is quick, and each segment costs a handful of events.
+_ROWS_PER_SEGMENT = 25_000
+#: Rows that are swept at the most; with more the table is being written to faster than a sweep can follow.
+MOST_SWEPT = 10_000
+#: Keys per sweeping shard: about 50 kB of history.
+_KEYS_PER_SHARD = 500
+
+
+async def verify_and_sweep(root: ReindexTable, plan: Plan) -> Verification | None:
+    """What is behind after one sweep; None where the scope has nothing to verify, or it was switched off."""
+    assert root.job is not None
+    parts = _parts(plan, root.shards.tally.scanned)
+    if not parts or (not root.job.verify and plan.target.writer != "none"):
+        return None
+    if any(shard.state.timed_out for shard in root.shards.all):
+        # An attempt that was frozen may write for one more heartbeat timeout.
+        await root.gate.sleep(plan.heartbeat_timeout, "until no lost attempt can write any more")
+    results = await _read_all(root, plan, parts)
+    if results is None:
+        return None
+    scanned, behind = sum(r.scanned for r in results), sum(r.behind for r in results)
+    keys = [key for result in results for key in result.keys][:MOST_SWEPT]
+    if not keys or not root.job.sweep or plan.target.writer == "none" or root.gate.stopping:
+        return Verification(scanned=scanned, behind=behind)
+    left = await _sweep(root, plan, keys)
+    if behind > len(keys):
+        root.warnings.append(f"{behind:,} rows were found behind; {len(keys):,} of them were swept")
+    return Verification(scanned=scanned, behind=behind - len(keys) + left)
+
+
+async def _sweep(root: ReindexTable, plan: Plan, keys: list[Key]) -> int:
+    """Carry the rows found behind once more; returns how many are still behind."""
+    lists: list[KeyList] = [
+        KeyList(keys=keys[start : start + _KEYS_PER_SHARD]) for start in range(0, len(keys), _KEYS_PER_SHARD)
+    ]
+    root.warnings.append(f"{len(keys):,} rows written by others meanwhile were found behind and swept once")
+    root.phase = "running"
+    await root.shards.run(plan, list(lists))
+    root.phase = "verifying"
+    requests = [_request(plan, keys=part.keys) for part in lists]
+    results = await _read_all(root, plan, requests)
+    return len(keys) if results is None else sum(result.behind for result in results)
+
+
+def _parts(plan: Plan, scanned: int) -> list[VerifyInput]:
+    """What is read: the whole table in a few segments, or the named keys."""
+    sources = plan.sources
+    if any(isinstance(source, Segment) and source.limit is not None for source in sources):
+        return []  # a sample: the rest of the table is not in scope
+    keys = [source for source in sources if isinstance(source, KeyList)]
+    if keys:
+        return [_request(plan, keys=source.keys) for source in keys]
+    rows = max(scanned, plan.facts.items)
+    total = min(max(1, math.ceil(rows / _ROWS_PER_SEGMENT)), max(1, len(sources)))
+    return [_request(plan, segment=number, total=total) for number in range(total)]
+
+
+def _request(plan: Plan, segment: int = 0, total: int = 1, keys: list[Key] | None = None) -> VerifyInput:
+    return VerifyInput(
+        target=plan.target,
+        segment=segment,
+        total=total,
+        keys=keys,
+        seconds=plan.round_seconds,
+        heartbeat_timeout=plan.heartbeat_timeout,
+    )
+
+
+async def _read_all(root: ReindexTable, plan: Plan, requests: list[VerifyInput]) -> list[VerifyResult] | None:
+    """All parts, a bounded number at a time; None: stopping."""
+    turn = asyncio.Semaphore(root.limits.shards_in_flight)
+
+    async def one(request: VerifyInput) -> VerifyResult | None:
+        async with turn:
+            return await _read(root, plan, request, min(len(requests), root.limits.shards_in_flight))
+
+    results = await asyncio.gather(*(one(request) for request in requests))
+    whole = [result for result in results if result is not None]
+    return whole if len(whole) == len(requests) else None
+
+
+async def _read(root: ReindexTable, plan: Plan, request: VerifyInput, readers: int) -> VerifyResult | None:
+    """One part, in rounds, until it is read whole."""
+    total = VerifyResult()
+    wait = 0.0
+    while True:
+        if wait:
+            await root.gate.sleep(wait, "waiting to go on verifying")
+        if not await root.gate.wait_open():
+            return None
+        rate = root.limits.read_units_per_second
+        share = Share(read_units=rate / readers if isinstance(rate, float | int) else None)
+        handle = workflow.start_activity(
+            "verify_segment",
+            request.model_copy(update={"cursor": total.cursor, "share": share}),
+            task_queue=plan.rounds_queue,
+            result_type=VerifyResult,
+            summary=f"verify {_name(request)}",
+            **round_options(plan.round_seconds, plan.heartbeat_timeout),
+        )
+        forget = root.when_changed(handle.cancel)
+        try:
+            result: VerifyResult = await handle
+        except ActivityError as error:
+            if root.gate.open:
+                root.park(f"verification failed: {error.cause or error}")
+            continue
+        finally:
+            forget()
+        total = _plus(total, result)
+        if result.fault:
+            root.park(f"{result.fault.code}: {result.fault.message}")
+        elif result.done:
+            return total
+        moved = result.scanned > 0
+        wait = 0.0 if moved else min(LONGEST_WAIT, max(FIRST_WAIT, 2 * wait))
+
+
+def _plus(total: VerifyResult, result: VerifyResult) -> VerifyResult:
+    return result.model_copy(
+        update={
+            "scanned": total.scanned + result.scanned,
+            "behind": total.behind + result.behind,
+            "keys": (total.keys + result.keys)[:MOST_SWEPT],
+            "read_units": total.read_units + result.read_units,
+        }
+    )
+
+
+def _name(request: VerifyInput) -> str:
+    return f"{len(request.keys)} keys" if request.keys else f"segment {request.segment} of {request.total}"

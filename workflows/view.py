@@ -1,0 +1,231 @@
+"""What a person or a script sees: the `progress` query, the Web UI's current details, search attributes."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from temporalio import workflow
+from temporalio.common import SearchAttributeKey
+
+with workflow.unsafe.imports_passed_through():
+    from reindexer.items import key_text
+    from reindexer.models import Report
+    from reindexer.tally import Outcome
+
+if TYPE_CHECKING:
+    from workflows.reindex_table import ReindexTable
+
+#: Seconds over which rates are taken: two rounds.
+_WINDOW = 60.0
+
+
+class View:
+    """Derived from the root's state whenever that changes; holds only what rates need."""
+
+    def __init__(self, root: ReindexTable) -> None:
+        self._root = root
+        self._state, self._since = "planning", ""
+        self._throttled_since = ""
+        #: (active seconds, settled records, read units, write units) at each report.
+        self._samples: deque[tuple[float, int, float, float]] = deque(maxlen=512)
+        self._active = 0.0  # seconds in which the job was neither paused nor parked
+        self._active_at = 0.0
+
+    def announce(self) -> None:
+        """Once planned: what this is, for lists and searches."""
+        plan = self._root.plan
+        assert plan is not None
+        values = {"ReindexTable": plan.target.table, "ReindexOperation": plan.target.operation.kind}
+        self._upsert(values)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """After any change: state, rates, current details, the state's search attribute."""
+        now = workflow.now().timestamp()
+        if self._active_at and self._state in ("running", "throttled", "verifying"):
+            self._active += now - self._active_at
+        self._active_at = now
+        shards = self._root.shards
+        self._samples.append(
+            (
+                self._active,
+                shards.tally.settled,
+                sum(s.state.read_units for s in shards.all),
+                sum(s.state.write_units for s in shards.all),
+            )
+        )
+        while len(self._samples) > 2 and self._active - self._samples[0][0] > _WINDOW:
+            self._samples.popleft()
+        self._enter(self._compute())
+        workflow.set_current_details(self._details())
+
+    def close(self, report: Report) -> None:
+        """The last words: the report, for the Web UI and for `describe`."""
+        self._enter("done")
+        workflow.set_current_details(self._details() + f"\n\n**{report.state}** in {report.seconds:.1f} s")
+        workflow.upsert_memo(
+            {  # below 2 KB, the server's warning limit
+                "state": report.state,
+                "run": report.run,
+                "version": report.version,
+                "tally": report.tally.model_dump(),
+                "attempts": report.attempts.model_dump(),
+                "balanced": report.balanced,
+            }
+        )
+
+    # ── State ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _compute(self) -> str:
+        root = self._root
+        if root.phase in ("planning", "done"):
+            return root.phase
+        if root.gate.stopping:
+            return "cancelling"
+        if root.gate.paused:
+            if not root.shards.quiet or root.busy:
+                return "pausing"
+            return "parked" if root.parked else "paused"
+        if root.phase == "verifying":
+            return "verifying"
+        situations = [shard.situation for shard in root.shards.open]
+        throttled = [s for s in root.shards.open if s.situation == "throttled"]
+        everywhere = any(s.scope in ("table", "account", "index") for s in throttled)
+        if throttled and (everywhere or len(throttled) == len(situations)):
+            return "throttled"
+        return "running"
+
+    def _enter(self, state: str) -> None:
+        if state != self._state or not self._since:
+            self._state, self._since = state, workflow.now().isoformat()
+            self._upsert({"ReindexState": state})
+        throttled = any(shard.situation == "throttled" for shard in self._root.shards.open)
+        self._throttled_since = (self._throttled_since or workflow.now().isoformat()) if throttled else ""
+
+    def _upsert(self, values: dict[str, str]) -> None:
+        plan = self._root.plan
+        known = plan.search_attributes if plan else []
+        updates = [SearchAttributeKey.for_keyword(n).value_set(v) for n, v in values.items() if n in known]
+        if updates:
+            workflow.upsert_search_attributes(updates)
+
+    # ── Answers ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def progress(self) -> dict[str, Any]:
+        """The `progress` query. Counts are as of the shards' last reports; rates leave paused time out."""
+        root, shards = self._root, self._root.shards
+        tally = shards.tally
+        rates = self._rates()
+        remaining = self._remaining()
+        rate = rates["records"]
+        return {
+            "state": self._state,
+            "reason": self._reason(),
+            "since": self._since,
+            "tally": tally.model_dump(),
+            "attempts": shards.attempts.model_dump(),
+            "remaining": remaining,
+            "in_flight": len([s for s in shards.open if s.situation in ("running", "throttled")]),
+            "isolated": shards.isolated,
+            "shards": {
+                "total": max(len(shards.all), len(root.plan.sources) if root.plan else 0),
+                "done": len([s for s in shards.all if s.done]),
+                "running": len(shards.open),
+            },
+            "consumed": {"read_units": rates["read_units"], "write_units": rates["write_units"]},
+            "limits": root.limits.model_dump(),
+            "throttle": self._throttle(),
+            "records_per_second": rate,
+            "eta_seconds": round(remaining / rate) if rate and remaining is not None else None,
+            "run": root.plan.run if root.plan else None,
+            "verification": root.verification.model_dump() if root.verification else None,
+        }
+
+    def failures(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """Counts by class and one page of what is kept in the workflow; `kept` of `total` are."""
+        error, after = asked.get("error"), str(asked.get("after") or "")
+        limit = asked.get("limit")
+        size = limit if isinstance(limit, int) and 0 < limit <= 1000 else 50  # a screen; at most about 300 kB
+        counts: dict[str, int] = {}
+        rows = []
+        for shard in self._root.shards.all:
+            for name, count in shard.state.failures.items():
+                counts[name] = counts.get(name, 0) + count
+            rows += [(key_text(r.key), r) for r in shard.state.quarantined if error in (None, r.error)]
+        rows.sort(key=lambda row: row[0])
+        page = [row for row in rows if row[0] > after][:size]
+        more = bool(page) and page[-1][0] != rows[-1][0]
+        return {
+            "counts": counts,
+            "total": sum(counts.values()),
+            "kept": len(rows),
+            "failures": [record.model_dump(exclude={"given_up"}) for _, record in page],
+            "after": page[-1][0] if more else None,
+        }
+
+    def _reason(self) -> str | None:
+        root = self._root
+        if self._state in ("parked", "pausing") and root.parked:
+            return root.parked
+        if self._state in ("paused", "pausing"):
+            return root.paused_for or None
+        if self._state == "throttled":
+            return next((s.reason for s in root.shards.open if s.situation == "throttled"), None)
+        return None
+
+    def _throttle(self) -> dict[str, Any] | None:
+        shard = next((s for s in self._root.shards.open if s.situation == "throttled"), None)
+        if shard is None:
+            return None
+        return {"reason": shard.reason, "scope": shard.scope, "since": self._throttled_since}
+
+    def _remaining(self) -> int | None:
+        """An estimate from a count up to six hours old; None where nothing can be said."""
+        plan = self._root.plan
+        if plan is None:
+            return None
+        if all(shard.done for shard in self._root.shards.all) and self._root.shards.all:
+            return 0
+        keys = sum(len(source.keys) for source in plan.sources if source.kind == "keys")
+        limit = sum(source.limit or 0 for source in plan.sources if source.kind == "segment")
+        expected = keys or (min(limit, plan.facts.items) if limit else plan.facts.items)
+        return max(0, expected - self._root.shards.tally.settled)
+
+    def _rates(self) -> dict[str, float]:
+        names = ("records", "read_units", "write_units")
+        if len(self._samples) < 2:
+            return dict.fromkeys(names, 0.0)
+        first, last = self._samples[0], self._samples[-1]
+        seconds = last[0] - first[0]
+        if seconds <= 0:
+            return dict.fromkeys(names, 0.0)
+        return {
+            name: round((last[place] - first[place]) / seconds, 1) for place, name in enumerate(names, start=1)
+        }
+
+    def _details(self) -> str:
+        """A small table in Markdown."""
+        root, progress = self._root, self.progress()
+        plan = root.plan
+        if plan is None:
+            return "planning"
+        headline = f"**{progress['state']}**" + (f": {progress['reason']}" if progress["reason"] else "")
+        counted = [(o.value, progress["tally"][o.value]) for o in Outcome if progress["tally"][o.value]]
+        counted.append(("scanned", progress["tally"]["scanned"]))
+        if progress["isolated"]:
+            counted.append(("isolated", progress["isolated"]))
+        counted += [(name, count) for name, count in progress["attempts"].items() if count]
+        done, total = progress["shards"]["done"], progress["shards"]["total"]
+        lines = [
+            f"{headline} · {plan.target.operation.kind} `{plan.target.table}` to version {plan.target.version}",
+            "",
+            "| | |",
+            "|---|---:|",
+            *[f"| {name} | {count:,} |" for name, count in counted],
+            f"| shards done | {done} of {total} |",
+            f"| records/s | {progress['records_per_second']:,.0f} |",
+        ]
+        if root.verification:
+            lines.append(f"| behind after verification | {root.verification.behind:,} |")
+        return "\n".join(lines)
