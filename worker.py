@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import multiprocessing
 import os
 import signal
 import sys
@@ -24,8 +23,10 @@ from activities.clients import Clients
 from activities.register import control_activities, round_activities
 from reindexer.connect import connect
 from reindexer.errors import ReindexerError
+from reindexer.explain import explain
 from reindexer.ledger import Ledger
 from reindexer.settings import Settings, settings
+from supervisor import supervise
 from workflows.reindex_shard import ReindexShard
 from workflows.reindex_table import ReindexTable
 
@@ -104,32 +105,19 @@ def one_process() -> None:
     try:
         asyncio.run(serve(chosen))
     except ReindexerError as error:
-        print(error, file=sys.stderr)  # noqa: T201 – before or after the log exists
-        sys.exit(2)  # bad settings or nobody there
+        log.error("%s", error)
+        sys.exit(2)  # settings that do not suffice, or nobody there
 
 
 def main() -> None:
-    """Spawn one process per core, forward signals, wait. The exit code is the worst of theirs."""
+    """One process per core, until told to stop."""
     try:
-        count = settings().processes or os.cpu_count() or 1
+        chosen = settings()
     except ValidationError as error:
-        print(error, file=sys.stderr)  # noqa: T201 – the log is not set up yet
-        sys.exit(2)
-    context = multiprocessing.get_context("spawn")  # Temporal's runtime does not survive a fork
-    processes = [context.Process(target=one_process, daemon=True) for _ in range(count)]
-    for process in processes:
-        process.start()
-
-    def forward(number: int, _: object) -> None:
-        for process in processes:
-            if process.is_alive() and process.pid:
-                os.kill(process.pid, number)
-
-    signal.signal(signal.SIGTERM, forward)
-    signal.signal(signal.SIGINT, lambda *_: forward(signal.SIGTERM, None))
-    for process in processes:
-        process.join()
-    sys.exit(max(abs(process.exitcode or 0) for process in processes))
+        sys.stderr.write(f"settings: {explain(error)}\n")
+        sys.exit(2)  # bad input
+    logging.basicConfig(level=chosen.log_level)
+    supervise(one_process, chosen.processes or os.cpu_count() or 1)
 
 
 if __name__ == "__main__":

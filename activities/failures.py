@@ -22,7 +22,9 @@ def translated() -> Iterator[None]:
     except Refused as error:
         raise ApplicationError(one_line(error, 2000), type=error.kind, non_retryable=True) from error
     except EnvironmentFault as error:
-        raise ApplicationError(one_line(error, 2000), type=error.code, non_retryable=True) from error
+        raise ApplicationError(
+            one_line(error, 2000), type=error.code, non_retryable=not error.retryable
+        ) from error
     except CallFailed as error:
         passing = error.failure.action in (Action.WAIT, Action.RETRY)
         raise ApplicationError(one_line(error), type=error.failure.code, non_retryable=not passing) from error

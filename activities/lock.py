@@ -69,8 +69,8 @@ class LockActivities:
     async def _closed(self, holder: Holder, here: str) -> bool:
         if holder.namespace != here:
             raise Refused(
-                f"the lock is held by job {holder.workflow_id} in {holder.namespace}, which cannot be asked from "
-                f'here ({here}); if that job surely stopped, start with "take_lock": true',
+                f"the lock is held by job {holder.workflow_id} in {holder.namespace}, which cannot be asked "
+                f'from here ({here}); if that job surely stopped, start with "take_lock": true',
                 kind="Locked",
             )
         request = DescribeWorkflowExecutionRequest(

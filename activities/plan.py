@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reindexer.planning import make_plan
 from temporalio import activity
 
 from activities.clients import Clients
 from activities.failures import translated
 from reindexer.models import Plan, PlanInput
+from reindexer.planning import make_plan
 from reindexer.settings import Settings
 
 if TYPE_CHECKING:

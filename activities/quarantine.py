@@ -9,7 +9,7 @@ from temporalio import activity
 from activities.clients import Clients
 from activities.failures import translated
 from reindexer.dynamo.reading import read_consistently
-from reindexer.errors import EnvironmentFault
+from reindexer.errors import EnvironmentFault, Refused
 from reindexer.items import from_json_key, key_identity
 from reindexer.models import Fault, QuarantineEntry, QuarantineInput, RecordResult
 from reindexer.round import stamp_of
@@ -39,6 +39,7 @@ class QuarantineActivities:
             table_arn=request.target.table_arn,
             version=request.target.version,
             stamp=request.target.stamp,
+            attributes=request.target.attributes,
             key=record.key,
             error=record.error or "Unknown",
             message=record.message,
@@ -49,9 +50,11 @@ class QuarantineActivities:
         try:
             self._clients.ledger.quarantine(entry)
         except EnvironmentFault as error:
-            return RecordResult(
-                outcome=None, record=record, fault=Fault(code=error.code, message=error.message)
-            )
+            fault = Fault(code=error.code, message=error.message)
+            return RecordResult(outcome=None, record=record, fault=fault)
+        except Refused as error:  # the ledger is gone
+            fault = Fault(code=error.kind, message=str(error))
+            return RecordResult(outcome=None, record=record, fault=fault)
         return RecordResult(outcome=Outcome.QUARANTINED.value, record=record)
 
     def _was_written(self, request: QuarantineInput) -> bool:

@@ -7,9 +7,10 @@ record until a success or a classified refusal clears it; a read alone never doe
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
 
 from reindexer.dynamo.reading import read_consistently
 from reindexer.dynamo.table import Answers, CallFailed, TableClient
@@ -39,7 +40,7 @@ class Work:
     throttles: int = 0
     alone: bool = False  # to be sent in a call of its own
     not_before: float = 0.0  # monotonic seconds
-    mark: int = -1  # how many records had been settled when it first failed; -1: it has not
+    mark: int = -1  # how many records had got an outcome when it first failed; -1: it has not
     error: str = ""
     message: str = ""
 
@@ -54,6 +55,13 @@ class Patience:
     stalled_seconds: float = 5.0  # nothing settled for so long: hand back, the workflow waits on a timer
     in_trouble: int = 100  # records waiting for a retry before no fresh one is begun (4 batches)
 
+
+#: For a record that may be left alone, yet to which a write was sent whose answer never came: the stamp and
+#: nothing else. After it that write can no longer land.
+FENCE = Write()
+
+#: Bytes of values in one call. DynamoDB takes 16 MB; a quarter leaves room for what JSON and base64 add.
+MOST_BYTES = 4_000_000
 
 #: Told for each record that leaves the loop: with its outcome, or as an isolated record.
 Settled = Callable[[Work, Outcome | Isolated], None]
@@ -82,8 +90,12 @@ class Delivery:
         self.fault: Fault | None = None
         self.throttle: Scope | None = None
         self._retries: list[Work] = []
-        self._settled: Settled = lambda work, result: None
-        self._done = 0  # records settled so far, by whatever outcome
+        self._settled: Settled = lambda _work, _result: None
+        self._fresh: Iterator[Work] = iter(())
+        self._more = False  # whether fresh ones may be left
+        self._tried = False  # whether a batch was sent at all
+        self._done = 0  # records that left the loop so far
+        self._through = 0  # those of them that got an outcome: isolating one proves nothing for another
         self._streak = 0  # calls in a row that settled nothing
         self._moved_at = pulse.now()  # when a record was last settled
         self._stall = Stop.UNAVAILABLE
@@ -94,15 +106,18 @@ class Delivery:
         return [work for work in self._retries if work.unknown]
 
     def deliver(self, works: Iterable[Work], settled: Settled) -> Stop | None:
-        """Work until all are settled or isolated (None), or there is a reason to stop."""
+        """Work until all are settled or isolated (None), or there is a reason to stop.
+
+        `works` is drawn from as batches are sent, so that what makes it is never far ahead of what is written.
+        """
         self._settled = settled
-        fresh = deque(works)
+        self._fresh, self._more = iter(works), True
         self._moved_at = self._pulse.now()
-        while fresh or self._retries:
+        while self._more or self._retries:
             stop = self._reason_to_stop()
             if stop:
                 return stop
-            batch = self._next_batch(fresh)
+            batch = self._next_batch()
             if not batch:
                 continue
             if self._pulse.stale():
@@ -118,17 +133,19 @@ class Delivery:
         if self._pulse.stopping():
             return Stop.TOLD
         now = self._pulse.now()
-        if now >= self._deadline:
+        if now >= self._deadline and self._tried:
+            # At least one batch a round: a budget so small that its first unit takes a slice must get it too.
             return Stop.SLICE
-        if self._streak and now - self._moved_at > self._patience.stalled_seconds:
+        # More than one call: a single read time-out takes as long by itself, and proves little.
+        if self._streak > 1 and now - self._moved_at > self._patience.stalled_seconds:
             return self._stall
         return None
 
-    def _next_batch(self, fresh: deque[Work]) -> list[Work]:
+    def _next_batch(self) -> list[Work]:
         """Due retries first, then fresh records, within the budget; waits and returns [] when there is none."""
         now = self._pulse.now()
         due = [work for work in self._retries if work.not_before <= now] if self._retries else []
-        if not due and (not fresh or len(self._retries) >= self._patience.in_trouble):
+        if not due and (not self._more or len(self._retries) >= self._patience.in_trouble):
             self._pulse.wait(min(work.not_before for work in self._retries) - now)
             return []
         size = self._budget.batch_size(self._sink.most)
@@ -139,13 +156,28 @@ class Delivery:
         if batch:
             chosen = {id(work) for work in batch}
             self._retries = [work for work in self._retries if id(work) not in chosen]
-        if not alone and len(self._retries) < self._patience.in_trouble:
-            while fresh and len(batch) < size:
-                batch.append(fresh.popleft())
+        if not alone and self._more and len(self._retries) < self._patience.in_trouble:
+            wanted = size - len(batch)
+            drawn = list(islice(self._fresh, wanted))
+            self._more = len(drawn) == wanted
+            batch += drawn
+        return self._fitting(batch)
+
+    def _fitting(self, batch: list[Work]) -> list[Work]:
+        """The batch, cut where it would get too large for one call; a touch weighs nothing."""
+        total = 0
+        for count, work in enumerate(batch):
+            write = work.write
+            if write.sets or write.guards:
+                total += sum(len(str(value)) for value in (*write.sets.values(), *write.guards.values()))
+                if total > MOST_BYTES and count:
+                    self._retries += batch[count:]
+                    return batch[:count]
         return batch
 
     def _attempt(self, batch: list[Work]) -> None:
         before = self._done
+        self._tried = True
         try:
             answers = self._sink.attempt([(work.key, work.write) for work in batch])
         except CallFailed as failed:
@@ -170,6 +202,7 @@ class Delivery:
 
     def _settle(self, work: Work, result: Outcome | Isolated) -> None:
         self._done += 1
+        self._through += not isinstance(result, Isolated)
         self._settled(work, result)
 
     def _failed(self, work: Work, failure: Failure, company: int) -> None:
@@ -204,7 +237,7 @@ class Delivery:
             self._again(work, self._streak)
             return
         if work.mark < 0:
-            work.mark = self._done
+            work.mark = self._through
         work.failures += 1
         work.alone = work.alone or (company > 1 and work.failures >= self._patience.split_after)
         if work.failures >= self._patience.isolate_after and self._others_go_through(work):
@@ -213,8 +246,11 @@ class Delivery:
             self._again(work, max(work.failures, self._streak))
 
     def _others_go_through(self, work: Work) -> bool:
-        """Whether the trouble is this record's: something else was settled since, or a probe goes through."""
-        return self._done > work.mark or self._sink.healthy()
+        """Whether the trouble is this record's: another got its outcome since, or a probe goes through."""
+        if self._through > work.mark:
+            return True
+        self._pulse.beat()  # the attempt may have taken a read time-out, and the probe may take another
+        return self._sink.healthy()
 
     def _again(self, work: Work, tries: int) -> None:
         work.not_before = self._pulse.now() + backoff(tries)
@@ -226,12 +262,16 @@ class Delivery:
         stored: dict[tuple[object, ...], WireItem] = {}
         if bare:
             try:
-                stored, units = read_consistently(self._table, bare, self._operation.reads, self._pulse.wait)
+                stored, units = read_consistently(self._table, bare, self._operation.reads, self._pulse)
                 self.read_units += units
             except CallFailed as failed:
+                # It is the read that failed: no write became unknown by it, and no record is to blame.
+                failure = replace(failed.failure, applied=False)
+                if failure.action in (Action.GIVE_UP, Action.SPLIT):
+                    failure = replace(failure, action=Action.GIVE_UP if len(bare) == 1 else Action.SPLIT)
                 for work, refusal in refused:
                     if refusal.item is None:
-                        self._failed(work, failed.failure, 1)
+                        self._failed(work, failure, len(bare))
                 refused = [entry for entry in refused if entry[1].item is not None]
         for work, failure in refused:
             self._by_item(work, failure.item or stored.get(key_identity(work.key)))
@@ -263,11 +303,14 @@ class Delivery:
             work.error, work.message = type(error).__name__, one_line(error)
             self._settle(work, self._isolated(work, given_up=True))
             return
-        if isinstance(decision, Skip):
+        if isinstance(decision, Skip) and not work.unknown:
             self._settle(work, Outcome.FILTERED)
         else:
-            work.write = decision
-            self._again(work, work.races)
+            work.write = FENCE if isinstance(decision, Skip) else decision
+            self._moved_at = self._pulse.now()  # the service answers: this is no stall
+            self._again(
+                work, min(work.races, 4)
+            )  # 4: below a second; whoever writes this often is not outwaited
 
     def _isolated(self, work: Work, *, given_up: bool) -> Isolated:
         return Isolated(

@@ -11,7 +11,7 @@ import base64
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any, TypeAlias
 
 #: One attribute value on the wire: {"S": "a"}, {"N": "1"}, {"B": b"…"}, {"M": {…}} …
@@ -40,10 +40,14 @@ def from_json_key(key: Mapping[str, Mapping[str, str]]) -> WireKey:
     }
 
 
+#: DynamoDB's numbers have up to 38 digits; Python's own context would round them to 28 and make two keys one.
+_EXACT = Context(prec=50)
+
+
 def key_identity(key: WireKey) -> tuple[Any, ...]:
     """Equal for two keys exactly when DynamoDB takes them for one: 1, 1.0 and 1E0 are the same number."""
     return tuple(
-        (name, kind, Decimal(content).normalize() if kind == "N" else content)
+        (name, kind, Decimal(content).normalize(_EXACT) if kind == "N" else content)
         for name, value in sorted(key.items())
         for kind, content in value.items()
     )

@@ -75,9 +75,7 @@ class Sample(Model):
     """Exactly min(limit, rows of the table) records, for a first try."""
 
     kind: Literal["sample"]
-    limit: Annotated[int, Field(ge=1, le=1_000_000)] = (
-        10  # above a million it is no sample: one shard reads it
-    )
+    limit: Annotated[int, Field(ge=1, le=1_000_000)] = 10  # above a million it is no sample: one shard reads it
 
 
 class Keys(Model):
@@ -139,9 +137,7 @@ class Attributes(Model):
 class JobInput(Model):
     """What an operator starts `ReindexTable` with. All but `table` is optional."""
 
-    table: Annotated[
-        str, Field(min_length=1, max_length=1024)
-    ]  # a name, or an ARN (at most 1,024 characters)
+    table: Annotated[str, Field(min_length=1, max_length=1024)]  # a name, or an ARN (at most 1,024 characters)
     operation: Operation = Touch()
     scope: Scope = Complete()
     limits: Limits = Limits()
@@ -233,7 +229,9 @@ class Plan(Model):
     heartbeat_timeout: float = 10.0  # seconds
     rounds_queue: str = "reindexer-rounds"
     round_seconds: float = 30.0
-    continue_after: NonNegativeInt = 0  # events of a shard's run before it continues as new; 0: the server's word
+    continue_after: NonNegativeInt = (
+        0  # events of a shard's run before it continues as new; 0: the server's word
+    )
     search_attributes: list[str] = []  # registered names that may be upserted
 
 
@@ -288,6 +286,7 @@ class RoundInput(Model):
     cursor: Key | None = None
     handed_out: NonNegativeInt = 0  # rows before the cursor; a sample counts down from its limit
     unknown: list[Key] = []
+    doubt: bool = False  # an attempt was lost before: it may have sent writes beyond the cursor, unanswered
     share: Share = Share()
     isolation: Literal["batch", "record"] = "batch"
     seconds: float = 30.0  # time slice

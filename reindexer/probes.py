@@ -94,16 +94,14 @@ def _partiql(table: TableClient, key: Sequence[KeyAttribute], attributes: Attrib
         try:
             answer: dict[str, Any] = ask(table, "batch_execute_statement", Statements=[statement])
         except CallFailed as failed:
-            if failed.failure.action is Action.PARK and failed.failure.code not in DENIED:
-                raise verdict(failed, "dynamodb:PartiQLUpdate", table.table) from failed
-            return Probe(False, failed.failure)
+            return _refused(table, "dynamodb:PartiQLUpdate", failed)
         responses = answer.get("Responses") or [{}]
         error = responses[0].get("Error")
         if not error:
             return Probe(False)
         failure = of_statement(error)
         if failure.action not in (Action.WAIT, Action.RETRY) or tried == _STATEMENT_TRIES:
-            return Probe(failure.action is Action.SETTLE, failure)
+            return _refused(table, "dynamodb:PartiQLUpdate", CallFailed(failure))
         # Statement errors come inside a 200: the same call again is a new attempt.
         time.sleep(backoff(tried))
     raise AssertionError("unreachable: the last try returns")
@@ -116,10 +114,17 @@ def _update_item(table: TableClient, key: Sequence[KeyAttribute], attributes: At
     try:
         ask(table, "update_item", TableName=table.table, **parameters)
     except CallFailed as failed:
-        if failed.failure.action is Action.PARK and failed.failure.code not in DENIED:
-            raise verdict(failed, "dynamodb:UpdateItem", table.table) from failed
-        return Probe(failed.failure.action is Action.SETTLE, failed.failure)
+        return _refused(table, "dynamodb:UpdateItem", failed)
     return Probe(False)
+
+
+def _refused(table: TableClient, action: str, failed: CallFailed) -> Probe:
+    """What a refused probe shows. Raises where it shows nothing: a busy service, expired credentials."""
+    failure = failed.failure
+    tells = failure.code in (*DENIED, *UNKNOWN_OPERATION)
+    if failure.action in (Action.WAIT, Action.RETRY, Action.PARK) and not tells:
+        raise verdict(failed, action, table.table) from failed
+    return Probe(failure.action is Action.SETTLE, failure)
 
 
 def _unusable(table: TableClient, probe: Probe) -> EnvironmentFault | Refused:

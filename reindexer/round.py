@@ -8,9 +8,10 @@ neither loses nor doubles it: its stamp tells the successor what happened.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from reindexer.delivery import Delivery, Patience, Work
+from reindexer.delivery import FENCE, Delivery, Patience, Work
 from reindexer.dynamo.client import make_client
 from reindexer.dynamo.table import CallFailed, Page, TableClient
 from reindexer.dynamo.taxonomy import Action
@@ -27,8 +28,11 @@ from reindexer.sources.scan import ScanSource
 from reindexer.tally import Attempts, Outcome, Tally
 from reindexer.throttle import Budget, backoff
 
-#: Isolated records a round hands over before it returns: their activities are worth more than new ones.
+#: Isolated records a round hands over before it returns: their activities are worth more than new ones, and a
+#: heartbeat carries all of them.
 MOST_ISOLATED = 50
+#: Rows begun between two looks at the clock while none of them needs a write: as many as a batch has.
+_ROWS_PER_LOOK = 25
 
 
 def stamp_of(target: Target) -> Stamp:
@@ -79,6 +83,10 @@ class Round:
         self._scanned = 0  # rows up to the cursor, numbered as the source handed them out
         self._outcomes: Counter[Outcome] = Counter()
         self._isolated: list[Isolated] = list(self._from.isolated)
+        self._new_isolated = 0
+        # After a crash nobody knows which rows beyond the cursor were sent a write that may yet land. Where
+        # every record is its own activity, no round has sent one.
+        self._doubt = (request.doubt or resume is not None) and request.isolation == "batch"
         self._unknown = {key_identity(from_json_key(key)) for key in self._from.unknown}
         self._read_units = 0.0
         self._page: list[_Row] = []
@@ -104,6 +112,7 @@ class Round:
 
     def progress(self) -> Progress:
         """Where the round stands now."""
+        self._advance()
         base = self._from
         attempts = {name: self._delivery.attempts[name] for name in Attempts.model_fields}
         counts = {outcome.value: self._outcomes[outcome] for outcome in Outcome}
@@ -160,28 +169,40 @@ class Round:
         source = self._request.source
         if isinstance(source, Segment):
             return ScanSource(self._table, source, self._operation.reads)
-        return KeySource(self._table, source, self._operation.reads)
+        return KeySource(self._table, source, self._operation.reads, self._pulse)
 
     def _handle(self, page: Page) -> Stop | None:
         """Settle one page, as far as it goes."""
         self._read_units += page.consumed
-        self._page = [_Row({name: row[name] for name in self._key_names}) for row in page.rows]
-        self._prefix = 0
-        works = [
-            work
-            for position, row in enumerate(page.rows)
-            if (work := self._begin(position, None if position in page.gone else row)) is not None
-        ]
+        self._page, self._prefix = [], 0
+        stop = self._delivery.deliver(self._works(page), self._settled)
         self._advance()
-        stop = self._delivery.deliver(works, self._settled)
-        if stop is None and self._pulse.now() >= self._deadline:
-            stop = Stop.SLICE
+        handled = self._prefix == len(page.rows)
+        if stop is None and self._pulse.now() >= self._deadline and not (handled and page.last_key is None):
+            stop = Stop.SLICE  # but for the last page: where one takes a slice, the end would never be seen
         if stop is None and len(self._isolated) >= MOST_ISOLATED:
             stop = Stop.ISOLATED
         if stop is None and self._pulse.stopping():
             stop = Stop.TOLD
         self._pulse.beat()
         return stop
+
+    def _works(self, page: Page) -> Iterator[Work]:
+        """The rows of a page that need a write, begun as the delivery asks for them.
+
+        It ends early when enough records are isolated, on a stop and at the end of the slice.
+        """
+        for position, item in enumerate(page.rows):
+            if len(self._from.isolated) + self._new_isolated >= MOST_ISOLATED:
+                return
+            if position and position % _ROWS_PER_LOOK == 0:
+                self._pulse.beat()
+                if self._pulse.stopping() or self._pulse.now() >= self._deadline:
+                    return
+            self._page.append(_Row({name: item[name] for name in self._key_names}))
+            work = self._begin(position, None if position in page.gone else item)
+            if work is not None:
+                yield work
 
     def _begin(self, position: int, item: WireItem | None) -> Work | None:
         """What a row needs: nothing more (then it is settled here), or a write."""
@@ -190,13 +211,15 @@ class Round:
         stands = standing(self._stamp, item)
         if isinstance(stands, WrongType):
             row.result = self._isolate(row.key, "VersionType", stands.message, unknown, given_up=True)
-        elif stands is not None and not (stands is Outcome.VANISHED and unknown):
+        elif stands is not None and not (stands is Outcome.VANISHED and (unknown or self._doubt)):
             if unknown and stands is Outcome.UPDATED:
                 self._delivery.attempts["ambiguous"] += 1
             row.result = stands
         elif item is None:
-            # Unknown, and gone by a read alone: only a refused write settles that.
-            return Work(position, row.key, Write(), unknown=True)
+            # Unknown, and gone by a read alone: only a refused write settles that. This one is always refused:
+            # no item carries our stamp below the target. If the record is back by then, it is decided anew.
+            probe = Write(guards={self._stamp.run_attribute: self._stamp.run_value})
+            return Work(position, row.key, probe, unknown=True)
         else:
             return self._decide(position, row, item, unknown)
         self._clear(row.key, unknown)
@@ -209,22 +232,23 @@ class Round:
             row.result = self._isolate(row.key, type(error).__name__, one_line(error), unknown, given_up=True)
             self._clear(row.key, unknown)
             return None
-        if isinstance(decision, Skip):
+        if isinstance(decision, Skip) and not unknown:
             row.result = Outcome.FILTERED
         elif self._request.isolation == "record":
             row.result = self._isolate(row.key, "", "isolation: record", unknown, given_up=False)
         else:
-            return Work(position, row.key, decision, unknown=unknown)
+            return Work(position, row.key, FENCE if isinstance(decision, Skip) else decision, unknown=unknown)
         self._clear(row.key, unknown)
         return None
 
     def _isolate(self, key: WireKey, error: str, message: str, unknown: bool, *, given_up: bool) -> Isolated:
+        self._new_isolated += 1
         return Isolated(
             key=to_json_key(key),
             error=error,
             message=message,
             attempts=int(given_up),
-            unknown=unknown,
+            unknown=unknown or self._doubt,
             given_up=given_up,
         )
 
@@ -233,10 +257,12 @@ class Round:
             self._unknown.discard(key_identity(key))
 
     def _settled(self, work: Work, result: Outcome | Isolated) -> None:
+        if isinstance(result, Isolated):
+            self._new_isolated += 1
+            if self._doubt:
+                result = result.model_copy(update={"unknown": True})
         self._page[work.position].result = result
         self._clear(work.key, work.unknown)
-        if work.position == self._prefix:
-            self._advance()
 
     def _advance(self) -> None:
         """Move the cursor to the end of the settled prefix, and count what it passes."""
@@ -252,7 +278,6 @@ class Round:
             self._prefix = prefix
             self._scanned += prefix - first
             self._cursor = to_json_key(page[prefix - 1].key)
-            self._pulse.beat(self.progress)
 
 
 class _Parked(Exception):

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import difflib
 import re
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
+from decimal import Context, Decimal
 
 from reindexer.errors import BadInput
 from reindexer.items import Key, from_json_key, key_identity
@@ -17,6 +16,7 @@ from reindexer.sizing import key_lists, segments
 _WORDS = {"S": "a string", "N": "a number", "B": "binary, as base64"}
 #: What DynamoDB reads as a number; Python's own readers also take 1_000, NaN and digits of other scripts.
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?$")
+_EXACT = Context(prec=5000)  # Python's own 28 digits would round; no key in reach has more characters
 _MOST_KEY_BYTES = (2048, 1024)  # DynamoDB's limits of partition and sort key
 _MOST_DIGITS = 38  # DynamoDB's limit
 _MOST_EXPONENT = 125  # magnitudes up to 9.99…E+125 and down to 1E−130
@@ -84,7 +84,7 @@ def _value(value: str | int, attribute: KeyAttribute, position: int, field: str)
         raise BadInput(f'{value} is a number; it has to be {_WORDS[attribute.type]}: "{value}"', field)
     try:
         content = value.encode() if attribute.type == "S" else base64.b64decode(value, validate=True)
-    except (binascii.Error, UnicodeEncodeError) as error:
+    except ValueError as error:
         raise BadInput(f"{value!r} has to be {_WORDS[attribute.type]} ({error})", field) from error
     most = _MOST_KEY_BYTES[position]
     if not 0 < len(content) <= most:
@@ -98,7 +98,7 @@ def _number(value: str | int, field: str) -> str:
     if not _NUMBER.match(text):
         raise BadInput(f'{value!r} is no number; write it as an integer, or as a string like "12.5"', field)
     number = Decimal(text)
-    digits = number.normalize().as_tuple().digits
+    digits = number.normalize(_EXACT).as_tuple().digits
     if len(digits) > _MOST_DIGITS or (number and not _LEAST_EXPONENT <= number.adjusted() <= _MOST_EXPONENT):
         raise BadInput(f"{value} is beyond DynamoDB's numbers: {_MOST_DIGITS} digits, 1E-130 to 1E+126", field)
     return text

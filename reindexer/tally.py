@@ -66,6 +66,4 @@ class Attempts(BaseModel):
     ambiguous: NonNegativeInt = 0  # records for which an error came back, yet the write had been applied
 
     def __add__(self, other: Attempts) -> Attempts:
-        return Attempts(
-            **{name: getattr(self, name) + getattr(other, name) for name in Attempts.model_fields}
-        )
+        return Attempts(**{name: getattr(self, name) + getattr(other, name) for name in Attempts.model_fields})

@@ -19,10 +19,11 @@ from reindexer.throttle import backoff
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-#: True for a row that is not at the target: version missing, lower, or no number at all. By DynamoDB's rules
-#: the first half says all of it; the second holds where an engine compares values of different types.
-_BEHIND = "NOT (#v >= :v) OR NOT attribute_type(#v, :n)"
+#: True for a row that is not at the target: version missing, lower, or no number at all. DynamoDB never finds
+#: values of two types in order; the type is asked for in case an engine does.
+_BEHIND = "NOT (attribute_type(#v, :n) AND #v >= :v)"
 _KEYS_PER_CALL = 100  # DynamoDB's limit
+_PAGE_UNITS = 200.0  # of the 256 that 1 MB costs: rows may be a quarter larger than those of the page before
 _UNITS_PER_ROW = 0.125  # read units where an engine reports none: rows of 500 bytes, 4 KB a unit
 
 
@@ -30,7 +31,7 @@ def verify_segment(request: VerifyInput, client: DynamoDBClient, pulse: Pulse) -
     """Count rows, and rows behind the target, in a segment or among `request.keys`; name up to `keep` of these.
 
     Stops at the end of the time slice or when told to, with `cursor` where to go on and `done` False; all
-    numbers are those of this call alone. Waits out throttles. A broken environment is returned as `fault`, together
+    numbers are those of this call alone. Waits out throttles. A broken environment is returned as `fault`,
     with what was counted before; so is a service that failed all through the slice.
     """
     reading = _Reading(request, TableClient(client, request.target.table), pulse)
@@ -45,7 +46,7 @@ class _Reading:
         self._version = request.target.attributes.version
         self._deadline = pulse.now() + request.seconds
         self._next_at = pulse.now()  # when the budget allows the next call
-        self._row_units = 1.0  # read units a row, learnt from each page; consistent, up to 4 KB cost one
+        self._row_units = 1.0  # read units a row, learnt from each page; up to 4 KB cost one
         self._calls = 0
         self._answered = False  # whether any call brought something
         self._down: Fault | None = None  # why nothing answers, so far
@@ -78,7 +79,7 @@ class _Reading:
             # Beyond `keep`, keys would only be thrown away.
             shape = named if len(self._found) < request.keep else counted
             start = {"ExclusiveStartKey": cursor} if cursor else {}
-            page = self._call("scan", **fixed, **shape, **start, **self._page_limit())
+            page = self._call("scan", **fixed, **shape, **start, Limit=self._page_rows())
             if page is None:
                 continue
             self._count(page["ScannedCount"], page["Count"], page.get("Items", []))
@@ -172,10 +173,13 @@ class _Reading:
             self._pulse.wait(wait)
         return False
 
-    def _page_limit(self) -> dict[str, int]:
-        """Rows for about a second's budget; without one DynamoDB ends a page at 1 MB, 256 units."""
-        rate = self._request.share.read_units
-        return {} if rate is None else {"Limit": max(1, int(rate / self._row_units))}
+    def _page_rows(self) -> int:
+        """Rows of a page: about a second's budget, and short of the 1 MB at which DynamoDB would end it.
+
+        An engine was seen to count a row twice in ScannedCount when it, not we, ends the page.
+        """
+        units = min(_PAGE_UNITS, self._request.share.read_units or _PAGE_UNITS)
+        return max(1, int(units / self._row_units))
 
     def _count(self, scanned: int, behind: int, rows: list[WireItem]) -> None:
         self._scanned += scanned

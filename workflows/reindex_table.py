@@ -18,8 +18,8 @@ from workflows.view import View
 
 with workflow.unsafe.imports_passed_through():
     from pydantic import ValidationError
-    from reindexer.explain import explain
 
+    from reindexer.explain import explain
     from reindexer.models import (
         Control,
         ControlEvent,

@@ -38,7 +38,8 @@ class Shard:
     situation: str = "waiting"  # waiting running throttled pausing paused parked done
     reason: str = ""
     scope: str | None = None
-    open: bool = False
+    active: bool = False  # begun and not ended, also while its start is under way
+    open: bool = False  # its child runs
     done: bool = False
     sent: int = -1  # control seq last sent
     acknowledged: int = -1
@@ -78,7 +79,8 @@ class Shards:
     @property
     def _slots(self) -> int:
         """Shards that work at the same time, those still to begin included."""
-        return min(self._root.limits.shards_in_flight, len(self.open) + self._waiting)
+        active = sum(shard.active for shard in self.all)
+        return min(self._root.limits.shards_in_flight, active + self._waiting)
 
     @property
     def quiet(self) -> bool:
@@ -98,10 +100,11 @@ class Shards:
         gate = self._root.gate
         while (waiting or tasks) and not (gate.stopping and not tasks):
             room = self._root.limits.shards_in_flight - len(tasks) if gate.open else 0
-            for shard in waiting[: max(0, room)]:
-                waiting.remove(shard)
-                task = asyncio.ensure_future(self._one(plan, shard, len(waiting)))
-                tasks.add(task)
+            starting, waiting = waiting[: max(0, room)], waiting[max(0, room) :]
+            self._waiting = len(waiting)
+            for shard in starting:
+                shard.active = True
+            tasks |= {asyncio.ensure_future(self._one(plan, shard)) for shard in starting}
             running = set(tasks)
             before = (gate.open, self._root.limits.shards_in_flight)
             await workflow.wait_condition(
@@ -117,14 +120,13 @@ class Shards:
             self._waiting = len(waiting)
             self.share_out()
 
-    async def _one(self, plan: Plan, shard: Shard, waiting: int) -> None:
+    async def _one(self, plan: Plan, shard: Shard) -> None:
         """One child from start to end. A child that was ended by somebody parks the job."""
         shard.starts += 1
         shard.situation, shard.reason = "running", ""
         again = "" if shard.starts == 1 else f"-again-{shard.starts}"
-        self._waiting = waiting
-        limits = self._root.limits
-        shard.grant = Grant(opening(limits, self._slots + 1, [s.grant.share for s in self.open]))
+        held = [other.grant.share for other in self.all if other.active and other is not shard]
+        shard.grant = Grant(opening(self._root.limits, self._slots, held))
         control = self._root.control_for(shard)
         shard.sent = control.seq
         info = workflow.info()
@@ -165,14 +167,15 @@ class Shards:
             self._ended_badly(shard, str(error.cause or error))
             return
         finally:
-            shard.open = False
+            shard.open = shard.active = False
         shard.state = state
         finished = state.done and not state.isolated
         shard.done, shard.situation = finished, "done" if finished else "stopped"
         self._root.noticed()
 
     def _ended_badly(self, shard: Shard, why: str) -> None:
-        shard.open, shard.situation, shard.reason = False, "lost", why
+        shard.open = shard.active = False
+        shard.situation, shard.reason = "lost", why
         if not self._root.gate.stopping:
             self._root.park(f"shard {shard.index} ended: {why}; resume starts it again from its last report")
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from reindexer.dynamo.table import CallFailed, TableClient
 from reindexer.dynamo.taxonomy import Action, Failure
 from reindexer.dynamo.wire import projection
 from reindexer.items import WireItem, WireKey, key_identity
+from reindexer.pulse import Pulse
 from reindexer.throttle import backoff
 
 #: Calls that bring nothing before it is given up: with full jitter up to 1 s about 4 s in all.
@@ -20,12 +21,13 @@ def read_consistently(
     table: TableClient,
     keys: Sequence[WireKey],
     reads: tuple[str, ...] | None,
-    wait: Callable[[float], None] = time.sleep,
+    pulse: Pulse | None = None,
 ) -> tuple[dict[tuple[object, ...], WireItem], float]:
     """(items by key identity, read units). A key that is not among them does not exist.
 
-    `reads` None asks for whole items. Raises `CallFailed` when nothing comes back for long, never a guess:
-    requested − returned − unprocessed is the only evidence that a key is gone.
+    `reads` None asks for whole items. Raises `CallFailed` when nothing comes back for long, or when it was
+    told to stop meanwhile; never a guess: requested − returned − unprocessed is the only evidence that a key
+    is gone.
     """
     asked = None if reads is None else tuple(dict.fromkeys((*(keys[0] if keys else ()), *reads)))
     shape = projection(asked) if asked else {}
@@ -34,22 +36,30 @@ def read_consistently(
     pending = list(keys)
     while pending:
         names = tuple(pending[0])
+        now, later = pending[:_KEYS_PER_CALL], pending[_KEYS_PER_CALL:]
+        failure = Failure("UnprocessedKeys", "nothing was read", Action.WAIT, False, "throttled")
+        if pulse:
+            pulse.beat()  # a call may take as long as its read time-out
         try:
-            items, unprocessed, units = table.get_some(pending[:_KEYS_PER_CALL], shape)
+            items, unprocessed, units = table.get_some(now, shape)
         except CallFailed as failed:
-            if failed.failure.action not in (Action.WAIT, Action.RETRY) or idle >= _IDLE_CALLS:
+            failure = failed.failure
+            if failure.action not in (Action.WAIT, Action.RETRY):
                 raise
-            items, unprocessed, units = [], pending[:_KEYS_PER_CALL], 0.0
+            items, unprocessed, units = [], now, 0.0
         consumed += units
         for item in items:
             found[key_identity({name: item[name] for name in names})] = item
-        progressed = len(unprocessed) < len(pending[:_KEYS_PER_CALL])
-        pending = unprocessed + pending[_KEYS_PER_CALL:]
-        idle = 0 if progressed else idle + 1
-        if not progressed:
-            if idle > _IDLE_CALLS:
-                raise CallFailed(
-                    Failure("UnprocessedKeys", "nothing was read", Action.WAIT, False, "throttled")
-                )
-            wait(backoff(idle, cap=1.0))  # seconds; a shard's own pulse keeps beating between calls
+        idle = 0 if len(unprocessed) < len(now) else idle + 1
+        pending = unprocessed + later
+        if not idle:
+            continue
+        if idle > _IDLE_CALLS or (pulse and pulse.stopping()):
+            raise CallFailed(failure)
+        if pulse:
+            pulse.wait(
+                backoff(idle, cap=1.0)
+            )  # seconds; the idle calls together stay below a heartbeat timeout
+        else:
+            time.sleep(backoff(idle, cap=1.0))
     return found, consumed

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from reindexer.dynamo.taxonomy import Failure, of_call, of_statement
+from reindexer.dynamo.taxonomy import Action, Failure, of_call, of_statement
 from reindexer.errors import ReindexerError
 from reindexer.items import WireItem, WireKey
 
@@ -74,7 +74,9 @@ class TableClient:
         if start is not None:
             arguments["ExclusiveStartKey"] = start
         answer = self.call(operation, **arguments)
-        rows = answer.get("Items", [])
+        if answer.get("Items") is None and answer.get("Count") is None:  # else a torn answer would look like the end
+            raise CallFailed(_torn(operation))
+        rows = answer.get("Items") or []
         return Page(
             rows,
             answer.get("LastEvaluatedKey") or None,
@@ -90,10 +92,11 @@ class TableClient:
             Statements=statements,
             ReturnConsumedCapacity="TOTAL",
         )
-        failures = [
-            of_statement(response["Error"]) if response.get("Error") else None
-            for response in answer.get("Responses", [])
-        ]
+        responses = answer.get("Responses") or []
+        if len(responses) != len(statements):  # which of them were applied, nobody can say
+            raise CallFailed(_torn("batch_execute_statement"))
+        errors = [response.get("Error") for response in responses]
+        failures = [None if error is None else of_statement(error) for error in errors]
         capacity = answer.get("ConsumedCapacity") or []
         units = [_units(entry) for entry in capacity]
         consumed = sum(unit for unit in units if unit is not None) if units else None
@@ -114,16 +117,23 @@ class TableClient:
     ) -> tuple[list[WireItem], list[WireKey], float]:
         """One consistent BatchGetItem of up to 100 keys: (found, not processed, read units)."""
         request = {"Keys": list(keys), "ConsistentRead": True, **projection}
-        answer = self.call(
-            "batch_get_item", RequestItems={self.table: request}, ReturnConsumedCapacity="TOTAL"
-        )
-        found = answer.get("Responses", {}).get(self.table)
-        if found is None:  # asked for by ARN, answered by name
-            found = next(iter(answer.get("Responses", {}).values()), [])
+        answer = self.call("batch_get_item", RequestItems={self.table: request}, ReturnConsumedCapacity="TOTAL")
         left = list((answer.get("UnprocessedKeys") or {}).values())
+        responses = answer.get("Responses") or {}
+        if not responses and not left:  # else every key would look gone
+            raise CallFailed(_torn("batch_get_item"))
+        found = responses.get(self.table)
+        if found is None:  # asked for by ARN, answered by name
+            found = next(iter(responses.values()), [])
         unprocessed = left[0]["Keys"] if left else []
         consumed = sum(_units(entry) or 0.0 for entry in answer.get("ConsumedCapacity") or [])
         return found, unprocessed, consumed
+
+
+def _torn(operation: str) -> Failure:
+    """An answer without what every answer holds: whatever was asked may have been done."""
+    message = f"{operation}: the answer is not complete"
+    return Failure("IncompleteAnswer", message, Action.RETRY, None, "server_errors")
 
 
 def _units(capacity: Mapping[str, Any] | None) -> float | None:

@@ -90,6 +90,10 @@ CODES: Mapping[str, tuple[Action, bool | None, str | None]] = {
     "ItemCollectionSizeLimitExceededException": _NEVER,
     "ItemCollectionSizeLimitExceeded": _NEVER,
     "RequestEntityTooLarge": _NEVER,  # 413
+    # The engine does not know the call: no record is to blame.
+    "UnknownOperationException": _PARK,
+    "UnknownOperation": _PARK,
+    "NotImplemented": _PARK,
     "ResourceNotFoundException": _PARK,
     "ResourceNotFound": _PARK,
     "ResourceInUseException": _PARK,
@@ -105,6 +109,7 @@ CODES: Mapping[str, tuple[Action, bool | None, str | None]] = {
     "ExpiredTokenException": _PARK,
     "ExpiredToken": _PARK,
     "RequestExpired": _PARK,
+    "RequestTimeTooSkewed": _PARK,
     "InvalidClientTokenId": _PARK,
     "KMSAccessDeniedException": _PARK,
     "KMSDisabledException": _PARK,
@@ -116,9 +121,16 @@ CODES: Mapping[str, tuple[Action, bool | None, str | None]] = {
 _NOT_SENT = (
     boto.EndpointConnectionError,
     boto.ConnectTimeoutError,
-    boto.SSLError,
     boto.ProxyConnectionError,
 )
+#: An error code nobody has heard of is judged by its status: what refuses the caller is no record's fault.
+_BY_STATUS: Mapping[int, tuple[Action, bool | None, str | None]] = {
+    401: _PARK,
+    403: _PARK,
+    404: _PARK,
+    408: (Action.RETRY, None, "timeouts"),
+    429: _THROTTLE,
+}
 _CREDENTIALS = (
     boto.NoCredentialsError,
     boto.PartialCredentialsError,
@@ -147,6 +159,9 @@ def of_call(error: Exception, statements: int = 1) -> Failure:
     message = one_line(error)
     if isinstance(error, _NOT_SENT):
         return Failure(type(error).__name__, message, Action.RETRY, False, "timeouts", reached=False)
+    if isinstance(error, boto.SSLError):
+        # Mostly the handshake, yet an error while the answer was read looks the same: nothing tells them apart.
+        return Failure(type(error).__name__, message, Action.RETRY, None, "timeouts", reached=False)
     if isinstance(error, _CREDENTIALS):
         return Failure(type(error).__name__, message, Action.PARK)
     if isinstance(error, boto.ParamValidationError):
@@ -169,8 +184,8 @@ def _of_client_error(error: boto.ClientError, statements: int) -> Failure:
         code = "RequestEntityTooLarge"
     known = CODES.get(code)
     if known is None:
-        # An unknown 4xx was refused; anything else may have been applied.
-        known = _NEVER if 400 <= status < 500 else _SERVER  # HTTP's own classes
+        # Any other 4xx was refused; anything else may have been applied.
+        known = _BY_STATUS.get(status, _NEVER if 400 <= status < 500 else _SERVER)  # HTTP's own classes
     action, applied, counter = known
     if action is Action.GIVE_UP and statements > 1:
         action = Action.SPLIT

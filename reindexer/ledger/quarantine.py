@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from decimal import Context, Decimal
 from typing import Literal
 
 from reindexer.items import Key, from_json_key, key_identity
 from reindexer.ledger.store import ConditionFailed, Store, text
 from reindexer.models import FailurePage, QuarantineEntry
+
+#: Writes equal numbers alike (1 and 1.0 are one record); Python's own context would round to 28 digits.
+_EXACT = Context(prec=100)
 
 State = Literal["open", "redriven", "discarded"]
 
@@ -110,6 +114,7 @@ def _partition(job: str, run: str) -> str:
 def _place(key: Key) -> str:
     """One place per record, however its key is written; a hash, since a key may be longer than a sort key."""
     identity = [
-        (name, kind, str(value)) for name, kind, value in key_identity(from_json_key(key))
-    ]  # numbers normalised: 1 and 1.0 are one record
+        (name, kind, _EXACT.plus(value).normalize(_EXACT) if isinstance(value, Decimal) else value)
+        for name, kind, value in key_identity(from_json_key(key))
+    ]
     return hashlib.sha256(repr(identity).encode()).hexdigest()

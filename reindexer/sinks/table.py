@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -74,11 +75,17 @@ class UpdateItemSink(_TableSink):
     """One UpdateItem per record, where PartiQL is denied or unknown."""
 
     most = 8  # calls between two looks at the clock: about 0.1 s, well below a tick
+    #: After so many seconds no further call is begun: the round must heartbeat, and a process that was frozen
+    #: between two calls must not write on.
+    most_seconds = 1.0
 
     def attempt(self, writes: Sequence[tuple[WireKey, Write]]) -> Answers:
         failures: list[Failure | None] = []
         consumed: float | None = None
+        until = time.monotonic() + self.most_seconds
         for key, write in writes:
+            if failures and time.monotonic() > until:
+                break  # what was not tried has no answer
             try:
                 units = self._table.update(update_parameters(key, write, self._stamp, self._names))
                 consumed = (consumed or 0.0) + units if units is not None else consumed
@@ -86,7 +93,7 @@ class UpdateItemSink(_TableSink):
             except CallFailed as failed:
                 failures.append(failed.failure)
                 if failed.failure.counter == "timeouts" or failed.failure.action is Action.PARK:
-                    break  # each further call would wait as long; what was not tried has no answer
+                    break  # each further call would wait as long
         return Answers(failures, consumed)
 
 

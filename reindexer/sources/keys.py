@@ -8,6 +8,7 @@ from reindexer.dynamo.reading import read_consistently
 from reindexer.dynamo.table import Page, TableClient
 from reindexer.items import WireKey, from_json_key, key_identity
 from reindexer.models import KeyList
+from reindexer.pulse import Pulse
 from reindexer.throttle import Budget
 
 #: What one BatchGetItem may name (DynamoDB's limit).
@@ -17,22 +18,28 @@ _KEYS_PER_CALL = 100
 class KeySource:
     """Pages of a key list, by consistent reads. A key that does not exist is handed out as gone."""
 
-    def __init__(self, table: TableClient, keys: KeyList, reads: tuple[str, ...] | None) -> None:
-        self._table = table
+    def __init__(self, table: TableClient, keys: KeyList, reads: tuple[str, ...] | None, pulse: Pulse) -> None:
+        self._table, self._pulse = table, pulse
         self._keys = [from_json_key(key) for key in keys.keys]
         self._reads = reads
 
-    def pages(self, cursor: WireKey | None, handed_out: int, budget: Budget) -> Iterator[Page]:
+    def pages(
+        self,
+        cursor: WireKey | None,  # noqa: ARG002 – a source's signature; the count says it all
+        handed_out: int,
+        budget: Budget,
+    ) -> Iterator[Page]:
         """Pages after the first `handed_out` keys; the cursor itself is not needed. Raises `CallFailed`."""
         for start in range(handed_out, len(self._keys), _KEYS_PER_CALL):
             if not budget.wait_to_read():
                 return
             chunk = self._keys[start : start + _KEYS_PER_CALL]
-            found, consumed = read_consistently(self._table, chunk, self._reads)
+            found, consumed = read_consistently(self._table, chunk, self._reads, self._pulse)
             budget.read(consumed, len(chunk))
             rows = [found.get(key_identity(key), key) for key in chunk]
             gone = frozenset(i for i, key in enumerate(chunk) if key_identity(key) not in found)
-            yield Page(rows, None, consumed, len(rows), gone)
+            last_key = chunk[-1] if start + _KEYS_PER_CALL < len(self._keys) else None
+            yield Page(rows, last_key, consumed, len(rows), gone)
 
 
 def distinct(keys: Sequence[WireKey]) -> list[WireKey]:

@@ -1,0 +1,40 @@
+"""cancel: end a job for good, with a report of what it did."""
+
+from __future__ import annotations
+
+import asyncio
+
+from temporalio.client import Client
+
+from commands.account import account
+from commands.exits import Exit, Stopped
+from commands.options import Job, Reason
+from commands.screen import say
+from commands.server import CONFIRM_SECONDS, ending, open_job, somebody_works, talk
+
+
+def cancel(job: Job, reason: Reason = None) -> None:
+    """Cancel a job: its shards hand back where they stand, the report is written, the lock released.
+
+    What was changed stays changed; starting again at the same version goes on with the rest. Exit code 3
+    where the job has not ended within ten seconds.
+    """
+    talk(lambda client: _cancel(client, job, reason))
+
+
+async def _cancel(client: Client, job: str, reason: str | None) -> None:
+    handle = await open_job(client, job)
+    await handle.cancel(reason=reason or "")
+    if not await somebody_works(client):
+        raise Stopped(
+            Exit.NOT_FINISHED,
+            f"{job} is told to cancel; no worker answers, so it ends when one comes. To end it at once, "
+            f"without a report: temporal workflow terminate -w {job}",
+        )
+    try:
+        end = await asyncio.wait_for(ending(handle), CONFIRM_SECONDS)
+    except TimeoutError:
+        raise Stopped(
+            Exit.NOT_FINISHED, f"{job} is being cancelled; `reindexer watch {job}` shows its end"
+        ) from None
+    say(account(end.report) if end.report else end.sentence)

@@ -1,0 +1,26 @@
+"""demo: the whole thing on this machine, from nothing to a report."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from commands.options import EngineName, Records, needs_extras
+
+
+def demo(
+    records: Records = None,
+    engine: EngineName = "auto",
+    keep: Annotated[bool, typer.Option("--keep", help="Leave all up until Ctrl-C, show what to try.")] = False,
+    faults: Annotated[
+        float, typer.Option(min=0.0, max=0.9, metavar="RATE", help="The part of calls that fail, such as 0.05.")
+    ] = 0.0,
+) -> None:
+    """Start Temporal, DynamoDB and workers on this machine, load real cities, reindex them, show the report.
+
+    Needs no account and touches none: your AWS and Temporal settings are not looked at.
+    """
+    with needs_extras():
+        from commands.rehearsal import rehearse
+    raise typer.Exit(rehearse(records, engine, keep=keep, faults=faults))

@@ -1,0 +1,162 @@
+"""doctor: is everything there that a job needs, and what to do where it is not."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+from temporalio.api.workflowservice.v1 import GetSystemInfoRequest
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from commands.exits import EXPECTED, Exit, meaning
+from commands.options import AsJson
+from commands.screen import BAD, GOOD, columns, emit_json, say, some
+from commands.server import address, pollers
+from commands.setup import SEARCH_ATTRIBUTES, registered
+from reindexer.connect import connect
+from reindexer.dynamo.client import make_client
+from reindexer.ledger import Ledger
+from reindexer.models import JobInput, PlanInput
+from reindexer.planning import make_plan
+from reindexer.settings import settings
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at. `todo`: what to do, where it is not as it should be."""
+
+    what: str
+    good: bool
+    found: str
+    todo: str = ""
+
+
+def doctor(
+    table: Annotated[str | None, typer.Argument(metavar="[TABLE]", help="Look at this table too.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check connections, credentials, permissions, ledger, workers and versions. Changes no record.
+
+    Exit code 0 all is well, 1 something is not.
+    """
+    findings = [*asyncio.run(_temporal()), *_aws()]
+    if table:
+        findings.append(_looked(f"table {table}", lambda: _table(table)))
+    good = all(finding.good for finding in findings)
+    if as_json:
+        emit_json({"good": good, "findings": [asdict(finding) for finding in findings]})
+    else:
+        say(columns(_row(finding) for finding in findings))
+    raise typer.Exit(Exit.COMPLETE if good else Exit.INCOMPLETE)
+
+
+def _row(finding: Finding) -> tuple[str | Text, ...]:
+    mark = Text("ok", GOOD) if finding.good else Text("problem", BAD)
+    return mark, finding.what, f"{finding.found}\n→ {finding.todo}" if finding.todo else finding.found
+
+
+def _looked(what: str, look: Callable[[], str], todo: str = "") -> Finding:
+    """What `look` says, or the error it raises as a problem."""
+    try:
+        return Finding(what, True, look())
+    except EXPECTED as error:
+        return Finding(what, False, meaning(error)[1], todo)
+
+
+# ── Temporal ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _temporal() -> list[Finding]:
+    try:
+        client = await connect()
+    except EXPECTED as error:
+        return [Finding("Temporal", False, meaning(error)[1])]
+    findings = []
+    for what, look in (
+        ("Temporal", _server),
+        ("workers", lambda client: _pollers(client, settings().task_queue, "workflow")),
+        ("rounds", lambda client: _pollers(client, settings().rounds_queue, "activity")),
+        ("search", _search),
+    ):
+        try:
+            findings.append(await look(client))
+        except RPCError as error:
+            findings.append(Finding(what, False, meaning(error)[1]))
+    return findings
+
+
+async def _server(client: Client) -> Finding:
+    info = await client.workflow_service.get_system_info(GetSystemInfoRequest())
+    server = f"server {info.server_version}" if info.server_version else "server of unknown version"
+    where = f"namespace {client.namespace} at {address(client)}"
+    return Finding("Temporal", True, f"{where}, {server}, SDK {version('temporalio')}")
+
+
+async def _pollers(client: Client, queue: str, kind: Any) -> Finding:
+    what = {"workflow": "workers", "activity": "rounds"}[kind]
+    number = await pollers(client, queue, kind)
+    if number:
+        return Finding(what, True, f"{some(number, 'process', 'processes')} on task queue {queue}")
+    return Finding(what, False, f"nobody polls task queue {queue}", "start some: python worker.py")
+
+
+async def _search(client: Client) -> Finding:
+    missing = set(SEARCH_ATTRIBUTES) - set(await registered(client))
+    if not missing:
+        return Finding("search", True, f"attributes {', '.join(SEARCH_ATTRIBUTES)} are registered")
+    found = f"{', '.join(sorted(missing))} not registered: jobs are not listed by table and state"
+    return Finding("search", False, found, "reindexer setup")
+
+
+# ── AWS ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _aws() -> list[Finding]:
+    findings = [_looked("AWS", _identity, "set AWS_REGION and credentials, as for the aws command")]
+    findings.append(_looked("ledger", _ledger))
+    return findings
+
+
+def _identity() -> str:
+    """Who asks, where. Of an endpoint that is not AWS nobody is asked: STS would be."""
+    import boto3  # not needed before; a quarter of a second
+
+    session = boto3.session.Session()
+    client = make_client()
+    where = f"region {client.meta.region_name}, SDK {version('boto3')}"
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_DYNAMODB") or os.environ.get("AWS_ENDPOINT_URL")
+    if endpoint:
+        return f"{where}, endpoint {endpoint} (not AWS's own, so nobody's identity is asked)"
+    who = session.client("sts", region_name=client.meta.region_name).get_caller_identity()
+    return f"{who['Arn']}, {where}"
+
+
+def _ledger() -> str:
+    ledger = Ledger(settings().ledger_table)
+    ledger.check()
+    return f"table {ledger.table} can be written and read"
+
+
+def _table(table: str) -> str:
+    """The plan of a job over it, with its probes of permissions on a key that no item has."""
+    request = PlanInput(
+        job=JobInput(table=table), workflow_id="doctor", started_at=datetime.now(UTC), run="doctor"
+    )
+    chosen = settings()
+    plan = make_plan(
+        request,
+        client=make_client(),
+        ledger=Ledger(chosen.ledger_table),
+        heartbeat_timeout=chosen.heartbeat_timeout,
+    )
+    about = plan.facts
+    parts = [f"about {some(about.items, 'record')}", about.capacity_mode, f"written by {plan.target.writer}"]
+    return ", ".join(parts) + "".join(f"\n! {warning}" for warning in plan.warnings)

@@ -1,0 +1,93 @@
+"""failures: the records a job gave up, from the ledger; and closing them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Annotated
+
+import typer
+from rich.console import Group
+from rich.text import Text
+
+from commands.exits import Exit, Stopped
+from commands.keys import chosen, plain_text
+from commands.options import AsJson, Job, KeyOptions, Reason, Run, Yes
+from commands.screen import DIM, WARN, Cell, columns, count, emit_json, note, say, some
+from reindexer.errors import BadInput
+from reindexer.ledger import Ledger
+from reindexer.models import FailurePage, QuarantineEntry
+from reindexer.settings import settings
+
+
+def failures(
+    job: Job,
+    error: Annotated[str | None, typer.Option(help="Only this error class.", metavar="CLASS")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Records on a page.")] = 20,
+    after: Annotated[str | None, typer.Option(help="Where the page before ended.", metavar="TOKEN")] = None,
+    run: Run = None,
+    discard: Annotated[bool, typer.Option("--discard", help="Close them: all, or those chosen.")] = False,
+    key: KeyOptions = None,
+    reason: Reason = None,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """The records a job gave up, by error class; `redrive` runs them again, --discard closes them for good."""
+    ledger = Ledger(settings().ledger_table)
+    the_run = run or newest_run(ledger, job)
+    if discard:
+        _discard(ledger, job, the_run, error, key, reason, yes)
+        return
+    if key or reason:
+        raise BadInput("--key and --reason go with --discard; to run single records again: `reindexer redrive`")
+    page = ledger.failures(job, the_run, error=error, limit=limit, after=after)
+    if as_json:
+        emit_json({"job": job, "run": the_run, **page.model_dump(mode="json")})
+    else:
+        say(_rendered(page, job, the_run))
+
+
+def newest_run(ledger: Ledger, job: str) -> str:
+    """The newest run of a job. Raises `BadInput` where the ledger knows none."""
+    run = ledger.last_run(job)
+    if run is None:
+        raise BadInput(
+            f"the ledger {ledger.table} knows no job {job}; `reindexer list` shows what Temporal knows"
+        )
+    return run
+
+
+def _rendered(page: FailurePage, job: str, run: str) -> Group | Text:
+    if not page.counts:
+        return Text(f"{job}, run {run}: no open quarantined records")
+    classes = sorted(page.counts.items(), key=lambda pair: (-pair[1], pair[0]))
+    parts: list[object] = [
+        columns(((name, count(number)) for name, number in classes), ("error class", "records"), (1,)),
+        Text(),
+        columns(_rows(page.entries), ("key", "error class", "applied", "tries", "message"), (3,)),
+    ]
+    if page.after:
+        parts += [Text(), Text(f"more: reindexer failures {job} --run {run} --after {page.after}", DIM)]
+    return Group(*parts)  # type: ignore[arg-type]  # all of them renderable
+
+
+def _rows(entries: Iterable[QuarantineEntry]) -> Iterator[tuple[Cell, ...]]:
+    for entry in entries:
+        applied = Text(entry.applied, WARN if entry.applied == "unknown" else "")
+        yield plain_text(entry), entry.error, applied, count(entry.attempts), entry.message
+
+
+def _discard(
+    ledger: Ledger, job: str, run: str, error: str | None, keys: list[str] | None, reason: str | None, yes: bool
+) -> None:
+    if not reason:
+        raise BadInput("--discard needs --reason: who reads the ledger later should know why")
+    entries = chosen(ledger.all_failures(job, run, error), keys)
+    if not entries:
+        note(f"{job}, run {run}: no open quarantined records to discard")
+        return
+    question = f"Close {some(len(entries), 'quarantined record')} of {job} without having changed them?"
+    if not yes and typer.get_text_stream("stdin").isatty() and not typer.confirm(question, err=True):
+        raise Stopped(Exit.BAD_INPUT, "nothing was changed")
+    for entry in entries:
+        ledger.close_failure(job, run, entry.key, "discarded", reason)
+    say(f"{some(len(entries), 'record')} of {job} discarded: {reason}")

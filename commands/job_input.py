@@ -1,0 +1,92 @@
+"""The job's input out of a file and options. What was not given is left to the job's own defaults."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from reindexer.explain import explain
+
+from commands.options import read_keys, read_text
+from reindexer.errors import BadInput
+from reindexer.models import JobInput
+
+
+def job_input(given: Mapping[str, Any], file: Path | None) -> JobInput:
+    """The input: the file's, with what was given on top. Raises `BadInput` naming the field."""
+    merged = _merged(_file(file) if file else {}, _present(given))
+    if "table" not in merged:
+        raise BadInput("which one? For example `reindexer start cities`, or --input FILE", "TABLE")
+    operation = merged.get("operation")
+    if isinstance(operation, dict):
+        operation.setdefault("kind", "touch")
+        if isinstance(operation.get("version"), str) and operation["version"] != "next":
+            operation["version"] = _version(operation["version"])
+    try:
+        return JobInput.model_validate(merged)
+    except ValidationError as error:
+        raise BadInput(explain(error)) from None
+
+
+def scope_given(kind: str | None, sample: int | None, keys: Path | None) -> dict[str, Any] | None:
+    """The scope that --scope, --sample and --keys mean together. Raises `BadInput` where they disagree."""
+    meant = {name for name, option in (("sample", sample), ("keys", keys)) if option is not None}
+    if kind is not None:
+        meant.add(kind)
+    if len(meant) > 1:
+        raise BadInput(f"one scope at a time (given: {', '.join(sorted(meant))})", "--scope")
+    if not meant:
+        return None
+    the_kind = meant.pop()
+    if the_kind == "keys":
+        if keys is None:
+            raise BadInput("needs --keys FILE", "--scope keys")
+        return {"kind": "keys", "keys": read_keys(keys)}
+    if the_kind == "sample":
+        return {"kind": "sample", **({} if sample is None else {"limit": sample})}
+    return {"kind": the_kind}
+
+
+def _version(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise BadInput(f"should be a whole number, or next (given: {text})", "--version") from None
+
+
+def _file(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(read_text(file, "--input"))
+    except json.JSONDecodeError as error:
+        raise BadInput(f"{file}, line {error.lineno}: not JSON: {error.msg}", "--input") from None
+    if not isinstance(content, dict):
+        raise BadInput(f'{file} should hold one object, such as {{"table": "cities"}}', "--input")
+    return content
+
+
+def _present(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Only what was given; an object of which nothing was given is not given either."""
+    present: dict[str, Any] = {}
+    for name, value in given.items():
+        kept = _present(value) if isinstance(value, dict) else value
+        if kept is not None and kept != {}:
+            present[name] = kept
+    return present
+
+
+def _merged(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
+    """`top` laid over `base`; objects of the same kind field by field, others as a whole."""
+    merged = dict(base)
+    for name, value in top.items():
+        below = merged.get(name)
+        if isinstance(value, dict) and isinstance(below, dict) and _same_kind(value, below):
+            value = {**below, **value}
+        merged[name] = value
+    return merged
+
+
+def _same_kind(top: Mapping[str, Any], below: Mapping[str, Any]) -> bool:
+    return bool(top.get("kind", below.get("kind")) == below.get("kind"))

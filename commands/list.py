@@ -1,0 +1,80 @@
+"""list: the jobs the Temporal server knows."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
+
+from commands.options import AsJson
+from commands.screen import BAD, GOOD, WARN, Cell, columns, duration, emit_json, moment, note, say
+from commands.server import JOB_TYPE, talk
+
+_STYLE = {
+    WorkflowExecutionStatus.COMPLETED: GOOD,
+    WorkflowExecutionStatus.FAILED: BAD,
+    WorkflowExecutionStatus.TERMINATED: BAD,
+    WorkflowExecutionStatus.TIMED_OUT: BAD,
+    WorkflowExecutionStatus.CANCELED: WARN,
+}
+
+
+def list_jobs(
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="The newest so many.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """The jobs the Temporal server knows, newest first: running ones, and those within its retention."""
+    jobs = talk(lambda client: _jobs(client, limit))
+    if as_json:
+        emit_json([_plain(job) for job in jobs])
+    elif jobs:
+        say(columns((_row(job) for job in jobs), ("job", "state", "table", "operation", "started", "took")))
+    else:
+        note("no jobs; `reindexer start TABLE` starts one")
+
+
+async def _jobs(client: Client, limit: int) -> list[WorkflowExecution]:
+    # Visibility's own order is newest first; other orders are refused on some stores.
+    found = client.list_workflows(f"WorkflowType = '{JOB_TYPE}'", limit=limit)
+    return [job async for job in found]
+
+
+def _plain(job: WorkflowExecution) -> dict[str, Any]:
+    return {
+        "job": job.id,
+        "run_id": job.run_id,
+        "status": job.status.name.lower() if job.status else None,
+        "state": _attribute(job, "ReindexState"),
+        "table": _attribute(job, "ReindexTable"),
+        "operation": _attribute(job, "ReindexOperation"),
+        "started_at": job.start_time.isoformat(),
+        "closed_at": job.close_time.isoformat() if job.close_time else None,
+    }
+
+
+def _row(job: WorkflowExecution) -> tuple[Cell, ...]:
+    running = job.status is WorkflowExecutionStatus.RUNNING
+    status = job.status.name.lower().replace("_", " ") if job.status else "?"
+    state = _attribute(job, "ReindexState") or status if running else status
+    style = _STYLE.get(job.status, "") if job.status else ""
+    return (
+        job.id,
+        Text(state, style),
+        _attribute(job, "ReindexTable") or "",
+        _attribute(job, "ReindexOperation") or "",
+        moment(job.start_time),
+        _took(job),
+    )
+
+
+def _attribute(job: WorkflowExecution, name: str) -> str | None:
+    """A search attribute of ours; None where `setup` has not registered it."""
+    values = job.search_attributes.get(name)
+    return str(values[0]) if values else None
+
+
+def _took(job: WorkflowExecution) -> str:
+    return duration(((job.close_time or datetime.now(UTC)) - job.start_time).total_seconds())

@@ -1,0 +1,127 @@
+"""Arguments and options that several verbs take, said once, and reading what was given with them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from commands.exits import Exit, Stopped
+from reindexer.errors import BadInput
+
+Job = Annotated[str, typer.Argument(metavar="JOB", help="The job's workflow id, such as reindex-cities.")]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout, nothing else.")]
+Reason = Annotated[str | None, typer.Option(help="Why; kept in the job's report.", metavar="TEXT")]
+Run = Annotated[str | None, typer.Option(help="An earlier run of the job; default: its newest.", metavar="RUN")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+KeyOptions = Annotated[
+    list[str] | None,
+    typer.Option("--key", metavar="JSON", help='Only this record, such as \'{"id": "a"}\'. Can be repeated.'),
+]
+
+EngineChoice = Literal["auto", "dynoxide", "ministack", "local"]
+EngineName = Annotated[EngineChoice, typer.Option(help="Which DynamoDB engine; auto: the fastest to be had.")]
+Records = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="Records; default: all cities, fewer on a slow engine."),
+]
+
+_RATE = "a number per second, or unlimited"
+ReadUnits = Annotated[str | None, typer.Option("--read-units", metavar="RATE", help=f"Read units: {_RATE}.")]
+WriteUnits = Annotated[
+    str | None,
+    typer.Option("--write-units", metavar="RATE", help=f"Write units, indexes included: {_RATE}."),
+]
+RecordsPerSecond = Annotated[
+    str | None, typer.Option("--records-per-second", metavar="RATE", help=f"Records: {_RATE}.")
+]
+ShardsInFlight = Annotated[
+    int | None,
+    typer.Option("--shards-in-flight", metavar="N", help="Shards at work at the same time, 1 to 400."),
+]
+QuarantinedLimit = Annotated[
+    int | None,
+    typer.Option("--quarantined", metavar="N", help="Records given up before the job parks itself."),
+]
+
+
+@contextmanager
+def needs_extras() -> Iterator[None]:
+    """Imports that need the extra `demo`. Raises `Stopped` saying so where it is not installed."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise Stopped(
+            Exit.BAD_INPUT,
+            f"this needs the module {error.name}; install it with: pip install -e '.[demo]' (in the checkout)",
+        ) from error
+
+
+def limits_given(
+    read_units: str | None,
+    write_units: str | None,
+    records_per_second: str | None,
+    shards_in_flight: int | None,
+    quarantined: int | None,
+) -> dict[str, Any]:
+    """The fields of `limits` that were given, as the job's input wants them. Raises `BadInput`."""
+    given = {
+        "read_units_per_second": _rate(read_units, "--read-units"),
+        "write_units_per_second": _rate(write_units, "--write-units"),
+        "records_per_second": _rate(records_per_second, "--records-per-second"),
+        "shards_in_flight": shards_in_flight,
+        "quarantined": quarantined,
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _rate(text: str | None, option: str) -> float | Literal["unlimited"] | None:
+    if text is None or text == "unlimited":
+        return text  # type: ignore[return-value]  # narrowed to the two by the test
+    try:
+        return float(text)
+    except ValueError:
+        raise BadInput(f"should be a number per second, or unlimited (given: {text})", option) from None
+
+
+def json_option(text: str, option: str) -> Any:
+    """JSON given on the command line. Raises `BadInput`."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise BadInput(f"is not JSON ({error.msg} at character {error.pos + 1}): {text}", option) from None
+
+
+def read_text(path: Path, option: str) -> str:
+    """A file's text, of `-` what comes in on stdin. Raises `BadInput` where it cannot be read."""
+    try:
+        return typer.get_text_stream("stdin").read() if str(path) == "-" else path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise BadInput(f"cannot be read: {path}: {reason}", option) from None
+
+
+def read_keys(path: Path) -> list[Any]:
+    """Keys from a file: a JSON list, or a JSON object a line. Raises `BadInput` naming the line."""
+    text = read_text(path, "--keys").strip()
+    if text.startswith("["):
+        try:
+            keys: list[Any] = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise BadInput(f"{path}, line {error.lineno}: not JSON: {error.msg}", "--keys") from None
+        return keys
+    found = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            found.append(json.loads(line))
+        except json.JSONDecodeError as error:
+            raise BadInput(f"{path}, line {number}: not JSON: {error.msg}", "--keys") from None
+    if not found:
+        raise BadInput(f'{path} holds no keys; one JSON object a line, such as {{"id": "a"}}', "--keys")
+    return found

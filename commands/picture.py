@@ -1,0 +1,167 @@
+"""Drawing where a job stands: a bar with its numbers for a terminal, one line for a log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from commands.account import attempts_text
+from commands.screen import BAD, DIM, GOOD, WARN, count, duration, facts, moment, per_second, some
+from commands.standing import Standing
+from reindexer.tally import Attempts, Tally
+
+#: Colours of states; those of the ordinary course have none.
+_STYLE = {"done": GOOD, "throttled": WARN, "pausing": WARN, "paused": WARN, "parked": BAD, "cancelling": WARN}
+#: States in which records are being settled; in others a rate is history.
+_MOVING = ("running", "throttled", "verifying", "pausing")
+_BAR = 36  # columns: leaves room for "1,234,567 of 12,345,678  12,345/s  12 min 05 s left" in 100
+
+
+def picture(stands: Standing) -> RenderableType:
+    """The whole picture, some six lines."""
+    progress = stands.progress
+    return Group(_title(stands), _bar(progress), facts(_lines(stands)))
+
+
+def plain_line(stands: Standing) -> str:
+    """The picture in one line, for logs."""
+    progress = stands.progress
+    shards = progress.get("shards") or {}
+    parts = [_state(progress), _done_of(progress)]
+    speed = _speed(progress)
+    if speed:
+        parts.append(per_second(speed))
+    if shards.get("total"):
+        parts.append(f"{shards.get('done') or 0} of {some(shards['total'], 'shard')} done")
+    if progress.get("isolated"):
+        parts.append(f"{progress['isolated']} isolated")
+    if not stands.workers and not stands.ending:
+        parts.append("no worker answers")
+    return ", ".join(part for part in parts if part)
+
+
+def _state(progress: Mapping[str, Any]) -> str:
+    reason = progress.get("reason")
+    state = str(progress.get("state") or "unknown")
+    return f"{state} ({reason})" if reason else state
+
+
+def _title(stands: Standing) -> Text:
+    state = str(stands.progress.get("state") or "unknown")
+    if stands.ending:
+        state = stands.ending.report.state if stands.ending.report else stands.status
+    style = {"complete": GOOD, "completed": GOOD}.get(state, BAD) if stands.ending else _STYLE.get(state, "")
+    title = Text.assemble((state, f"bold {style}".strip()), f"  {stands.job}")
+    since = _elapsed(stands.started_at)
+    if not stands.ending:
+        title.append(f"  {since}", DIM)
+    reason = stands.ending.sentence if stands.ending else stands.progress.get("reason")
+    if reason:
+        title.append(f"\n{reason}", style or DIM)
+    return title
+
+
+def _elapsed(started: datetime) -> str:
+    return duration(max(0.0, (datetime.now(UTC) - started).total_seconds()))
+
+
+def _expected(progress: Mapping[str, Any]) -> int | None:
+    """How many records there will have been; None: not known. An estimate: item counts are hours old."""
+    tally, remaining = progress.get("tally") or {}, progress.get("remaining")
+    if remaining is None:
+        return None
+    return max(1, int(tally.get("scanned") or 0) + int(remaining))
+
+
+def _done_of(progress: Mapping[str, Any]) -> str:
+    tally = progress.get("tally")
+    if not tally:
+        return ""
+    scanned, expected = int(tally["scanned"]), _expected(progress)
+    if not expected or not progress.get("remaining"):
+        return some(scanned, "record")
+    return f"{count(scanned)} of about {count(expected)}"
+
+
+def _speed(progress: Mapping[str, Any]) -> float:
+    return float(progress.get("records_per_second") or 0) if progress.get("state") in _MOVING else 0.0
+
+
+def _bar(progress: Mapping[str, Any]) -> RenderableType:
+    tally, expected = progress.get("tally") or {}, _expected(progress)
+    scanned = int(tally.get("scanned") or 0)
+    bar = ProgressBar(
+        total=expected or 1,
+        completed=scanned if expected else 0,
+        width=_BAR,
+        complete_style="cyan",
+        finished_style=GOOD,
+    )
+    texts = [_done_of(progress)]
+    speed, eta = _speed(progress), progress.get("eta_seconds")
+    if speed:
+        texts.append(per_second(speed))
+    if speed and eta:
+        texts.append(f"{duration(eta)} left")
+    row = Table.grid(padding=(0, 2, 0, 0))
+    row.add_row(bar, *(Text(text) for text in texts))
+    return row
+
+
+def _lines(stands: Standing) -> Iterator[tuple[str, RenderableType]]:
+    progress = stands.progress
+    shards = progress.get("shards") or {}
+    if shards.get("total") or shards.get("running"):
+        yield "shards", _shards(shards)
+    if progress.get("tally"):
+        yield "outcomes", _outcomes(Tally.model_validate(progress["tally"]), int(progress.get("isolated") or 0))
+    attempts = progress.get("attempts")
+    if attempts and any(attempts.values()):
+        yield "attempts", attempts_text(Attempts.model_validate(attempts))
+    throttle = progress.get("throttle")
+    if throttle:
+        scope = f", {throttle['scope']}" if throttle.get("scope") else ""
+        since = f", since {moment(throttle['since'])}" if throttle.get("since") else ""
+        yield "throttled", Text(f"{throttle.get('reason') or 'by DynamoDB'}{scope}{since}", WARN)
+    limits = _limits(progress.get("limits") or {}, progress.get("consumed") or {})
+    if limits:
+        yield "limits", limits
+    if not stands.workers and not stands.ending:
+        yield "workers", Text("none answers; start some with `python worker.py`", BAD)
+
+
+def _shards(shards: Mapping[str, Any]) -> str:
+    parts = []
+    if shards.get("done") is not None:
+        parts.append(f"{count(shards['done'])} done")
+    if shards.get("running"):
+        parts.append(f"{count(shards['running'])} running")
+    total = shards.get("total")
+    return (f"{count(total)}: " if total else "") + ", ".join(parts) if parts else count(total or 0)
+
+
+def _outcomes(tally: Tally, isolated: int) -> str:
+    named = tally.model_dump(exclude={"scanned"})
+    parts = [f"{count(number)} {name}" for name, number in named.items() if number]
+    if isolated:
+        parts.append(f"{count(isolated)} isolated")
+    return ", ".join(parts) or "none yet"
+
+
+def _limits(limits: Mapping[str, Any], consumed: Mapping[str, Any]) -> str:
+    parts = []
+    for name in ("read_units", "write_units", "records"):
+        limit = limits.get(f"{name}_per_second")
+        used = consumed.get(name, consumed.get(f"{name}_per_second"))
+        if isinstance(limit, int | float):
+            using = f" (using {count(used)})" if used else ""
+            parts.append(f"{count(limit)} {name.replace('_', ' ')}/s{using}")
+    if not parts:
+        return ""
+    return ", ".join(parts)

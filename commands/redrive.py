@@ -1,0 +1,53 @@
+"""redrive: run the records that a job gave up again."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from commands.failures import newest_run
+from commands.keys import chosen, plain_key
+from commands.launch import Wait, launch
+from commands.options import AsJson, Job, KeyOptions, Reason, Run
+from commands.screen import note, some
+from reindexer.ledger import Ledger
+from reindexer.models import JobInput
+from reindexer.settings import settings
+
+
+def redrive(
+    job: Job,
+    error: Annotated[str | None, typer.Option(help="Only this error class.", metavar="CLASS")] = None,
+    key: KeyOptions = None,
+    run: Run = None,
+    reason: Reason = None,
+    wait: Wait = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run quarantined records again, at the target of the run that gave them up.
+
+    The redrive is a job of its own, <JOB>-redrive-<RUN>. Exit code 3 where no worker is there.
+    """
+    ledger = Ledger(settings().ledger_table)
+    the_run = run or newest_run(ledger, job)
+    entries = chosen(ledger.all_failures(job, the_run, error), key)
+    if not entries:
+        note(f"{job}, run {the_run}: no open quarantined records, nothing to run again")
+        return
+    scope: dict[str, Any] = {"kind": "quarantined", "job": job, "run": the_run, "error": error}
+    if key:
+        scope["keys"] = [plain_key(entry) for entry in entries]
+    first = entries[0]
+    given: dict[str, Any] = {"table": first.table_arn, "scope": scope, "reason": reason}
+    if first.attributes is not None:  # what the run wrote is what its redrive has to write
+        given["attributes"] = first.attributes.model_dump()
+    code = launch(
+        JobInput.model_validate(given),
+        f"{job}-redrive-{the_run}",
+        summary=f"redrive of {some(len(entries), 'record')} of {job}",
+        details="",
+        wait=wait,
+        as_json=as_json,
+    )
+    raise typer.Exit(code)

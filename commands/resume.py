@@ -1,0 +1,32 @@
+"""resume: let a paused or parked job go on."""
+
+from __future__ import annotations
+
+from temporalio.client import Client
+
+from commands.exits import Exit, Stopped
+from commands.options import Job, Reason
+from commands.screen import say
+from commands.server import open_job, somebody_works, state_of, talk, within
+
+_SECONDS = 3.0  # the answer comes with the next workflow task; no attempt has to end for it
+
+
+def resume(job: Job, reason: Reason = None) -> None:
+    """Let a paused or parked job go on. Exit code 3 where it stays as it was, with the reason."""
+    talk(lambda client: _resume(client, job, reason))
+
+
+async def _resume(client: Client, job: str, reason: str | None) -> None:
+    handle = await open_job(client, job)
+    await handle.signal("resume", {"reason": reason})
+    if not await somebody_works(client):
+        raise Stopped(
+            Exit.NOT_FINISHED, f"{job} is told to resume; no worker answers, it goes on when one comes"
+        )
+    still = ("paused", "parked", "pausing")
+    goes_on = await within(_SECONDS, lambda: state_of(handle), lambda state: state[0] not in still)
+    state, why = await state_of(handle)
+    if not goes_on:
+        raise Stopped(Exit.NOT_FINISHED, f"{job} is still {state}" + (f": {why}" if why else ""))
+    say(f"{job} is {state}")

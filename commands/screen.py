@@ -1,0 +1,145 @@
+"""What a person sees: two consoles, JSON, aligned tables, and how numbers and times are written."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
+
+from pydantic import BaseModel
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+#: A cell of a table: plain text, or text with a colour that means something.
+Cell: TypeAlias = str | Text
+
+#: Colour only where it means something; the words say the same without it.
+GOOD, BAD, WARN, DIM = "green", "red", "yellow", "dim"
+
+#: Columns of the names on the left, so that what stands in several blocks is aligned.
+_LABEL = 10
+
+#: Columns where nobody knows better: a log file or a pipe. Wide enough for a table, fit for a mail.
+PLAIN_WIDTH = 100
+
+
+def _console(*, stderr: bool) -> Console:
+    # Keys and messages are data: nothing in them is markup, an emoji code or worth highlighting.
+    console = Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+    if not console.is_terminal:
+        console.width = shutil.get_terminal_size((PLAIN_WIDTH, 24)).columns  # COLUMNS, where it is set
+    return console
+
+
+out = _console(stderr=False)
+err = _console(stderr=True)
+
+
+def say(*parts: RenderableType) -> None:
+    """Print to stdout: the answer to what was asked."""
+    out.print(*parts)
+
+
+def line(text: str) -> None:
+    """A line on stdout that is never broken: to be copied."""
+    out.print(Text(text), soft_wrap=True)
+
+
+def note(text: str, style: str = "") -> None:
+    """One line on stderr: what goes on besides the answer."""
+    err.print(Text(text, style=style), soft_wrap=True)
+
+
+def emit_json(value: BaseModel | dict[str, Any] | list[Any]) -> None:
+    """One JSON document on stdout, nothing else."""
+    plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+    # A person gets indentation, a program one line.
+    indent = 2 if sys.stdout.isatty() else None
+    sys.stdout.write(json.dumps(plain, indent=indent, ensure_ascii=False, default=str) + "\n")
+
+
+def columns(rows: Iterable[Sequence[Cell]], head: Sequence[str] = (), right: Sequence[int] = ()) -> Table:
+    """Aligned columns without lines. `right`: the columns that hold numbers."""
+    table = Table(box=None, show_header=bool(head), header_style=DIM, pad_edge=False, padding=(0, 2, 0, 0))
+    rows = list(rows)
+    for index in range(len(head) or max((len(row) for row in rows), default=0)):
+        table.add_column(
+            head[index] if head else "",
+            justify="right" if index in right else "left",
+            overflow="fold",
+            no_wrap=index in right,
+        )
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def facts(rows: Iterable[tuple[str, RenderableType]]) -> Table:
+    """A name and what is to be said of it, a line each; long text wraps under itself."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(style=DIM, no_wrap=True, min_width=_LABEL)
+    table.add_column(overflow="fold")
+    for name, text in rows:
+        table.add_row(name, text)
+    return table
+
+
+def count(number: float) -> str:
+    """34,006"""
+    return f"{number:,.0f}"
+
+
+def some(number: int, one: str, many: str = "") -> str:
+    """1 record, 2 records"""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def per_second(number: float) -> str:
+    """10,627/s; below ten with a decimal, since 0/s would look like standing still."""
+    return f"{number:,.1f}/s" if 0 < number < 10 else f"{number:,.0f}/s"
+
+
+def duration(seconds: float) -> str:
+    """3.2 s, 1 min 05 s, 2 h 05 min, 3 d 04 h"""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    if whole < 86_400:  # a day
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{whole // 86_400} d {whole % 86_400 // 3600:02d} h"
+
+
+def size(volume: int) -> str:
+    """1.5 GB, in powers of 1,000 as DynamoDB's prices are."""
+    number = float(volume)
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if number < 1000:
+            return f"{number:.0f} {unit}" if unit == "bytes" else f"{number:.1f} {unit}"
+        number /= 1000
+    return f"{number:.1f} TB"
+
+
+def moment(at: datetime | str | None) -> str:
+    """A time in the reader's zone: of today by the clock, else with its date."""
+    if at is None:
+        return "–"
+    try:
+        when = datetime.fromisoformat(at) if isinstance(at, str) else at
+    except ValueError:
+        return str(at)
+    when = (when if when.tzinfo else when.replace(tzinfo=UTC)).astimezone()
+    today = datetime.now(UTC).astimezone().date()
+    return f"{when:%H:%M:%S}" if when.date() == today else f"{when:%Y-%m-%d %H:%M}"
+
+
+def step(name: str, text: str) -> None:
+    """One line of what was set up, aligned with the others of its kind."""
+    out.print(Text.assemble((f"{name:<{_LABEL}}  ", DIM), text), soft_wrap=True)

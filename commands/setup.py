@@ -1,0 +1,67 @@
+"""setup: make what jobs need once, the ledger and the search attributes."""
+
+from __future__ import annotations
+
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from commands.exits import Exit, Stopped
+from commands.screen import note, say
+from commands.server import address, talk
+from reindexer.ledger import Ledger
+from reindexer.settings import settings
+
+#: What a job says of itself in lists and searches.
+SEARCH_ATTRIBUTES = ("ReindexTable", "ReindexState", "ReindexOperation")
+#: How a server says that search attributes are registered elsewhere, as Temporal Cloud does, or by others.
+_NOT_HERE = (RPCStatusCode.UNIMPLEMENTED, RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED)
+
+
+def setup() -> None:
+    """Make the ledger's table and register the search attributes. Can be repeated."""
+    ledger = Ledger(settings().ledger_table)
+    made = ledger.create()
+    say(f"ledger: table {ledger.table} {'made' if made else 'was there already'}")
+    talk(_search_attributes)
+
+
+async def _search_attributes(client: Client) -> None:
+    where = f"namespace {client.namespace} at {address(client)}"
+    try:
+        added = await register(client)
+    except RPCError as error:
+        if error.status not in _NOT_HERE:
+            raise
+        note(f"search attributes: {where} does not let them be registered from here ({error.message})")
+        note("A job runs without them; to have jobs listed by table and state, register them yourself:")
+        note(f"  tcld namespace search-attributes add --namespace {client.namespace} \\")
+        note("    " + " ".join(f'--sa "{name}=Keyword"' for name in SEARCH_ATTRIBUTES))
+        raise Stopped(Exit.INCOMPLETE) from None
+    if added:
+        say(f"search attributes: {', '.join(added)} registered in {where}")
+    else:
+        say(f"search attributes: were there already in {where}")
+
+
+async def registered(client: Client) -> list[str]:
+    """Which of ours the namespace has."""
+    answer = await client.operator_service.list_search_attributes(
+        ListSearchAttributesRequest(namespace=client.namespace)
+    )
+    return [name for name in SEARCH_ATTRIBUTES if name in answer.custom_attributes]
+
+
+async def register(client: Client) -> list[str]:
+    """Register what is missing; returns what was. Raises `RPCError`."""
+    known = await registered(client)
+    missing = [name for name in SEARCH_ATTRIBUTES if name not in known]
+    if missing:
+        keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
+        await client.operator_service.add_search_attributes(
+            AddSearchAttributesRequest(
+                namespace=client.namespace, search_attributes=dict.fromkeys(missing, keyword)
+            )
+        )
+    return missing

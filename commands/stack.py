@@ -1,0 +1,213 @@
+"""Everything on this machine: both servers, the ledger, the workers. For `demo` and `dev`.
+
+The caller's AWS account and Temporal server are never touched: addresses are loopback, credentials are fake,
+and the caller's settings are out of sight while the stack stands.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from temporalio.client import Client
+
+from commands.exits import Exit, Stopped
+from commands.options import EngineChoice
+from commands.screen import err, step
+from commands.server import pollers
+from commands.setup import SEARCH_ATTRIBUTES
+from deploy.embedded import (
+    Engine,
+    TemporalServer,
+    caller_free_environment,
+    dynamodb_engine,
+    temporal_server,
+)
+from deploy.faults import FaultPlan, FaultProxy, fault_proxy
+from deploy.processes import Keeper, ServerUnavailable, tail
+from reindexer.ledger import Ledger
+from reindexer.settings import settings
+
+_ROOT = Path(__file__).resolve().parent.parent
+#: More processes than servers can feed are no use to a demo; fewer than two would show no sharing.
+_FEWEST, _MOST = 2, 4
+_WORKERS_SECONDS = 60.0  # imports on a busy machine take 5 to 10
+_STOP_SECONDS = 25.0  # a worker's rounds get 20 to hand back where they stand
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The servers that stand. `environment` reaches them; `workers_endpoint`: the engine for workers."""
+
+    folder: Path
+    temporal: TemporalServer
+    engine: Engine
+    environment: Mapping[str, str]
+    workers_endpoint: str
+    proxy: FaultProxy | None = None
+
+
+@dataclass(frozen=True)
+class Crew:
+    """The running workers: their parent process and what they have to say."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+
+@contextmanager
+def stack(engine: EngineChoice, folder: Path, *, faults: float = 0.0) -> Iterator[Stack]:
+    """Both servers and the ledger; ended in whatever way the body ends. `faults`: part of calls that fail."""
+    with ExitStack() as standing:
+        try:
+            with err.status("starting the servers (getting them for the first time can take minutes)"):
+                temporal = standing.enter_context(
+                    temporal_server(logs=folder, search_attributes=dict.fromkeys(SEARCH_ATTRIBUTES, "Keyword"))
+                )
+                dynamo = standing.enter_context(dynamodb_engine(engine, logs=folder))
+        except ServerUnavailable as error:
+            raise Stopped(Exit.NOT_FINISHED, str(error)) from error
+        step("Temporal", f"{temporal.how}; Web UI {temporal.ui_url}")
+        step("DynamoDB", f"{dynamo.how}; {dynamo.endpoint_url}")
+        proxy, endpoint = None, dynamo.endpoint_url
+        if faults:
+            proxy = standing.enter_context(fault_proxy(dynamo.endpoint_url, FaultPlan.mixed(faults)))
+            endpoint = proxy.endpoint_url
+            step(
+                "faults", f"{faults:.0%} of the workers' calls fail, about half of them after they were applied"
+            )
+        environment = caller_free_environment(dynamo.endpoint_url, temporal.address)
+        standing.enter_context(surroundings(environment))
+        Ledger(settings().ledger_table).create()
+        yield Stack(folder, temporal, dynamo, environment, endpoint, proxy)
+
+
+@contextmanager
+def surroundings(environment: Mapping[str, str]) -> Iterator[None]:
+    """This process's environment is `environment` for a while, so that no setting of the caller is seen."""
+    before = dict(os.environ)
+    os.environ.clear()
+    os.environ.update(environment)
+    settings.cache_clear()
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        settings.cache_clear()
+
+
+@contextmanager
+def crew(stands: Stack) -> Iterator[Crew]:
+    """worker.py and its processes, in a group that dies with this process whatever happens."""
+    processes = max(_FEWEST, min(_MOST, os.cpu_count() or _FEWEST))
+    environment = caller_free_environment(stands.workers_endpoint, stands.temporal.address)
+    environment["REINDEXER_PROCESSES"] = str(processes)
+    log = stands.folder / "worker.log"
+    keeper = Keeper()
+    try:
+        running = keeper.spawn([sys.executable, "worker.py"], log=log, environment=environment, folder=_ROOT)
+        step("workers", f"{processes} processes, log {log}")
+        try:
+            yield Crew(running, log)
+        finally:
+            running.terminate()
+            try:
+                running.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                running.kill()
+                running.wait()
+    finally:
+        keeper.release()
+
+
+async def crew_ready(client: Client, workers: Crew) -> None:
+    """Return once both queues are polled. Raises `Stopped` with the log's end where that does not come."""
+    deadline = time.monotonic() + _WORKERS_SECONDS
+    for queue, kind in ((settings().task_queue, "workflow"), (settings().rounds_queue, "activity")):
+        while not await pollers(client, queue, kind):  # type: ignore[arg-type]  # the two words above
+            if workers.process.poll() is not None or time.monotonic() > deadline:
+                raise Stopped(Exit.INCOMPLETE, _log_of(workers, "the workers did not come up"))
+            await asyncio.sleep(0.1)  # seconds; short against the time that imports take
+
+
+def _log_of(workers: Crew, sentence: str) -> str:
+    return f"{sentence}; the end of their log:\n{tail(workers.log)}"
+
+
+@contextmanager
+def interrupted_by_signals() -> Iterator[None]:
+    """SIGTERM and SIGHUP end the body as Ctrl-C does: with everything put away."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def new_folder(name: str) -> Path:
+    """A folder of our own for logs and data, in the machine's place for such."""
+    return Path(tempfile.mkdtemp(prefix=f"reindexer-{name}-"))
+
+
+def wait_for_interrupt(workers: Crew) -> None:
+    """Sleep until Ctrl-C or SIGTERM. Raises `Stopped` where the workers end before."""
+    try:
+        while workers.process.poll() is None:
+            time.sleep(0.5)  # seconds; a person waits for nothing here
+    except KeyboardInterrupt:
+        return
+    raise Stopped(Exit.INCOMPLETE, _log_of(workers, "the workers have ended"))
+
+
+def environment_file(stands: Stack) -> Path:
+    """A file for a shell to source: then `temporal`, `reindexer` and `aws` mean this stack."""
+    tools = stands.folder / "bin"
+    tools.mkdir(exist_ok=True)
+    for name, command in (
+        ("temporal", [str(stands.temporal.cli)]),
+        ("reindexer", [sys.executable, str(_ROOT / "starter.py")]),
+    ):
+        (tools / name).write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
+        (tools / name).chmod(0o755)
+    ours = {
+        name: value
+        for name, value in stands.environment.items()
+        if name.startswith(("AWS_", "TEMPORAL_", "REINDEXER_"))
+    }
+    lines = [f"export {name}={shlex.quote(value)}\n" for name, value in sorted(ours.items())]
+    path = stands.folder / "env"
+    path.write_text("".join([*lines, f"export PATH={shlex.quote(str(tools))}:$PATH\n"]))
+    return path
+
+
+def try_next(stands: Stack, job: str) -> list[str]:
+    """Commands for the plain `temporal` CLI and for ours, against this stack."""
+    where = f"--address {stands.temporal.address}"
+    workflow = f"temporal workflow {{}} {where} -w {job}".format
+    return [
+        f". {environment_file(stands)}",
+        workflow("start --type ReindexTable") + f' -t {settings().task_queue} --input \'{{"table":"cities"}}\'',
+        workflow("query") + " --type progress",
+        workflow("signal") + """ --name pause --input '{"reason":"deploy"}'""",
+        workflow("signal") + " --name resume",
+        workflow("update execute") + """ --name set_limits --input '{"write_units_per_second":500}'""",
+        workflow("describe"),
+        f"reindexer start cities --workflow-id {job} --wait",
+        f"reindexer status {job}",
+    ]

@@ -1,0 +1,263 @@
+"""Where a job stands: what its workers answer, made live by heartbeats; else what the server knows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pydantic import ValidationError
+from temporalio.api.workflow.v1 import PendingActivityInfo
+from temporalio.client import (
+    Client,
+    WorkflowExecutionDescription,
+    WorkflowExecutionStatus,
+    WorkflowQueryFailedError,
+)
+from temporalio.service import RPCError
+
+from commands.exits import Exit
+from commands.history import reported_states
+from commands.server import Ending, describe, ending, somebody_works
+from reindexer.models import Progress, Report, ShardState
+from reindexer.tally import Attempts, Tally
+
+#: A worker replays at most some thousand events for an answer: more than this is a worker that is not there.
+_QUERY_SECONDS = 5.0
+#: Shards that are asked at the same time for their heartbeats.
+_AT_ONCE = 16
+
+
+@dataclass
+class Standing:
+    """Where a job stands. `progress` has the fields of the query of that name; None where nobody knows."""
+
+    job: str
+    run_id: str
+    status: str  # Temporal's word: running, completed, failed, canceled, terminated …
+    started_at: datetime
+    progress: dict[str, Any]
+    workers: bool | None  # whether they answered; False: counts are the last reports'; None: not asked
+    ending: Ending | None = None
+    in_flight: list[dict[str, Any]] = field(default_factory=list)  # shards whose rounds are running
+
+    @property
+    def code(self) -> Exit:
+        """0 complete, 1 incomplete, 2 refused, 3 still on its way."""
+        return self.ending.code if self.ending else Exit.NOT_FINISHED
+
+    def as_json(self) -> dict[str, Any]:
+        """The progress, and beside it what the server says of the workflow."""
+        workflow = {
+            "id": self.job,
+            "run_id": self.run_id,
+            "status": self.status,
+            "started_at": self.started_at.isoformat(),
+        }
+        extra: dict[str, Any] = {"workflow": workflow, "workers": self.workers, "rounds": self.in_flight}
+        if self.ending:
+            extra["report"] = self.ending.report.model_dump(mode="json") if self.ending.report else None
+            extra["error"] = self.ending.sentence or None
+        return {**self.progress, **extra}
+
+
+async def standing(client: Client, job: str) -> Standing:
+    """Ask for everything once. Raises `BadInput` where there is no such job."""
+    description = await describe(client, job)
+    base = Standing(
+        job=job,
+        run_id=description.run_id,
+        status=description.status.name.lower() if description.status else "unknown",
+        started_at=description.start_time,
+        progress={},
+        workers=False,
+    )
+    if description.status is not WorkflowExecutionStatus.RUNNING:
+        base.ending = await ending(client.get_workflow_handle(job, run_id=description.run_id))
+        base.progress = _of_ending(description, base.ending)
+        base.workers = None
+        return base
+    # Asked before the heartbeats: a round that ends in between is missed for a moment, never counted twice.
+    answer = await _ask(client, description)
+    rounds = await _rounds(client, description)
+    base.workers = answer is not None
+    told = answer if answer is not None else await _from_server(client, description)
+    base.progress = overlay(told, [entry.progress for entry in rounds])
+    base.progress["records_per_second"] = _speed(base.progress, rounds)
+    base.progress["eta_seconds"] = _eta(base.progress)
+    base.in_flight = [entry.as_json() for entry in rounds]
+    return base
+
+
+async def _ask(client: Client, description: WorkflowExecutionDescription) -> dict[str, Any] | None:
+    """The `progress` query. None: nobody answers."""
+    if not await somebody_works(client):
+        return None
+    handle = client.get_workflow_handle(description.id, run_id=description.run_id)
+    try:
+        answer: dict[str, Any] = await handle.query("progress", rpc_timeout=timedelta(seconds=_QUERY_SECONDS))
+    except (RPCError, WorkflowQueryFailedError):
+        return None
+    return answer
+
+
+# ── Rounds that are running ────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Round:
+    """A running round as its pending activity shows it."""
+
+    shard: str
+    attempt: int
+    seconds: float  # since this attempt began
+    progress: Progress
+    failure: str
+
+    def as_json(self) -> dict[str, Any]:
+        """For `--json`: the counts of this round alone."""
+        return {
+            "shard": self.shard,
+            "attempt": self.attempt,
+            "seconds": round(self.seconds, 1),
+            "tally": self.progress.tally.model_dump(),
+            "last_failure": self.failure or None,
+        }
+
+
+async def _rounds(client: Client, description: WorkflowExecutionDescription) -> list[Round]:
+    gate = asyncio.Semaphore(_AT_ONCE)
+    children = description.raw_description.pending_children
+
+    async def of(workflow_id: str, run_id: str) -> list[Round]:
+        async with gate:
+            try:
+                child = await client.get_workflow_handle(workflow_id, run_id=run_id or None).describe()
+            except RPCError:
+                return []  # it has just ended
+        pending = child.raw_description.pending_activities
+        found = [
+            await _round(client, workflow_id, activity)
+            for activity in pending
+            if activity.activity_type.name == "reindex_round"
+        ]
+        return [entry for entry in found if entry]
+
+    answers = await asyncio.gather(*(of(child.workflow_id, child.run_id) for child in children))
+    return [entry for several in answers for entry in several]
+
+
+async def _round(client: Client, shard: str, activity: PendingActivityInfo) -> Round | None:
+    details = activity.heartbeat_details.payloads
+    try:
+        progress = (await client.data_converter.decode(details, [Progress]))[0] if details else Progress()
+    except (ValidationError, RuntimeError):
+        return None  # of a worker newer than this program: better no live number than no status
+    begun = activity.last_started_time.ToDatetime(tzinfo=UTC)
+    return Round(
+        shard=shard,
+        attempt=activity.attempt,
+        seconds=max(0.0, (datetime.now(UTC) - begun).total_seconds()) if activity.attempt else 0.0,
+        progress=progress,
+        failure=activity.last_failure.message,
+    )
+
+
+def overlay(told: Mapping[str, Any], rounds: Iterable[Progress]) -> dict[str, Any]:
+    """What was told, which covers finished rounds only, plus what the running ones have done so far."""
+    live = dict(told)
+    tally, attempts, isolated = Tally(), Attempts(), 0
+    for progress in rounds:
+        tally, attempts = tally + progress.tally, attempts + progress.attempts
+        isolated += len(progress.isolated)
+    live["tally"] = _sum(told.get("tally"), tally.model_dump())
+    live["attempts"] = _sum(told.get("attempts"), attempts.model_dump())
+    live["isolated"] = int(told.get("isolated") or 0) + isolated
+    if told.get("remaining") is not None:
+        live["remaining"] = max(0, int(told["remaining"]) - tally.scanned)
+    return live
+
+
+def _sum(told: Mapping[str, int] | None, more: Mapping[str, int]) -> dict[str, int]:
+    return {**(told or {}), **{name: int((told or {}).get(name) or 0) + n for name, n in more.items()}}
+
+
+def _speed(progress: Mapping[str, Any], rounds: Iterable[Round]) -> float | None:
+    """Records a second by the heartbeats, since reports come at the end of rounds only."""
+    # An inherited heartbeat counts an earlier attempt's records too, in none of this one's time.
+    first = [entry for entry in rounds if entry.attempt == 1 and entry.progress.tally.scanned]
+    if not first:
+        told = progress.get("records_per_second")
+        return None if told is None else float(told)
+    return sum(entry.progress.tally.settled / max(entry.seconds, 0.5) for entry in first)
+
+
+def _eta(progress: Mapping[str, Any]) -> float | None:
+    remaining, speed = progress.get("remaining"), progress.get("records_per_second")
+    if not remaining or not speed or progress.get("state") not in ("running", "throttled"):
+        told = progress.get("eta_seconds")
+        return None if told is None else float(told)
+    return float(remaining) / float(speed)
+
+
+# ── Without workers ────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _from_server(client: Client, description: WorkflowExecutionDescription) -> dict[str, Any]:
+    """Progress as far as the server can tell: the shards' reports in the job's history, pending children."""
+    states = await reported_states(client, description)
+    children = len(description.raw_description.pending_children)
+    known = description.search_attributes.get("ReindexState")
+    state = str(known[0]) if known else "running" if states or children else "planning"
+    return {
+        **_nothing_known(description, state, "no worker answers; these are the shards' last reports"),
+        "tally": sum((s.tally for s in states), Tally()).model_dump(),
+        "attempts": sum((s.attempts for s in states), Attempts()).model_dump(),
+        "isolated": sum(len(s.isolated) for s in states),
+        "shards": {"total": None, "done": _finished(states), "running": children},
+    }
+
+
+def _finished(states: Iterable[ShardState]) -> int:
+    return sum(1 for state in states if state.done and not state.isolated)
+
+
+def _nothing_known(description: WorkflowExecutionDescription, state: str, reason: str) -> dict[str, Any]:
+    """The fields of `progress`, empty."""
+    return {
+        "state": state,
+        "reason": reason,
+        "since": (description.close_time or description.start_time).isoformat(),
+        "tally": None,
+        "attempts": None,
+        "remaining": None,
+        "in_flight": None,
+        "isolated": 0,
+        "shards": {"total": None, "done": None, "running": 0},
+        "consumed": {},
+        "limits": None,
+        "throttle": None,
+        "records_per_second": None,
+        "eta_seconds": None,
+    }
+
+
+def _of_ending(description: WorkflowExecutionDescription, end: Ending) -> dict[str, Any]:
+    progress = _nothing_known(description, "done", end.sentence)
+    if end.report is not None:
+        progress |= _of_report(end.report)
+    return progress
+
+
+def _of_report(report: Report) -> dict[str, Any]:
+    return {
+        "reason": report.state,
+        "tally": report.tally.model_dump(),
+        "attempts": report.attempts.model_dump(),
+        "remaining": 0 if report.state == "complete" else None,
+        "in_flight": 0,
+        "shards": {"total": report.shards, "done": None, "running": 0},
+        "records_per_second": report.tally.scanned / report.seconds if report.seconds else None,
+    }

@@ -1,0 +1,114 @@
+"""start: begin a job, after showing what it is going to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from commands.exits import Exit, Stopped
+from commands.job_input import job_input, scope_given
+from commands.launch import Wait, launch
+from commands.options import (
+    AsJson,
+    QuarantinedLimit,
+    ReadUnits,
+    Reason,
+    RecordsPerSecond,
+    ShardsInFlight,
+    WriteUnits,
+    Yes,
+    limits_given,
+)
+from commands.plan import look_ahead, plan_text, summary
+from commands.screen import err
+from reindexer.models import JobInput
+
+
+def start(
+    table: Annotated[str | None, typer.Argument(metavar="TABLE", help="A table's name or ARN.")] = None,
+    version: Annotated[
+        str | None, typer.Option(metavar="N|next", help="The target; default: the start time in ms.")
+    ] = None,
+    operation: Annotated[
+        Literal["touch", "verify"] | None, typer.Option(help="verify only reads; default: touch.")
+    ] = None,
+    scope: Annotated[
+        Literal["complete", "sample", "keys"] | None, typer.Option(help="Which records; default: complete.")
+    ] = None,
+    sample: Annotated[int | None, typer.Option(metavar="N", help="Only N records, for a first try.")] = None,
+    keys: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Only these: a JSON list, or a key a line; - is stdin.")
+    ] = None,
+    read_units: ReadUnits = None,
+    write_units: WriteUnits = None,
+    records_per_second: RecordsPerSecond = None,
+    shards_in_flight: ShardsInFlight = None,
+    quarantined: QuarantinedLimit = None,
+    segments: Annotated[int | None, typer.Option(metavar="N", help="Shards, 1 to 400.")] = None,
+    isolation: Annotated[
+        Literal["batch", "record"] | None, typer.Option(help="record: each record is an activity of its own.")
+    ] = None,
+    no_verify: Annotated[bool, typer.Option("--no-verify", help="Make no consistent read afterwards.")] = False,
+    no_sweep: Annotated[bool, typer.Option("--no-sweep", help="Leave rows found behind as they are.")] = False,
+    version_attribute: Annotated[str | None, typer.Option(metavar="NAME", help="reindexVersion")] = None,
+    run_attribute: Annotated[str | None, typer.Option(metavar="NAME", help="reindexRun")] = None,
+    allow_lower: Annotated[
+        bool, typer.Option("--allow-lower", help="Accept a target below versions in the table.")
+    ] = False,
+    allow_multi_region: Annotated[
+        bool, typer.Option("--allow-multi-region", help="Accept a global table.")
+    ] = False,
+    take_lock: Annotated[
+        bool, typer.Option("--take-lock", help="Take the lock of a holder that surely stopped.")
+    ] = False,
+    reason: Reason = None,
+    workflow_id: Annotated[
+        str | None, typer.Option(metavar="ID", help="The job's name; default: reindex-<table>.")
+    ] = None,
+    input_file: Annotated[
+        Path | None, typer.Option("--input", metavar="FILE", help="The whole input as JSON; options go on top.")
+    ] = None,
+    yes: Yes = False,
+    wait: Wait = False,
+    as_json: AsJson = False,
+) -> None:
+    """Begin a job. On a terminal it shows the plan and asks.
+
+    Exit code 0 started (with --wait: complete), 1 incomplete, 2 refused, 3 no worker is there.
+    """
+    given = {
+        "table": table,
+        "operation": {"kind": operation, "version": version},
+        "scope": scope_given(scope, sample, keys),
+        "limits": limits_given(read_units, write_units, records_per_second, shards_in_flight, quarantined),
+        "attributes": {"version": version_attribute, "run": run_attribute},
+        "total_segments": segments,
+        "isolation": isolation,
+        "verify": False if no_verify else None,
+        "sweep": False if no_sweep else None,
+        "reason": reason,
+        "allow_lower": allow_lower or None,
+        "allow_multi_region": allow_multi_region or None,
+        "take_lock": take_lock or None,
+    }
+    job = job_input(given, input_file)
+    name = workflow_id or f"reindex-{job.table.rsplit('/', 1)[-1]}"  # of an ARN the table's name
+    details = _show(job, name, ask=not yes)
+    code = launch(job, name, summary=summary(job), details=details, wait=wait, as_json=as_json)
+    raise typer.Exit(code)
+
+
+def _show(job: JobInput, name: str, *, ask: bool) -> str:
+    """Show the plan and ask where somebody is there to answer; returns the plan for the Web UI.
+
+    Everything goes to stderr: stdout belongs to the answer.
+    """
+    plan = look_ahead(job, name)
+    terminal = err.is_terminal and typer.get_text_stream("stdin").isatty()
+    if terminal:
+        err.print(plan_text(plan, job, name))
+    if terminal and ask and not typer.confirm("Start?", default=True, err=True):
+        raise Stopped(Exit.BAD_INPUT, "not started")
+    return "" if plan is None else plan.markdown

@@ -1,0 +1,24 @@
+"""watch: follow a job until its end."""
+
+from __future__ import annotations
+
+import typer
+
+from commands.options import AsJson, Job
+from commands.screen import note
+from commands.server import talk
+from commands.watching import show_ending, watch_job
+
+
+def watch(job: Job, as_json: AsJson = False) -> None:
+    """Follow a job until its end, then show its report. Ctrl-C ends the watching, never the job.
+
+    With --json it waits in silence and prints the report. Exit codes as for `report`.
+    """
+    try:
+        end = talk(lambda client: watch_job(client, job, quiet=as_json))
+    except KeyboardInterrupt:
+        note(f"{job} goes on; `reindexer pause {job}` or `reindexer cancel {job}` stops it")
+        raise typer.Exit(3) from None
+    show_ending(end, as_json=as_json)
+    raise typer.Exit(end.code)

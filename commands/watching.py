@@ -1,0 +1,104 @@
+"""Watching a job until its end: a live bar on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+
+from rich.live import Live
+from rich.text import Text
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from commands.account import account
+from commands.picture import picture, plain_line
+from commands.screen import emit_json, err, note, say
+from commands.server import Ending
+from commands.standing import Standing, standing
+
+#: Seconds between two looks. Each running shard is asked for its heartbeat: many shards, fewer looks.
+_LOOK = 0.5
+_LOOK_PER_SHARD = 0.02  # 400 running shards: 8 s, that is 50 calls a second
+#: Seconds between two lines where nobody watches live, unless the state changes.
+_LINE = 5.0
+#: Seconds for which a server may be away before the watching ends.
+_PATIENCE = 60.0
+#: Answers that pass by themselves: a server that restarts must not end the watching.
+_PASSING = frozenset((RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED))
+
+
+def show_ending(end: Ending, *, as_json: bool = False) -> None:
+    """The report, or the sentence that stands for it. With `as_json` the sentence goes to stderr."""
+    if end.report is None:
+        err.print(Text(end.sentence), soft_wrap=True)
+    elif as_json:
+        emit_json(end.report)
+    else:
+        say(account(end.report))
+
+
+async def watch_job(client: Client, job: str, *, quiet: bool = False) -> Ending:
+    """Show where the job stands, on stderr, until it ends; returns how. `quiet`: show nothing."""
+    shown = _Quiet() if quiet else _Bar() if err.is_terminal else _Lines()
+    highest, failing_since = 0, 0.0
+    with shown:
+        while True:
+            try:
+                stands = await standing(client, job)
+            except RPCError as error:
+                failing_since = failing_since or time.monotonic()
+                if error.status not in _PASSING or time.monotonic() - failing_since > _PATIENCE:
+                    raise
+                await asyncio.sleep(_LOOK)
+                continue
+            failing_since = 0.0
+            # A round that ended between two answers is missing for a moment: never show that as going back.
+            tally = stands.progress.get("tally") or {}
+            if stands.ending or tally.get("scanned", 0) >= highest:
+                highest = tally.get("scanned", 0)
+                shown.show(stands)
+            if stands.ending:
+                return stands.ending
+            await asyncio.sleep(max(_LOOK, _LOOK_PER_SHARD * len(stands.in_flight)))
+
+
+class _Quiet(contextlib.AbstractContextManager["_Quiet"]):
+    """Shows nothing."""
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def show(self, stands: Standing) -> None:
+        """Take notice."""
+
+
+class _Bar(_Quiet):
+    """The picture, redrawn in place and taken away at the end: the report follows."""
+
+    def __init__(self) -> None:
+        self._live = Live(console=err, auto_refresh=False, transient=True)
+
+    def __enter__(self) -> _Bar:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def show(self, stands: Standing) -> None:
+        self._live.update(picture(stands), refresh=True)
+
+
+class _Lines(_Quiet):
+    """A line when the state changes, else every few seconds."""
+
+    def __init__(self) -> None:
+        self._state, self._at = "", 0.0
+
+    def show(self, stands: Standing) -> None:
+        state = str(stands.progress.get("state"))
+        if stands.ending or (state == self._state and time.monotonic() - self._at < _LINE):
+            return
+        self._state, self._at = state, time.monotonic()
+        note(f"{time.strftime('%H:%M:%S')}  {plain_line(stands)}")

@@ -1,0 +1,95 @@
+"""The command line: every verb of `commands/`, and errors turned into exit codes.
+
+reindexer --help        (from a checkout without installing: python starter.py --help)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+import typer
+
+from commands.cancel import cancel
+from commands.demo import demo
+from commands.dev import dev
+from commands.doctor import doctor
+from commands.exits import EXPECTED, Exit, meaning
+from commands.failures import failures
+from commands.limits import limits
+from commands.list import list_jobs
+from commands.pause import pause
+from commands.redrive import redrive
+from commands.report import report
+from commands.resume import resume
+from commands.screen import BAD, note
+from commands.setup import setup
+from commands.start import start
+from commands.status import status
+from commands.watch import watch
+
+app = typer.Typer(
+    help="Reprocess every record of a DynamoDB table, each exactly once accounted for.",
+    epilog="Exit codes: 0 complete, 1 incomplete or failed, 2 bad input, 3 not finished or nobody there.",
+    no_args_is_help=True,
+    rich_markup_mode=None,  # plain, aligned help without boxes
+    add_completion=False,  # four options that few use would open the help
+    pretty_exceptions_enable=False,  # a mistake gets a sentence, a defect a plain traceback
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+#: In the order of the help: try it, prepare, run, steer, and what was given up.
+VERBS: dict[str, Callable[..., None]] = {
+    "demo": demo,
+    "dev": dev,
+    "setup": setup,
+    "doctor": doctor,
+    "start": start,
+    "list": list_jobs,
+    "status": status,
+    "watch": watch,
+    "report": report,
+    "pause": pause,
+    "resume": resume,
+    "limits": limits,
+    "cancel": cancel,
+    "failures": failures,
+    "redrive": redrive,
+}
+for _name, _verb in VERBS.items():
+    # The first line of a verb's file, "pause: stop …", says it in one line.
+    _line = (sys.modules[_verb.__module__].__doc__ or "").splitlines()[0]
+    app.command(_name, short_help=_line.removeprefix(f"{_name}: "))(_verb)
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command and return its exit code; a user's mistake is one sentence on stderr."""
+    logging.basicConfig(level=logging.ERROR)  # the libraries' warnings are not for who types a command
+    try:
+        app(arguments, prog_name="reindexer")
+    except EXPECTED as error:
+        code, sentence = meaning(error)
+        if sentence:
+            note(sentence, "" if code is Exit.NOT_FINISHED else BAD)
+        return code
+    except SystemExit as end:  # how the parser and every command end
+        return end.code if isinstance(end.code, int) else 0
+    return 0
+
+
+def main() -> NoReturn:
+    """The console script."""
+    code = run(sys.argv[1:])
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(BrokenPipeError, ValueError):  # nobody reads any more
+            stream.flush()
+    # Not sys.exit: threads of Temporal's core that come back while Python shuts down abort the process (134).
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,176 @@
+"""Engines, clients and tables for every test that needs a DynamoDB.
+
+The caller's own AWS and Temporal settings are removed before anything is imported that could read them: no test
+ever reaches an account.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+for _name in [name for name in os.environ if name.startswith(("AWS_", "TEMPORAL_", "REINDEXER_"))]:
+    if _name != "REINDEXER_CACHE":  # where binaries were built or fetched to; it reaches no account
+        del os.environ[_name]
+FAKE_AWS = {
+    "AWS_ACCESS_KEY_ID": "fake",
+    "AWS_SECRET_ACCESS_KEY": "fake",
+    "AWS_REGION": "us-east-1",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:9",  # the discard port: nobody answers there
+    "NO_PROXY": "127.0.0.1,localhost",
+}
+os.environ.update(FAKE_AWS)
+
+from deploy.embedded import (  # noqa: E402 – once they are gone
+    Engine,
+    TemporalServer,
+    available_engines,
+    dynamodb_engine,
+    temporal_server,
+)
+from deploy.faults import FaultPlan, fault_proxy  # noqa: E402
+from reindexer.dynamo.client import make_client  # noqa: E402
+from reindexer.ledger import Ledger  # noqa: E402
+from tests.stack import Stack, running_workers, stack_environment  # noqa: E402
+from tests.tables import Table, create_table  # noqa: E402
+
+settings.register_profile(
+    "default",
+    max_examples=200,  # seconds in all
+    deadline=None,
+    derandomize=True,  # the same ones each time
+)
+settings.register_profile(
+    "deep",
+    max_examples=3000,  # minutes, and others each time
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+class Engines:
+    """Engines that were started in this session, each once, all stopped at its end."""
+
+    def __init__(self, logs: Path) -> None:
+        self._logs, self._stack = logs, contextlib.ExitStack()
+        self._running: dict[str, Engine] = {}
+        self._clients: dict[str, Any] = {}
+
+    def get(self, name: str) -> Engine:
+        if name not in self._running:
+            self._running[name] = self._stack.enter_context(dynamodb_engine(name, logs=self._logs))
+        return self._running[name]
+
+    def client(self, engine: Engine) -> Any:
+        """The engine's own client, made once: making one costs 50 ms."""
+        if engine.name not in self._clients:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("AWS_ENDPOINT_URL_DYNAMODB", engine.endpoint_url)
+                self._clients[engine.name] = make_client()
+        return self._clients[engine.name]
+
+    def close(self) -> None:
+        self._stack.close()
+
+
+@pytest.fixture(scope="session")
+def running_engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engines]:
+    engines = Engines(tmp_path_factory.mktemp("engines"))
+    yield engines
+    engines.close()
+
+
+@pytest.fixture(scope="session")
+def engine(running_engines: Engines) -> Engine:
+    """One real DynamoDB engine for the whole session: the fastest there is. Has `name` and `endpoint_url`."""
+    return running_engines.get(available_engines()[0])
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "each_engine" in metafunc.fixturenames:
+        # moto knows no PartiQL worth the name: what it is used for, its own tests say.
+        names = [name for name in available_engines() if name != "moto"]
+        metafunc.parametrize("each_engine", names, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
+def each_engine(request: pytest.FixtureRequest, running_engines: Engines) -> Engine:
+    """Every engine to be had on this machine, one after another."""
+    return running_engines.get(request.param)
+
+
+def _use(engine: Engine, engines: Engines, patch: pytest.MonkeyPatch) -> Any:
+    patch.setenv("AWS_ENDPOINT_URL_DYNAMODB", engine.endpoint_url)
+    return engines.client(engine)
+
+
+@pytest.fixture
+def dynamodb(engine: Engine, running_engines: Engines, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """boto3's client of `engine`, made as the engine makes it; AWS's own settings point there too."""
+    return _use(engine, running_engines, monkeypatch)
+
+
+@pytest.fixture
+def each_dynamodb(each_engine: Engine, running_engines: Engines, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """As `dynamodb`, on every engine."""
+    return _use(each_engine, running_engines, monkeypatch)
+
+
+@pytest.fixture
+def make_table(request: pytest.FixtureRequest) -> Iterator[Callable[..., Table]]:
+    """Makes tables on the engine in use and drops them afterwards; see `tests.tables.create_table`."""
+    every = "each_engine" in request.fixturenames
+    client = request.getfixturevalue("each_dynamodb" if every else "dynamodb")
+    made: list[Table] = []
+
+    def make(**how: Any) -> Table:
+        table = create_table(client, **how)
+        made.append(table)
+        return table
+
+    yield make
+    for table in made:
+        table.drop()
+
+
+@pytest.fixture(scope="session")
+def temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TemporalServer]:
+    """One real Temporal server for the whole session."""
+    attributes = dict.fromkeys(("ReindexTable", "ReindexState", "ReindexOperation"), "Keyword")
+    with temporal_server(logs=tmp_path_factory.mktemp("temporal"), search_attributes=attributes) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def stack(
+    temporal: TemporalServer, engine: Engine, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack]:
+    """Server, engine, fault proxy and workers for the whole session; each test makes its own table."""
+    logs = tmp_path_factory.mktemp("stack")
+    with fault_proxy(engine.endpoint_url, FaultPlan(), logs=logs) as proxy:
+        environment = stack_environment(temporal, proxy.endpoint_url, "reindexer-tests")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("AWS_ENDPOINT_URL_DYNAMODB", engine.endpoint_url)
+            Ledger("reindexer-ledger").create()
+        with running_workers(environment, logs / "worker.log") as workers:
+            yield Stack(temporal, engine, proxy, workers, "reindexer-tests")
+
+
+@pytest.fixture
+def quiet(stack: Stack) -> Iterator[Stack]:
+    """The stack without faults, before and after; a test switches them on itself."""
+    stack.proxy.set_plan(FaultPlan())
+    stack.proxy.reset()
+    yield stack
+    stack.proxy.set_plan(FaultPlan())

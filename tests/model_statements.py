@@ -1,0 +1,75 @@
+"""Reading the two forms of write that the engine sends: PartiQL's UPDATE and UpdateItem's expressions.
+
+Any other form fails the test that sent it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+Item = dict[str, Any]
+
+
+@dataclass
+class Statement:
+    """One conditional write."""
+
+    key: Item = field(default_factory=dict)
+    sets: Item = field(default_factory=dict)
+    removes: list[str] = field(default_factory=list)
+    guards: list[tuple[str, Any]] = field(default_factory=list)  # None: must be missing
+    below: tuple[str, Any] | None = None  # NOT attribute >= value
+
+
+def parse_statement(text: str, parameters: Sequence[Item], key_names: Sequence[str]) -> Statement:
+    """`UPDATE … SET … REMOVE … WHERE …`, with its parameters in their places."""
+    table, sets, removes, where = re.fullmatch(
+        r'UPDATE ("(?:[^"]|"")*") SET (.*?)(?: REMOVE (.*?))? WHERE (.*)', text
+    ).groups()  # type: ignore[union-attr]  # a statement of another form must fail the test
+    _name(table)
+    rest = iter(parameters)
+    statement = Statement()
+    for part in sets.split(", "):
+        statement.sets[_name(part.removesuffix("=?"))] = next(rest)
+    statement.removes = [_name(part) for part in removes.split(", ")] if removes else []
+    for part in where.split(" AND "):
+        if part.startswith("NOT "):
+            statement.below = (_name(part[4:].removesuffix(" >= ?")), next(rest))
+        elif part.endswith(" IS MISSING"):
+            statement.guards.append((_name(part.removesuffix(" IS MISSING")), None))
+        elif (name := _name(part.removesuffix("=?"))) in key_names:
+            statement.key[name] = next(rest)
+        else:
+            statement.guards.append((name, next(rest)))
+    assert next(rest, None) is None, "more parameters than places"
+    return statement
+
+
+def _name(quoted: str) -> str:
+    assert quoted[0] == quoted[-1] == '"', f"not quoted: {quoted}"
+    return quoted[1:-1].replace('""', '"')
+
+
+def parse_update(request: Item) -> Statement:
+    """UpdateItem's SET, REMOVE and condition."""
+    names, values = request["ExpressionAttributeNames"], request["ExpressionAttributeValues"]
+    sets, _, removes = request["UpdateExpression"].removeprefix("SET ").partition(" REMOVE ")
+    pairs = (part.split("=") for part in sets.split(", "))
+    statement = Statement(request["Key"], {names[n]: values[v] for n, v in pairs})
+    statement.removes = [names[name] for name in removes.split(", ")] if removes else []
+    exists = False
+    for part in request["ConditionExpression"].split(" AND "):
+        if part.startswith("attribute_exists"):
+            exists = True
+        elif match := re.fullmatch(r"NOT (\S+) >= (\S+)", part):
+            statement.below = (names[match[1]], values[match[2]])
+        elif match := re.fullmatch(r"attribute_not_exists\((\S+)\)", part):
+            statement.guards.append((names[match[1]], None))
+        else:
+            name, value = part.split("=")
+            statement.guards.append((names[name], values[value]))
+    assert exists, "without attribute_exists UpdateItem brings deleted rows back"
+    return statement

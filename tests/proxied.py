@@ -1,0 +1,50 @@
+"""Fixtures of the tests that look at the fault proxy itself: one proxy a module, and boto3 through it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from deploy.faults import FaultPlan, FaultProxy, fault_proxy
+from tests.tables import Table
+
+
+@pytest.fixture(scope="module")
+def module_proxy(engine: Any) -> Iterator[FaultProxy]:
+    with fault_proxy(engine.endpoint_url, FaultPlan()) as running:
+        yield running
+
+
+@pytest.fixture
+def proxy(module_proxy: FaultProxy) -> FaultProxy:
+    module_proxy.set_plan(FaultPlan())
+    module_proxy.reset()
+    return module_proxy
+
+
+@pytest.fixture(scope="module")
+def through(module_proxy: FaultProxy) -> Any:
+    """boto3 through the proxy; one attempt a call."""
+    return _client(module_proxy, read_timeout=10)
+
+
+@pytest.fixture(scope="module")
+def impatient(module_proxy: FaultProxy) -> Any:
+    """As `through`, but gives up after a second, for calls that are never answered."""
+    return _client(module_proxy, read_timeout=1)
+
+
+def _client(proxy: FaultProxy, read_timeout: int) -> Any:
+    config = Config(
+        retries={"total_max_attempts": 1}, read_timeout=read_timeout, max_pool_connections=20
+    )  # seconds
+    return boto3.client("dynamodb", endpoint_url=proxy.endpoint_url, config=config)
+
+
+@pytest.fixture
+def table(make_table: Callable[..., Table]) -> Table:
+    return make_table(rows=6)

@@ -1,0 +1,157 @@
+"""A whole stack for workflow tests: real server, real engine behind the fault proxy, worker processes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.exceptions import ApplicationError
+
+from deploy.embedded import Engine, TemporalServer, caller_free_environment
+from deploy.faults import FaultProxy
+from reindexer.ledger import Ledger
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+#: Settings that make a test quick: a dead worker is noticed in 3 s, rounds hand back every 5 s.
+QUICK = {
+    "REINDEXER_PROCESSES": "2",
+    "REINDEXER_HEARTBEAT_TIMEOUT": "3",
+    "REINDEXER_HEARTBEAT_INTERVAL": "0.2",
+    "REINDEXER_ROUND_SECONDS": "5",
+    "REINDEXER_GRACEFUL_SHUTDOWN_SECONDS": "5",
+}
+
+
+@dataclass
+class Workers:
+    """One `worker.py` and its processes."""
+
+    environment: dict[str, str]
+    log: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "worker.py"], cwd=CHECKOUT, env=self.environment, stdout=log, stderr=log
+            )
+
+    def children(self) -> list[int]:
+        """Pids of the processes that work."""
+        assert self.process is not None
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        pids = [int(pid) for pid in children]
+        return [p for p in pids if b"spawn_main" in Path(f"/proc/{p}/cmdline").read_bytes()]
+
+    def kill(self) -> None:
+        """kill -9, all of them at once."""
+        if self.process is None or self.process.poll() is not None:
+            return
+        pids = [self.process.pid, *self.children()]
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self) -> int:
+        """SIGTERM and wait; the exit code."""
+        assert self.process is not None
+        self.process.terminate()
+        return self.process.wait(timeout=30)
+
+
+@dataclass
+class Stack:
+    temporal: TemporalServer
+    engine: Engine
+    proxy: FaultProxy
+    workers: Workers
+    queue: str
+    client: Client | None = field(default=None)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return self.workers.environment
+
+    def ledger(self) -> Ledger:
+        """The ledger, read past the proxy."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("AWS_ENDPOINT_URL_DYNAMODB", self.engine.endpoint_url)
+            return Ledger("reindexer-ledger")
+
+    async def connect(self) -> Client:
+        return await Client.connect(self.temporal.address, data_converter=pydantic_data_converter)
+
+    async def start(self, input: Any, workflow_id: str | None = None, **more: Any) -> WorkflowHandle[Any, Any]:
+        client = await self.connect()
+        name = workflow_id or f"job-{uuid.uuid4().hex[:8]}"
+        return await client.start_workflow("ReindexTable", input, id=name, task_queue=self.queue, **more)
+
+
+def stack_environment(temporal: TemporalServer, endpoint: str, queue: str) -> dict[str, str]:
+    return {
+        **caller_free_environment(endpoint, temporal.address),
+        **QUICK,
+        "REINDEXER_TASK_QUEUE": queue,
+        "REINDEXER_LEDGER_TABLE": "reindexer-ledger",
+    }
+
+
+@contextlib.contextmanager
+def running_workers(environment: dict[str, str], log: Path) -> Iterator[Workers]:
+    workers = Workers(environment, log)
+    workers.start()
+    try:
+        yield workers
+    finally:
+        workers.kill()
+
+
+async def progress(handle: WorkflowHandle[Any, Any]) -> dict[str, Any]:
+    answer: dict[str, Any] = await handle.query("progress")
+    return answer
+
+
+async def until(
+    handle: WorkflowHandle[Any, Any], condition: Callable[[dict[str, Any]], bool], seconds: float = 30
+) -> dict[str, Any]:
+    """Poll `progress` until the condition holds; fails with the last answer."""
+    deadline = time.monotonic() + seconds
+    last: dict[str, Any] = {}
+    while time.monotonic() < deadline:
+        last = await progress(handle)
+        if condition(last):
+            return last
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"not within {seconds} s; last seen {last}")
+
+
+async def outcome(handle: WorkflowHandle[Any, Any], seconds: float = 120) -> tuple[str, dict[str, Any]]:
+    """("complete", report), or (failure type, report or {})."""
+    try:
+        return "complete", await asyncio.wait_for(handle.result(), seconds)
+    except WorkflowFailureError as error:
+        cause = error.cause
+        if isinstance(cause, ApplicationError):
+            details = cause.details[0] if cause.details else {"message": cause.message}
+            return cause.type or "", details
+        return type(cause).__name__, {}
+
+
+async def events(handle: WorkflowHandle[Any, Any]) -> AsyncIterator[Any]:
+    async for event in handle.fetch_history_events():
+        yield event

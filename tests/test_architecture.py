@@ -1,0 +1,117 @@
+"""The house's rules: which room may import which, how long a file may be, and what no module may be called."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+#: Import direction: a room may import itself and what is named here.
+MAY_IMPORT = {
+    "reindexer": set(),
+    "jobs": {"reindexer"},
+    "activities": {"reindexer", "jobs"},
+    "workflows": {"reindexer", "activities"},
+    "worker": {"workflows", "activities", "reindexer", "jobs"},
+    "deploy": {"worker", "workflows", "activities", "reindexer", "jobs"},
+    "commands": {"deploy", "worker", "workflows", "activities", "reindexer", "jobs"},
+    "starter": {"commands", "deploy", "worker", "workflows", "activities", "reindexer", "jobs"},
+    "benchmarks": {"commands", "deploy", "worker", "workflows", "activities", "reindexer", "jobs"},
+}
+ROOMS = set(MAY_IMPORT)
+LONGEST = 350  # lines; a file that needs more has two subjects
+NAMELESS = {"utils", "common", "shared", "base", "helpers"}
+
+
+def _files() -> list[Path]:
+    found = [path for room in ROOMS for path in (ROOT / room).rglob("*.py")]
+    found += [ROOT / f"{room}.py" for room in ROOMS if (ROOT / f"{room}.py").exists()]
+    return sorted(found)
+
+
+FILES = _files()
+EVERY_FILE = pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+
+
+def _room(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def _imports(tree: ast.AST) -> Iterator[tuple[ast.stmt, str]]:
+    """Every import with the full name of the module it takes something from."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node, alias.name
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports say the whole path"
+            for alias in node.names:
+                yield node, f"{node.module}.{alias.name}"
+
+
+@EVERY_FILE
+def test_imports_flow_one_way(path: Path) -> None:
+    room = _room(path)
+    for _, module in _imports(ast.parse(path.read_text())):
+        other = module.split(".")[0]
+        assert other not in ROOMS - {room} or other in MAY_IMPORT[room], f"{room} may not import {module}"
+
+
+@EVERY_FILE
+def test_the_engine_knows_nothing_of_temporal(path: Path) -> None:
+    if _room(path) in ("reindexer", "jobs") and path.name != "connect.py":
+        named = [
+            module for _, module in _imports(ast.parse(path.read_text())) if module.startswith("temporalio")
+        ]
+        assert named == []
+
+
+@EVERY_FILE
+def test_workflows_do_no_io_and_draw_no_lots(path: Path) -> None:
+    if _room(path) != "workflows":
+        return
+    for _, module in _imports(ast.parse(path.read_text())):
+        assert module.split(".")[0] not in ("boto3", "botocore", "time", "random", "socket"), module
+
+
+@EVERY_FILE
+def test_workflows_take_types_and_activities_inside_one_passed_through_block(path: Path) -> None:
+    if _room(path) != "workflows":
+        return
+    tree = ast.parse(path.read_text())
+    blocks = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.With) and "imports_passed_through" in ast.unparse(node.items[0].context_expr)
+    ]
+    assert len(blocks) <= 1
+    inside = {id(node) for block in blocks for node in ast.walk(block)}
+    for node, module in _imports(tree):
+        if module.split(".")[0] == "reindexer":
+            assert module.startswith(("reindexer.models.", "reindexer.tally.")), f"{path.name} takes {module}"
+        if module.split(".")[0] in ("reindexer", "activities"):
+            assert id(node) in inside, f"{module} is outside of the block"
+
+
+@EVERY_FILE
+def test_a_file_has_one_subject(path: Path) -> None:
+    if path.name != "models.py":  # one list of all types that travel, read as a reference
+        assert len(path.read_text().splitlines()) <= LONGEST
+
+
+@EVERY_FILE
+def test_every_module_has_a_name_that_says_something(path: Path) -> None:
+    assert not {part.removesuffix(".py") for part in path.relative_to(ROOT).parts} & NAMELESS
+
+
+@EVERY_FILE
+def test_nothing_imports_the_tests(path: Path) -> None:
+    assert not any(module.split(".")[0] == "tests" for _, module in _imports(ast.parse(path.read_text())))
+
+
+def test_tests_are_files_of_one_subject_too() -> None:
+    long = [path.name for path in (ROOT / "tests").glob("*.py") if len(path.read_text().splitlines()) > LONGEST]
+    assert long == []

@@ -1,0 +1,213 @@
+"""Pause, resume, limits, cancel: what an operator does to a running job, and how soon it shows."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from temporalio.client import WorkflowUpdateFailedError
+from temporalio.common import SearchAttributeKey
+
+from deploy.faults import Fault, FaultKind, FaultPlan
+from tests.stack import Stack, outcome, progress, until
+from tests.tables import Table
+
+pytestmark = pytest.mark.servers
+
+Make = Callable[..., Table]
+#: Answers slow enough for a job of some thousand records to last for seconds.
+SLOW = FaultPlan(faults=(Fault(kind=FaultKind.SLOW, seconds=0.05, operations="writes"),))
+
+
+async def slow_job(stack: Stack, table: Table, **more: Any) -> Any:
+    stack.proxy.set_plan(SLOW)
+    return await stack.start({"table": table.name, "total_segments": 8, **more})
+
+
+async def has_begun(handle: Any, table: Table) -> None:
+    for _ in range(100):
+        if any("reindexVersion" in item for item in table.items()):
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError("nothing was written within 10 s")
+
+
+async def test_pause_stops_every_shard_within_two_seconds(quiet: Stack, make_table: Make) -> None:
+    table = make_table()
+    table.fill(4000)
+    handle = await slow_job(quiet, table)
+    await has_begun(handle, table)
+
+    asked = time.monotonic()
+    await handle.signal("pause", {"reason": "deploy"})
+    seen = await until(handle, lambda p: p["state"] == "paused", seconds=10)
+    took = time.monotonic() - asked
+
+    assert seen["reason"] == "deploy"
+    assert seen["in_flight"] == 0
+    assert took < 5, "2 s on a quiet machine; a busy one gets more, but no round's length"
+    before = quiet.proxy.truth(wait=2).applied(table.name)
+    await asyncio.sleep(1)
+    assert quiet.proxy.truth().applied(table.name) == before, "a paused job writes nothing"
+
+    quiet.proxy.set_plan(FaultPlan())
+    await handle.signal("resume")
+    kind, report = await outcome(handle)
+    assert (kind, report["tally"]["updated"], report["tally"]["scanned"]) == ("complete", 4000, 4000)
+    assert [event["what"] for event in report["controls"]] == ["pause", "resume"]
+    assert report["controls"][0]["reason"] == "deploy"
+
+
+async def test_pause_works_whatever_comes_with_it(quiet: Stack, make_table: Make) -> None:
+    table = make_table()
+    table.fill(2000)
+    handle = await slow_job(quiet, table)
+
+    await handle.signal("pause", args=[{"nonsense": [1]}, "and", "more"])
+    await until(handle, lambda p: p["state"] == "paused")
+
+    await handle.signal("resume", "because")
+    quiet.proxy.set_plan(FaultPlan())
+    kind, report = await outcome(handle)
+    assert (kind, report["tally"]["updated"]) == ("complete", 2000)
+
+
+async def test_a_job_paused_before_it_starts_touches_nothing(quiet: Stack, make_table: Make) -> None:
+    table = make_table()
+    table.fill(50)
+    handle = await quiet.start({"table": table.name}, start_signal="pause")
+
+    await until(handle, lambda p: p["state"] == "paused")
+    assert not any("reindexVersion" in item for item in table.items())
+
+    await handle.signal("resume")
+    kind, report = await outcome(handle)
+    assert (kind, report["tally"]["updated"]) == ("complete", 50)
+
+
+async def test_limits_hold_and_can_be_changed(quiet: Stack, make_table: Make) -> None:
+    table = make_table()
+    table.fill(1500)
+    limits = {"records_per_second": 100}
+    handle = await quiet.start({"table": table.name, "total_segments": 4, "limits": limits})
+    await has_begun(handle, table)
+
+    began, at = quiet.proxy.truth().applied(table.name), time.monotonic()
+    await asyncio.sleep(4)
+    rate = (quiet.proxy.truth().applied(table.name) - began) / (time.monotonic() - at)
+    assert 40 < rate < 130
+
+    answer = await handle.execute_update("set_limits", {"records_per_second": "unlimited", "reason": "night"})
+    assert answer["records_per_second"] == "unlimited"
+    kind, report = await outcome(handle, seconds=30)
+    assert (kind, report["tally"]["updated"]) == ("complete", 1500)
+    changed = report["controls"][0]
+    assert (changed["what"], changed["reason"]) == ("set_limits", "night")
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"records_per_second": -5}, "records_per_second"),
+        ({"no_such_limit": 5}, "no_such_limit"),
+        ({}, "set_limits"),
+        (None, "set_limits"),
+        ("fast", "set_limits"),
+    ],
+)
+async def test_wrong_limits_are_rejected_and_change_nothing(
+    quiet: Stack, make_table: Make, change: Any, named: str
+) -> None:
+    table = make_table()
+    table.fill(10)
+    handle = await quiet.start({"table": table.name}, start_signal="pause")
+    await until(handle, lambda p: p["state"] == "paused")
+    before = (await progress(handle))["limits"]
+
+    with pytest.raises(WorkflowUpdateFailedError) as rejected:
+        await handle.execute_update("set_limits", change)
+
+    assert named in str(rejected.value.cause)
+    assert (await progress(handle))["limits"] == before
+    await handle.signal("resume")
+    await outcome(handle)
+
+
+async def test_cancel_ends_rounds_cleanly_and_the_ledger_tells_what_was_done(
+    quiet: Stack, make_table: Make
+) -> None:
+    table = make_table()
+    table.fill(4000)
+    handle = await slow_job(quiet, table)
+    await has_begun(handle, table)
+
+    await handle.cancel()
+    kind, _ = await outcome(handle, seconds=30)
+    assert kind == "CancelledError"
+
+    report = quiet.ledger().report(handle.id)
+    assert report is not None
+    changed = sum("reindexVersion" in item for item in table.items())
+    assert report.state == "cancelled"
+    assert 0 < report.tally.scanned < 4000
+    # What was written beyond a shard's cursor when it stopped is not counted: at most a batch or two a shard.
+    assert report.tally.updated <= changed <= report.tally.updated + 8 * 50
+
+    seen = await progress(handle)
+    assert seen["tally"]["scanned"] == report.tally.scanned
+
+    quiet.proxy.set_plan(FaultPlan())
+    kind, again = await outcome(await quiet.start({"table": table.name}))
+    assert (kind, again["tally"]["scanned"]) == ("complete", 4000), "the lock was released"
+
+
+async def test_one_job_per_table_at_a_time(quiet: Stack, make_table: Make) -> None:
+    table = make_table()
+    table.fill(20)
+    first = await quiet.start({"table": table.name}, start_signal="pause")
+    await until(first, lambda p: p["state"] == "paused")
+
+    kind, refusal = await outcome(await quiet.start({"table": table.name}))
+    assert kind == "Locked"
+    assert first.id in refusal["message"]
+
+    await first.terminate()
+    kind, report = await outcome(await quiet.start({"table": table.name}), seconds=40)
+    assert (kind, report["tally"]["updated"]) == ("complete", 20), "a terminated job's lock is taken over"
+
+
+async def test_a_shard_ended_by_hand_parks_the_job_and_resume_starts_it_again(
+    quiet: Stack, make_table: Make
+) -> None:
+    table = make_table()
+    table.fill(3000)
+    handle = await slow_job(quiet, table)
+    await has_begun(handle, table)
+    run = (await progress(handle))["run"]
+
+    client = await quiet.connect()
+    await client.get_workflow_handle(f"{handle.id}/{run}/shard-002").terminate()
+    seen = await until(handle, lambda p: p["state"] == "parked")
+    assert "shard 2" in seen["reason"]
+
+    quiet.proxy.set_plan(FaultPlan())
+    await handle.signal("resume")
+    kind, report = await outcome(handle)
+    assert (kind, report["tally"]["scanned"], report["tally"]["updated"]) == ("complete", 3000, 3000)
+
+
+async def test_search_attributes_and_details_tell_what_it_is(quiet: Stack, make_table: Make) -> None:
+    table = make_table()
+    table.fill(10)
+    handle = await quiet.start({"table": table.name})
+    await outcome(handle)
+
+    described = await handle.describe()
+    attributes = described.typed_search_attributes
+    assert attributes[SearchAttributeKey.for_keyword("ReindexTable")] == table.name
+    assert attributes[SearchAttributeKey.for_keyword("ReindexState")] == "done"
+    assert attributes[SearchAttributeKey.for_keyword("ReindexOperation")] == "touch"
+    assert (await described.memo())["tally"]["updated"] == 10

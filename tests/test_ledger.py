@@ -1,0 +1,235 @@
+"""The ledger on a real engine: locks, versions, reports, quarantine."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from reindexer.errors import EnvironmentFault, Refused, Unavailable
+from reindexer.ledger import Ledger, ledger_client
+from reindexer.models import ControlEvent, LockInput, QuarantineEntry, Report
+from reindexer.tally import Attempts, Tally
+
+ARN = "arn:aws:dynamodb:us-east-1:000000000000:table/cities"
+START = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def ledger(each_dynamodb: Any) -> Iterator[Ledger]:
+    ledger = Ledger(f"ledger-{uuid.uuid4().hex[:8]}")
+    assert ledger.create()
+    yield ledger
+    each_dynamodb.delete_table(TableName=ledger.table)
+
+
+def lock(workflow: str = "job-a", run_id: str = "id-1", run: str = "r1") -> LockInput:
+    return LockInput(
+        table_arn=ARN,
+        version_attribute="reindexVersion",
+        workflow_id=workflow,
+        run_id=run_id,
+        namespace="default",
+        run=run,
+    )
+
+
+def report(job: str = "job-a", run: str = "r1", minutes: int = 0, **changes: Any) -> Report:
+    fields: dict[str, Any] = {
+        "job": job,
+        "run": run,
+        "table": "cities",
+        "table_arn": ARN,
+        "operation": {"kind": "touch", "version": 7},
+        "version": 7,
+        "tally": Tally(scanned=3, updated=3),
+        "attempts": Attempts(),
+        "balanced": True,
+        "verification": None,
+        "shards": 4,
+        "warnings": [],
+        "controls": [],
+        "started_at": START + timedelta(minutes=minutes),
+        "seconds": 1.5,
+        "state": "complete",
+        "writer": "partiql",
+        "consumed": {},
+    }
+    return Report(**(fields | changes))
+
+
+def entry(number: int, error: str = "ValidationError", **changes: Any) -> QuarantineEntry:
+    fields: dict[str, Any] = {
+        "job": "job-a",
+        "run": "r1",
+        "table_arn": ARN,
+        "version": 7,
+        "stamp": "r1",
+        "key": {"id": {"N": str(number)}},
+        "error": error,
+        "message": "no",
+        "attempts": 5,
+        "applied": "no",
+        "at": START,
+    }
+    return QuarantineEntry(**(fields | changes))
+
+
+def test_a_missing_ledger_names_the_command_that_makes_it(each_dynamodb: Any) -> None:
+    ledger = Ledger("no-such-ledger")
+    with pytest.raises(Refused, match="`reindexer setup`") as refused:
+        ledger.check()
+    assert refused.value.kind == "LedgerMissing"
+
+
+def test_making_it_twice_is_harmless(ledger: Ledger) -> None:
+    assert not ledger.create()
+    ledger.check()
+
+
+def test_a_lock_has_one_holder_until_it_is_released(ledger: Ledger) -> None:
+    assert ledger.take_lock(lock()) is None
+    assert ledger.take_lock(lock()) is None, "the same workflow may ask again"
+    holder = ledger.take_lock(lock("job-b", "id-2", "r2"))
+    assert holder is not None
+    assert (holder.workflow_id, holder.run_id, holder.run) == ("job-a", "id-1", "r1")
+    ledger.release_lock(lock("job-b", "id-2", "r2"))
+    assert ledger.holder(ARN, "reindexVersion") == holder, "only the holder releases"
+    ledger.release_lock(lock())
+    ledger.release_lock(lock())
+    assert ledger.holder(ARN, "reindexVersion") is None
+    assert ledger.take_lock(lock("job-b", "id-2", "r2")) is None
+    assert ledger.last_run("job-b") == "r2"
+
+
+def test_a_lock_is_taken_over_only_from_the_holder_that_was_asked_about(ledger: Ledger) -> None:
+    ledger.take_lock(lock())
+    old = ledger.holder(ARN, "reindexVersion")
+    assert old is not None
+    second, third = lock("job-b", "id-2", "r2"), lock("job-c", "id-3", "r3")
+    assert ledger.replace_lock(second, old)
+    assert ledger.replace_lock(second, old), "repeated, it meets its own success"
+    assert not ledger.replace_lock(third, old)
+    now = ledger.holder(ARN, "reindexVersion")
+    assert now is not None
+    assert now.workflow_id == "job-b"
+
+
+def test_two_version_attributes_have_two_locks(ledger: Ledger) -> None:
+    assert ledger.take_lock(lock()) is None
+    other = lock("job-b", "id-2").model_copy(update={"version_attribute": "other"})
+    assert ledger.take_lock(other) is None
+
+
+def test_the_highest_version_is_kept(ledger: Ledger) -> None:
+    assert ledger.highest_version(ARN, "reindexVersion") is None
+    for version in (7, 9, 8, 9_007_199_254_740_991, 10):
+        ledger.record_version(ARN, "reindexVersion", version)
+    assert ledger.highest_version(ARN, "reindexVersion") == 9_007_199_254_740_991
+    assert ledger.highest_version(ARN, "other") is None
+
+
+def test_reports_are_found_by_job_by_run_and_newest_first(ledger: Ledger) -> None:
+    assert ledger.report("job-a") is None
+    for minutes, run in enumerate(("r1", "r2", "r3")):
+        ledger.put_report(report(run=run, minutes=minutes))
+    ledger.put_report(report(job="job-b", run="r4", minutes=9))
+    ledger.put_report(report(run="r1", minutes=0))  # repeated
+    assert ledger.report("job-a") == report(run="r3", minutes=2)
+    assert ledger.report("job-a", "r1") == report(run="r1")
+    assert ledger.report("job-a", "r9") is None
+    assert [found.run for found in ledger.reports("job-a")] == ["r3", "r2", "r1"]
+    assert [found.run for found in ledger.reports(limit=3)] == ["r4", "r3", "r2"]
+    assert ledger.last_run("job-a") == "r3"
+    assert ledger.last_run("job-x") is None
+
+
+def test_a_huge_report_is_shortened_and_says_so(ledger: Ledger) -> None:
+    events = [ControlEvent(at=START, what="pause", reason="ü" * 5000)] * 400
+    huge = report(
+        warnings=["w" * 4000] * 300, controls=events, operation={"kind": "transform", "params": "p" * 500_000}
+    )
+    ledger.put_report(huge)
+    found = ledger.report("job-a")
+    assert found is not None
+    assert found.tally == huge.tally
+    assert "200 warnings and 300 control events left out" in found.warnings[0]
+    assert found.operation["kind"] == "transform"
+
+
+def test_a_quarantined_record_is_one_entry_however_its_key_is_written(ledger: Ledger) -> None:
+    ledger.quarantine(entry(1))
+    ledger.quarantine(entry(1, key={"id": {"N": "1.0"}}))
+    ledger.quarantine(entry(2, error="VersionType"))
+    ledger.quarantine(entry(10**37 + 1))
+    ledger.quarantine(entry(10**37 + 2))
+    page = ledger.failures("job-a", "r1")
+    assert page.counts == {"ValidationError": 3, "VersionType": 1}
+    assert len(page.entries) == 4
+    assert ledger.failures("job-a", "r2").counts == {}
+
+
+def test_failures_come_in_pages_with_counts_of_all(ledger: Ledger) -> None:
+    for number in range(25):
+        ledger.quarantine(entry(number, error="Odd" if number % 5 == 0 else "Even"))
+    seen: list[str] = []
+    after = None
+    while True:
+        page = ledger.failures("job-a", "r1", error="Even", limit=7, after=after)
+        assert page.counts == {"Odd": 5, "Even": 20}
+        seen += [found.key["id"]["N"] for found in page.entries]
+        after = page.after
+        if after is None:
+            break
+    assert len(seen) == len(set(seen)) == 20
+    assert len(ledger.all_failures("job-a", "r1")) == 25
+
+
+def test_a_closed_failure_stays_closed(ledger: Ledger) -> None:
+    ledger.quarantine(entry(1))
+    ledger.quarantine(entry(2))
+    ledger.close_failure("job-a", "r1", {"id": {"N": "1.0"}}, "redriven")
+    ledger.close_failure("job-a", "r1", {"id": {"N": "2"}}, "discarded", "not wanted")
+    ledger.close_failure("job-a", "r1", {"id": {"N": "2"}}, "redriven", "too late")
+    ledger.close_failure("job-a", "r1", {"id": {"N": "9"}}, "redriven")  # never was one
+    ledger.quarantine(entry(1))  # a late repetition of the activity
+    assert ledger.failures("job-a", "r1").entries == []
+    discarded = ledger.failures("job-a", "r1", state="discarded").entries
+    assert [found.reason for found in discarded] == ["not wanted"]
+    assert len(ledger.failures("job-a", "r1", state="redriven").entries) == 1
+
+
+class _Failing:
+    """A client whose every call fails in one way."""
+
+    def __init__(self, code: str, status: int = 400) -> None:
+        response: Any = {
+            "Error": {"Code": code, "Message": "no"},
+            "ResponseMetadata": {"HTTPStatusCode": status},
+        }
+        self._error = ClientError(response, "PutItem")
+
+    def __getattr__(self, name: str) -> Any:
+        def call(**_: Any) -> Any:
+            raise self._error
+
+        return call
+
+
+def test_a_denied_write_is_a_fault_and_a_busy_ledger_may_be_tried_again() -> None:
+    denied: Any = _Failing("AccessDeniedException")
+    with pytest.raises(EnvironmentFault) as fault:
+        Ledger("ledger", denied).check()
+    assert fault.value.code == "LedgerNotWritable"
+    busy: Any = _Failing("ThrottlingException")
+    with pytest.raises(Unavailable) as unavailable:
+        Ledger("ledger", busy).check()
+    assert unavailable.value.retryable
+
+
+def test_the_ledgers_own_client_retries(dynamodb: Any) -> None:
+    assert ledger_client().meta.config.retries["total_max_attempts"] > 1

@@ -1,0 +1,477 @@
+"""The plan: what is chosen, why, and what is refused, on real engines and with answers no engine here gives."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from pydantic import ValidationError
+
+from reindexer.capacity import capacity_of, resolved
+from reindexer.errors import BadInput, EnvironmentFault, Refused, Unavailable
+from reindexer.explain import explain
+from reindexer.ledger import Ledger
+from reindexer.models import (
+    JobInput,
+    KeyAttribute,
+    KeyList,
+    Limits,
+    Plan,
+    PlanInput,
+    QuarantineEntry,
+    Segment,
+    TableFacts,
+)
+from reindexer.planning import make_plan
+from reindexer.scopes import distinct_keys, typed_key
+from reindexer.sizing import key_lists, segments
+from tests.tables import Table
+
+MakeTable = Callable[..., Table]
+START = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def ledger(dynamodb: Any) -> Iterator[Ledger]:
+    ledger = Ledger(f"ledger-{uuid.uuid4().hex[:8]}")
+    ledger.create()
+    yield ledger
+    dynamodb.delete_table(TableName=ledger.table)
+
+
+@pytest.fixture
+def table(make_table: MakeTable, dynamodb: Any) -> Table:
+    table = make_table()
+    table.fill(30, reindexVersion={"N": "5"})
+    return table
+
+
+def plan(
+    table: Table, ledger: Ledger, client: Any = None, run: str = "r1", named: str = "", **job: Any
+) -> Plan:
+    request = PlanInput(
+        job=JobInput.model_validate({"table": named or table.name, **job}),
+        workflow_id="job-a",
+        started_at=START,
+        run=run,
+    )
+    return make_plan(
+        request, client=client if client is not None else table.client, ledger=ledger, heartbeat_timeout=10.0
+    )
+
+
+class Altered:
+    """A client that refuses some operations, and whose DescribeTable answers hold other values too."""
+
+    def __init__(
+        self, client: Any, *denied: str, code: str = "AccessDeniedException", **description: Any
+    ) -> None:
+        self._client, self._denied, self._code, self._description = client, denied, code, description
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self._denied:
+            response: Any = {
+                "Error": {"Code": self._code, "Message": "no"},
+                "ResponseMetadata": {"HTTPStatusCode": 400},
+            }
+
+            def refuse(**_: Any) -> Any:
+                raise ClientError(response, name)
+
+            return refuse
+        if name == "describe_table" and self._description:
+            return lambda **how: {"Table": {**self._client.describe_table(**how)["Table"], **self._description}}
+        return getattr(self._client, name)
+
+
+# ── The table ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_name_and_its_arn_mean_one_table(table: Table, ledger: Ledger) -> None:
+    by_name, by_arn = plan(table, ledger), plan(table, ledger, named=table.arn)
+    assert by_name == by_arn
+    assert by_name.target.table_arn == table.arn
+    assert by_name.target.table_id == table.id
+    assert by_name.target.version == 1795262400000  # START in milliseconds
+    assert (by_name.target.stamp, by_name.run) == ("r1", "r1")
+
+
+def test_a_table_out_of_reach_is_named(table: Table, ledger: Ledger) -> None:
+    with pytest.raises(BadInput, match=f"did you mean {table.name}") as bad:
+        plan(table, ledger, named=table.name + "s")
+    assert bad.value.field == "table"
+    with pytest.raises(BadInput, match="own Region and account"):
+        plan(table, ledger, named=f"arn:aws:dynamodb:eu-west-1:111122223333:table/{table.name}")
+    for wrong in ("arn:aws:s3:::bucket", "two words", f"{table.arn}/index/by-name"):
+        with pytest.raises(BadInput, match="neither a table's name"):
+            plan(table, ledger, named=wrong)
+    with pytest.raises(BadInput, match=r"there is no table nope in us-east-1$"):
+        plan(table, ledger, Altered(table.client, "list_tables"), named="nope")
+
+
+def test_a_table_that_is_not_active_is_refused(table: Table, ledger: Ledger) -> None:
+    with pytest.raises(Refused, match="is DELETING"):
+        plan(table, ledger, Altered(table.client, TableStatus="DELETING"))
+
+
+def test_a_global_table_needs_consent_unless_strongly_consistent(table: Table, ledger: Ledger) -> None:
+    replicas = [{"RegionName": "eu-west-1"}, {"RegionName": "us-east-1"}]
+    described = Altered(table.client, Replicas=replicas)
+    with pytest.raises(Refused, match=r"eu-west-1.*allow_multi_region") as refused:
+        plan(table, ledger, described)
+    assert refused.value.kind == "MultiRegion"
+    assert any("eu-west-1" in text for text in plan(table, ledger, described, allow_multi_region=True).warnings)
+    plan(table, ledger, Altered(table.client, Replicas=replicas, MultiRegionConsistency="STRONG"))
+    plan(table, ledger, described, operation={"kind": "verify", "version": 5})
+
+
+def test_the_two_attributes_must_not_be_keys(table: Table, ledger: Ledger) -> None:
+    key = table.key[0].name
+    with pytest.raises(BadInput, match="key attribute") as bad:
+        plan(table, ledger, attributes={"version": "v", "run": key})
+    assert bad.value.field == "attributes.run"
+    index = {
+        "IndexName": "by-version",
+        "KeySchema": [{"AttributeName": "reindexVersion", "KeyType": "HASH"}],
+    }
+    warnings = plan(table, ledger, Altered(table.client, GlobalSecondaryIndexes=[index])).warnings
+    assert any("index by-version" in text for text in warnings)
+
+
+def test_a_touch_that_nothing_follows_is_warned_about(table: Table, ledger: Ledger) -> None:
+    assert any("nothing follows a touch" in text for text in plan(table, ledger).warnings)
+    stream = {"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"}
+    streamed = plan(table, ledger, Altered(table.client, StreamSpecification=stream))
+    assert streamed.facts.stream == "KEYS_ONLY"
+    assert streamed.warnings == []
+    unknown = plan(table, ledger, Altered(table.client, "describe_kinesis_streaming_destination"))
+    assert any("is denied): perhaps nothing follows" in text for text in unknown.warnings)
+
+
+# ── Versions ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_next_is_above_the_ledger_and_the_sample(table: Table, ledger: Ledger) -> None:
+    following = {"kind": "touch", "version": "next"}
+    assert plan(table, ledger, operation=following).target.version == 6
+    ledger.record_version(table.arn, "reindexVersion", 9)
+    chosen = plan(table, ledger, operation=following).target
+    assert chosen.version == 10
+    assert chosen.operation.version == 10
+    assert plan(table, ledger, operation=following, attributes={"version": "other"}).target.version == 1
+
+
+def test_a_target_below_what_is_stored_is_refused(table: Table, ledger: Ledger) -> None:
+    with pytest.raises(Refused, match="below version 5") as refused:
+        plan(table, ledger, operation={"kind": "touch", "version": 4})
+    assert refused.value.kind == "LowerVersion"
+    assert plan(table, ledger, operation={"kind": "touch", "version": 5}).target.version == 5
+    assert plan(table, ledger, operation={"kind": "touch", "version": 4}, allow_lower=True).target.version == 4
+    ledger.record_version(table.arn, "reindexVersion", 8)
+    assert any(
+        "version 8" in w for w in plan(table, ledger, operation={"kind": "touch", "version": 6}).warnings
+    )
+
+
+def test_a_larger_table_is_sampled_in_several_places(make_table: MakeTable, ledger: Ledger) -> None:
+    table = make_table()
+    table.fill(400, reindexVersion={"N": "7.5"})
+    table.put(*({**key, "reindexVersion": {"S": "7"}} for key in table.fill(50)))
+    with pytest.raises(Refused, match="below version 8"):
+        plan(table, ledger, operation={"kind": "touch", "version": 7})
+
+
+def test_verify_reads_only(table: Table, ledger: Ledger) -> None:
+    writing = ("batch_execute_statement", "update_item")
+    chosen = plan(table, ledger, Altered(table.client, *writing), operation={"kind": "verify", "version": 3})
+    assert (chosen.target.writer, chosen.target.version) == ("none", 3)
+
+
+# ── Permissions and the way of writing ─────────────────────────────────────────────────────────────────────
+
+
+def test_the_writer_is_one_that_honours_conditions(
+    make_table: MakeTable, each_dynamodb: Any, each_engine: Any
+) -> None:
+    ledger = Ledger("reindexer-ledger")
+    ledger.create()
+    table = make_table()
+    keys = table.fill(3)
+    chosen = plan(table, ledger)
+    if each_engine.name == "moto":
+        assert chosen.target.writer == "update_item"
+        assert any("ignores conditions" in text for text in chosen.warnings)
+    elif each_engine.name in ("dynoxide", "local"):
+        assert chosen.target.writer == "partiql"
+    assert sorted(map(str, table.items())) == sorted(map(str, keys)), "probing left nothing behind"
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "UnknownOperationException"])
+def test_without_partiql_records_are_written_one_by_one(table: Table, ledger: Ledger, code: str) -> None:
+    chosen = plan(table, ledger, Altered(table.client, "batch_execute_statement", code=code))
+    assert chosen.target.writer == "update_item"
+    assert any("UpdateItem" in text for text in chosen.warnings)
+
+
+def test_a_busy_table_does_not_decide_how_records_are_written(
+    table: Table, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reindexer.asking.backoff", lambda _: 0.0)
+    with pytest.raises(Unavailable) as busy:
+        plan(table, ledger, Altered(table.client, "batch_execute_statement", code="ThrottlingException"))
+    assert busy.value.retryable
+
+
+def test_every_missing_permission_is_named_at_once(table: Table, ledger: Ledger) -> None:
+    denied = ("scan", "batch_get_item", "batch_execute_statement", "update_item")
+    with pytest.raises(Refused) as refused:
+        plan(table, ledger, Altered(table.client, *denied))
+    for action in ("Scan", "BatchGetItem", "PartiQLUpdate", "UpdateItem"):
+        assert f"dynamodb:{action}" in str(refused.value)
+    with pytest.raises(Refused, match=r"dynamodb:BatchGetItem$"):
+        plan(table, ledger, Altered(table.client, "batch_get_item"))
+    with pytest.raises(Refused, match="dynamodb:DescribeTable"):
+        plan(table, ledger, Altered(table.client, "describe_table"))
+    with pytest.raises(EnvironmentFault) as fault:
+        plan(table, ledger, Altered(table.client, "describe_table", code="ExpiredTokenException"))
+    assert fault.value.code == "ExpiredTokenException"
+
+
+def test_without_a_ledger_a_job_is_refused(table: Table) -> None:
+    with pytest.raises(Refused, match="reindexer setup"):
+        plan(table, Ledger("no-such-ledger"))
+
+
+# ── Sizing and limits ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("items", "size", "total", "shards"),
+    [
+        (0, 0, None, 4),
+        (34_006, 5_000_000, None, 4),
+        (200_000, 0, None, 20),
+        (200_001, 0, None, 21),
+        (10**9, 0, None, 400),
+        (10, 1_000_000_000, None, 10),
+        (10, 0, 400, 400),
+        (10**9, 0, 1, 1),
+    ],
+)
+def test_shards_follow_count_and_size(items: int, size: int, total: int | None, shards: int) -> None:
+    made = segments(items, size, total, "r1")
+    assert sorted(part.segment for part in made) == list(range(shards))
+    assert {part.total for part in made} == {shards}
+
+
+def test_the_order_of_shards_is_fixed_by_the_run() -> None:
+    assert segments(0, 0, 50, "r1") == segments(0, 0, 50, "r1") != segments(0, 0, 50, "r2")
+    assert [part.segment for part in segments(0, 0, 50, "r1")] != list(range(50))
+
+
+def test_limits_default_to_half_of_what_the_table_can_take() -> None:
+    facts = TableFacts(account="1", region="us-east-1", items=0, size_bytes=0)
+    chosen, text = resolved(Limits(write_units_per_second=7), facts)
+    assert (chosen.read_units_per_second, chosen.write_units_per_second) == ("unlimited", 7)
+    assert "not known" in text
+    assert "write 7/s as given" in text
+    provisioned = {"ProvisionedThroughput": {"ReadCapacityUnits": 100, "WriteCapacityUnits": 1}}
+    mode, read, write = capacity_of(provisioned)
+    known = facts.model_copy(update={"capacity_mode": mode, "read_capacity": read, "write_capacity": write})
+    chosen, text = resolved(Limits(), known)
+    assert (chosen.read_units_per_second, chosen.write_units_per_second) == (50, 0.5)
+    assert "half of the provisioned capacity of 100" in text
+    assert resolved(Limits(read_units_per_second="unlimited"), known)[0].read_units_per_second == "unlimited"
+
+
+def test_warm_throughput_counts_below_the_maximum_that_was_set() -> None:
+    warm: dict[str, Any] = {
+        "BillingModeSummary": {"BillingMode": "PAY_PER_REQUEST"},
+        "ProvisionedThroughput": {"ReadCapacityUnits": 0, "WriteCapacityUnits": 0},
+        "WarmThroughput": {"ReadUnitsPerSecond": 12_000, "WriteUnitsPerSecond": 4_000},
+    }
+    assert capacity_of(warm) == ("on-demand", 12_000, 4_000)
+    most = {"MaxReadRequestUnits": -1, "MaxWriteRequestUnits": 500}
+    assert capacity_of({**warm, "OnDemandThroughput": most}) == ("on-demand", 12_000, 500)
+    none = {"ReadUnitsPerSecond": 0, "WriteUnitsPerSecond": 0}
+    assert capacity_of({**warm, "WarmThroughput": none}) == ("on-demand", None, None)
+
+
+# ── Scopes ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+S_AND_N = [KeyAttribute(name="id", type="S"), KeyAttribute(name="at", type="N")]
+
+
+@pytest.mark.parametrize(
+    ("key", "field", "right"),
+    [
+        ({"id": "a"}, "scope.keys[3].at", "is missing; the table's key is id"),
+        ({"id": "a", "at": 1, "aat": 2}, "scope.keys[3].aat", "did you mean at?"),
+        ({"id": 1, "at": 1}, "scope.keys[3].id", "has to be a string"),
+        ({"id": "", "at": 1}, "scope.keys[3].id", "1 to 2048"),
+        ({"id": "a", "at": ""}, "scope.keys[3].at", "is no number"),
+        ({"id": "a", "at": "NaN"}, "scope.keys[3].at", "is no number"),
+        ({"id": "a", "at": "1_000"}, "scope.keys[3].at", "is no number"),
+        ({"id": "a", "at": True}, "scope.keys[3].at", "is no key value"),
+        ({"id": "a", "at": 1.5}, "scope.keys[3].at", "is no key value"),
+        ({"id": "a", "at": "1" * 39}, "scope.keys[3].at", "38 digits"),
+        ({"id": "a", "at": "1E126"}, "scope.keys[3].at", "38 digits"),
+    ],
+)
+def test_a_wrong_key_is_named_with_what_would_be_right(key: Any, field: str, right: str) -> None:
+    with pytest.raises(BadInput) as bad:
+        typed_key(key, S_AND_N, "scope.keys[3]")
+    assert bad.value.field == field
+    assert right in str(bad.value)
+
+
+def test_binary_keys_are_base64() -> None:
+    schema = [KeyAttribute(name="id", type="B")]
+    assert typed_key({"id": "AAE="}, schema, "k") == {"id": {"B": "AAE="}}
+    for wrong in ("AAE", "not base64!", "ü", ""):
+        with pytest.raises(BadInput):
+            typed_key({"id": wrong}, schema, "k")
+
+
+def test_keys_are_distinct_as_dynamodb_sees_them() -> None:
+    given: list[dict[str, str | int]] = [{"id": "a", "at": at} for at in (1, "1.0", "1E0", "+1", "-0", 0)]
+    assert len(distinct_keys(given, S_AND_N, "k")) == 2
+    long: list[dict[str, str | int]] = [{"id": "a", "at": 10**37 + last} for last in (1, 2)]
+    assert len(distinct_keys(long, S_AND_N, "k")) == 2, "38 digits, of which Python would round ten away"
+
+
+def test_a_list_of_keys_becomes_shards_that_fit_a_message() -> None:
+    lists, taken = key_lists([{"id": {"S": f"key-{number}"}} for number in range(10_000)])
+    assert taken == 10_000 == sum(len(part.keys) for part in lists)
+    assert max(len(part.keys) for part in lists) <= 500
+    lists, taken = key_lists([{"id": {"S": "x" * 1000 + str(number)}} for number in range(10_000)])
+    assert taken < 1000
+    assert all(len(part.model_dump_json()) < 250_000 for part in lists)
+
+
+def test_scopes_and_isolation(make_table: MakeTable, ledger: Ledger) -> None:
+    table = make_table()
+    some = plan(table, ledger, scope={"kind": "keys", "keys": [{"id": "a"}, {"id": "b"}, {"id": "a"}]})
+    assert some.sources == [KeyList(keys=[{"id": {"S": "a"}}, {"id": {"S": "b"}}])]
+    assert some.isolation == "record"
+    many = plan(table, ledger, scope={"kind": "keys", "keys": [{"id": str(n)} for n in range(101)]})
+    assert many.isolation == "batch"
+    sample = plan(table, ledger, scope={"kind": "sample", "limit": 10}, isolation="record")
+    assert sample.sources == [Segment(segment=0, total=1, limit=10)]
+    assert sample.isolation == "record"
+    with pytest.raises(BadInput, match="complete, sample, keys and quarantined"):
+        plan(table, ledger, scope={"kind": "partitions", "values": ["a"]})
+
+
+# ── Redrive ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_redrive_keeps_target_and_stamp_of_the_run(make_table: MakeTable, ledger: Ledger) -> None:
+    table = make_table()
+    for number in range(5):
+        ledger.quarantine(
+            QuarantineEntry(
+                job="job-a",
+                run="old",
+                table_arn=table.arn,
+                version=3,
+                stamp="older",
+                key={"id": {"S": str(number)}},
+                error="Odd" if number % 2 else "Even",
+                message="",
+                attempts=1,
+                applied="unknown",
+                at=START,
+            )
+        )
+    scope = {"kind": "quarantined", "job": "job-a", "run": "old"}
+    again = plan(table, ledger, run="new", scope=scope)
+    assert (again.target.version, again.target.stamp, again.run) == (3, "older", "new")
+    assert again.isolation == "record"
+    assert _keys(again) == {"0", "1", "2", "3", "4"}
+    assert _keys(plan(table, ledger, scope={**scope, "error": "Odd"})) == {"1", "3"}
+    assert _keys(plan(table, ledger, scope={**scope, "keys": [{"id": "2"}, {"id": "2"}]})) == {"2"}
+    with pytest.raises(BadInput, match=r"scope\.keys\[1\]: .*not among"):
+        plan(table, ledger, scope={**scope, "keys": [{"id": "2"}, {"id": "9"}]})
+    with pytest.raises(BadInput, match="nothing to redrive"):
+        plan(table, ledger, scope={**scope, "run": "other"})
+    other = make_table()
+    with pytest.raises(BadInput, match="are records of"):
+        plan(other, ledger, scope=scope)
+
+
+def _keys(made: Plan) -> set[str]:
+    return {key["id"]["S"] for source in made.sources if isinstance(source, KeyList) for key in source.keys}
+
+
+# ── Wrong input in words ───────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({}, "table: is missing"),
+        ({"tabel": "c"}, "tabel: is no known field (did you mean table?)"),
+        (
+            {"table": "c", "limits": {"quarantned": 1}},
+            "limits.quarantned: is no known field (did you mean quarantined?)",
+        ),
+        (
+            {"table": "c", "scope": {"kind": "sample", "limt": 3}},
+            "scope.limt: is no known field (did you mean limit?)",
+        ),
+        (
+            {"table": "c", "operation": {"kind": "touch", "version": 0}},
+            'operation.version: 0 is not possible; it has to be a number of at least 1 or "next"',
+        ),
+        (
+            {"table": "c", "limits": {"quarantined": -1}},
+            "limits.quarantined: -1 is not possible; it has to be a number of at least 0",
+        ),
+        (
+            {"table": "c", "limits": {"records_per_second": -5}},
+            'limits.records_per_second: -5 is not possible; it has to be a number above 0 or "unlimited"',
+        ),
+        ({"table": 7}, "table: 7 is not possible; it has to be a string"),
+        (
+            {"table": "c", "operation": {"kind": "toutch"}},
+            'operation.kind: "toutch" is unknown; it has to be touch, transform or verify '
+            "(did you mean touch?)",
+        ),
+        (
+            {"table": "c", "scope": {"kind": "everything"}},
+            'scope.kind: "everything" is unknown; '
+            "it has to be complete, sample, keys, partitions or quarantined",
+        ),
+        (
+            {"table": "c", "scope": {}},
+            "scope.kind: is missing; it has to be complete, sample, keys, partitions or quarantined",
+        ),
+        (
+            {"table": "c", "scope": {"kind": "keys", "keys": [{"id": 1.0}]}},
+            "scope.keys[0].id: 1.0 is not possible; it has to be a string or an integer",
+        ),
+        (
+            {"table": "c", "attributes": {"version": "a", "run": "a"}},
+            "attributes: version and run must be two different attributes",
+        ),
+        ("cities", '"cities" is not possible; it has to be an object'),
+    ],
+)
+def test_a_wrong_input_is_explained(given: Any, sentence: str) -> None:
+    with pytest.raises(ValidationError) as error:
+        JobInput.model_validate(given)
+    assert explain(error.value) == sentence
+
+
+def test_several_wrong_fields_are_named_together() -> None:
+    with pytest.raises(ValidationError) as error:
+        JobInput.model_validate({"table": "", "total_segments": 500, "verify": "x", "sweep": "x", "reason": 3})
+    text = explain(error.value)
+    assert text.startswith("table: ")
+    assert "total_segments: 500 is not possible; it has to be a number of at most 400" in text
+    assert text.endswith("and 2 more")

@@ -1,0 +1,207 @@
+"""What each answer of DynamoDB means: was the write applied, and what is to be done."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import botocore.exceptions as boto
+import pytest
+from botocore.parsers import ResponseParserError
+
+from reindexer.dynamo.taxonomy import CODES, Action, Scope, of_call, of_statement
+
+
+def client_error(code: str, status: int = 400, **more: Any) -> boto.ClientError:
+    response = {
+        "Error": {"Code": code, "Message": f"about {code}"},
+        "ResponseMetadata": {"HTTPStatusCode": status},
+    }
+    return boto.ClientError({**response, **more}, "UpdateItem")
+
+
+THROTTLES = [
+    "ProvisionedThroughputExceededException",
+    "ProvisionedThroughputExceeded",
+    "ThrottlingException",
+    "ThrottlingError",
+    "RequestLimitExceeded",
+]
+CONFLICTS = ["TransactionConflictException", "TransactionConflict", "ReplicatedWriteConflictException"]
+OWN_FAULTS = [
+    "ValidationException",
+    "ValidationError",
+    "SerializationException",
+    "ItemCollectionSizeLimitExceededException",
+    "ItemCollectionSizeLimitExceeded",
+]
+ENVIRONMENT = [
+    "ResourceNotFoundException",
+    "ResourceNotFound",
+    "AccessDeniedException",
+    "AccessDenied",
+    "UnrecognizedClientException",
+    "ExpiredTokenException",
+    "ExpiredToken",
+    "InvalidSignatureException",
+    "RequestTimeTooSkewed",
+    "KMSAccessDeniedException",
+]
+
+
+@pytest.mark.parametrize("code", THROTTLES)
+def test_a_throttle_was_not_applied_and_is_waited_out(code: str) -> None:
+    for failure in (of_statement({"Code": code}), of_call(client_error(code)), of_call(client_error(code), 25)):
+        assert (failure.action, failure.applied, failure.counter) == (Action.WAIT, False, "throttled")
+
+
+@pytest.mark.parametrize("code", CONFLICTS)
+def test_a_conflict_was_not_applied_and_is_tried_again(code: str) -> None:
+    for failure in (of_statement({"Code": code}), of_call(client_error(code))):
+        assert (failure.action, failure.applied, failure.counter) == (Action.RETRY, False, "conflicts")
+
+
+@pytest.mark.parametrize("code", ["ConditionalCheckFailed", "ConditionalCheckFailedException"])
+def test_a_failed_condition_is_settled_by_the_stored_item_that_comes_with_it(code: str) -> None:
+    item = {"id": {"S": "a"}}
+    for failure in (of_statement({"Code": code, "Item": item}), of_call(client_error(code, Item=item))):
+        assert (failure.action, failure.applied, failure.item) == (Action.SETTLE, False, item)
+    assert of_statement({"Code": code}).item is None
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [("InternalServerError", 500), ("502", 502), ("ServiceUnavailable", 503), ("504", 504), ("Whatever", 500)],
+)
+def test_a_server_error_leaves_the_write_unknown(code: str, status: int) -> None:
+    failure = of_call(client_error(code, status), 25)
+    assert (failure.action, failure.applied, failure.counter) == (Action.RETRY, None, "server_errors")
+
+
+@pytest.mark.parametrize("code", ["InternalServerError", "SomethingNew"])
+def test_a_statement_error_that_is_no_refusal_leaves_the_write_unknown(code: str) -> None:
+    failure = of_statement({"Code": code})
+    assert (failure.action, failure.applied) == (Action.RETRY, None)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        boto.ReadTimeoutError(endpoint_url="x"),
+        boto.ConnectionClosedError(endpoint_url="x"),
+        boto.HTTPClientError(error="reset"),
+        boto.ChecksumError(checksum_type="crc32", expected_checksum=1, actual_checksum=2),
+        boto.IncompleteReadError(actual_bytes=1, expected_bytes=2),
+        ConnectionResetError("reset by peer"),
+        ResponseParserError("half an answer"),
+        # A TLS error may also come while the answer is read; nothing in it tells the two apart.
+        boto.SSLError(endpoint_url="x", error="bad record mac"),
+    ],
+)
+def test_an_answer_that_never_came_leaves_the_write_unknown(error: Exception) -> None:
+    failure = of_call(error, 25)
+    assert (failure.action, failure.applied) == (Action.RETRY, None)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        boto.EndpointConnectionError(endpoint_url="x"),
+        boto.ConnectTimeoutError(endpoint_url="x"),
+        boto.ProxyConnectionError(proxy_url="x"),
+    ],
+)
+def test_a_request_that_was_never_sent_was_not_applied_and_is_no_records_fault(error: Exception) -> None:
+    failure = of_call(error, 25)
+    assert (failure.action, failure.applied, failure.reached) == (Action.RETRY, False, False)
+
+
+@pytest.mark.parametrize("code", OWN_FAULTS)
+def test_a_records_own_fault_gives_it_up_alone_and_splits_a_batch(code: str) -> None:
+    assert of_statement({"Code": code}).action is Action.GIVE_UP
+    assert of_call(client_error(code), 1).action is Action.GIVE_UP
+    assert of_call(client_error(code), 25).action is Action.SPLIT
+    assert of_call(client_error(code), 25).applied is False
+
+
+@pytest.mark.parametrize("code", ["413", "RequestEntityTooLarge", "Whatever"])
+def test_413_splits_a_batch_under_whatever_name(code: str) -> None:
+    assert of_call(client_error(code, 413), 25).action is Action.SPLIT
+    assert of_call(client_error(code, 413), 1).action is Action.GIVE_UP
+
+
+def test_a_key_named_twice_in_one_call_is_split_even_as_a_statements_answer() -> None:
+    assert of_statement({"Code": "DuplicateItem"}).action is Action.SPLIT
+
+
+@pytest.mark.parametrize("code", ENVIRONMENT)
+def test_a_broken_environment_parks_the_job(code: str) -> None:
+    for failure in (of_statement({"Code": code}), of_call(client_error(code), 25)):
+        assert (failure.action, failure.applied) == (Action.PARK, False)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        boto.NoCredentialsError(),
+        boto.NoRegionError(),
+        boto.CredentialRetrievalError(provider="x", error_msg="y"),
+    ],
+)
+def test_missing_credentials_park_the_job(error: Exception) -> None:
+    assert of_call(error, 25).action is Action.PARK
+
+
+@pytest.mark.parametrize(("status", "action"), [(401, Action.PARK), (403, Action.PARK), (429, Action.WAIT)])
+def test_an_unheard_of_refusal_is_judged_by_its_status(status: int, action: Action) -> None:
+    failure = of_call(client_error("NeverHeardOf", status), 25)
+    assert (failure.action, failure.applied) == (action, False)
+
+
+def test_an_unheard_of_bad_request_is_split_and_then_given_up() -> None:
+    assert of_call(client_error("NeverHeardOf", 400), 25).action is Action.SPLIT
+    assert of_call(client_error("NeverHeardOf", 400), 1).action is Action.GIVE_UP
+
+
+def test_an_unheard_of_request_timeout_leaves_the_write_unknown() -> None:
+    assert of_call(client_error("NeverHeardOf", 408), 25).applied is None
+
+
+@pytest.mark.parametrize("code", ["UnknownOperationException", "NotImplemented"])
+def test_an_engine_without_the_call_parks_the_job_and_blames_no_record(code: str) -> None:
+    assert of_call(client_error(code, 400), 25).action is Action.PARK
+
+
+@pytest.mark.parametrize("spelling", ["ThrottlingReasons", "throttlingReasons"])
+@pytest.mark.parametrize("inside", [True, False])
+@pytest.mark.parametrize(
+    ("reasons", "scope"),
+    [
+        (["TableWriteKeyRangeThroughputExceeded"], Scope.KEY_RANGE),
+        (["TableWriteProvisionedThroughputExceeded"], Scope.TABLE),
+        (["TableReadMaxOnDemandThroughputExceeded"], Scope.TABLE),
+        (["TableWriteAccountLimitExceeded"], Scope.ACCOUNT),
+        (["IndexWriteProvisionedThroughputExceeded"], Scope.INDEX),
+        (["TableWriteKeyRangeThroughputExceeded", "IndexWriteKeyRangeThroughputExceeded"], Scope.INDEX),
+    ],
+)
+def test_throttling_reasons_tell_how_far_a_throttle_reaches(
+    spelling: str, inside: bool, reasons: list[str], scope: Scope
+) -> None:
+    said = {spelling: [{"reason": reason, "resource": "arn"} for reason in reasons]}
+    error = client_error("ThrottlingException", **({} if inside else said))
+    if inside:
+        error.response["Error"].update(said)  # type: ignore[typeddict-item]
+    assert of_call(error, 25).scope is scope
+
+
+def test_a_throttle_without_reasons_has_no_scope() -> None:
+    assert of_call(client_error("ThrottlingException")).scope is None
+
+
+def test_what_is_no_answer_of_a_service_surfaces_as_the_defect_it_is() -> None:
+    with pytest.raises(KeyError):
+        of_call(KeyError("ours"))
+
+
+def test_no_code_claims_that_a_failed_write_was_applied() -> None:
+    assert all(applied in (False, None) for _, applied, _ in CODES.values())

@@ -1,0 +1,195 @@
+"""Verification on every engine: what is behind is found, counted once, and named."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from reindexer.items import to_json_key
+from reindexer.models import Share, VerifyInput, VerifyResult
+from reindexer.pulse import Pulse
+from reindexer.verification import verify_segment
+from tests.tables import Table
+
+MakeTable = Callable[..., Table]
+AT_TARGET = {"reindexVersion": {"N": "7"}}
+
+
+class Clock:
+    """A pulse whose time passes only by waiting and by `step` seconds a look at it."""
+
+    def __init__(self, step: float = 0.0, stop_after: int | None = None) -> None:
+        self._now, self._step, self._looks, self._stop_after = 0.0, step, 0, stop_after
+        self.waited = 0.0
+
+    def now(self) -> float:
+        self._now += self._step
+        return self._now
+
+    def beat(self, progress: Any = None) -> None: ...
+
+    def stopping(self) -> bool:
+        self._looks += 1
+        return self._stop_after is not None and self._looks > self._stop_after
+
+    def stale(self) -> bool:
+        return False
+
+    def wait(self, seconds: float) -> None:
+        self._now += seconds
+        self.waited += seconds
+
+
+def verify(table: Table, pulse: Pulse, *, version: int = 7, total: int = 3, **more: Any) -> list[VerifyResult]:
+    """All calls that a workflow would make."""
+    results = []
+    for segment in range(1 if "keys" in more else total):
+        cursor = None
+        while True:
+            request = VerifyInput(
+                target=table.target(version), segment=segment, total=total, cursor=cursor, **more
+            )
+            result = verify_segment(request, table.client, pulse)
+            results.append(result)
+            assert len(results) < 1000, "it does not come to an end"
+            cursor = result.cursor
+            if result.done or result.fault:
+                break
+    return results
+
+
+def totals(results: list[VerifyResult]) -> tuple[int, int, int]:
+    keys = [str(key) for result in results for key in result.keys]
+    assert len(keys) == len(set(keys))
+    return sum(r.scanned for r in results), sum(r.behind for r in results), len(keys)
+
+
+@pytest.fixture
+def table(make_table: MakeTable, each_engine: Any) -> Table:
+    """Forty rows: 30 at the target or past it, ten that are not."""
+    table = make_table()
+    keys = table.fill(40, **AT_TARGET)
+    others: list[Any] = [{"N": "6"}, {"N": "-1"}, {"N": "6.99"}, {"S": "9"}, {"BOOL": True}, {"NULL": True}]
+    table.put(*({**key, "reindexVersion": value} for key, value in zip(keys, others, strict=False)))
+    table.put(*keys[6:10])  # no version at all
+    table.put({**keys[10], "reindexVersion": {"N": "8"}}, {**keys[11], "reindexVersion": {"N": "7.0"}})
+    return table
+
+
+def test_rows_behind_are_those_missing_lower_or_of_another_type(table: Table) -> None:
+    assert totals(verify(table, Clock())) == (40, 10, 10)
+
+
+def test_keys_beyond_keep_are_counted_only(table: Table) -> None:
+    assert totals(verify(table, Clock(), total=1, keep=3)) == (40, 10, 3)
+    assert totals(verify(table, Clock(), total=1, keep=0)) == (40, 10, 0)
+
+
+def test_it_goes_on_from_its_cursor_after_each_time_slice(table: Table) -> None:
+    results = verify(table, Clock(step=1.0), total=1, seconds=0.5, share=Share(read_units=5))
+    assert len(results) > 3
+    assert totals(results) == (40, 10, 10)
+
+
+def test_it_stops_at_once_when_told(table: Table) -> None:
+    request = VerifyInput(target=table.target(), segment=0, total=1)
+    result = verify_segment(request, table.client, Clock(stop_after=0))
+    assert (result.scanned, result.done, result.cursor) == (0, False, None)
+
+
+def test_named_keys_that_exist_are_counted(table: Table) -> None:
+    keys = [to_json_key({name: row[name] for name in _names(table)}) for row in table.items()]
+    gone = [{name: {kind: _other(kind)} for name, kind in _types(table).items()}]
+    assert totals(verify(table, Clock(), keys=[*keys, *gone, *keys[:5]])) == (40, 10, 10)
+
+
+def test_two_hundred_and_fifty_keys_are_read_by_the_hundred(make_table: MakeTable, each_engine: Any) -> None:
+    table = make_table()
+    keys = [to_json_key(key) for key in table.fill(250, **AT_TARGET)]
+    results = verify(table, Clock(step=1.0), keys=keys, seconds=0.5)
+    assert len(results) > 1
+    assert totals(results) == (250, 0, 0)
+
+
+def test_every_row_of_many_pages_is_counted_once(make_table: MakeTable, each_engine: Any) -> None:
+    table = make_table()
+    table.fill(1500, **AT_TARGET, padding={"S": "x" * 2000})  # 3 MB: DynamoDB's pages end at 1 MB
+    assert totals(verify(table, Clock(), total=2)) == (1500, 0, 0)
+    assert totals(verify(table, Clock(), total=2, version=8, keep=10_000)) == (1500, 1500, 1500)
+
+
+def test_it_keeps_to_its_read_units(make_table: MakeTable, dynamodb: Any) -> None:
+    table = make_table()
+    table.fill(60, **AT_TARGET, padding={"S": "x" * 3000})  # about a unit each
+    clock = Clock()
+    results = verify(table, clock, total=1, share=Share(read_units=4), seconds=1e9)
+    used = sum(result.read_units for result in results)
+    assert used > 40
+    assert clock.waited >= (used - 8) / 4, "all but the first pages are waited for"
+
+
+class _Throttled:
+    """Answers the first calls with an error."""
+
+    def __init__(self, client: Any, code: str, times: int, status: int = 400) -> None:
+        self._client, self._code, self._left, self._status = client, code, times, status
+
+    def __getattr__(self, name: str) -> Any:
+        from botocore.exceptions import ClientError
+
+        if self._left > 0:
+            self._left -= 1
+            response: Any = {
+                "Error": {"Code": self._code, "Message": "no"},
+                "ResponseMetadata": {"HTTPStatusCode": self._status},
+            }
+
+            def refuse(**_: Any) -> Any:
+                raise ClientError(response, name)
+
+            return refuse
+        return getattr(self._client, name)
+
+
+def test_throttles_are_waited_out_and_faults_returned(make_table: MakeTable, dynamodb: Any) -> None:
+    table = make_table()
+    keys = [to_json_key(key) for key in table.fill(10)]
+    request = VerifyInput(target=table.target(), segment=0, total=1)
+    for asked in (request, request.model_copy(update={"keys": keys})):
+        throttled: Any = _Throttled(dynamodb, "ThrottlingException", 3)
+        result = verify_segment(asked, throttled, Clock())
+        assert (result.scanned, result.behind, result.done, result.fault) == (10, 10, True, None)
+        denied: Any = _Throttled(dynamodb, "AccessDeniedException", 1)
+        result = verify_segment(asked, denied, Clock())
+        assert result.fault is not None
+        assert (result.fault.code, result.done) == ("AccessDeniedException", False)
+        down: Any = _Throttled(dynamodb, "InternalServerError", 10**6, 500)
+        result = verify_segment(asked, down, Clock(step=0.01))
+        assert result.fault is not None
+        assert result.fault.code == "InternalServerError"
+        busy: Any = _Throttled(dynamodb, "ThrottlingException", 10**6)
+        result = verify_segment(asked, busy, Clock(step=0.01))
+        assert (result.fault, result.done, result.scanned) == (None, False, 0)
+
+
+def test_it_does_not_take_long(make_table: MakeTable, dynamodb: Any) -> None:
+    table = make_table()
+    table.fill(5000, **AT_TARGET)
+    started = time.perf_counter()
+    assert totals(verify(table, Clock(), total=2))[0] == 5000
+    assert time.perf_counter() - started < 5.0  # seconds; 0.1 measured with nothing else running
+
+
+def _names(table: Table) -> list[str]:
+    return [attribute.name for attribute in table.key]
+
+
+def _types(table: Table) -> dict[str, str]:
+    return {attribute.name: attribute.type for attribute in table.key}
+
+
+def _other(kind: str) -> str:
+    return {"S": "gone", "N": "123456789", "B": "Z29uZQ=="}[kind]
