@@ -19,9 +19,9 @@ from temporalio.client import (
 from temporalio.service import RPCError
 
 from commands.exits import Exit
-from commands.history import reported_states
+from commands.history import finished, told
 from commands.server import Ending, describe, ending, somebody_works
-from reindexer.models import Progress, Report, ShardState
+from reindexer.models import KeyList, Plan, Progress, Report, Segment
 from reindexer.tally import Attempts, Tally
 
 #: A worker replays at most some thousand events for an answer: more than this is a worker that is not there.
@@ -83,8 +83,8 @@ async def standing(client: Client, job: str) -> Standing:
     answer = await _ask(client, description)
     rounds = await _rounds(client, description)
     base.workers = answer is not None
-    told = answer if answer is not None else await _from_server(client, description)
-    base.progress = overlay(told, [entry.progress for entry in rounds])
+    reported = answer if answer is not None else await _from_server(client, description)
+    base.progress = overlay(reported, [entry.progress for entry in rounds])
     base.progress["records_per_second"] = _speed(base.progress, rounds)
     base.progress["eta_seconds"] = _eta(base.progress)
     base.in_flight = [entry.as_json() for entry in rounds]
@@ -165,23 +165,23 @@ async def _round(client: Client, shard: str, activity: PendingActivityInfo) -> R
     )
 
 
-def overlay(told: Mapping[str, Any], rounds: Iterable[Progress]) -> dict[str, Any]:
-    """What was told, which covers finished rounds only, plus what the running ones have done so far."""
-    live = dict(told)
+def overlay(reported: Mapping[str, Any], rounds: Iterable[Progress]) -> dict[str, Any]:
+    """What was reported, which covers finished rounds only, plus what the running ones have done so far."""
+    live = dict(reported)
     tally, attempts, isolated = Tally(), Attempts(), 0
     for progress in rounds:
         tally, attempts = tally + progress.tally, attempts + progress.attempts
         isolated += len(progress.isolated)
-    live["tally"] = _sum(told.get("tally"), tally.model_dump())
-    live["attempts"] = _sum(told.get("attempts"), attempts.model_dump())
-    live["isolated"] = int(told.get("isolated") or 0) + isolated
-    if told.get("remaining") is not None:
-        live["remaining"] = max(0, int(told["remaining"]) - tally.scanned)
+    live["tally"] = _sum(reported.get("tally"), tally.model_dump())
+    live["attempts"] = _sum(reported.get("attempts"), attempts.model_dump())
+    live["isolated"] = int(reported.get("isolated") or 0) + isolated
+    if reported.get("remaining") is not None:
+        live["remaining"] = max(0, int(reported["remaining"]) - tally.scanned)
     return live
 
 
-def _sum(told: Mapping[str, int] | None, more: Mapping[str, int]) -> dict[str, int]:
-    return {**(told or {}), **{name: int((told or {}).get(name) or 0) + n for name, n in more.items()}}
+def _sum(reported: Mapping[str, int] | None, more: Mapping[str, int]) -> dict[str, int]:
+    return {**(reported or {}), **{name: int((reported or {}).get(name) or 0) + n for name, n in more.items()}}
 
 
 def _speed(progress: Mapping[str, Any], rounds: Iterable[Round]) -> float | None:
@@ -206,22 +206,37 @@ def _eta(progress: Mapping[str, Any]) -> float | None:
 
 
 async def _from_server(client: Client, description: WorkflowExecutionDescription) -> dict[str, Any]:
-    """Progress as far as the server can tell: the shards' reports in the job's history, pending children."""
-    states = await reported_states(client, description)
+    """Progress as far as the server can tell, from what the histories hold."""
+    known = await told(client, description)
+    states = list(known.states.values())
     children = len(description.raw_description.pending_children)
-    known = description.search_attributes.get("ReindexState")
-    state = str(known[0]) if known else "running" if states or children else "planning"
+    state = description.search_attributes.get("ReindexState")
+    tally = sum((s.tally for s in states), Tally())
+    plan = known.plan
     return {
-        **_nothing_known(description, state, "no worker answers; these are the shards' last reports"),
-        "tally": sum((s.tally for s in states), Tally()).model_dump(),
+        **_nothing_known(
+            description,
+            str(state[0]) if state else "running" if plan else "planning",
+            "no worker answers; this is what the server knows",
+        ),
+        "tally": tally.model_dump(),
         "attempts": sum((s.attempts for s in states), Attempts()).model_dump(),
         "isolated": sum(len(s.isolated) for s in states),
-        "shards": {"total": None, "done": _finished(states), "running": children},
+        "remaining": max(0, _in_scope(plan) - tally.settled) if plan else None,
+        "shards": {
+            "total": max(len(states), len(plan.sources)) if plan else None,
+            "done": finished(states),
+            "running": children,
+        },
+        "limits": plan.limits.model_dump() if plan else None,
     }
 
 
-def _finished(states: Iterable[ShardState]) -> int:
-    return sum(1 for state in states if state.done and not state.isolated)
+def _in_scope(plan: Plan) -> int:
+    """About how many records the job is for, by a count that is hours old."""
+    keys = sum(len(source.keys) for source in plan.sources if isinstance(source, KeyList))
+    limit = sum(source.limit or 0 for source in plan.sources if isinstance(source, Segment))
+    return keys or (min(limit, plan.facts.items) if limit else plan.facts.items)
 
 
 def _nothing_known(description: WorkflowExecutionDescription, state: str, reason: str) -> dict[str, Any]:

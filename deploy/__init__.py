@@ -1,1 +1,1 @@
-"""Everything that starts a server: on this machine (`embedded`), with faults in between (`faults`), in a cluster."""
+"""Everything that starts a server: on this machine (`embedded`), with faults (`faults`), in a cluster."""

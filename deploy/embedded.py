@@ -160,16 +160,8 @@ def _temporal_command(
 
 
 def _add_search_attributes(cli: Path, address: str, attributes: list[str]) -> None:
-    command = [
-        str(cli),
-        "--env-file",
-        os.devnull,
-        "operator",
-        "search-attribute",
-        "create",
-        "--address",
-        address,
-    ]
+    command = [str(cli), "--env-file", os.devnull, "operator", "search-attribute", "create"]
+    command += ["--address", address]
     for name, _, kind in (attribute.partition("=") for attribute in attributes):
         command += ["--name", name, "--type", kind]
     told = subprocess.run(
@@ -254,14 +246,14 @@ def caller_free_environment(engine_endpoint: str, temporal_address: str) -> dict
         "AWS_EC2_METADATA_DISABLED": "true",
         "TEMPORAL_ADDRESS": temporal_address,
         "TEMPORAL_NAMESPACE": "default",
-        "TEMPORAL_CONFIG_FILE": "/nonexistent/temporal.toml",  # an empty name would mean the caller's own
         "NO_PROXY": around,  # botocore would ask a proxy for loopback, too
         "no_proxy": around,
     }
 
 
 def _without_caller() -> dict[str, str]:
-    return {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "TEMPORAL_"))}
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "TEMPORAL_"))}
+    return {**inherited, "TEMPORAL_CONFIG_FILE": "/nonexistent/temporal.toml"}  # none or "" is the caller's own
 
 
 def _engine_environment(name: str, port: int, data: Path | None) -> dict[str, str]:

@@ -173,8 +173,10 @@ class TestTemporal:
             pid = server.pid
         assert not alive(pid)
 
-    async def test_a_database_outlives_a_crash_and_learns_new_search_attributes(self, tmp_path: Path) -> None:
-        database = tmp_path / "temporal.db"
+    async def test_a_database_outlives_a_crash_and_learns_new_search_attributes(
+        self, tmp_path: Path, home: Path
+    ) -> None:
+        database = home / "temporal.db"
         with temporal_server(
             logs=tmp_path, database=database, search_attributes={"Colour": "Keyword"}
         ) as server:
@@ -183,17 +185,22 @@ class TestTemporal:
         both = {"Colour": "Keyword", "Weight": "Int"}
         with temporal_server(logs=tmp_path, database=database, search_attributes=both) as server:
             assert await search_attributes(server.address) == {"Colour", "Weight"}
+        assert not (home / "leak.db").exists()
 
-    def test_settings_in_the_callers_home_do_not_reach_it(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        settings = tmp_path / ".config" / "temporalio" / "temporal.yaml"
-        settings.parent.mkdir(parents=True)
-        settings.write_text(f"env:\n  default:\n    db-filename: {tmp_path}/leak.db\n")
+    @pytest.fixture
+    def home(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        """A caller's home with settings of both styles that must not reach our server."""
         monkeypatch.setenv("REINDEXER_CACHE", str(cache()))
         monkeypatch.setenv("HOME", str(tmp_path))
-        with temporal_server(logs=tmp_path):
-            assert not (tmp_path / "leak.db").exists()
+        folder = tmp_path / ".config" / "temporalio"
+        folder.mkdir(parents=True)
+        (folder / "temporal.yaml").write_text(
+            f"env: {{default: {{db-filename: {tmp_path}/leak.db, port: '1'}}}}\n"
+        )
+        (folder / "temporal.toml").write_text(
+            '[profile.default]\naddress = "10.255.255.1:7233"\napi_key = "x"\n'
+        )
+        return tmp_path
 
 
 async def search_attributes(address: str) -> set[str]:

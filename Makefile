@@ -1,0 +1,42 @@
+# Everything a fresh machine needs: Python 3.11 or newer, and the package registries its clients are set up for.
+# Servers are found or got by deploy/embedded.py and kept in a cache outside the checkout.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo dev test check bench faults lock clean
+
+demo: .venv/demo            ## reindex 34,006 real records on servers of this machine; ARGS="--records 5000 --keep"
+	$(BIN)/python starter.py demo $(ARGS)
+
+dev: .venv/demo             ## the same servers and workers without the job, for work by hand
+	$(BIN)/python starter.py dev $(ARGS)
+
+test: check                 ## everything CI runs
+	$(BIN)/python -m deploy
+	$(BIN)/pytest $(ARGS)
+
+check: .venv/dev            ## the quick part: style, types, everything that needs no server
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest -m "not servers" $(ARGS)
+
+bench: .venv/dev            ## speeds as ratios, all in one run (about ten minutes)
+	$(BIN)/python -m benchmarks.compare $(ARGS)
+
+faults: .venv/dev           ## the exactness matrix; writes docs/exactness.md
+	$(BIN)/python -m exactness.matrix --write docs/exactness.md $(ARGS)
+
+lock: .venv/dev             ## pin what CI uses
+	$(BIN)/pip freeze --exclude-editable > requirements.lock
+
+clean:                      ## the checkout only; the servers' cache stays
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+# A stamp per set of extras; installed again when the project's requirements change.
+.venv/demo .venv/dev: pyproject.toml requirements.lock
+	@test -x $(BIN)/python || { echo "making .venv (once)"; $(PYTHON) -m venv .venv; }
+	@echo "installing Python packages into .venv (about a minute, once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e ".[$(notdir $@)]"
+	@touch $@

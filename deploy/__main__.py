@@ -1,0 +1,22 @@
+"""Get every server that can be had on this machine, once, with progress: `python -m deploy`."""
+
+from __future__ import annotations
+
+import sys
+
+from deploy.embedded import available_engines
+from deploy.obtain import obtain
+from deploy.processes import ServerUnavailable
+
+
+def main() -> None:
+    """Exit code 1 where Temporal or every DynamoDB engine is not to be had."""
+    try:
+        for name in ("temporal", *available_engines()):
+            print(f"{name:<10}  {obtain(name).how}")
+    except ServerUnavailable as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()
