@@ -15,6 +15,14 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
+from opentelemetry import metrics
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+from opentelemetry.sdk.environment_variables import (
+    OTEL_EXPORTER_OTLP_ENDPOINT,
+    OTEL_EXPORTER_OTLP_METRICS_ENDPOINT,
+)
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from pydantic import ValidationError
 from temporalio.client import Client
 from temporalio.worker import PollerBehaviorAutoscaling, Worker
@@ -68,8 +76,17 @@ def workers(client: Client, clients: Clients, chosen: Settings) -> list[Worker]:
     return [control, rounds]
 
 
+def export_metrics() -> None:
+    """Where OpenTelemetry's own settings name an endpoint, send metrics there every minute."""
+    if not {OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_METRICS_ENDPOINT} & os.environ.keys():
+        return
+    reader = PeriodicExportingMetricReader(OTLPMetricExporter())
+    metrics.set_meter_provider(MeterProvider(metric_readers=[reader]))
+
+
 async def serve(chosen: Settings) -> None:
     """One process's life: connect, warm up, poll until told to stop."""
+    export_metrics()
     client = await connect()
     clients = Clients(pool=chosen.rounds_per_process + _CONTROL_SLOTS, ledger=Ledger(chosen.ledger_table))
     log.info(

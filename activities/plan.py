@@ -36,7 +36,11 @@ class PlanActivities:
                 heartbeat_timeout=self._settings.heartbeat_timeout,
             )
         return plan.model_copy(
-            update={"rounds_queue": self._settings.rounds_queue, "round_seconds": self._settings.round_seconds}
+            update={
+                "rounds_queue": self._settings.rounds_queue,
+                "round_seconds": self._settings.round_seconds,
+                "continue_after": self._settings.continue_after_events,
+            }
         )
 
 

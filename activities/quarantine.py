@@ -10,8 +10,8 @@ from activities.clients import Clients
 from activities.failures import translated
 from reindexer.dynamo.reading import read_consistently
 from reindexer.errors import EnvironmentFault, Refused
-from reindexer.items import from_json_key, key_identity
-from reindexer.models import Fault, QuarantineEntry, QuarantineInput, RecordResult
+from reindexer.items import Key, from_json_key, key_identity
+from reindexer.models import CloseInput, Fault, KeysOfRun, QuarantineEntry, QuarantineInput, RecordResult
 from reindexer.round import stamp_of
 from reindexer.settle import standing
 from reindexer.tally import Attempts, Outcome
@@ -56,6 +56,34 @@ class QuarantineActivities:
             fault = Fault(code=error.kind, message=str(error))
             return RecordResult(outcome=None, record=record, fault=fault)
         return RecordResult(outcome=Outcome.QUARANTINED.value, record=record)
+
+    @activity.defn
+    def not_quarantined(self, request: KeysOfRun) -> list[Key]:
+        """Those of the keys that the run has not given up."""
+        with translated():
+            given_up = self._given_up(request.job, request.run)
+        return [key for key in request.keys if key_identity(from_json_key(key)) not in given_up]
+
+    @activity.defn
+    def close_redriven(self, request: CloseInput) -> int:
+        """Close the failures of an earlier run that a redrive has settled; returns how many.
+
+        What the redrive quarantined again is known from its own failures. Idempotent: a closed one stays so.
+        """
+        closed = 0
+        reason = f"by run {request.by_run} of job {request.by_job}"
+        with translated():
+            again = self._given_up(request.by_job, request.by_run)
+            for key in request.keys:
+                activity.heartbeat()
+                if key_identity(from_json_key(key)) not in again:
+                    self._clients.ledger.close_failure(request.job, request.run, key, "redriven", reason)
+                    closed += 1
+        return closed
+
+    def _given_up(self, job: str, run: str) -> set[tuple[object, ...]]:
+        entries = self._clients.ledger.all_failures(job, run)
+        return {key_identity(from_json_key(entry.key)) for entry in entries}
 
     def _was_written(self, request: QuarantineInput) -> bool:
         stamp = stamp_of(request.target)

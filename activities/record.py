@@ -6,8 +6,9 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.clients import Clients
+from activities.identity import Identities
 from activities.pulse import TemporalPulse
-from reindexer.models import RecordInput, RecordResult
+from reindexer.models import RecordInput, RecordResult, Stop
 from reindexer.record import attempt_record
 
 
@@ -15,7 +16,7 @@ class RecordActivities:
     """Records that left their round."""
 
     def __init__(self, clients: Clients) -> None:
-        self._clients = clients
+        self._clients, self._identities = clients, Identities(clients)
 
     @activity.defn(name="reindex_record", no_thread_cancel_exception=True)
     def reindex_record(self, request: RecordInput) -> RecordResult:
@@ -26,7 +27,13 @@ class RecordActivities:
         """
         known = self._known(request)
         pulse = TemporalPulse(request.heartbeat_timeout)
-        activity.heartbeat(known)
+        # From here on a write may be sent. Should this attempt die, that is what its successor has to assume.
+        in_doubt = known.record.model_copy(update={"unknown": True})
+        activity.heartbeat(known.model_copy(update={"record": in_doubt}))
+        trouble = self._identities.trouble(request.target, pulse, fresh=False)
+        if trouble:
+            waiting = trouble.stop in (Stop.THROTTLED, Stop.UNAVAILABLE)
+            return known.model_copy(update={"waiting": waiting, "fault": trouble.fault})
         table = self._clients.table(request.target)
         result = attempt_record(request.model_copy(update={"record": known.record}), table, pulse)
         result = result.model_copy(update={"attempts": known.attempts + result.attempts})
@@ -40,7 +47,6 @@ class RecordActivities:
         info = activity.info()
         if info.heartbeat_details:
             return RecordResult.model_validate(info.heartbeat_details[0])
-        unknown = (
-            request.record.unknown or info.attempt > 1
-        )  # 1 is the first; a later one without details: died
+        # 1 is the first attempt; a later one without details: one died before it could tell anything.
+        unknown = request.record.unknown or info.attempt > 1
         return RecordResult(outcome=None, record=request.record.model_copy(update={"unknown": unknown}))

@@ -22,13 +22,16 @@ if TYPE_CHECKING:
 def control_activities(clients: Clients, client: Client, settings: Settings) -> list[Callable[..., Any]]:
     """On the task queue itself: everything but rounds, so that none of it waits behind them."""
     lock, report = LockActivities(clients, client), ReportActivities(clients)
+    quarantine = QuarantineActivities(clients)
     return [
         PlanActivities(clients, settings).make_plan,
         SearchAttributeActivities(client).registered_search_attributes,
         lock.take_lock,
         lock.release_lock,
         RecordActivities(clients).reindex_record,
-        QuarantineActivities(clients).quarantine_record,
+        quarantine.quarantine_record,
+        quarantine.not_quarantined,
+        quarantine.close_redriven,
         report.write_report,
         report.record_version,
     ]

@@ -7,9 +7,9 @@ import logging
 from temporalio import activity
 
 from activities.clients import Clients
+from activities.identity import Identities
 from activities.pulse import TemporalPulse
-from reindexer.dynamo.identity import identity_fault
-from reindexer.models import Fault, Progress, RoundInput, RoundResult, Stop
+from reindexer.models import Progress, RoundInput, RoundResult, Stop
 from reindexer.round import run_round
 
 log = logging.getLogger(__name__)
@@ -19,7 +19,7 @@ class RoundActivities:
     """Rounds, on the rounds queue. `clients` are made and warmed when the worker starts."""
 
     def __init__(self, clients: Clients) -> None:
-        self._clients = clients
+        self._clients, self._identities = clients, Identities(clients)
 
     @activity.defn(name="reindex_round", no_thread_cancel_exception=True)
     def reindex_round(self, request: RoundInput) -> RoundResult:
@@ -29,18 +29,25 @@ class RoundActivities:
         """
         pulse = TemporalPulse(request.heartbeat_timeout)
         resume = inherited()
+        if activity.info().attempt > 1:  # not the first: one was lost, and with it what it last sent
+            request = request.model_copy(update={"doubt": True})
         pulse.beat(lambda: resume or Progress(cursor=request.cursor, unknown=request.unknown))
-        table = self._clients.table(request.target)
-        fault = identity_fault(table, request.target.table_arn, request.target.table_id, pulse)
-        if fault:
+        trouble = self._identities.trouble(request.target, pulse)
+        if trouble:
             progress = resume or Progress(cursor=request.cursor, unknown=request.unknown)
-            return RoundResult(progress=progress, stop=fault_stop(fault), fault=fault)
-        return run_round(request, pulse, table, resume)
-
-
-def fault_stop(fault: Fault) -> Stop:
-    """Being told to stop while the table's identity was asked for is no fault."""
-    return Stop.TOLD if fault.code == Stop.TOLD.name else Stop.FAULT
+            return RoundResult(
+                progress=progress, stop=trouble.stop, fault=trouble.fault, throttle=trouble.throttle
+            )
+        result = run_round(request, pulse, self._clients.table(request.target), resume)
+        if result.stop is not Stop.DONE:
+            return result  # the next round looks before it reads
+        # Had the table been made anew meanwhile, its end would look like the end of the shard.
+        trouble = self._identities.trouble(request.target, pulse)
+        if trouble:
+            return result.model_copy(
+                update={"stop": trouble.stop, "fault": trouble.fault, "throttle": trouble.throttle}
+            )
+        return result
 
 
 def inherited() -> Progress | None:

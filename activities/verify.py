@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-from reindexer.verification import verify_segment
 from temporalio import activity
 
 from activities.clients import Clients
+from activities.identity import Identities
 from activities.pulse import TemporalPulse
 from reindexer.models import VerifyInput, VerifyResult
+from reindexer.verification import verify_segment
 
 
 class VerifyActivities:
     """Verification, on the rounds queue: it reads as much as the rounds did."""
 
     def __init__(self, clients: Clients) -> None:
-        self._clients = clients
+        self._clients, self._identities = clients, Identities(clients)
 
     @activity.defn(name="verify_segment", no_thread_cancel_exception=True)
     def verify_segment(self, request: VerifyInput) -> VerifyResult:
-        """Hands back its cursor when its time slice is over or it is told to stop. Reads only."""
+        """Hands back its cursor when its time slice is over or it is told to stop. Reads only.
+
+        A table that was made anew, before or meanwhile, verifies nothing: that is a fault.
+        """
         pulse = TemporalPulse(request.heartbeat_timeout)
         activity.heartbeat()
-        return verify_segment(request, self._clients.raw(request.target), pulse)
+        trouble = self._identities.trouble(request.target, pulse)
+        if trouble:
+            return VerifyResult(cursor=request.cursor, fault=trouble.fault)
+        result = verify_segment(request, self._clients.raw(request.target), pulse)
+        trouble = self._identities.trouble(request.target, pulse) if result.done else None
+        if trouble:  # what was read counts for nothing; this part is read again
+            return VerifyResult(cursor=request.cursor, fault=trouble.fault)
+        return result

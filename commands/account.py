@@ -48,15 +48,32 @@ def headline(report: Report) -> str:
 
 
 def _headline(report: Report) -> Text:
-    speed = report.tally.scanned / report.seconds if report.seconds else 0.0
+    records = _records(report)
+    speed = records / report.seconds if report.seconds else 0.0
     return Text.assemble(
         (report.state, f"bold {STYLE[report.state]}"),
-        f"  {some(report.tally.scanned, 'record')} in {duration(report.seconds)}, ",
+        f"  {some(records, 'record')} in {duration(report.seconds)}, ",
         (f"{per_second(speed).removesuffix('/s')} records/s", "bold"),
     )
 
 
+def _only_reads(report: Report) -> bool:
+    return report.operation.get("kind") == "verify"
+
+
+def _records(report: Report) -> int:
+    """How many records the job looked at; one that only reads has no outcomes."""
+    if _only_reads(report) and report.verification:
+        return report.verification.scanned
+    return report.tally.scanned
+
+
 def _outcomes(report: Report) -> Iterator[tuple[str | Text, ...]]:
+    if _only_reads(report) and report.verification:
+        behind = report.verification.behind
+        yield Text("behind", BAD if behind else ""), count(behind), Text("not at the target", DIM)
+        yield "scanned", count(report.verification.scanned), Text("read consistently", DIM)
+        return
     for outcome in Outcome:
         number = getattr(report.tally, outcome.value)
         # A zero is said only where it is the point: nothing changed, or nothing given up.
@@ -106,12 +123,12 @@ def ambiguous_text(number: int) -> str:
 def _facts(report: Report) -> Iterator[tuple[str, RenderableType]]:
     yield "job", f"{report.job}, run {report.run}, started {moment(report.started_at)}"
     yield "table", f"{report.table}, {report.operation.get('kind', '?')} to version {report.version}"
-    yield "attempts", attempts_text(report.attempts)
-    if report.attempts.ambiguous:
-        yield "", ambiguous_text(report.attempts.ambiguous)
-    yield "verified", _verification(report)
-    yield "shards", count(report.shards) + _unbalanced(report)
-    if report.writer != "none":
+    if not _only_reads(report):
+        yield "attempts", attempts_text(report.attempts)
+        if report.attempts.ambiguous:
+            yield "", ambiguous_text(report.attempts.ambiguous)
+        yield "verified", _verification(report)
+        yield "shards", count(report.shards) + _unbalanced(report)
         yield "written by", report.writer + _consumed(report)
     for index, warning in enumerate(report.warnings):
         yield "" if index else "warnings", Text(warning, WARN)
@@ -138,7 +155,7 @@ def _unbalanced(report: Report) -> str:
 
 def _consumed(report: Report) -> str:
     units = [
-        f"{count(value)} {name.replace('_', ' ').removesuffix(' per second')}"
+        some(round(value), name.replace("_", " ").removesuffix("s"))
         for name, value in report.consumed.items()
         if value
     ]
@@ -153,7 +170,8 @@ def _what_next(report: Report) -> Iterator[Text]:
         yield Text(f"run again:  reindexer redrive {report.job}")
     elif report.verification and report.verification.behind:
         yield Text()
-        yield Text("Rows were added or overwritten meanwhile. Run the job again at the same version:")
+        why = "" if _only_reads(report) else "Records were added or overwritten meanwhile. "
+        yield Text(f"{why}To carry them to this version:")
         yield Text(f"  reindexer start {report.table} --version {report.version}")
     if _defect(report):
         yield Text()

@@ -12,7 +12,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from commands.exits import Exit
 from commands.screen import WARN, emit_json, note
 from commands.server import JOB_TYPE, address, somebody_works, talk
-from commands.watching import show_ending, watch_job
+from commands.watching import goes_on, show_ending, watch_job
 from reindexer.errors import BadInput
 from reindexer.models import JobInput
 from reindexer.settings import settings
@@ -38,7 +38,10 @@ def launch(job: JobInput, workflow_id: str, *, summary: str, details: str, wait:
         show_ending(end, as_json=as_json)
         return end.code
 
-    return talk(work)
+    try:
+        return talk(work)
+    except KeyboardInterrupt:
+        return goes_on(workflow_id)
 
 
 async def begin(

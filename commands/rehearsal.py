@@ -46,7 +46,7 @@ _PATIENCE, _INSTEAD = 20.0, 6.0
 def rehearse(records: int | None, engine: EngineChoice, *, keep: bool, faults: float) -> Exit:
     """The demo. Returns the job's exit code; with `keep` only after Ctrl-C."""
     folder = new_folder("demo")
-    code = Exit.INCOMPLETE
+    code, interrupted = Exit.INCOMPLETE, False
     try:
         with interrupted_by_signals(), stack(engine, folder, faults=faults) as stands:
             items = _begin_loading(records)
@@ -55,8 +55,11 @@ def rehearse(records: int | None, engine: EngineChoice, *, keep: bool, faults: f
                 code = asyncio.run(_job(stands, workers)).code
                 if keep:
                     _leave_up(stands, workers, "All is left up until Ctrl-C. In another terminal:")
+    except KeyboardInterrupt:
+        interrupted = True
+        raise
     finally:
-        _put_away(folder, keep=keep or code is not Exit.COMPLETE)
+        _put_away(folder, keep=keep or not (interrupted or code is Exit.COMPLETE))
     return code
 
 
@@ -124,7 +127,8 @@ async def _job(stands: Stack, workers: Crew) -> Ending:
     await begin(
         client, JobInput(table=TABLE), JOB, summary="touch cities", details="Started by `reindexer demo`."
     )
-    step("job", f"{JOB}: gives every record a new version, so that the table's stream fires again")
+    purpose = ", so that the table's stream fires again" if stands.engine.streams_at_speed else ""
+    step("job", f"{JOB}: gives every record a new version{purpose}")
     end = await watch_job(client, JOB)
     say()
     show_ending(end)

@@ -69,27 +69,25 @@ class Crew:
 def stack(engine: EngineChoice, folder: Path, *, faults: float = 0.0) -> Iterator[Stack]:
     """Both servers and the ledger; ended in whatever way the body ends. `faults`: part of calls that fail."""
     with ExitStack() as standing:
+        proxy = None
         try:
             with err.status("starting the servers (getting them for the first time can take minutes)"):
-                temporal = standing.enter_context(
-                    temporal_server(logs=folder, search_attributes=dict.fromkeys(SEARCH_ATTRIBUTES, "Keyword"))
-                )
+                attributes = dict.fromkeys(SEARCH_ATTRIBUTES, "Keyword")
+                temporal = standing.enter_context(temporal_server(logs=folder, search_attributes=attributes))
                 dynamo = standing.enter_context(dynamodb_engine(engine, logs=folder))
+                if faults:
+                    plan = FaultPlan.mixed(faults)
+                    proxy = standing.enter_context(fault_proxy(dynamo.endpoint_url, plan, logs=folder))
         except ServerUnavailable as error:
             raise Stopped(Exit.NOT_FINISHED, str(error)) from error
         step("Temporal", f"{temporal.how}; Web UI {temporal.ui_url}")
         step("DynamoDB", f"{dynamo.how}; {dynamo.endpoint_url}")
-        proxy, endpoint = None, dynamo.endpoint_url
         if faults:
-            proxy = standing.enter_context(fault_proxy(dynamo.endpoint_url, FaultPlan.mixed(faults)))
-            endpoint = proxy.endpoint_url
-            step(
-                "faults", f"{faults:.0%} of the workers' calls fail, about half of them after they were applied"
-            )
+            step("faults", f"{faults:.0%} of the workers' calls fail, more than half after they were applied")
         environment = caller_free_environment(dynamo.endpoint_url, temporal.address)
         standing.enter_context(surroundings(environment))
         Ledger(settings().ledger_table).create()
-        yield Stack(folder, temporal, dynamo, environment, endpoint, proxy)
+        yield Stack(folder, temporal, dynamo, environment, (proxy or dynamo).endpoint_url, proxy)
 
 
 @contextmanager

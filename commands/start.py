@@ -109,6 +109,6 @@ def _show(job: JobInput, name: str, *, ask: bool) -> str:
     terminal = err.is_terminal and typer.get_text_stream("stdin").isatty()
     if terminal:
         err.print(plan_text(plan, job, name))
-    if terminal and ask and not typer.confirm("Start?", default=True, err=True):
+    if terminal and ask and not typer.confirm("Start?", err=True):
         raise Stopped(Exit.BAD_INPUT, "not started")
     return "" if plan is None else plan.markdown

@@ -5,9 +5,8 @@ from __future__ import annotations
 import typer
 
 from commands.options import AsJson, Job
-from commands.screen import note
 from commands.server import talk
-from commands.watching import show_ending, watch_job
+from commands.watching import goes_on, show_ending, watch_job
 
 
 def watch(job: Job, as_json: AsJson = False) -> None:
@@ -18,7 +17,6 @@ def watch(job: Job, as_json: AsJson = False) -> None:
     try:
         end = talk(lambda client: watch_job(client, job, quiet=as_json))
     except KeyboardInterrupt:
-        note(f"{job} goes on; `reindexer pause {job}` or `reindexer cancel {job}` stops it")
-        raise typer.Exit(3) from None
+        raise typer.Exit(goes_on(job)) from None
     show_ending(end, as_json=as_json)
     raise typer.Exit(end.code)

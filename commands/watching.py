@@ -12,6 +12,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from commands.account import account
+from commands.exits import Exit
 from commands.picture import picture, plain_line
 from commands.screen import emit_json, err, note, say
 from commands.server import Ending
@@ -36,6 +37,12 @@ def show_ending(end: Ending, *, as_json: bool = False) -> None:
         emit_json(end.report)
     else:
         say(account(end.report))
+
+
+def goes_on(job: str) -> Exit:
+    """What Ctrl-C ends is the watching: say so."""
+    note(f"{job} goes on; `reindexer pause {job}` or `reindexer cancel {job}` stops it")
+    return Exit.NOT_FINISHED
 
 
 async def watch_job(client: Client, job: str, *, quiet: bool = False) -> Ending:

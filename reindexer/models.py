@@ -210,6 +210,7 @@ class KeyList(Model):
 
     kind: Literal["keys"] = "keys"
     keys: list[Key]
+    unknown: list[Key] = []  # those of them to which an earlier run sent a write whose answer never came
 
 
 Source = Annotated[Segment | KeyList, Field(discriminator="kind")]
@@ -246,7 +247,7 @@ class PlanInput(Model):
 
 
 class Isolated(Model):
-    """A record that kept failing while its neighbours went through. `unknown`: a write may have been applied."""
+    """A record that kept failing while its neighbours went through. `unknown`: a write may have landed."""
 
     key: Key
     error: str = ""
@@ -367,8 +368,23 @@ class QuarantineEntry(Model):
     applied: Literal["no", "unknown"]
     at: datetime
     state: Literal["open", "redriven", "discarded"] = "open"
-    reason: str | None = None  # why it was discarded
+    reason: str | None = None  # why it was discarded, or which job redrove it
     attributes: Attributes | None = None  # of the run's target; a redrive must write the same two
+
+
+class KeysOfRun(Model):
+    """Records that a run has met."""
+
+    job: str
+    run: str
+    keys: list[Key]
+
+
+class CloseInput(KeysOfRun):
+    """Failures of a run that a redrive has settled. Those it quarantined again itself stay open."""
+
+    by_job: str
+    by_run: str
 
 
 class FailurePage(Model):

@@ -65,8 +65,12 @@ def plan_redrive(
     if taken < len(entries):
         warnings.append(f"{len(entries)} records are open, {taken} fit one job: redrive again for the rest")
     first = entries[0]
+    unsure = {_identity(entry.key) for entry in entries if entry.applied == "unknown"}
     return Redrive(
-        sources=lists,
+        sources=[
+            part.model_copy(update={"unknown": [key for key in part.keys if _identity(key) in unsure]})
+            for part in lists
+        ],
         version=first.version,
         stamp=first.stamp,
         attributes=first.attributes or job.attributes,

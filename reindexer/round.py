@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reindexer.delivery import FENCE, Delivery, Patience, Work
 from reindexer.dynamo.client import make_client
@@ -75,7 +75,8 @@ class Round:
             budget=self._budget,
             pulse=pulse,
             deadline=self._deadline,
-            patience=patience,
+            # A slice shorter than that patience would always be over first, and a throttle never be told.
+            patience=replace(patience, stalled_seconds=min(patience.stalled_seconds, request.seconds / 2)),
         )
         # Where it stands: what an earlier attempt of this round reached, or the round's own beginning.
         self._from = resume or Progress(cursor=request.cursor, unknown=request.unknown)
@@ -128,6 +129,10 @@ class Round:
 
     def _unknown_keys(self) -> list[dict[str, dict[str, str]]]:
         keys = [work.key for work in self._delivery.unknown]
+        # Isolated beyond the cursor: not handed over yet, so a successor meets it as a row again.
+        for row in self._page[self._prefix :]:
+            if isinstance(row.result, Isolated) and row.result.unknown:
+                keys.append(row.key)
         # Keys inherited from an earlier attempt that this one has not come to yet.
         known = {key_identity(key) for key in keys}
         inherited = [from_json_key(key) for key in self._from.unknown]

@@ -28,10 +28,10 @@ class Settings(BaseSettings):
     heartbeat_interval: float = Field(default=0.5, ge=0.1, le=60)
     #: Time slice of a round, seconds: long enough to cost few events, short enough to report by.
     round_seconds: float = Field(default=30.0, ge=1, le=3600)
+    #: Events of a shard's history before it continues as new; 0: when the server suggests it.
+    continue_after_events: int = Field(default=0, ge=0, le=40_000)
     #: Seconds that a worker's activities get to hand back where they stand after SIGTERM.
     graceful_shutdown_seconds: float = Field(default=20.0, ge=1, le=3600)
-    #: Where metrics and spans go (an OTLP endpoint over HTTP); "": nowhere.
-    otlp_endpoint: str = ""
     #: Log level.
     log_level: str = "INFO"
 

@@ -97,6 +97,14 @@ def engine(running_engines: Engines) -> Engine:
     return running_engines.get(available_engines()[0])
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever starts a server is marked so; `make check` leaves it out."""
+    servers = {"engine", "each_engine", "temporal", "stack", "running_engines"}
+    for item in items:
+        if servers & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.servers)
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "each_engine" in metafunc.fixturenames:
         # moto knows no PartiQL worth the name: what it is used for, its own tests say.

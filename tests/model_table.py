@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
@@ -97,6 +97,7 @@ class ModelTable:
         self.stamped: set[Identity] = set()  # carries our stamp, by our write
         self.changed_twice: list[Identity] = []  # changed again although it had kept its stamp
         self.unanswered: set[Identity] = set()  # a write was sent, and neither it nor a later one was answered
+        self.behind_an_error: set[Identity] = set()  # changed by a write whose sender got an error
         self.disturbed: set[Identity] = set()  # touched by another writer
         self.handed_out = 0
 
@@ -150,7 +151,6 @@ class ModelTable:
             error = self._one(statement, plan, plan.statements.get(number))
             answers.append({"TableName": self.name, **({"Error": error} if error else {})})
         if plan.call == "short answer":
-            self.unanswered |= {self.identity(statement.key) for statement in parsed[len(parsed) // 2 :]}
             answers = answers[: len(parsed) // 2]
         wrote = sum("Error" not in answer for answer in answers)
         return {"Responses": answers, "ConsumedCapacity": [{"CapacityUnits": float(wrote)}] if wrote else []}
@@ -158,6 +158,8 @@ class ModelTable:
     def update_item(self, **request: Any) -> Item:
         statement = parse_update(request)
         plan = self._begin("write", "UpdateItem", [statement])
+        if plan.call == "short answer":  # there is one statement, and one answer
+            plan = replace(plan, call=None)
         error = self._one(statement, plan, plan.statements.get(0))
         if error:
             status = 500 if error["Code"] == "InternalServerError" else 400
@@ -231,15 +233,19 @@ class ModelTable:
             elif fault == "500 late":
                 self._late.append((self.calls + plan.late_by, statement))
             return {"Code": "InternalServerError", "Message": "internal"}
-        self.unanswered.discard(identity)
-        if self._apply(statement):
+        torn = plan.call == "short answer"  # the client cannot tell which of its statements were answered
+        if torn:
+            self.unanswered.add(identity)
+        else:
+            self.unanswered.discard(identity)
+        if self._apply(statement, answered=not torn):
             return None
         error: Item = {"Code": "ConditionalCheckFailed", "Message": "The conditional request failed"}
         if identity in self.rows and not plan.strip_items:
             error["Item"] = dict(self.rows[identity])
         return error
 
-    def _apply(self, statement: Statement) -> bool:
+    def _apply(self, statement: Statement, *, answered: bool = False) -> bool:
         identity = self.identity(statement.key)
         item = self.rows.get(identity)
         if item is None or not self._holds(statement, item):
@@ -252,6 +258,8 @@ class ModelTable:
             if identity in self.stamped:
                 self.changed_twice.append(identity)
             self.changed[identity] += 1
+            if not answered:
+                self.behind_an_error.add(identity)
             self.stamped.add(identity)
         return True
 

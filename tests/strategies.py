@@ -74,3 +74,6 @@ troubled = st.dictionaries(
     st.sampled_from(("500 before", "500 after", "500 late", "conflict", "poison")),
     max_size=4,
 )
+
+#: Rounds that are told to stop, and none that is lost.
+stops = st.lists(st.builds(Life, stop_at=st.none() | st.integers(1, 30)), max_size=5)

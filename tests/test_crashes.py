@@ -116,9 +116,7 @@ async def test_a_third_of_all_calls_failing_half_of_them_after_being_applied(
     assert report["attempts"]["server_errors"] > 0
 
 
-async def test_kills_pauses_and_resumes_at_random_moments_under_faults(
-    quiet: Stack, make_table: Make
-) -> None:
+async def test_kills_pauses_and_resumes_at_random_moments_under_faults(quiet: Stack, make_table: Make) -> None:
     draw = random.Random(4)  # a fixed seed: the moments are repeatable, the machine's pace is not
     table = make_table()
     table.fill(RECORDS)

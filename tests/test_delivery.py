@@ -170,6 +170,13 @@ def test_a_failing_record_whose_write_was_applied_is_found_by_its_stamp() -> Non
     assert bench.delivery.attempts["ambiguous"] == 1
 
 
+def test_the_end_of_the_slice_is_seen_between_two_batches() -> None:
+    bench = Bench(1000)
+    bench.delivery._deadline = bench.pulse.now() + 0.045  # a call takes 0.01 s
+    assert bench.run() is Stop.SLICE
+    assert len(bench.model.batches) == 5
+
+
 def test_access_denied_parks_and_keeps_what_was_settled() -> None:
     bench = Bench(50)
     bench.model.denied_from = 2

@@ -9,26 +9,18 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from pydantic import ValidationError
 
-from reindexer.capacity import capacity_of, resolved
 from reindexer.errors import BadInput, EnvironmentFault, Refused, Unavailable
-from reindexer.explain import explain
 from reindexer.ledger import Ledger
 from reindexer.models import (
     JobInput,
-    KeyAttribute,
     KeyList,
-    Limits,
     Plan,
     PlanInput,
     QuarantineEntry,
     Segment,
-    TableFacts,
 )
 from reindexer.planning import make_plan
-from reindexer.scopes import distinct_keys, typed_key
-from reindexer.sizing import key_lists, segments
 from tests.tables import Table
 
 MakeTable = Callable[..., Table]
@@ -246,111 +238,7 @@ def test_without_a_ledger_a_job_is_refused(table: Table) -> None:
         plan(table, Ledger("no-such-ledger"))
 
 
-# ── Sizing and limits ──────────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize(
-    ("items", "size", "total", "shards"),
-    [
-        (0, 0, None, 4),
-        (34_006, 5_000_000, None, 4),
-        (200_000, 0, None, 20),
-        (200_001, 0, None, 21),
-        (10**9, 0, None, 400),
-        (10, 1_000_000_000, None, 10),
-        (10, 0, 400, 400),
-        (10**9, 0, 1, 1),
-    ],
-)
-def test_shards_follow_count_and_size(items: int, size: int, total: int | None, shards: int) -> None:
-    made = segments(items, size, total, "r1")
-    assert sorted(part.segment for part in made) == list(range(shards))
-    assert {part.total for part in made} == {shards}
-
-
-def test_the_order_of_shards_is_fixed_by_the_run() -> None:
-    assert segments(0, 0, 50, "r1") == segments(0, 0, 50, "r1") != segments(0, 0, 50, "r2")
-    assert [part.segment for part in segments(0, 0, 50, "r1")] != list(range(50))
-
-
-def test_limits_default_to_half_of_what_the_table_can_take() -> None:
-    facts = TableFacts(account="1", region="us-east-1", items=0, size_bytes=0)
-    chosen, text = resolved(Limits(write_units_per_second=7), facts)
-    assert (chosen.read_units_per_second, chosen.write_units_per_second) == ("unlimited", 7)
-    assert "not known" in text
-    assert "write 7/s as given" in text
-    provisioned = {"ProvisionedThroughput": {"ReadCapacityUnits": 100, "WriteCapacityUnits": 1}}
-    mode, read, write = capacity_of(provisioned)
-    known = facts.model_copy(update={"capacity_mode": mode, "read_capacity": read, "write_capacity": write})
-    chosen, text = resolved(Limits(), known)
-    assert (chosen.read_units_per_second, chosen.write_units_per_second) == (50, 0.5)
-    assert "half of the provisioned capacity of 100" in text
-    assert resolved(Limits(read_units_per_second="unlimited"), known)[0].read_units_per_second == "unlimited"
-
-
-def test_warm_throughput_counts_below_the_maximum_that_was_set() -> None:
-    warm: dict[str, Any] = {
-        "BillingModeSummary": {"BillingMode": "PAY_PER_REQUEST"},
-        "ProvisionedThroughput": {"ReadCapacityUnits": 0, "WriteCapacityUnits": 0},
-        "WarmThroughput": {"ReadUnitsPerSecond": 12_000, "WriteUnitsPerSecond": 4_000},
-    }
-    assert capacity_of(warm) == ("on-demand", 12_000, 4_000)
-    most = {"MaxReadRequestUnits": -1, "MaxWriteRequestUnits": 500}
-    assert capacity_of({**warm, "OnDemandThroughput": most}) == ("on-demand", 12_000, 500)
-    none = {"ReadUnitsPerSecond": 0, "WriteUnitsPerSecond": 0}
-    assert capacity_of({**warm, "WarmThroughput": none}) == ("on-demand", None, None)
-
-
 # ── Scopes ─────────────────────────────────────────────────────────────────────────────────────────────────
-
-S_AND_N = [KeyAttribute(name="id", type="S"), KeyAttribute(name="at", type="N")]
-
-
-@pytest.mark.parametrize(
-    ("key", "field", "right"),
-    [
-        ({"id": "a"}, "scope.keys[3].at", "is missing; the table's key is id"),
-        ({"id": "a", "at": 1, "aat": 2}, "scope.keys[3].aat", "did you mean at?"),
-        ({"id": 1, "at": 1}, "scope.keys[3].id", "has to be a string"),
-        ({"id": "", "at": 1}, "scope.keys[3].id", "1 to 2048"),
-        ({"id": "a", "at": ""}, "scope.keys[3].at", "is no number"),
-        ({"id": "a", "at": "NaN"}, "scope.keys[3].at", "is no number"),
-        ({"id": "a", "at": "1_000"}, "scope.keys[3].at", "is no number"),
-        ({"id": "a", "at": True}, "scope.keys[3].at", "is no key value"),
-        ({"id": "a", "at": 1.5}, "scope.keys[3].at", "is no key value"),
-        ({"id": "a", "at": "1" * 39}, "scope.keys[3].at", "38 digits"),
-        ({"id": "a", "at": "1E126"}, "scope.keys[3].at", "38 digits"),
-    ],
-)
-def test_a_wrong_key_is_named_with_what_would_be_right(key: Any, field: str, right: str) -> None:
-    with pytest.raises(BadInput) as bad:
-        typed_key(key, S_AND_N, "scope.keys[3]")
-    assert bad.value.field == field
-    assert right in str(bad.value)
-
-
-def test_binary_keys_are_base64() -> None:
-    schema = [KeyAttribute(name="id", type="B")]
-    assert typed_key({"id": "AAE="}, schema, "k") == {"id": {"B": "AAE="}}
-    for wrong in ("AAE", "not base64!", "ü", ""):
-        with pytest.raises(BadInput):
-            typed_key({"id": wrong}, schema, "k")
-
-
-def test_keys_are_distinct_as_dynamodb_sees_them() -> None:
-    given: list[dict[str, str | int]] = [{"id": "a", "at": at} for at in (1, "1.0", "1E0", "+1", "-0", 0)]
-    assert len(distinct_keys(given, S_AND_N, "k")) == 2
-    long: list[dict[str, str | int]] = [{"id": "a", "at": 10**37 + last} for last in (1, 2)]
-    assert len(distinct_keys(long, S_AND_N, "k")) == 2, "38 digits, of which Python would round ten away"
-
-
-def test_a_list_of_keys_becomes_shards_that_fit_a_message() -> None:
-    lists, taken = key_lists([{"id": {"S": f"key-{number}"}} for number in range(10_000)])
-    assert taken == 10_000 == sum(len(part.keys) for part in lists)
-    assert max(len(part.keys) for part in lists) <= 500
-    lists, taken = key_lists([{"id": {"S": "x" * 1000 + str(number)}} for number in range(10_000)])
-    assert taken < 1000
-    assert all(len(part.model_dump_json()) < 250_000 for part in lists)
 
 
 def test_scopes_and_isolation(make_table: MakeTable, ledger: Ledger) -> None:
@@ -406,72 +294,3 @@ def test_a_redrive_keeps_target_and_stamp_of_the_run(make_table: MakeTable, ledg
 
 def _keys(made: Plan) -> set[str]:
     return {key["id"]["S"] for source in made.sources if isinstance(source, KeyList) for key in source.keys}
-
-
-# ── Wrong input in words ───────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize(
-    ("given", "sentence"),
-    [
-        ({}, "table: is missing"),
-        ({"tabel": "c"}, "tabel: is no known field (did you mean table?)"),
-        (
-            {"table": "c", "limits": {"quarantned": 1}},
-            "limits.quarantned: is no known field (did you mean quarantined?)",
-        ),
-        (
-            {"table": "c", "scope": {"kind": "sample", "limt": 3}},
-            "scope.limt: is no known field (did you mean limit?)",
-        ),
-        (
-            {"table": "c", "operation": {"kind": "touch", "version": 0}},
-            'operation.version: 0 is not possible; it has to be a number of at least 1 or "next"',
-        ),
-        (
-            {"table": "c", "limits": {"quarantined": -1}},
-            "limits.quarantined: -1 is not possible; it has to be a number of at least 0",
-        ),
-        (
-            {"table": "c", "limits": {"records_per_second": -5}},
-            'limits.records_per_second: -5 is not possible; it has to be a number above 0 or "unlimited"',
-        ),
-        ({"table": 7}, "table: 7 is not possible; it has to be a string"),
-        (
-            {"table": "c", "operation": {"kind": "toutch"}},
-            'operation.kind: "toutch" is unknown; it has to be touch, transform or verify '
-            "(did you mean touch?)",
-        ),
-        (
-            {"table": "c", "scope": {"kind": "everything"}},
-            'scope.kind: "everything" is unknown; '
-            "it has to be complete, sample, keys, partitions or quarantined",
-        ),
-        (
-            {"table": "c", "scope": {}},
-            "scope.kind: is missing; it has to be complete, sample, keys, partitions or quarantined",
-        ),
-        (
-            {"table": "c", "scope": {"kind": "keys", "keys": [{"id": 1.0}]}},
-            "scope.keys[0].id: 1.0 is not possible; it has to be a string or an integer",
-        ),
-        (
-            {"table": "c", "attributes": {"version": "a", "run": "a"}},
-            "attributes: version and run must be two different attributes",
-        ),
-        ("cities", '"cities" is not possible; it has to be an object'),
-    ],
-)
-def test_a_wrong_input_is_explained(given: Any, sentence: str) -> None:
-    with pytest.raises(ValidationError) as error:
-        JobInput.model_validate(given)
-    assert explain(error.value) == sentence
-
-
-def test_several_wrong_fields_are_named_together() -> None:
-    with pytest.raises(ValidationError) as error:
-        JobInput.model_validate({"table": "", "total_segments": 500, "verify": "x", "sweep": "x", "reason": 3})
-    text = explain(error.value)
-    assert text.startswith("table: ")
-    assert "total_segments: 500 is not possible; it has to be a number of at most 400" in text
-    assert text.endswith("and 2 more")

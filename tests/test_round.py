@@ -8,19 +8,16 @@ import pytest
 
 from reindexer.delivery import Patience
 from reindexer.dynamo.table import TableClient
-from reindexer.items import to_json_key
+from reindexer.items import Skip, to_json_key
 from reindexer.models import (
-    Isolated,
     KeyList,
     Progress,
-    RecordInput,
     RoundInput,
     RoundResult,
     Segment,
     Share,
     Stop,
 )
-from reindexer.record import attempt_record
 from reindexer.round import MOST_ISOLATED, Round
 from reindexer.tally import Tally
 from tests.driving import PATIENCE, FakePulse, Life, shard, target
@@ -146,6 +143,37 @@ def test_unknown_keys_travel_with_a_stopped_round_and_are_cleared_when_settled()
     assert second.progress.tally.updated == 5
 
 
+class _Leaving:
+    """An operation that leaves every record alone."""
+
+    reads = None
+
+    def decide(self, _item: Any) -> Skip:
+        return Skip("not mine")
+
+
+def test_a_row_left_alone_is_filtered_unless_a_write_to_it_may_yet_land(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("reindexer.round.make_operation", lambda *_: _Leaving())
+    assert run(table(2)).progress.tally == Tally(scanned=2, filtered=2)
+    result = run(table(2), unknown=[{"id": {"S": "row-00001"}}])
+    assert result.progress.tally == Tally(scanned=2, filtered=1, updated=1)
+
+
+def test_a_record_isolated_beyond_the_cursor_takes_its_unknown_write_into_the_next_round() -> None:
+    model = table(3)
+    first, _, last = sorted(model.rows, key=model._order)
+    model.failing |= {first: "throttled", last: "500 before"}
+    carried = shard(model)
+    carried.one_round(Life(), [])
+    assert carried.tally.scanned == 0
+    model.failing = {last: "conflict"}  # from now on it is refused, and the earlier write may yet land
+    carried.run()
+    [isolated] = carried.isolated
+    assert isolated.unknown
+
+
 def test_inherited_unknown_rows_that_carry_our_stamp_are_ambiguous() -> None:
     model = table(5, {2: Plan(call="500 after")})
     first = run(model, FakePulse(model.clock, stop_at=4))
@@ -255,6 +283,20 @@ def test_named_keys_are_each_accounted_for_and_gone_ones_vanish() -> None:
     assert carried.tally == Tally(scanned=20, updated=10, vanished=10)
 
 
+def test_a_read_that_fails_in_mid_sample_does_not_start_its_count_again() -> None:
+    plans = {3: Plan(call="500 before")}
+    result = run(table(100, plans, page_rows=20), source=Segment(segment=0, total=1, limit=30))
+    assert result.progress.tally == Tally(scanned=30, updated=30)
+
+
+def test_named_keys_go_on_where_a_read_failed_for_long() -> None:
+    model = table(150)
+    model.plan = lambda _: Plan(call="500 before") if model.log[-1] == "get" and 5 < model.calls < 16 else None
+    carried = shard(model, source=keys_of(*range(150))).run()
+    assert carried.tally == Tally(scanned=150, updated=150)
+    assert len(carried.stops) == 1, "the failure has to come within a round"
+
+
 def test_named_keys_survive_crashes_and_faults() -> None:
     plans = {1: Plan(call="500 before"), 2: Plan(call="unprocessed half"), 4: Plan(call="killed after")}
     carried = shard(table(300, plans), source=keys_of(*range(300))).run([Life(kill_at=9), Life(stop_at=7)])
@@ -274,41 +316,6 @@ def test_an_unknown_record_that_a_read_finds_gone_is_settled_by_a_refused_write(
     result = run(model, source=KeyList(keys=[gone]), unknown=[gone])
     assert result.progress.tally == Tally(scanned=1, vanished=1)
     assert len(model.batches) == 1
-
-
-def record(model: ModelTable, **more: Any) -> Any:
-    isolated = Isolated(key={"id": {"S": "row-00000"}}, attempts=5, **more)
-    calls = TableClient(model, "t")  # type: ignore[arg-type]
-    return attempt_record(RecordInput(target=target(), record=isolated), calls, FakePulse(model.clock))
-
-
-def test_an_isolated_record_is_settled_on_its_own() -> None:
-    assert record(table(1)).outcome == "updated"
-    assert record(table(0)).outcome == "vanished"
-
-
-def test_an_isolated_record_that_fails_again_is_handed_back_after_one_attempt() -> None:
-    model = table(1, {2: Plan(call="500 before")})
-    result = record(model)
-    assert (result.outcome, result.retry, result.record.unknown, result.record.attempts) == (
-        None,
-        True,
-        True,
-        6,
-    )
-
-
-def test_an_isolated_record_whose_write_had_landed_is_found_and_ambiguous() -> None:
-    model = table(1, **{VERSION: {"N": "7"}, "reindexRun": {"S": "run-1"}})
-    result = record(model, unknown=True)
-    assert (result.outcome, result.attempts.ambiguous) == ("updated", 1)
-
-
-def test_an_unknown_record_stays_unknown_when_there_was_no_time_for_it() -> None:
-    model = table(1)
-    model.plan = lambda _: Plan(call="throttled")
-    result = record(model, unknown=True)
-    assert (result.outcome, result.waiting, result.record.unknown) == (None, True, True)
 
 
 def test_the_clock_of_a_round_is_the_pulses() -> None:

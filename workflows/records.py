@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, CancelledError
 
+from workflows.faults import in_plain_words
 from workflows.options import CONTROL, KEPT_FAILURES, RECORDS_AT_ONCE, record_options
 
 with workflow.unsafe.imports_passed_through():
@@ -71,15 +72,13 @@ class Records:
     async def _one(self, name: str, record: Isolated) -> None:
         if not record.given_up:
             result = await self._try(name, record)
-            if result is None:
-                return
             record = result.record
             self._absorb(result)
             if result.outcome:
                 self._done(name, result.outcome)
                 return
             if result.fault:
-                self._shard.park(f"{result.fault.code}: {result.fault.message}")
+                self._shard.park(in_plain_words(result.fault))
             if result.waiting:
                 await self._shard.gate.sleep(
                     15.0, f"waiting to try {name} again"
@@ -88,8 +87,8 @@ class Records:
                 return  # back to pending
         await self._quarantine(name, record)
 
-    async def _try(self, name: str, record: Isolated) -> RecordResult | None:
-        """One activity with its own retries. None: it was interrupted without telling anything."""
+    async def _try(self, name: str, record: Isolated) -> RecordResult:
+        """One activity with its own retries, and what it told in the end."""
         request = self._shard.request
         handle = workflow.start_activity(
             "reindex_record",
@@ -128,7 +127,7 @@ class Records:
             return
         self._absorb(result)
         if result.fault:
-            self._shard.park(f"{result.fault.code}: {result.fault.message}")
+            self._shard.park(in_plain_words(result.fault))
         elif result.outcome:
             self._done(name, result.outcome)
 
@@ -159,11 +158,12 @@ class Records:
         self._shard.state = state.model_copy(update=update)
 
 
-def _after_last_try(error: ActivityError, record: Isolated) -> RecordResult | None:
+def _after_last_try(error: ActivityError, record: Isolated) -> RecordResult:
     """What the failed activity told of its record; whoever told nothing may have written."""
     cause = error.cause
     if isinstance(cause, CancelledError):
-        return None
+        # Interrupted between two attempts: what the first of them knew is lost, so its write may have landed.
+        return RecordResult(outcome=None, record=record.model_copy(update={"unknown": True}))
     if isinstance(cause, ApplicationError) and cause.details:
         try:
             told = RecordResult.model_validate(cause.details[0])

@@ -9,6 +9,7 @@ from temporalio.exceptions import ActivityError, CancelledError
 from temporalio.exceptions import TimeoutError as ActivityTimeout
 
 from workflows.controls import Gate, run_shielded
+from workflows.faults import in_plain_words
 from workflows.options import (
     FIRST_WAIT,
     LONGEST_WAIT,
@@ -113,7 +114,7 @@ class ReindexShard:
                 await self._records.wait_for_one()
             else:
                 await self._one_round()
-                await self._report()
+            await self._report()
         await self._records.finish_open()
         return False
 
@@ -178,6 +179,7 @@ class ReindexShard:
             cursor=state.cursor,
             handed_out=state.tally.scanned,
             unknown=state.unknown,
+            doubt=state.timed_out,
             share=self._records.share_of_round(self.share),
             isolation=request.isolation,
             seconds=request.round_seconds,
@@ -214,7 +216,7 @@ class ReindexShard:
             reason = _WAITING[result.stop] + (f" ({result.throttle})" if result.throttle else "")
             self._situation = ("throttled", reason, result.throttle)
         elif result.stop is Stop.FAULT and result.fault:
-            self.park(f"{result.fault.code}: {result.fault.message}")
+            self.park(in_plain_words(result.fault))
         elif result.stop is not Stop.TOLD:
             self._wait = 0.0
             self._situation = ("running", "", None)

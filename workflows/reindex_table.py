@@ -10,6 +10,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
 from workflows.account import Account
+from workflows.closing import close_redriven, keep_report
 from workflows.controls import Gate, run_shielded
 from workflows.options import CLOSING, CONTROL, LOCK
 from workflows.shards import Shards
@@ -29,7 +30,6 @@ with workflow.unsafe.imports_passed_through():
         Plan,
         PlanInput,
         Report,
-        ReportInput,
         ShardReport,
         Verification,
     )
@@ -216,7 +216,7 @@ class ReindexTable:
         account = Account(self, plan)
         try:
             if lock:
-                await workflow.execute_activity("record_version", account.opening(), **CONTROL)
+                await self._record_version(account)
             self.phase = "running"
             self.view.announce()
             reconciling = asyncio.ensure_future(self._reconcile())
@@ -226,16 +226,12 @@ class ReindexTable:
                 self.phase = "verifying"
                 self.view.refresh()
                 self.verification = await verify_and_sweep(self, plan)
+            await close_redriven(self, plan)
+            report = await keep_report(self, plan, account.report)
             reconciling.cancel()
-            report = account.report()
-            await workflow.execute_activity(
-                "write_report",
-                ReportInput(report=report, version_attribute=plan.target.attributes.version),
-                **(CLOSING if self.gate.stopping else CONTROL),
-            )
         finally:
             if lock:
-                await workflow.execute_activity("release_lock", lock, **CLOSING)
+                await self._release(lock)
         self.phase = "done"
         self.view.close(report)
         return report
@@ -270,6 +266,19 @@ class ReindexTable:
             take=self.job.take_lock,
             wait_seconds=plan.heartbeat_timeout,
         )
+
+    async def _record_version(self, account: Account) -> None:
+        try:
+            await workflow.execute_activity("record_version", account.opening(), **CONTROL)
+        except ActivityError as error:  # nothing was changed yet: the start fails, and says why
+            raise _plainly(error) from error
+
+    async def _release(self, lock: LockInput) -> None:
+        """Give the lock back. One that cannot be is taken over by the next job, since this one is closed."""
+        try:
+            await workflow.execute_activity("release_lock", lock, **CLOSING)
+        except ActivityError as error:
+            workflow.logger.warning("the lock was not given back: %s", error.cause or error)
 
     async def _reconcile(self) -> None:
         """Send the whole desired state to every open shard that does not have it yet."""

@@ -93,7 +93,7 @@ class Shards:
     async def run(self, plan: Plan, sources: list[Segment | KeyList]) -> None:
         """Carry the sources to their end, a bounded number at a time; returns early when stopping."""
         first = len(self.all)
-        mine = [Shard(first + number, source) for number, source in enumerate(sources)]
+        mine = [Shard(first + number, source, _opening(source)) for number, source in enumerate(sources)]
         self.all += mine
         waiting = list(mine)
         tasks: set[asyncio.Task[None]] = set()
@@ -236,6 +236,11 @@ class Shards:
             shards[index].grant = Grant(share)
         if changed:
             self._root.changed()
+
+
+def _opening(source: Segment | KeyList) -> ShardState:
+    """Where a shard begins: at its beginning, yet not without what an earlier run could not find out."""
+    return ShardState(unknown=source.unknown) if isinstance(source, KeyList) else ShardState()
 
 
 def _used(before: ShardState, after: ShardState, seconds: float) -> dict[str, float]:

@@ -9,11 +9,22 @@ from typing import TYPE_CHECKING
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
+from workflows.closing import insist
+from workflows.faults import in_plain_words
 from workflows.options import FIRST_WAIT, LONGEST_WAIT, round_options
 
 with workflow.unsafe.imports_passed_through():
     from reindexer.items import Key
-    from reindexer.models import KeyList, Plan, Segment, Share, Verification, VerifyInput, VerifyResult
+    from reindexer.models import (
+        KeyList,
+        KeysOfRun,
+        Plan,
+        Segment,
+        Share,
+        Verification,
+        VerifyInput,
+        VerifyResult,
+    )
 
 if TYPE_CHECKING:
     from workflows.reindex_table import ReindexTable
@@ -39,13 +50,35 @@ async def verify_and_sweep(root: ReindexTable, plan: Plan) -> Verification | Non
     if results is None:
         return None
     scanned, behind = sum(r.scanned for r in results), sum(r.behind for r in results)
-    keys = [key for result in results for key in result.keys][:MOST_SWEPT]
-    if not keys or not root.job.sweep or plan.target.writer == "none" or root.gate.stopping:
+    found = [key for result in results for key in result.keys][:MOST_SWEPT]
+    if not found or not root.job.sweep or plan.target.writer == "none" or root.gate.stopping:
         return Verification(scanned=scanned, behind=behind)
-    left = await _sweep(root, plan, keys)
-    if behind > len(keys):
+    keys = await _not_given_up(root, plan, found)
+    left = await _sweep(root, plan, keys) if keys else 0
+    if behind > len(found):
         root.warnings.append(f"{behind:,} rows were found behind; {len(keys):,} of them were swept")
     return Verification(scanned=scanned, behind=behind - len(keys) + left)
+
+
+async def _not_given_up(root: ReindexTable, plan: Plan, keys: list[Key]) -> list[Key]:
+    """The keys without those this run has quarantined: they have their outcome, and were tried enough."""
+    if not root.shards.tally.quarantined:
+        return keys
+    kept: list[Key] = []
+    for start in range(0, len(keys), _KEYS_PER_SHARD):
+        request = KeysOfRun(
+            job=workflow.info().workflow_id, run=plan.run, keys=keys[start : start + _KEYS_PER_SHARD]
+        )
+        kept += (
+            await insist(
+                root,
+                "not_quarantined",
+                lambda request=request: request,  # type: ignore[misc]
+                result_type=list[Key],
+            )
+            or []
+        )
+    return kept
 
 
 async def _sweep(root: ReindexTable, plan: Plan, keys: list[Key]) -> int:
@@ -129,7 +162,7 @@ async def _read(root: ReindexTable, plan: Plan, request: VerifyInput, readers: i
             forget()
         total = _plus(total, result)
         if result.fault:
-            root.park(f"{result.fault.code}: {result.fault.message}")
+            root.park(in_plain_words(result.fault))
         elif result.done:
             return total
         moved = result.scanned > 0

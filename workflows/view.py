@@ -222,10 +222,11 @@ class View:
             "",
             "| | |",
             "|---|---:|",
-            *[f"| {name} | {count:,} |" for name, count in counted],
-            f"| shards done | {done} of {total} |",
-            f"| records/s | {progress['records_per_second']:,.0f} |",
+            # The Web UI draws cells without any padding: an em space keeps names and numbers apart.
+            *[f"| {name}\u2003 | {count:,} |" for name, count in counted],
+            f"| shards done\u2003 | {done} of {total} |",
+            f"| records/s\u2003 | {progress['records_per_second']:,.0f} |",
         ]
         if root.verification:
-            lines.append(f"| behind after verification | {root.verification.behind:,} |")
+            lines.append(f"| behind after verification\u2003 | {root.verification.behind:,} |")
         return "\n".join(lines)

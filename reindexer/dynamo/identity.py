@@ -24,14 +24,19 @@ def table_id(description: Mapping[str, Any]) -> str:
 
 
 def identity_fault(table: TableClient, arn: str, identity: str, pulse: Pulse) -> Fault | None:
-    """None: it is the table that was planned for. Else why the job has to park, or that it was told to stop."""
+    """None: it is the table that was planned for. Else why the job has to park, or that it was told to stop.
+
+    Raises `CallFailed` where only throttles or no answers came: that is waited out, not mended by anybody.
+    """
     for tries in range(_TRIES):
         try:
             found = table.call("describe_table", TableName=table.table)["Table"]
         except CallFailed as failed:
             failure = failed.failure
-            if failure.action not in (Action.WAIT, Action.RETRY) or tries == _TRIES - 1:
+            if failure.action not in (Action.WAIT, Action.RETRY):
                 return Fault(code=failure.code, message=failure.message)
+            if tries == _TRIES - 1:
+                raise
             pulse.wait(backoff(tries))
             if pulse.stopping():
                 return Fault(code=Stop.TOLD.name, message=Stop.TOLD.value)
@@ -43,4 +48,4 @@ def identity_fault(table: TableClient, arn: str, identity: str, pulse: Pulse) ->
             message=f"another table answers to the name {table.table} now: planned for {arn} ({identity}), "
             f"found {found['TableArn']} ({table_id(found)})",
         )
-    raise AssertionError("unreachable: the last try returns")
+    raise AssertionError("unreachable: the last try returns or raises")

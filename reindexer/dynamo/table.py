@@ -74,7 +74,7 @@ class TableClient:
         if start is not None:
             arguments["ExclusiveStartKey"] = start
         answer = self.call(operation, **arguments)
-        if answer.get("Items") is None and answer.get("Count") is None:  # else a torn answer would look like the end
+        if answer.get("Items") is None and answer.get("Count") is None:  # it would look like the table's end
             raise CallFailed(_torn(operation))
         rows = answer.get("Items") or []
         return Page(

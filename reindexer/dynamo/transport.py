@@ -60,7 +60,7 @@ class LeanClient:
             socket_options=cast(
                 list[str],  # the stubs' word; they are triples, as botocore itself passes them
                 [
-                    # Header and body go in two packets; without this each call waits 40 ms for an acknowledgement.
+                    # Header and body go in two packets; without this a call waits 40 ms between them.
                     (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
                     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
                 ],

@@ -1,0 +1,55 @@
+"""The reindexer itself, as an operator runs it: a job on a Temporal server, worked off by worker.py."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from benchmarks.histories import account
+from benchmarks.measured import Run
+from benchmarks.procfs import cpu_seconds, peak_mb
+from benchmarks.stand import Crew, Stand, crew, servers_cpu
+
+#: What becomes of the records, by the row's name. Each further verb is a row here.
+JOBS: Mapping[str, dict[str, Any]] = {"touch": {}}
+_QUEUE = "reindexer"
+
+
+def run_fresh(stands: Stand, table: str, job: str = "touch") -> Run:
+    """One whole job by workers that have done nothing before, so that their peak memory is this job's."""
+    with crew(stands) as workers:
+        return asyncio.run(run_job(stands, workers, {"table": table, **JOBS[job]}))
+
+
+async def run_job(stands: Stand, workers: Crew, job: dict[str, Any]) -> Run:
+    """One job, from the request to the answer, verification included. Raises if it is not complete.
+
+    Details: seconds of each phase, `events` of all its histories, CPU seconds of the servers.
+    """
+    client = await Client.connect(stands.temporal.address, data_converter=pydantic_data_converter)
+    # Ten records first: workers have connected, and have imported what they import late.
+    await _finish(client, {**job, "scope": {"kind": "sample", "limit": 10}})
+    before, used = servers_cpu(stands), cpu_seconds(*workers.pids)
+    began = time.monotonic()
+    name, report = await _finish(client, job)
+    seconds = time.monotonic() - began
+    details = {name: cpu - before[name] for name, cpu in servers_cpu(stands).items()}
+    cpu = cpu_seconds(*workers.pids) - used
+    histories = await account(client, name)
+    details |= {"events": float(histories.events), **histories.phases()}
+    return Run(report["tally"]["scanned"], seconds, cpu, peak_mb(*workers.pids), details)
+
+
+async def _finish(client: Client, job: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    name = f"benchmark-{uuid.uuid4().hex[:8]}"
+    report: dict[str, Any] = await client.execute_workflow("ReindexTable", job, id=name, task_queue=_QUEUE)
+    tally = report["tally"]
+    if tally["updated"] != tally["scanned"]:
+        raise RuntimeError(f"not every record was changed: {tally}")
+    return name, report

@@ -1,0 +1,85 @@
+"""The spine: our job beside the raw limit, beside a script, and beside an activity per record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from benchmarks.activity_per_record import run_activities
+from benchmarks.bare import Bare, run_bare
+from benchmarks.job import run_fresh
+from benchmarks.measured import Floor, Row, Section, Way, interleaved, ratio
+from benchmarks.script import run_script
+from benchmarks.stand import Stand
+
+_OF_BARE = 0.85  # durability, exact counts and an independent check may cost 15 %
+_OF_SCRIPT = 10.0  # batches and processes, against single calls on threads
+_OF_ACTIVITIES = 25.0  # rounds, against an activity a record
+_EVENTS = 30.0  # per 10,000 records: a shard, its rounds, its verification
+_GROWTH = 0.20  # of a worker's peak memory, when the table is so many times larger
+_SCRIPT_SHARE, _ACTIVITIES_SHARE = 20, 40  # every so many-th record: about as long a run as the job's own
+
+
+def measure(
+    stands: Stand, large: str, small: str, records: int, repeat: int, told: Callable[[str], None]
+) -> Section:
+    """All rows, one after another, again and again."""
+    few, fewer = max(500, records // _SCRIPT_SHARE), max(500, records // _ACTIVITIES_SHARE)
+    job = Row("reindexer, whole job", note=f"verified; {stands.processes} processes")
+    lesser = Row("reindexer, small table", note="the same, on the small table")
+    lean = Row("bare loop", note=f"our transport; {stands.processes} processes")
+    boto3 = Row("bare loop, boto3", note=f"boto3's transport; {stands.processes} processes")
+    script = Row("script", note=f"UpdateItem, 16 threads; {few:,} records, extrapolated")
+    single = Row("activity per record", note=f"{fewer:,} records, extrapolated")
+    rows: list[Way] = [
+        (job, lambda: run_fresh(stands, large)),
+        (lean, lambda: run_bare(stands, Bare(large))),
+        (lesser, lambda: run_fresh(stands, small)),
+        (script, lambda: run_script(large, few)),
+        (single, lambda: run_activities(stands, large, fewer)),
+        (boto3, lambda: run_bare(stands, Bare(large, lean=False))),
+    ]
+    interleaved(rows, repeat, told)
+    found = Section("spine", [job, lean, boto3, script, single, lesser])
+    found.floors = _floors(job, lean, script, single, lesser)
+    found.facts = [*_phases(job), *_phases(lesser), *map(_cpu, (job, lean))]
+    found.data = {
+        "ratios": {row.name: round(ratio(job, row), 3) for row in (lean, boto3, script, single)},
+        "events_per_10000": round(_events(job), 2),
+    }
+    return found
+
+
+def _events(row: Row) -> float:
+    return row.detail("events") / row.runs[0].records * 1e4
+
+
+def _floors(job: Row, lean: Row, script: Row, single: Row, lesser: Row) -> list[Floor]:
+    return [
+        Floor("job / bare loop, same transport", ratio(job, lean), _OF_BARE),
+        Floor("job / script", ratio(job, script), _OF_SCRIPT),
+        Floor("job / activity per record", ratio(job, single), _OF_ACTIVITIES),
+        Floor("history events per 10,000 records", _events(job), _EVENTS, at_least=False),
+        Floor("growth of a worker's peak memory", job.peak_mb / lesser.peak_mb - 1, _GROWTH, at_least=False),
+    ]
+
+
+def _phases(row: Row) -> list[str]:
+    records = row.runs[0].records
+    seconds = records / row.rate
+    names = ("planning", "rounds", "verifying", "closing")
+    phases = ", ".join(f"{name} {row.detail(name):.2f}" for name in names)
+    without = records / (seconds - row.detail("verifying"))
+    return [
+        f"{row.name}: {records:,} records in {seconds:.2f} s ({phases}); "
+        f"without verification {without:,.0f} records/s",
+        f"    a round waited {row.detail('round_waited') * 1000:.0f} ms in its queue; "
+        f"{_events(row):.1f} events per 10,000 records; peak {row.peak_mb:.0f} MB a process",
+    ]
+
+
+def _cpu(row: Row) -> str:
+    engine, temporal = (row.detail(name) / row.runs[0].records * 1e6 for name in ("engine_cpu", "temporal_cpu"))
+    return (
+        f"{row.name}: CPU seconds per million records: client {row.cpu_per_million:.0f}, "
+        f"engine {engine:.0f}, Temporal's server {temporal:.0f}"
+    )

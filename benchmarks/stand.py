@@ -1,0 +1,116 @@
+"""Where everything is measured: one Temporal server, one engine, the ledger, and worker processes on demand."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.procfs import cpu_seconds, spawned
+from deploy.embedded import (
+    Engine,
+    TemporalServer,
+    caller_free_environment,
+    dynamodb_engine,
+    temporal_server,
+)
+from deploy.processes import Keeper, tail
+from reindexer.dynamo.client import make_client
+from reindexer.ledger import Ledger
+from reindexer.settings import settings
+
+_ROOT = Path(__file__).resolve().parent.parent
+_START_SECONDS = 60.0  # imports take 1 to 2, on a busy machine 10
+_STOP_SECONDS = 25.0  # idle workers stop at once; a round may take the 20 of its grace to hand back
+
+
+@dataclass(frozen=True)
+class Stand:
+    """The servers that stand. `processes`: worker processes, and processes of the bare loop.
+
+    `region`: as the engine writes it into its ARNs, often a made-up one. Workers are told to be there, as they
+    would be on AWS: else each would make a second client when its first round begins.
+    """
+
+    folder: Path
+    temporal: TemporalServer
+    engine: Engine
+    processes: int
+    region: str
+
+
+@dataclass(frozen=True)
+class Crew:
+    """Worker processes that run: those that work, without the parent that watches over them."""
+
+    pids: list[int]
+    log: Path
+
+
+def servers_cpu(stands: Stand) -> dict[str, float]:
+    """CPU seconds of both servers so far."""
+    return {"engine_cpu": cpu_seconds(stands.engine.pid), "temporal_cpu": cpu_seconds(stands.temporal.pid)}
+
+
+@contextmanager
+def stand(engine: str, folder: Path, processes: int) -> Iterator[Stand]:
+    """Both servers for the block. From here on this process sees them, and no setting of its caller."""
+    with temporal_server(logs=folder) as temporal, dynamodb_engine(engine, logs=folder) as dynamo:
+        environment = caller_free_environment(dynamo.endpoint_url, temporal.address)
+        for name in list(os.environ):
+            if name.startswith(("AWS_", "TEMPORAL_", "REINDEXER_")):
+                del os.environ[name]
+        os.environ.update({name: value for name, value in environment.items() if not _ours(name)})
+        settings.cache_clear()
+        ledger = settings().ledger_table
+        Ledger(ledger).create()
+        arn = make_client(lean=False).describe_table(TableName=ledger)["Table"]["TableArn"]
+        region = arn.split(":")[3]  # arn:aws:dynamodb:REGION:…
+        os.environ.update(_in_region(region))
+        yield Stand(folder, temporal, dynamo, processes, region)
+
+
+@contextmanager
+def crew(stands: Stand, command: Sequence[str] = ("worker.py",), endpoint: str | None = None) -> Iterator[Crew]:
+    """Fresh worker processes for the block; `endpoint`: where they find DynamoDB, if not at the engine.
+
+    They are in a group that dies with this process, however that ends.
+    """
+    environment = caller_free_environment(endpoint or stands.engine.endpoint_url, stands.temporal.address)
+    environment = {name: value for name, value in environment.items() if not _ours(name)}
+    environment |= _in_region(stands.region)
+    environment["REINDEXER_PROCESSES"] = str(stands.processes)
+    log = stands.folder / f"{Path(command[-1]).stem}.log"
+    keeper = Keeper()
+    try:
+        parent = keeper.spawn([sys.executable, *command], log=log, environment=environment, folder=_ROOT)
+        yield Crew(_children(parent, stands.processes, log), log)
+        parent.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            parent.wait(_STOP_SECONDS)
+    finally:
+        keeper.release()
+
+
+def _in_region(region: str) -> dict[str, str]:
+    return {"AWS_REGION": region, "AWS_DEFAULT_REGION": region}
+
+
+def _ours(name: str) -> bool:
+    """Settings of the reindexer: it is measured as it comes, whatever the caller has set."""
+    return name.startswith("REINDEXER_") and name != "REINDEXER_CACHE"
+
+
+def _children(parent: subprocess.Popen[bytes], count: int, log: Path) -> list[int]:
+    deadline = time.monotonic() + _START_SECONDS
+    while parent.poll() is None and time.monotonic() < deadline:
+        pids = spawned(parent.pid)
+        if len(pids) == count:
+            return pids
+        time.sleep(0.05)  # seconds; short against the start of a Python process
+    raise RuntimeError(f"the workers did not start:\n{tail(log)}")

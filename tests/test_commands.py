@@ -1,0 +1,263 @@
+"""The command line without a Temporal server: exit codes, sentences, the ledger's verbs, JSON that is JSON."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import starter
+from commands import cities
+from reindexer.ledger import Ledger
+from reindexer.models import QuarantineEntry, Report
+from reindexer.settings import settings
+from reindexer.tally import Tally
+from tests.reports import a_report
+
+NOBODY = "127.0.0.1:9"  # the discard port
+
+
+@pytest.fixture(autouse=True)
+def _fresh_settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Each test reads its own settings; no Temporal server is there unless a test brings one."""
+    monkeypatch.setenv("TEMPORAL_ADDRESS", NOBODY)
+    settings.cache_clear()
+    yield
+    settings.cache_clear()
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Runs a command: (exit code, stdout, stderr)."""
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        code = starter.run(list(arguments))
+        told = capsys.readouterr()
+        return code, told.out, told.err
+
+    return call
+
+
+# ── Wrong inputs ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["start"], "TABLE: which one?"),
+        (
+            ["start", "cities", "--version", "seven"],
+            "--version: should be a whole number, or next (given: seven)",
+        ),
+        (["start", "cities", "--version", "0"], "operation.version: 0"),
+        (["start", "cities", "--operation", "verify"], "operation.version: is missing"),
+        (["start", "cities", "--write-units", "much"], "--write-units: should be a number per second"),
+        (["start", "cities", "--write-units", "-5"], "limits.write_units_per_second: -5"),
+        (["start", "cities", "--shards-in-flight", "401"], "limits.shards_in_flight: 401"),
+        (["start", "cities", "--segments", "0"], "total_segments: 0"),
+        (["start", "cities", "--sample", "0"], "scope.limit: 0"),
+        (["start", "cities", "--scope", "keys"], "--scope keys: needs --keys FILE"),
+        (["start", "cities", "--scope", "complete", "--sample", "3"], "--scope: one scope at a time"),
+        (["start", "cities", "--keys", "/nowhere"], "--keys: cannot be read: /nowhere: No such file"),
+        (["start", "--input", "/nowhere"], "--input: cannot be read"),
+        (["start", "cities", "--version-attribute", "v", "--run-attribute", "v"], "two different attributes"),
+        (["failures", "j", "--limit", "0"], "--limit"),
+        (["demo", "--faults", "2"], "--faults"),
+        (["dev", "--engine", "oracle"], "oracle"),
+        (["stat"], "Did you mean"),
+    ],
+)
+def test_a_wrong_input_is_one_sentence_and_exit_code_2(
+    run: Callable[..., tuple[int, str, str]], arguments: list[str], sentence: str
+) -> None:
+    code, out, err = run(*arguments)
+    assert (code, out) == (2, "")
+    assert sentence in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ('{"id": "a"}\n{"id": \n', "line 2: not JSON"),
+        ('[{"id": "a"},\n{"id"]', "line 2: not JSON"),
+        ("\n", "holds no keys"),
+        ('[{"id": 1.5}]', "scope.keys[0]"),
+    ],
+)
+def test_a_wrong_key_file_names_the_line(
+    run: Callable[..., tuple[int, str, str]], tmp_path: Path, content: str, sentence: str
+) -> None:
+    keys = tmp_path / "keys.jsonl"
+    keys.write_text(content)
+    code, _, err = run("start", "cities", "--keys", str(keys))
+    assert code == 2
+    assert sentence in err
+
+
+def test_an_unknown_field_of_the_input_file_is_named(
+    run: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    file = tmp_path / "job.json"
+    file.write_text('{"table": "cities", "limit": {}}')
+    code, _, err = run("start", "--input", str(file))
+    assert code == 2
+    assert "limit: is no known field (did you mean limits?)" in err
+
+
+def test_a_bad_setting_is_named_as_its_variable(
+    run: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REINDEXER_HEARTBEAT_TIMEOUT", "soon")
+    code, _, err = run("report", "j")
+    assert code == 2
+    assert "REINDEXER_HEARTBEAT_TIMEOUT" in err
+
+
+@pytest.mark.parametrize(
+    "arguments", [["list"], ["status", "j"], ["watch", "j"], ["pause", "j"], ["limits", "j"], ["cancel", "j"]]
+)
+def test_without_a_temporal_server_the_exit_code_is_3(
+    run: Callable[..., tuple[int, str, str]], arguments: list[str]
+) -> None:
+    code, out, err = run(*arguments)
+    assert (code, out) == (3, "")
+    assert NOBODY in err
+    assert "TEMPORAL_ADDRESS" in err
+
+
+def test_without_a_dynamodb_the_exit_code_is_3(run: Callable[..., tuple[int, str, str]]) -> None:
+    code, out, err = run("report", "j", "--json")
+    assert (code, out) == (3, "")
+    assert "reindexer-ledger" in err
+
+
+def test_every_verb_tells_what_it_does(run: Callable[..., tuple[int, str, str]]) -> None:
+    for verb in starter.VERBS:
+        code, out, _ = run(verb, "--help")
+        assert code == 0
+        assert f"reindexer {verb}" in out
+    _, overview, _ = run("--help")
+    assert all(f"\n  {verb} " in overview for verb in starter.VERBS)
+
+
+def test_every_reading_verb_has_json_and_every_control_a_reason(
+    run: Callable[..., tuple[int, str, str]],
+) -> None:
+    for verb in ("list", "status", "watch", "report", "failures", "limits", "doctor", "start", "redrive"):
+        assert "--json" in run(verb, "--help")[1]
+    for verb in ("start", "pause", "resume", "limits", "cancel", "redrive", "failures"):
+        assert "--reason" in run(verb, "--help")[1]
+
+
+def test_cities_are_items_with_all_attributes_and_distinct_keys() -> None:
+    whole = len(list(cities.cities()))
+    more = list(cities.cities(whole + 2))
+    assert len({item["id"]["S"] for item in more}) == whole + 2
+    assert {"id", "name", "latitude", "alternatenames"} <= more[0].keys()
+    assert set(more[0]["latitude"]) == {"N"}
+
+
+# ── With a ledger ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def ledger(dynamodb: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
+    """A ledger of this test's own on a real engine, which the commands find by their settings."""
+    name = f"ledger-{uuid.uuid4().hex[:8]}"
+    monkeypatch.setenv("REINDEXER_LEDGER_TABLE", name)
+    settings.cache_clear()
+    made = Ledger(name)
+    made.create()
+    yield made
+    dynamodb.delete_table(TableName=name)
+
+
+def give_up(ledger: Ledger, *ids: str, error: str = "ValidationException") -> None:
+    for name in ids:
+        ledger.quarantine(
+            QuarantineEntry(
+                job="j",
+                run="r1",
+                table_arn="arn:aws:dynamodb:us-east-1:123456789012:table/cities",
+                version=7,
+                stamp="r1",
+                key={"id": {"S": name}},
+                error=error,
+                message="too [large]",
+                attempts=5,
+                applied="no",
+                at=datetime.now(UTC),
+            )
+        )
+
+
+@pytest.mark.servers
+def test_a_report_comes_from_the_ledger_as_pure_json(
+    run: Callable[..., tuple[int, str, str]], ledger: Ledger
+) -> None:
+    assert run("report", "reindex-cities", "--json")[0] == 3
+    ledger.put_report(a_report())
+    code, out, err = run("report", "reindex-cities", "--json")
+    assert (code, err) == (0, "")
+    assert Report.model_validate(json.loads(out)) == ledger.report("reindex-cities")
+    ledger.put_report(a_report(run="d4", state="incomplete", tally=Tally(scanned=2, quarantined=2)))
+    assert run("report", "reindex-cities")[0] == 1
+    assert run("report", "reindex-cities", "--run", "a1b2c3")[0] == 0
+    assert run("report", "reindex-cities", "--run", "none")[0] == 3
+
+
+@pytest.mark.servers
+def test_without_the_ledger_the_command_that_makes_it_is_named(
+    run: Callable[..., tuple[int, str, str]],
+    dynamodb: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("REINDEXER_LEDGER_TABLE", "not-made")
+    settings.cache_clear()
+    code, _, err = run("failures", "j")
+    assert code == 2
+    assert "reindexer setup" in err
+
+
+@pytest.mark.servers
+def test_failures_are_shown_by_class_and_closed_with_a_reason(
+    run: Callable[..., tuple[int, str, str]], ledger: Ledger
+) -> None:
+    give_up(ledger, "a", "b")
+    give_up(ledger, "c", error="VersionType")
+    code, out, _ = run("failures", "j", "--run", "r1")
+    assert code == 0
+    assert "ValidationException        2" in out
+    assert "too [large]" in out
+    page = json.loads(run("failures", "j", "--run", "r1", "--limit", "1", "--json")[1])
+    assert page["counts"] == {"ValidationException": 2, "VersionType": 1}
+    assert len(page["entries"]) == 1
+    assert page["after"]
+
+    assert run("failures", "j", "--run", "r1", "--discard")[0] == 2  # why?
+    code, _, err = run("failures", "j", "--run", "r1", "--discard", "--key", '{"id": "z"}', "--reason", "x")
+    assert code == 2
+    assert '{"id": "z"}' in err
+    args = ("failures", "j", "--run", "r1", "--discard", "--reason", "gone upstream", "--yes")
+    assert run(*args, "--key", '{"id": "a"}')[0] == 0
+    assert run(*args, "--error", "VersionType")[0] == 0
+    assert ledger.failures("j", "r1").counts == {"ValidationException": 1}
+    assert run(*args)[0] == 0
+    assert ledger.failures("j", "r1").counts == {}
+    discarded = ledger.failures("j", "r1", state="discarded").entries
+    assert {entry.reason for entry in discarded} == {"gone upstream"}
+
+
+@pytest.mark.servers
+def test_nothing_to_redrive_is_said(run: Callable[..., tuple[int, str, str]], ledger: Ledger) -> None:
+    assert run("redrive", "j")[0] == 2  # no such job
+    give_up(ledger, "a")
+    code, _, err = run("redrive", "j", "--run", "r1", "--error", "Other")
+    assert code == 0
+    assert "nothing to run again" in err

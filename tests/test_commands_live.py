@@ -1,0 +1,111 @@
+"""The command line as processes of its own, against real servers: with workers, without, and the demo."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.embedded import Engine
+from reindexer.models import Report
+from tests.stack import CHECKOUT, Stack
+
+pytestmark = pytest.mark.servers
+
+
+def command(environment: dict[str, str], *arguments: str) -> tuple[int, str, str]:
+    """A command as a process of its own, as users run it."""
+    done = subprocess.run(
+        [sys.executable, "starter.py", *arguments],
+        cwd=CHECKOUT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_without_workers_a_job_is_started_shown_and_cancelled_with_exit_code_3(
+    quiet: Stack, make_table: Callable[..., Any]
+) -> None:
+    table = make_table()
+    environment = {**quiet.environment, "REINDEXER_TASK_QUEUE": f"nobody-{uuid.uuid4().hex[:8]}"}
+    job = f"job-{uuid.uuid4().hex[:8]}"
+    code, out, err = command(environment, "start", table.name, "--workflow-id", job, "--json")
+    assert code == 3, err
+    assert json.loads(out)["workers"] is False
+    assert "no worker polls the task queue" in err
+
+    code, _, err = command(environment, "start", table.name, "--workflow-id", job)
+    assert code == 2
+    assert f"a job {job} is running already" in err
+
+    code, out, _ = command(environment, "status", job, "--json")
+    status = json.loads(out)
+    assert (code, status["state"], status["workers"]) == (3, "planning", False)
+    code, out, _ = command(environment, "status", job)
+    assert code == 3
+    assert "none answers" in out
+    code, out, _ = command(environment, "list", "--json")
+    assert code == 0
+    assert job in {entry["job"] for entry in json.loads(out)}
+
+    assert command(environment, "pause", job)[0] == 3
+    assert command(environment, "limits", job, "--write-units", "5")[0] == 3
+    code, _, err = command(environment, "cancel", job)
+    assert code == 3
+    assert f"temporal workflow terminate -w {job}" in err
+
+
+def test_a_job_is_run_steered_and_reported(quiet: Stack, make_table: Callable[..., Any]) -> None:
+    table = make_table(rows=600)
+    environment = {**quiet.environment, "AWS_ENDPOINT_URL_DYNAMODB": quiet.engine.endpoint_url}
+    job = f"job-{uuid.uuid4().hex[:8]}"
+    started = command(
+        environment, "start", table.name, "--workflow-id", job, "--write-units", "100", "--reason", "a test"
+    )
+    assert started[0] == 0, started[2]
+    code, out, err = command(environment, "pause", job, "--reason", "deploy")
+    assert (code, out) == (0, f"{job} is paused: deploy\n"), err
+    code, out, _ = command(environment, "status", job, "--json")
+    assert (code, json.loads(out)["state"]) == (3, "paused")
+    code, _, err = command(environment, "limits", job, "--write-units", "0")
+    assert code == 2
+    assert "write_units_per_second: 0" in err
+    code, out, _ = command(environment, "limits", job, "--write-units", "unlimited", "--json")
+    assert json.loads(out)["write_units_per_second"] == "unlimited"
+    assert command(environment, "resume", job)[0] == 0
+    code, out, _ = command(environment, "watch", job, "--json")
+    report = Report.model_validate(json.loads(out))
+    assert (code, report.state, report.tally.updated) == (0, "complete", 600)
+    assert [event.what for event in report.controls] == ["pause", "set_limits", "resume"]
+    code, out, _ = command(environment, "report", job, "--json")
+    assert (code, json.loads(out)) == (0, report.model_dump(mode="json"))
+    assert command(environment, "pause", job)[0] == 2
+    code, out, _ = command(environment, "doctor", table.name, "--json")
+    assert code == 0, out
+    assert json.loads(out)["good"]
+
+
+def test_the_demo_runs_by_itself_and_leaves_nothing(tmp_path: Path, engine: Engine) -> None:
+    environment = {
+        **os.environ,
+        "TMPDIR": str(tmp_path),
+        "AWS_REGION": "eu-west-1",
+        "TEMPORAL_ADDRESS": "127.0.0.1:9",
+    }
+    code, out, err = command(
+        environment, "demo", "--records", "1000", "--engine", engine.name, "--faults", "0.1"
+    )
+    assert code == 0, out + err
+    assert "complete  1,000 records" in out
+    assert "1,000 records changed, changed twice: 0" in out
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,47 @@
+"""An isolated record on its own: one attempt, one honest answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reindexer.dynamo.table import TableClient
+from reindexer.models import Isolated, RecordInput, RecordResult
+from reindexer.record import attempt_record
+from tests.driving import FakePulse, target
+from tests.model_table import ModelTable, Plan
+from tests.test_round import VERSION, table
+
+
+def record(model: ModelTable, **more: Any) -> RecordResult:
+    isolated = Isolated(key={"id": {"S": "row-00000"}}, attempts=5, **more)
+    calls = TableClient(model, "t")  # type: ignore[arg-type]
+    return attempt_record(RecordInput(target=target(), record=isolated), calls, FakePulse(model.clock))
+
+
+def test_an_isolated_record_is_settled_on_its_own() -> None:
+    assert record(table(1)).outcome == "updated"
+    assert record(table(0)).outcome == "vanished"
+
+
+def test_an_isolated_record_that_fails_again_is_handed_back_after_one_attempt() -> None:
+    model = table(1, {2: Plan(call="500 before")})
+    result = record(model)
+    assert (result.outcome, result.retry, result.record.unknown, result.record.attempts) == (
+        None,
+        True,
+        True,
+        6,
+    )
+
+
+def test_an_isolated_record_whose_write_had_landed_is_found_and_ambiguous() -> None:
+    model = table(1, **{VERSION: {"N": "7"}, "reindexRun": {"S": "run-1"}})
+    result = record(model, unknown=True)
+    assert (result.outcome, result.attempts.ambiguous) == ("updated", 1)
+
+
+def test_an_unknown_record_stays_unknown_when_there_was_no_time_for_it() -> None:
+    model = table(1)
+    model.plan = lambda _: Plan(call="throttled")
+    result = record(model, unknown=True)
+    assert (result.outcome, result.waiting, result.record.unknown) == (None, True, True)

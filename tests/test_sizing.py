@@ -1,0 +1,123 @@
+"""How many shards, which limits, and which keys: what a plan is made of, without any engine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from reindexer.capacity import capacity_of, resolved
+from reindexer.errors import BadInput
+from reindexer.models import (
+    KeyAttribute,
+    Limits,
+    TableFacts,
+)
+from reindexer.scopes import distinct_keys, typed_key
+from reindexer.sizing import key_lists, segments
+
+# ── Sizing and limits ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("items", "size", "total", "shards"),
+    [
+        (0, 0, None, 4),
+        (34_006, 5_000_000, None, 4),
+        (200_000, 0, None, 20),
+        (200_001, 0, None, 21),
+        (10**9, 0, None, 400),
+        (10, 1_000_000_000, None, 10),
+        (10, 0, 400, 400),
+        (10**9, 0, 1, 1),
+    ],
+)
+def test_shards_follow_count_and_size(items: int, size: int, total: int | None, shards: int) -> None:
+    made = segments(items, size, total, "r1")
+    assert sorted(part.segment for part in made) == list(range(shards))
+    assert {part.total for part in made} == {shards}
+
+
+def test_the_order_of_shards_is_fixed_by_the_run() -> None:
+    assert segments(0, 0, 50, "r1") == segments(0, 0, 50, "r1") != segments(0, 0, 50, "r2")
+    assert [part.segment for part in segments(0, 0, 50, "r1")] != list(range(50))
+
+
+def test_limits_default_to_half_of_what_the_table_can_take() -> None:
+    facts = TableFacts(account="1", region="us-east-1", items=0, size_bytes=0)
+    chosen, text = resolved(Limits(write_units_per_second=7), facts)
+    assert (chosen.read_units_per_second, chosen.write_units_per_second) == ("unlimited", 7)
+    assert "not known" in text
+    assert "write 7/s as given" in text
+    provisioned = {"ProvisionedThroughput": {"ReadCapacityUnits": 100, "WriteCapacityUnits": 1}}
+    mode, read, write = capacity_of(provisioned)
+    known = facts.model_copy(update={"capacity_mode": mode, "read_capacity": read, "write_capacity": write})
+    chosen, text = resolved(Limits(), known)
+    assert (chosen.read_units_per_second, chosen.write_units_per_second) == (50, 0.5)
+    assert "half of the provisioned capacity of 100" in text
+    assert resolved(Limits(read_units_per_second="unlimited"), known)[0].read_units_per_second == "unlimited"
+
+
+def test_warm_throughput_counts_below_the_maximum_that_was_set() -> None:
+    warm: dict[str, Any] = {
+        "BillingModeSummary": {"BillingMode": "PAY_PER_REQUEST"},
+        "ProvisionedThroughput": {"ReadCapacityUnits": 0, "WriteCapacityUnits": 0},
+        "WarmThroughput": {"ReadUnitsPerSecond": 12_000, "WriteUnitsPerSecond": 4_000},
+    }
+    assert capacity_of(warm) == ("on-demand", 12_000, 4_000)
+    most = {"MaxReadRequestUnits": -1, "MaxWriteRequestUnits": 500}
+    assert capacity_of({**warm, "OnDemandThroughput": most}) == ("on-demand", 12_000, 500)
+    none = {"ReadUnitsPerSecond": 0, "WriteUnitsPerSecond": 0}
+    assert capacity_of({**warm, "WarmThroughput": none}) == ("on-demand", None, None)
+
+
+# ── Scopes ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+S_AND_N = [KeyAttribute(name="id", type="S"), KeyAttribute(name="at", type="N")]
+
+
+@pytest.mark.parametrize(
+    ("key", "field", "right"),
+    [
+        ({"id": "a"}, "scope.keys[3].at", "is missing; the table's key is id"),
+        ({"id": "a", "at": 1, "aat": 2}, "scope.keys[3].aat", "did you mean at?"),
+        ({"id": 1, "at": 1}, "scope.keys[3].id", "has to be a string"),
+        ({"id": "", "at": 1}, "scope.keys[3].id", "1 to 2048"),
+        ({"id": "a", "at": ""}, "scope.keys[3].at", "is no number"),
+        ({"id": "a", "at": "NaN"}, "scope.keys[3].at", "is no number"),
+        ({"id": "a", "at": "1_000"}, "scope.keys[3].at", "is no number"),
+        ({"id": "a", "at": True}, "scope.keys[3].at", "is no key value"),
+        ({"id": "a", "at": 1.5}, "scope.keys[3].at", "is no key value"),
+        ({"id": "a", "at": "1" * 39}, "scope.keys[3].at", "38 digits"),
+        ({"id": "a", "at": "1E126"}, "scope.keys[3].at", "38 digits"),
+    ],
+)
+def test_a_wrong_key_is_named_with_what_would_be_right(key: Any, field: str, right: str) -> None:
+    with pytest.raises(BadInput) as bad:
+        typed_key(key, S_AND_N, "scope.keys[3]")
+    assert bad.value.field == field
+    assert right in str(bad.value)
+
+
+def test_binary_keys_are_base64() -> None:
+    schema = [KeyAttribute(name="id", type="B")]
+    assert typed_key({"id": "AAE="}, schema, "k") == {"id": {"B": "AAE="}}
+    for wrong in ("AAE", "not base64!", "ü", ""):
+        with pytest.raises(BadInput):
+            typed_key({"id": wrong}, schema, "k")
+
+
+def test_keys_are_distinct_as_dynamodb_sees_them() -> None:
+    given: list[dict[str, str | int]] = [{"id": "a", "at": at} for at in (1, "1.0", "1E0", "+1", "-0", 0)]
+    assert len(distinct_keys(given, S_AND_N, "k")) == 2
+    long: list[dict[str, str | int]] = [{"id": "a", "at": 10**37 + last} for last in (1, 2)]
+    assert len(distinct_keys(long, S_AND_N, "k")) == 2, "38 digits, of which Python would round ten away"
+
+
+def test_a_list_of_keys_becomes_shards_that_fit_a_message() -> None:
+    lists, taken = key_lists([{"id": {"S": f"key-{number}"}} for number in range(10_000)])
+    assert taken == 10_000 == sum(len(part.keys) for part in lists)
+    assert max(len(part.keys) for part in lists) <= 500
+    lists, taken = key_lists([{"id": {"S": "x" * 1000 + str(number)}} for number in range(10_000)])
+    assert taken < 1000
+    assert all(len(part.model_dump_json()) < 250_000 for part in lists)

@@ -1,0 +1,40 @@
+"""Why a job parked itself, in plain words: what is broken, what DynamoDB said, and what mends it."""
+
+from __future__ import annotations
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from reindexer.models import Fault
+
+_RENEW = ("the worker's AWS credentials are not valid any more", "renew them, then resume")
+_ALLOW = ("access is denied", "give the worker that permission again, then resume")
+_GONE = ("the table is gone", "bring it back as it was and resume, or cancel the job")
+_LEDGER = ("the ledger cannot be written", "mend that, then resume")
+
+#: Error code → (what is broken, what mends it).
+_WORDS = {
+    "AccessDeniedException": _ALLOW,
+    "AccessDenied": _ALLOW,
+    "KMSAccessDeniedException": ("the table's encryption key may not be used", "allow it, then resume"),
+    "KMSDisabledException": ("the table's encryption key is switched off", "switch it on, then resume"),
+    "ExpiredTokenException": _RENEW,
+    "ExpiredToken": _RENEW,
+    "RequestExpired": _RENEW,
+    "UnrecognizedClientException": _RENEW,
+    "ResourceNotFoundException": _GONE,
+    "ResourceNotFound": _GONE,
+    "TableNotFoundException": _GONE,
+    "TableReplaced": ("the table was replaced", "cancel this job and start a new one for the new table"),
+    "LedgerDenied": _LEDGER,
+    "LedgerMissing": _LEDGER,
+    "LedgerUnusable": _LEDGER,
+    "LedgerUnavailable": _LEDGER,
+}
+_UNKNOWN = ("something around the records is broken", "mend it, then resume")
+
+
+def in_plain_words(fault: Fault) -> str:
+    """One sentence; the code stays in it, for those who search for it."""
+    broken, mend = _WORDS.get(fault.code, _UNKNOWN)
+    return f"{broken}: {fault.message.rstrip('. ')} ({fault.code}); {mend}"
