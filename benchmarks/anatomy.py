@@ -115,16 +115,16 @@ class _Sampler:
         return found | {"all": (wall, self._cpu.total() / 1000 / records)}
 
     def _sample(self, _number: int, frame: FrameType | None) -> Any:
+        used = time.thread_time_ns()
         stack = set()
         while frame is not None:
             code = frame.f_code
             stack.add((self._file(code.co_filename), code.co_name))
             frame = frame.f_back
         part = next((name for name, frames in _PARTS if stack & frames), "other")
-        used = time.thread_time_ns()
         self._counts[part] += 1
         self._cpu[part] += used - self._used  # since the sample before: right on the average
-        self._used = used
+        self._used = time.thread_time_ns()  # what the sampling itself takes belongs to no part
 
     def _file(self, path: str) -> str:
         known = self._known.get(path)

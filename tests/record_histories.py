@@ -26,15 +26,15 @@ SLOW = FaultPlan(faults=(Fault(kind=FaultKind.SLOW, seconds=0.05, operations="wr
 
 
 async def keep(name: str, stack: Stack, handle: Any) -> None:
-    """The root's history, and that of two of its shards, every run of them."""
+    """The root's history, and that of one shard, every run of it."""
     client = await stack.connect()
     (HISTORIES / f"{name}.json").write_text((await handle.fetch_history()).to_json())
-    kept = 0
-    async for child in client.list_workflows(f'WorkflowType="ReindexShard" AND RootWorkflowId="{handle.id}"'):
-        if kept < 2:  # all shards of a job look alike
-            history = await client.get_workflow_handle(child.id, run_id=child.run_id).fetch_history()
-            (HISTORIES / f"{name}-shard-{kept}.json").write_text(history.to_json())
-            kept += 1
+    run = (await handle.query("progress"))["run"]
+    shard = f'WorkflowId="{handle.id}/{run}/shard-000"'
+    runs = [child async for child in client.list_workflows(shard)]
+    for number, child in enumerate(sorted(runs, key=lambda child: child.start_time)):
+        history = await client.get_workflow_handle(child.id, run_id=child.run_id).fetch_history()
+        (HISTORIES / f"{name}-shard-{number}.json").write_text(history.to_json())
 
 
 def table(client: Any, rows: int) -> Table:

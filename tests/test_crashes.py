@@ -35,7 +35,10 @@ async def exact(stack: Stack, table: Table, handle: Any, records: int = RECORDS)
     assert report["verification"] == {"scanned": records, "behind": 0}
     truth = stack.proxy.truth(wait=5)
     assert truth.changed_twice(report["run"]) == []
-    assert truth.changed(table.name, report["run"]) == records
+    keys = truth.tables[table.name].values()
+    # Writes under way when an engine was killed: only the table itself knows whether they were applied.
+    in_doubt = sum(1 for key in keys if not key.runs and key.unknown)
+    assert truth.changed(table.name, report["run"]) + in_doubt == records
     return report
 
 

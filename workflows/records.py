@@ -95,8 +95,8 @@ class Records:
             RecordInput(
                 target=request.target,
                 record=record,
-                # Half of the shard's share, over all that may run at once.
-                share=_part(self._shard.share, 2 * RECORDS_AT_ONCE),
+                # Over all that may run at once: all of the shard's share, or half where rounds use the other.
+                share=_part(self._shard.share, RECORDS_AT_ONCE * (1 if self._shard.state.done else 2)),
                 heartbeat_timeout=request.heartbeat_timeout,
             ),
             result_type=RecordResult,
