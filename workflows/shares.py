@@ -11,9 +11,9 @@ with workflow.unsafe.imports_passed_through():
     from reindexer.models import Limits, Share
 
 #: A shard that used less than this part of its share has no need of all of it.
-_SATED = 0.7
-#: What a sated shard keeps above what it used, so that it can grow back.
-_HEADROOM = 1.25
+_SATED = 0.8
+#: What a sated shard keeps of what it used, so that it can grow back; above 1/_SATED, or it would look hungry.
+_HEADROOM = 1.5
 #: The least a sated shard keeps of an equal share, so that new hunger can show.
 _LEAST = 0.1
 #: A share is only sent anew when it changes by more than this part: each change ends a round.

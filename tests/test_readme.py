@@ -1,0 +1,119 @@
+"""The commands of README and docs, run as written: on this machine's servers, against a table called orders."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.faults import Fault, FaultKind, FaultPlan
+from reindexer.models import JobInput
+from tests.stack import CHECKOUT, Stack, running_workers, stack_environment
+from tests.tables import Table
+
+pytestmark = pytest.mark.servers
+
+README = CHECKOUT / "README.md"
+PAGES = [README, *sorted((CHECKOUT / "docs").glob("*.md"))]
+#: Answers slow enough for a job of 3,000 records to be paused and limited before it ends.
+SLOW = FaultPlan(faults=(Fault(kind=FaultKind.SLOW, seconds=0.1, operations="writes"),))
+
+
+def commands(page: Path) -> list[str]:
+    """Every command of the page's `sh` blocks, without its comment."""
+    blocks = re.findall(r"```sh\n(.*?)```", page.read_text(), re.S)
+    lines = [line.split("  #")[0].strip() for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+@pytest.fixture
+def shell(
+    stack: Stack, tmp_path: Path, make_table: Callable[..., Table]
+) -> Iterator[Callable[[str], subprocess.CompletedProcess[str]]]:
+    """A shell with `temporal` and `reindexer` on PATH, workers on the default queue, and a table `orders`."""
+    make_table(name="orders").fill(3000)
+    (tmp_path / "temporal").symlink_to(stack.temporal.cli)
+    reindexer = tmp_path / "reindexer"
+    reindexer.write_text(f'#!/bin/sh\nexec {sys.executable} {CHECKOUT}/starter.py "$@"\n')
+    reindexer.chmod(0o755)
+    environment = stack_environment(stack.temporal, stack.proxy.endpoint_url, "reindexer")
+    environment["PATH"] = f"{tmp_path}{os.pathsep}{environment['PATH']}"
+
+    def run(command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command,
+            shell=True,
+            cwd=CHECKOUT,
+            env=environment,
+            text=True,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            timeout=120,
+        )
+
+    stack.proxy.set_plan(SLOW)
+    with running_workers(environment, tmp_path / "worker.log"):
+        until = time.monotonic() + 60  # seconds; a worker polls a few after its start, on a busy machine
+        while run("reindexer doctor").returncode and time.monotonic() < until:
+            time.sleep(1)
+        yield run
+    stack.proxy.set_plan(FaultPlan())
+
+
+def test_every_command_for_ones_own_table_works_as_written(
+    stack: Stack, shell: Callable[[str], subprocess.CompletedProcess[str]]
+) -> None:
+    seen = []
+    for command in commands(README):
+        if command.startswith(("make ", "python worker.py")):
+            continue  # the first are looked at below, the second runs already
+        if command.startswith("reindexer watch"):
+            stack.proxy.set_plan(FaultPlan())  # to the end, then
+        if command.startswith("temporal workflow start"):
+            stack.proxy.set_plan(SLOW)
+        if command == "reindexer start orders":
+            assert shell("reindexer watch reindex-orders").returncode == 0  # the sample before it has to end
+        done = shell(command)
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        seen.append(command.split()[0])
+    assert seen.count("reindexer") >= 5
+    assert seen.count("temporal") >= 5
+
+
+def test_every_make_target_that_is_named_exists() -> None:
+    for page in PAGES:
+        for command in commands(page):
+            if command.startswith("make "):
+                done = subprocess.run(["make", "-n", *command.split()[1:2]], cwd=CHECKOUT, capture_output=True)
+                assert done.returncode == 0, command
+
+
+def test_every_verb_that_is_named_exists() -> None:
+    for page in PAGES:
+        verbs = set(re.findall(r"`?reindexer (\w[\w-]*)", " ".join(commands(page))))
+        for verb in verbs:
+            done = subprocess.run(
+                [sys.executable, "starter.py", verb, "--help"], cwd=CHECKOUT, capture_output=True
+            )
+            assert done.returncode == 0, f"{page.name}: {verb}"
+
+
+def test_every_link_leads_somewhere() -> None:
+    for page in PAGES:
+        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_input_of_the_docs_is_valid_and_whole() -> None:
+    text = (CHECKOUT / "docs" / "input.md").read_text()
+    example = re.search(r"```json\n(.*?)```", text, re.S)
+    assert example is not None
+    assert JobInput.model_validate_json(example[1]).table == "orders"
+    assert set(JobInput.model_fields) == set(json.loads(example[1]))
