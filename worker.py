@@ -30,6 +30,7 @@ from temporalio.worker import PollerBehaviorAutoscaling, Worker
 from activities.clients import Clients
 from activities.register import control_activities, round_activities
 from reindexer.connect import connect
+from reindexer.dynamo.table import CallFailed, TableClient
 from reindexer.errors import ReindexerError
 from reindexer.explain import explain
 from reindexer.ledger import Ledger
@@ -90,13 +91,14 @@ async def serve(chosen: Settings) -> None:
     client = await connect()
     clients = Clients(pool=chosen.rounds_per_process + _CONTROL_SLOTS, ledger=Ledger(chosen.ledger_table))
     log.info(
-        "serving namespace %s at %s, queues %s and %s; DynamoDB region %s%s, ledger %s",
+        "serving namespace %s at %s, queues %s and %s; DynamoDB account %s, region %s at %s, ledger %s",
         client.namespace,
         client.service_client.config.target_host,
         chosen.task_queue,
         chosen.rounds_queue,
+        await asyncio.to_thread(_account, clients, chosen.ledger_table),
         clients.own.meta.region_name,
-        f" at {clients.own.meta.endpoint_url}",
+        clients.own.meta.endpoint_url,
         chosen.ledger_table,
     )
     stop = asyncio.Event()
@@ -110,6 +112,15 @@ async def serve(chosen: Settings) -> None:
     log.info("handing back what is under way")
     await asyncio.gather(*(worker.shutdown() for worker in both))
     await asyncio.gather(*running)
+
+
+def _account(clients: Clients, ledger: str) -> str:
+    """The account whose tables these credentials reach; the call also opens the first connection."""
+    try:
+        found = TableClient(clients.own, ledger).call("describe_table", TableName=ledger)
+    except CallFailed as failed:
+        return f"unknown ({failed.failure.code} on the ledger)"
+    return str(found["Table"]["TableArn"]).split(":")[4]  # arn:aws:dynamodb:REGION:ACCOUNT:…
 
 
 def one_process() -> None:

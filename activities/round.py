@@ -11,6 +11,7 @@ from activities.identity import Identities
 from activities.pulse import TemporalPulse
 from reindexer.models import Progress, RoundInput, RoundResult, Stop
 from reindexer.round import run_round
+from reindexer.telemetry import round_ended
 
 log = logging.getLogger(__name__)
 
@@ -27,16 +28,20 @@ class RoundActivities:
 
         An attempt that follows a lost one starts from that one's last heartbeat.
         """
-        pulse = TemporalPulse(request.heartbeat_timeout)
+        result = self._carry(request, TemporalPulse(request.heartbeat_timeout))
+        round_ended(request.target, result)
+        return result
+
+    def _carry(self, request: RoundInput, pulse: TemporalPulse) -> RoundResult:
         resume = inherited()
         if activity.info().attempt > 1:  # not the first: one was lost, and with it what it last sent
             request = request.model_copy(update={"doubt": True})
-        pulse.beat(lambda: resume or Progress(cursor=request.cursor, unknown=request.unknown))
+        stands = resume or Progress(cursor=request.cursor, unknown=request.unknown)
+        pulse.beat(lambda: stands)
         trouble = self._identities.trouble(request.target, pulse)
         if trouble:
-            progress = resume or Progress(cursor=request.cursor, unknown=request.unknown)
             return RoundResult(
-                progress=progress, stop=trouble.stop, fault=trouble.fault, throttle=trouble.throttle
+                progress=stands, stop=trouble.stop, fault=trouble.fault, throttle=trouble.throttle
             )
         result = run_round(request, pulse, self._clients.table(request.target), resume)
         if result.stop is not Stop.DONE:

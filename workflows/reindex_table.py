@@ -44,6 +44,7 @@ class ReindexTable:
         self.plan: Plan | None = None
         self.job: JobInput | None = None
         self.limits = Limits()
+        self._limits_changed: dict[str, Any] = {}
         self.phase = "planning"
         self.parked = ""  # why the job paused itself
         self.paused_for = ""  # why somebody paused it
@@ -84,6 +85,7 @@ class ReindexTable:
     def set_limits(self, *args: Any) -> dict[str, Any]:
         """Change any field of `limits`; takes effect within seconds. Returns the limits in force."""
         change, reason = _limits_of(args)
+        self._limits_changed |= change
         self.limits = Limits.model_validate({**self.limits.model_dump(), **change})
         self.controls.append(ControlEvent(at=workflow.now(), what="set_limits", reason=reason, limits=change))
         self.shards.reopen()
@@ -203,7 +205,8 @@ class ReindexTable:
         self.job = _validated(args)
         self.limits = self.job.limits
         self.plan = plan = await self._make_plan(self.job)
-        self.limits = plan.limits
+        # What was changed while it was planned stays changed.
+        self.limits = Limits.model_validate({**plan.limits.model_dump(), **self._limits_changed})
         if self.gate.stopping:
             raise asyncio.CancelledError
         lock = None
