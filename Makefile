@@ -14,7 +14,7 @@ dev: .venv/demo             ## the same servers and workers without the job, for
 
 test: check                 ## everything CI runs
 	$(BIN)/python -m deploy
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -m servers $(ARGS)
 
 check: .venv/dev            ## the quick part: style, types, everything that needs no server
 	$(BIN)/ruff check .

@@ -20,8 +20,10 @@ from commands.dev import dev
 from commands.doctor import doctor
 from commands.exits import EXPECTED, Exit, meaning
 from commands.failures import failures
+from commands.jobs import jobs
 from commands.limits import limits
 from commands.list import list_jobs
+from commands.new_job import new_job
 from commands.pause import pause
 from commands.redrive import redrive
 from commands.report import report
@@ -59,6 +61,8 @@ VERBS: dict[str, Callable[..., None]] = {
     "cancel": cancel,
     "failures": failures,
     "redrive": redrive,
+    "jobs": jobs,
+    "new-job": new_job,
 }
 for _name, _verb in VERBS.items():
     # The first line of a verb's file, "pause: stop …", says it in one line.

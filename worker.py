@@ -29,6 +29,7 @@ from temporalio.worker import PollerBehaviorAutoscaling, Worker
 
 from activities.clients import Clients
 from activities.register import control_activities, round_activities
+from reindexer.catalogue import catalogue
 from reindexer.connect import connect
 from reindexer.dynamo.table import CallFailed, TableClient
 from reindexer.errors import ReindexerError
@@ -131,6 +132,7 @@ def one_process() -> None:
     )
     logging.getLogger("botocore").setLevel(logging.WARNING)
     try:
+        catalogue()  # loaded before the first round needs one; a broken file was told by `main`
         asyncio.run(serve(chosen))
     except ReindexerError as error:
         log.error("%s", error)
@@ -144,7 +146,13 @@ def main() -> None:
     except ValidationError as error:
         sys.stderr.write(f"settings: {explain(error)}\n")
         sys.exit(2)  # bad input
+    try:
+        jobs = catalogue()
+    except ReindexerError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(2)
     logging.basicConfig(level=chosen.log_level)
+    log.info("jobs: %s", ", ".join(sorted(jobs)) or "none")
     supervise(one_process, chosen.processes or os.cpu_count() or 1)
 
 

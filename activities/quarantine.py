@@ -40,6 +40,7 @@ class QuarantineActivities:
             version=request.target.version,
             stamp=request.target.stamp,
             attributes=request.target.attributes,
+            code=request.target.code,
             key=record.key,
             error=record.error or "Unknown",
             message=record.message,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from activities.clients import Clients
+from activities.dry_run import DryRunActivities
 from activities.lock import LockActivities
 from activities.plan import PlanActivities, SearchAttributeActivities
 from activities.quarantine import QuarantineActivities
@@ -39,4 +40,8 @@ def control_activities(clients: Clients, client: Client, settings: Settings) -> 
 
 def round_activities(clients: Clients) -> list[Callable[..., Any]]:
     """On the rounds queue: what reads or writes the table in number."""
-    return [RoundActivities(clients).reindex_round, VerifyActivities(clients).verify_segment]
+    return [
+        RoundActivities(clients).reindex_round,
+        VerifyActivities(clients).verify_segment,
+        DryRunActivities(clients).dry_run,
+    ]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 import time
@@ -30,6 +31,7 @@ _RECORDS = 120_000  # about ten seconds of a job: its start and end no longer de
 _SMALL_SHARE = 4  # the small table has every so many-th record
 _PROCESSES = 2  # workers, and processes of the bare loop
 _REPEAT = 3  # the least that has a median worth the name
+_BUSY = 0.5  # load per core before the first run from which times are no longer ours
 _LARGE, _SMALL = "benchmark-large", "benchmark-small"
 _WIDTH = 118  # columns where there is no terminal to ask
 
@@ -88,6 +90,8 @@ def _measure(stands: Stand, options: argparse.Namespace) -> list[Section]:
     def told(text: str) -> None:
         print(f"{time.monotonic() - began:5.0f} s  {text}", file=sys.stderr, flush=True)
 
+    if os.getloadavg()[0] > _BUSY * (os.cpu_count() or 1):
+        told(f"others are busy on this machine (load {os.getloadavg()[0]:.1f}): do not trust times and floors")
     for name, size in ((_LARGE, records), (_SMALL, few)):
         filled = make_table(name, size, stands.processes)
         told(f"{name}: {size:,} records written, {filled.rate:,.0f}/s, CPU {filled.cpu:.1f} s")

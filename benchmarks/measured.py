@@ -80,6 +80,19 @@ def ratio(over: Row, under: Row) -> float:
     return median(a.rate / b.rate for a, b in zip(over.runs, under.runs, strict=False))
 
 
+def cpu_facts(*rows: Row) -> list[str]:
+    """Client, engine and Temporal's server: what the clock cannot tell while others use the machine."""
+    lines, sums = [], []
+    for row in rows:
+        parts = {"client": row.cpu_per_million}
+        for name, detail in (("engine", "engine_cpu"), ("Temporal's server", "temporal_cpu")):
+            parts[name] = median(run.details[detail] / run.records for run in row.runs) * 1e6
+        sums.append(sum(parts.values()))
+        listed = ", ".join(f"{name} {seconds:.0f}" for name, seconds in parts.items())
+        lines.append(f"CPU seconds per million records, {row.name}: {listed}; {sums[-1]:.0f} in all")
+    return [*lines, f"by the CPU of all processes the first is {sums[1] / sums[0]:.2f} × the second"]
+
+
 #: A row, and what makes one run of it.
 Way = tuple[Row, Callable[[], Run]]
 

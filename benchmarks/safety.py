@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from benchmarks.bare import Bare, run_bare
-from benchmarks.measured import Floor, Row, Section, Way, interleaved, ratio
+from benchmarks.measured import Floor, Row, Section, Way, cpu_facts, interleaved, ratio
 from benchmarks.stand import Stand
 
 _KEPT = 0.95  # safety that costs more than a twentieth would be switched off
@@ -24,5 +24,6 @@ def measure(stands: Stand, table: str, repeat: int, told: Callable[[str], None])
     kept = ratio(safe, plain)
     found = Section("safety", [safe, plain])
     found.floors = [Floor("rate kept with stamp, condition and classification", kept, _KEPT)]
+    found.facts = cpu_facts(safe, plain)
     found.data = {"ratios": {"safe/plain": round(kept, 3)}}
     return found

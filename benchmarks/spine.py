@@ -7,7 +7,7 @@ from collections.abc import Callable
 from benchmarks.activity_per_record import run_activities
 from benchmarks.bare import Bare, run_bare
 from benchmarks.job import run_fresh
-from benchmarks.measured import Floor, Row, Section, Way, interleaved, ratio
+from benchmarks.measured import Floor, Row, Section, Way, cpu_facts, interleaved, ratio
 from benchmarks.script import run_script
 from benchmarks.stand import Stand
 
@@ -41,7 +41,7 @@ def measure(
     interleaved(rows, repeat, told)
     found = Section("spine", [job, lean, boto3, script, single, lesser])
     found.floors = _floors(job, lean, script, single, lesser)
-    found.facts = [*_phases(job), *_phases(lesser), *map(_cpu, (job, lean))]
+    found.facts = [*_phases(job), *_phases(lesser), *cpu_facts(job, lean)]
     found.data = {
         "ratios": {row.name: round(ratio(job, row), 3) for row in (lean, boto3, script, single)},
         "events_per_10000": round(_events(job), 2),
@@ -75,11 +75,3 @@ def _phases(row: Row) -> list[str]:
         f"    a round waited {row.detail('round_waited') * 1000:.0f} ms in its queue; "
         f"{_events(row):.1f} events per 10,000 records; peak {row.peak_mb:.0f} MB a process",
     ]
-
-
-def _cpu(row: Row) -> str:
-    engine, temporal = (row.detail(name) / row.runs[0].records * 1e6 for name in ("engine_cpu", "temporal_cpu"))
-    return (
-        f"{row.name}: CPU seconds per million records: client {row.cpu_per_million:.0f}, "
-        f"engine {engine:.0f}, Temporal's server {temporal:.0f}"
-    )

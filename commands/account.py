@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from commands.dry_run import dry_account
 from commands.exits import Exit
 from commands.screen import BAD, DIM, GOOD, WARN, columns, count, duration, facts, moment, per_second, some
 from reindexer.models import Report
@@ -32,6 +33,8 @@ def exit_code(report: Report) -> Exit:
 
 def account(report: Report) -> RenderableType:
     """The whole report, as wide as the terminal."""
+    if report.dry_run:
+        return dry_account(report.dry_run)
     return Group(
         _headline(report),
         Text(),

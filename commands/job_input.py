@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from reindexer.explain import explain
 
 from commands.options import read_keys, read_text
 from reindexer.errors import BadInput
+from reindexer.explain import explain
 from reindexer.models import JobInput
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from temporalio.client import Client
 
 from commands.exits import Exit, Stopped
+from commands.job_options import Code
 from commands.options import Job, Reason
 from commands.screen import say
 from commands.server import open_job, somebody_works, state_of, talk, within
@@ -12,14 +13,14 @@ from commands.server import open_job, somebody_works, state_of, talk, within
 _SECONDS = 3.0  # the answer comes with the next workflow task; no attempt has to end for it
 
 
-def resume(job: Job, reason: Reason = None) -> None:
+def resume(job: Job, reason: Reason = None, code: Code = None) -> None:
     """Let a paused or parked job go on. Exit code 3 where it stays as it was, with the reason."""
-    talk(lambda client: _resume(client, job, reason))
+    talk(lambda client: _resume(client, job, reason, code))
 
 
-async def _resume(client: Client, job: str, reason: str | None) -> None:
+async def _resume(client: Client, job: str, reason: str | None, code: str | None) -> None:
     handle = await open_job(client, job)
-    await handle.signal("resume", {"reason": reason})
+    await handle.signal("resume", {"reason": reason, **({"code": code} if code else {})})
     if not await somebody_works(client):
         raise Stopped(
             Exit.NOT_FINISHED, f"{job} is told to resume; no worker answers, it goes on when one comes"

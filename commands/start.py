@@ -9,6 +9,7 @@ import typer
 
 from commands.exits import Exit, Stopped
 from commands.job_input import job_input, scope_given
+from commands.job_options import JobName, JobParams, operation_given
 from commands.launch import Wait, launch
 from commands.options import (
     AsJson,
@@ -32,8 +33,14 @@ def start(
         str | None, typer.Option(metavar="N|next", help="The target; default: the start time in ms.")
     ] = None,
     operation: Annotated[
-        Literal["touch", "verify"] | None, typer.Option(help="verify only reads; default: touch.")
+        Literal["touch", "transform", "verify"] | None,
+        typer.Option(help="verify only reads; transform needs --job; default: touch."),
     ] = None,
+    job_name: JobName = None,
+    params: JobParams = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show what would become of a sample; write nothing.")
+    ] = False,
     scope: Annotated[
         Literal["complete", "sample", "keys"] | None, typer.Option(help="Which records; default: complete.")
     ] = None,
@@ -56,6 +63,9 @@ def start(
     run_attribute: Annotated[str | None, typer.Option(metavar="NAME", help="reindexRun")] = None,
     allow_lower: Annotated[
         bool, typer.Option("--allow-lower", help="Accept a target below versions in the table.")
+    ] = False,
+    allow_no_recovery: Annotated[
+        bool, typer.Option("--allow-no-recovery", help="Delete from a table that cannot be restored.")
     ] = False,
     allow_multi_region: Annotated[
         bool, typer.Option("--allow-multi-region", help="Accept a global table.")
@@ -80,7 +90,7 @@ def start(
     """
     given = {
         "table": table,
-        "operation": {"kind": operation, "version": version},
+        "operation": operation_given(operation, version, job_name, params),
         "scope": scope_given(scope, sample, keys),
         "limits": limits_given(read_units, write_units, records_per_second, shards_in_flight, quarantined),
         "attributes": {"version": version_attribute, "run": run_attribute},
@@ -90,13 +100,15 @@ def start(
         "sweep": False if no_sweep else None,
         "reason": reason,
         "allow_lower": allow_lower or None,
+        "dry_run": dry_run or None,
+        "allow_no_recovery": allow_no_recovery or None,
         "allow_multi_region": allow_multi_region or None,
         "take_lock": take_lock or None,
     }
     job = job_input(given, input_file)
     name = workflow_id or f"reindex-{job.table.rsplit('/', 1)[-1]}"  # of an ARN the table's name
     details = _show(job, name, ask=not yes)
-    code = launch(job, name, summary=summary(job), details=details, wait=wait, as_json=as_json)
+    code = launch(job, name, summary=summary(job), details=details, wait=wait or job.dry_run, as_json=as_json)
     raise typer.Exit(code)
 
 

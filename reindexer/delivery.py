@@ -9,59 +9,36 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 
 from reindexer.dynamo.reading import read_consistently
 from reindexer.dynamo.table import Answers, CallFailed, TableClient
 from reindexer.dynamo.taxonomy import Action, Failure, Scope
 from reindexer.dynamo.wire import Stamp
-from reindexer.errors import one_line
-from reindexer.items import Skip, WireItem, WireKey, Write, key_identity, to_json_key
+from reindexer.errors import EnvironmentFault, Interrupted, named_failure
+from reindexer.items import Skip, WireItem, Write, key_identity, second_write, to_json_key
 from reindexer.models import Fault, Isolated, Stop
 from reindexer.operations import Operation
 from reindexer.pulse import Pulse
-from reindexer.settle import WrongType, standing
+from reindexer.settle import Marked, WrongType, standing
 from reindexer.sinks.table import Sink
 from reindexer.tally import Outcome
 from reindexer.throttle import Budget, backoff
+from reindexer.work import FENCE, Patience, Work
 
+__all__ = ["FENCE", "Delivery", "Patience", "Work"]
 
-@dataclass(slots=True)
-class Work:
-    """One record under way."""
-
-    position: int  # in its page
-    key: WireKey
-    write: Write
-    unknown: bool = False  # a write was sent whose answer never came
-    failures: int = 0  # errors that may be the record's own; throttles are not
-    races: int = 0  # refused, yet the stored item was below the target
-    throttles: int = 0
-    alone: bool = False  # to be sent in a call of its own
-    not_before: float = 0.0  # monotonic seconds
-    mark: int = -1  # how many records had got an outcome when it first failed; -1: it has not
-    error: str = ""
-    message: str = ""
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long the loop bears what."""
-
-    split_after: int = 2  # failures of a record in company before it is sent alone
-    isolate_after: int = 5  # failures of a record while others go through before it leaves the round
-    races: int = 10  # refusals below the target: each means another writer came between
-    stalled_seconds: float = 5.0  # nothing settled for so long: hand back, the workflow waits on a timer
-    in_trouble: int = 100  # records waiting for a retry before no fresh one is begun (4 batches)
-
-
-#: For a record that may be left alone, yet to which a write was sent whose answer never came: the stamp and
-#: nothing else. After it that write can no longer land.
-FENCE = Write()
 
 #: Bytes of values in one call. DynamoDB takes 16 MB; a quarter leaves room for what JSON and base64 add.
 MOST_BYTES = 4_000_000
+
+#: Calls in a row that settle nothing before all wait together. Each record waits for a moment of its own, which
+#: spreads a hundred of them over a hundred calls: no storm where one fails, one where everything does.
+_UNLUCKY = 2
+
+#: Tries that lengthen the wait of a record others keep changing: below a second; they are not outwaited.
+_MOST_RACES_WAIT = 4
 
 #: Told for each record that leaves the loop: with its outcome, or as an isolated record.
 Settled = Callable[[Work, Outcome | Isolated], None]
@@ -80,10 +57,13 @@ class Delivery:
         budget: Budget,
         pulse: Pulse,
         deadline: float,
-        patience: Patience = Patience(),
+        patience: Patience = Patience(),  # noqa: B008 – frozen
+        at_once: int = 25,  # records per call; DynamoDB takes no more
     ) -> None:
         self._table, self._sink, self._operation, self._stamp = table, sink, operation, stamp
         self._budget, self._pulse, self._deadline, self._patience = budget, pulse, deadline, patience
+        self._own = (stamp.version_attribute, stamp.run_attribute)
+        self._most = min(sink.most, at_once)
         self.attempts: Counter[str] = Counter()
         self.write_units = 0.0
         self.read_units = 0.0
@@ -97,6 +77,7 @@ class Delivery:
         self._done = 0  # records that left the loop so far
         self._through = 0  # those of them that got an outcome: isolating one proves nothing for another
         self._streak = 0  # calls in a row that settled nothing
+        self._quiet_until = 0.0  # no call before this moment, whichever records are due
         self._moved_at = pulse.now()  # when a record was last settled
         self._stall = Stop.UNAVAILABLE
 
@@ -144,11 +125,14 @@ class Delivery:
     def _next_batch(self) -> list[Work]:
         """Due retries first, then fresh records, within the budget; waits and returns [] when there is none."""
         now = self._pulse.now()
+        if now < self._quiet_until:
+            self._pulse.wait(self._quiet_until - now)
+            return []
         due = [work for work in self._retries if work.not_before <= now] if self._retries else []
         if not due and (not self._more or len(self._retries) >= self._patience.in_trouble):
             self._pulse.wait(min(work.not_before for work in self._retries) - now)
             return []
-        size = self._budget.batch_size(self._sink.most)
+        size = self._budget.batch_size(self._most)
         if not size:
             return []
         alone = next((work for work in due if work.alone), None)
@@ -188,7 +172,7 @@ class Delivery:
         refused: list[tuple[Work, Failure]] = []
         for work, failure in zip(batch, answers.failures, strict=False):
             if failure is None:
-                self._settle(work, Outcome.UPDATED)
+                self._applied(work)
             elif failure.action is Action.SETTLE:
                 refused.append((work, failure))
             else:
@@ -199,6 +183,17 @@ class Delivery:
             self._streak, self._moved_at, self.throttle = 0, self._pulse.now(), None
         else:
             self._streak += 1
+            if self._streak > _UNLUCKY:
+                self._quiet_until = self._pulse.now() + backoff(self._streak - _UNLUCKY)
+
+    def _applied(self, work: Work) -> None:
+        """The write is there. A mark is followed by the deletion; anything else settles its record."""
+        if work.write.mark:
+            self._done += 1  # a step, though not the last
+            work.write, work.unknown, work.not_before = second_write(work.write, self._own), False, 0.0
+            self._retries.append(work)
+        else:
+            self._settle(work, Outcome.DELETED if work.write.delete else Outcome.UPDATED)
 
     def _settle(self, work: Work, result: Outcome | Isolated) -> None:
         self._done += 1
@@ -281,6 +276,12 @@ class Delivery:
         if isinstance(stands, WrongType):
             work.error, work.message = "VersionType", stands.message
             self._settle(work, self._isolated(work, given_up=True))
+        elif isinstance(stands, Marked):
+            assert item is not None
+            self._marked(work, item)
+        elif stands is Outcome.VANISHED and work.write.delete:
+            # Marked by us, then gone: by an attempt of ours that was never answered, or by somebody's own.
+            self._settle(work, Outcome.DELETED)
         elif stands is not None:
             if stands is Outcome.UPDATED and work.unknown:
                 self.attempts["ambiguous"] += 1  # an error came back, yet the write had been applied
@@ -289,28 +290,53 @@ class Delivery:
             assert item is not None  # a missing item stands as VANISHED
             self._raced(work, item)
 
+    def _marked(self, work: Work, item: WireItem) -> None:
+        """Marked by this run and still there: the mark was behind an error, or the item was changed since."""
+        if work.write.mark:
+            self.attempts["ambiguous"] += work.unknown
+        else:
+            self.attempts["conflicts"] += 1
+        decision = self._anew(work, item, self._operation.again)
+        if isinstance(decision, Skip):
+            self._settle(work, Outcome.UPDATED)  # it carries the stamp, and is not to be deleted any more
+        elif decision is not None:
+            work.write, work.unknown = decision, False  # whatever was sent before finds another item now
+            self._again(work, min(work.races, _MOST_RACES_WAIT) if work.races > 1 else 0)
+
     def _raced(self, work: Work, item: WireItem) -> None:
         """Refused, yet below the target: another writer came between. Decide anew from the fresh item."""
         self.attempts["conflicts"] += 1
-        work.races += 1
-        work.error, work.message = "Conflict", f"refused {work.races} times by changes of other writers"
-        if work.races > self._patience.races:
-            self._settle(work, self._isolated(work, given_up=False))
-            return
-        try:
-            decision = self._operation.decide(item)
-        except Exception as error:  # the job's own function: whatever it raises is this record's failure
-            work.error, work.message = type(error).__name__, one_line(error)
-            self._settle(work, self._isolated(work, given_up=True))
+        work.unknown = work.unknown and not work.write.delete  # a deletion lands on a marked item only
+        decision = self._anew(work, item, self._operation.decide)
+        if decision is None:
             return
         if isinstance(decision, Skip) and not work.unknown:
             self._settle(work, Outcome.FILTERED)
         else:
             work.write = FENCE if isinstance(decision, Skip) else decision
-            self._moved_at = self._pulse.now()  # the service answers: this is no stall
-            self._again(
-                work, min(work.races, 4)
-            )  # 4: below a second; whoever writes this often is not outwaited
+            self._again(work, min(work.races, _MOST_RACES_WAIT))
+
+    def _anew(
+        self, work: Work, item: WireItem, decide: Callable[[WireItem], Write | Skip]
+    ) -> Write | Skip | None:
+        """The decision about the fresh item; None: there is none, and the work has been dealt with."""
+        work.races += 1
+        work.error, work.message = "Conflict", f"refused {work.races} times by changes of other writers"
+        self._moved_at = self._pulse.now()  # the service answers: this is no stall
+        if work.races > self._patience.races:
+            self._settle(work, self._isolated(work, given_up=False))
+            return None
+        try:
+            return decide(item)
+        except Interrupted:
+            self._again(work, 1)
+        except EnvironmentFault as error:
+            self.fault = Fault(code=error.code, message=error.message)
+            self._retries.append(work)
+        except Exception as error:  # the job's own function: whatever it raises is this record's failure
+            work.error, work.message = named_failure(error)
+            self._settle(work, self._isolated(work, given_up=True))
+        return None
 
     def _isolated(self, work: Work, *, given_up: bool) -> Isolated:
         return Isolated(

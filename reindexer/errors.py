@@ -33,6 +33,18 @@ class Refused(ReindexerError):
         self.kind = kind
 
 
+class RecordFailed(ReindexerError):
+    """What the job's code said of one record cannot be done. `code`: the class it is quarantined under."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code, self.message = code, message
+
+
+class Interrupted(ReindexerError):
+    """Told to stop while a job's function ran. Nothing is known of its record, and nothing was done."""
+
+
 class EnvironmentFault(ReindexerError):
     """What surrounds the records is broken: access denied, table gone or replaced, credentials expired.
 
@@ -53,6 +65,13 @@ class Unavailable(EnvironmentFault):
 
 class Unbalanced(ReindexerError):
     """Outcomes and scanned records differ: a defect in this program, never closed over in silence."""
+
+
+def named_failure(error: Exception) -> tuple[str, str]:
+    """(class, message) under which a record is given up for what its job's code raised."""
+    if isinstance(error, RecordFailed):
+        return error.code, error.message
+    return type(error).__name__, one_line(error)
 
 
 def one_line(error: BaseException, limit: int = 300) -> str:  # 300: fits a UI summary and a ledger row

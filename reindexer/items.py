@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Context, Decimal
 from typing import Any, TypeAlias
@@ -63,12 +63,23 @@ class Write:
     """One conditional write of one item. Besides what it names it always carries version and run stamp.
 
     `guards` are attributes that must still hold these values when the write lands; None: still be missing.
+    A deletion is two writes: `mark` stamps the item as one to be deleted, `delete` deletes what is so marked.
     """
 
     sets: Mapping[str, WireValue] = field(default_factory=dict)
     removes: tuple[str, ...] = ()
     guards: Mapping[str, WireValue | None] = field(default_factory=dict)
     delete: bool = False
+    mark: bool = False
+
+
+def second_write(mark: Write, own: Iterable[str]) -> Write:
+    """The deletion that follows a mark, refused if anything changed that the mark was guarded by.
+
+    `own` are version and run attribute, which the mark itself has changed.
+    """
+    guards = {name: mark.sets.get(name, value) for name, value in mark.guards.items() if name not in own}
+    return Write(guards=guards, delete=True)
 
 
 @dataclass(slots=True, frozen=True)

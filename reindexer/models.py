@@ -154,6 +154,10 @@ class JobInput(Model):
     allow_lower: bool = False
     #: Accept a global table, where conditions hold in one Region only.
     allow_multi_region: bool = False
+    #: Only look: read a sample, apply query and function, write nothing, report what would become of it.
+    dry_run: bool = False
+    #: Let a job delete records or attributes of a table that cannot be restored to a point in time.
+    allow_no_recovery: bool = False
     #: Take the table's lock although its holder cannot be asked (another cluster). Only if it surely stopped.
     take_lock: bool = False
 
@@ -178,6 +182,12 @@ class Target(Model):
     stamp: str  # the run stamp: value of the run attribute
     writer: Literal["partiql", "update_item", "none"]
     operation: Touch | Transform | Verify = Touch()
+    code: str | None = None  # SHA-256 of the job file that was planned with, or as many digits as were accepted
+    index_keys: dict[str, str] = {}  # attributes that are keys of an index, and their types
+
+    def running(self, code: str | None) -> Target:
+        """The same with other code of its job; None: with what was planned."""
+        return self if code is None else self.model_copy(update={"code": code})
 
 
 class TableFacts(Model):
@@ -370,6 +380,7 @@ class QuarantineEntry(Model):
     state: Literal["open", "redriven", "discarded"] = "open"
     reason: str | None = None  # why it was discarded, or which job redrove it
     attributes: Attributes | None = None  # of the run's target; a redrive must write the same two
+    code: str | None = None  # of the job file whose function gave it up
 
 
 class KeysOfRun(Model):
@@ -414,6 +425,7 @@ class Control(Model):
     seq: NonNegativeInt = 0
     paused: bool = False
     share: Share = Share()
+    code: str | None = None  # of the job file, where it was accepted after the plan was made
     report_every: float = 2.0  # seconds between two reports of one shard, at the least
 
 
@@ -515,6 +527,40 @@ class ControlEvent(Model):
     limits: dict[str, Any] | None = None
 
 
+class Change(Model):
+    """One attribute before and after, as JSON of its value, shortened; None: missing."""
+
+    name: str
+    before: str | None
+    after: str | None
+
+
+class Pair(Model):
+    """A record that a dry run would change. `delete`: it would be gone; then the changes show what it holds."""
+
+    key: Key
+    changes: list[Change]
+    delete: bool = False
+
+
+class DryRun(Model):
+    """What would become of a sample. Nothing was written. `failures`: by error class, with one message each."""
+
+    tally: Tally
+    pairs: list[Pair] = []
+    failures: dict[str, int] = {}
+    messages: dict[str, str] = {}
+
+
+class DryRunInput(Model):
+    target: Target
+    source: Source
+    limit: PositiveInt
+    pairs: NonNegativeInt = 10
+    seconds: float = 20.0  # then it tells what it has seen
+    heartbeat_timeout: float = 10.0
+
+
 class Report(Model):
     """The account of a job: the workflow's result, and a row of the ledger."""
 
@@ -537,6 +583,8 @@ class Report(Model):
     writer: str
     consumed: dict[str, float]
     unbalanced_shards: list[int] = []
+    code: str | None = None  # of the job file
+    dry_run: DryRun | None = None
 
 
 class ReportInput(Model):

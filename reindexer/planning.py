@@ -12,6 +12,7 @@ from reindexer.capacity import resolved
 from reindexer.errors import BadInput, Refused
 from reindexer.facts import Described, describe
 from reindexer.items import Key
+from reindexer.job_planning import checked_job, index_types, plan_job
 from reindexer.ledger import Ledger
 from reindexer.models import (
     Attributes,
@@ -48,7 +49,7 @@ def make_plan(request: PlanInput, *, client: DynamoDBClient, ledger: Ledger, hea
     _check_operation(job)
     ledger.check()
     described = describe(job.table, client)
-    writes = not isinstance(job.operation, Verify)
+    writes = not isinstance(job.operation, Verify) and not job.dry_run
     redrive = _redrive(job, described, ledger)
     attributes = redrive.attributes if redrive else job.attributes
     warnings = _check_attributes(attributes, described)
@@ -66,6 +67,10 @@ def make_plan(request: PlanInput, *, client: DynamoDBClient, ledger: Ledger, hea
         warnings += notes
         stamp, operation = request.run, job.operation.model_copy(update={"version": version})
     warnings += _advice(operation, described)
+    code = None
+    if isinstance(operation, Transform):
+        operation, code, notes = plan_job(operation, job, attributes, described)
+        warnings += notes
     limits, limits_from = resolved(job.limits, described.facts)
     return Plan(
         run=request.run,
@@ -79,6 +84,8 @@ def make_plan(request: PlanInput, *, client: DynamoDBClient, ledger: Ledger, hea
             stamp=stamp,
             writer=writer,
             operation=operation,
+            code=code,
+            index_keys=index_types(described),
         ),
         facts=described.facts,
         limits=limits,
@@ -91,8 +98,13 @@ def make_plan(request: PlanInput, *, client: DynamoDBClient, ledger: Ledger, hea
 
 
 def _check_operation(job: JobInput) -> None:
-    if isinstance(job.operation, Transform):
-        raise BadInput("'transform' is not built yet; this version has touch and verify", "operation.kind")
+    """What needs no table: an unknown job or wrong parameters are told at once."""
+    if isinstance(job.operation, Transform) and not isinstance(job.scope, Quarantined):
+        checked_job(job.operation)
+    elif job.dry_run:
+        raise BadInput(
+            "only a transform can be tried out; a touch changes nothing but two attributes", "dry_run"
+        )
 
 
 def _redrive(job: JobInput, described: Described, ledger: Ledger) -> Redrive | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from reindexer.delivery import Patience
 from reindexer.dynamo.table import TableClient
-from reindexer.models import KeyList, RecordInput, RecordResult, RoundInput, Stop
+from reindexer.errors import EnvironmentFault
+from reindexer.models import Fault, KeyList, RecordInput, RecordResult, RoundInput, Stop
 from reindexer.pulse import Pulse
 from reindexer.round import Round
 from reindexer.tally import Outcome
@@ -28,7 +29,11 @@ def attempt_record(request: RecordInput, table: TableClient, pulse: Pulse) -> Re
         seconds=30.0,  # an attempt is one call and its classification; the bound is for a stalled service
         heartbeat_timeout=request.heartbeat_timeout,
     )
-    result = Round(work, table, pulse, patience=_ONE_ATTEMPT).run()
+    try:
+        result = Round(work, table, pulse, patience=_ONE_ATTEMPT).run()
+    except EnvironmentFault as error:  # the job's code is not there, or has changed
+        fault = Fault(code=error.code, message=error.message)
+        return RecordResult(outcome=None, record=record, fault=fault)
     progress = result.progress
     outcome = next((o.value for o in Outcome if getattr(progress.tally, o.value)), None)
     if progress.isolated:

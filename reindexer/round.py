@@ -16,12 +16,12 @@ from reindexer.dynamo.client import make_client
 from reindexer.dynamo.table import CallFailed, Page, TableClient
 from reindexer.dynamo.taxonomy import Action
 from reindexer.dynamo.wire import Stamp
-from reindexer.errors import one_line
+from reindexer.errors import EnvironmentFault, Interrupted, named_failure
 from reindexer.items import Skip, WireItem, WireKey, Write, from_json_key, key_identity, to_json_key
 from reindexer.models import Fault, Isolated, Progress, RoundInput, RoundResult, Segment, Stop, Target
 from reindexer.operations import Operation, make_operation
 from reindexer.pulse import Pulse
-from reindexer.settle import WrongType, standing
+from reindexer.settle import Marked, WrongType, standing
 from reindexer.sinks.table import make_sink
 from reindexer.sources.keys import KeySource
 from reindexer.sources.scan import ScanSource
@@ -46,6 +46,7 @@ class _Row:
 
     key: WireKey
     result: Outcome | Isolated | None = None
+    counted: bool = False  # before its turn
 
 
 class Round:
@@ -62,7 +63,7 @@ class Round:
         self._request, self._table, self._pulse = request, table, pulse
         target = request.target
         self._stamp = stamp_of(target)
-        self._operation: Operation = make_operation(target, self._stamp)
+        self._operation: Operation = make_operation(target, self._stamp, pulse)
         self._key_names = tuple(attribute.name for attribute in target.key)
         self._budget = Budget(request.share, pulse)
         self._started = pulse.now()
@@ -77,6 +78,7 @@ class Round:
             deadline=self._deadline,
             # A slice shorter than that patience would always be over first, and a throttle never be told.
             patience=replace(patience, stalled_seconds=min(patience.stalled_seconds, request.seconds / 2)),
+            at_once=self._operation.at_once,
         )
         # Where it stands: what an earlier attempt of this round reached, or the round's own beginning.
         self._from = resume or Progress(cursor=request.cursor, unknown=request.unknown)
@@ -90,6 +92,7 @@ class Round:
         self._doubt = (request.doubt or resume is not None) and request.isolation == "batch"
         self._unknown = {key_identity(from_json_key(key)) for key in self._from.unknown}
         self._read_units = 0.0
+        self._deletes = False  # whether any record was deleted
         self._page: list[_Row] = []
         self._prefix = 0  # rows of the page that are settled or isolated, without a gap
 
@@ -102,6 +105,8 @@ class Round:
             fault = self._delivery.fault
         except _Parked as parked:
             stop, fault = Stop.FAULT, parked.fault
+        except EnvironmentFault as error:  # of the job's code: it hangs, or hangs too often
+            stop, fault = Stop.FAULT, Fault(code=error.code, message=error.message)
         scope = self._delivery.throttle
         return RoundResult(
             progress=self.progress(),
@@ -173,16 +178,19 @@ class Round:
     def _source(self) -> ScanSource | KeySource:
         source = self._request.source
         if isinstance(source, Segment):
-            return ScanSource(self._table, source, self._operation.reads)
+            return ScanSource(self._table, source, self._operation.reads, self._operation.filter)
         return KeySource(self._table, source, self._operation.reads, self._pulse)
 
     def _handle(self, page: Page) -> Stop | None:
         """Settle one page, as far as it goes."""
         self._read_units += page.consumed
         self._page, self._prefix = [], 0
+        self._operation.foresee(page.rows)
         stop = self._delivery.deliver(self._works(page), self._settled)
         self._advance()
         handled = self._prefix == len(page.rows)
+        if handled and page.last_key is not None:  # behind the last row, where a filter left rows out
+            self._cursor = to_json_key(page.last_key)
         if stop is None and self._pulse.now() >= self._deadline and not (handled and page.last_key is None):
             stop = Stop.SLICE  # but for the last page: where one takes a slice, the end would never be seen
         if stop is None and len(self._isolated) >= MOST_ISOLATED:
@@ -205,7 +213,11 @@ class Round:
                 if self._pulse.stopping() or self._pulse.now() >= self._deadline:
                     return
             self._page.append(_Row({name: item[name] for name in self._key_names}))
-            work = self._begin(position, None if position in page.gone else item)
+            try:
+                work = self._begin(position, None if position in page.gone else item)
+            except Interrupted:
+                self._page.pop()  # not begun
+                return
             if work is not None:
                 yield work
 
@@ -216,6 +228,9 @@ class Round:
         stands = standing(self._stamp, item)
         if isinstance(stands, WrongType):
             row.result = self._isolate(row.key, "VersionType", stands.message, unknown, given_up=True)
+        elif isinstance(stands, Marked):
+            assert item is not None
+            return self._decide(position, row, item, unknown=unknown, marked=True)
         elif stands is not None and not (stands is Outcome.VANISHED and (unknown or self._doubt)):
             if unknown and stands is Outcome.UPDATED:
                 self._delivery.attempts["ambiguous"] += 1
@@ -230,16 +245,25 @@ class Round:
         self._clear(row.key, unknown)
         return None
 
-    def _decide(self, position: int, row: _Row, item: WireItem, unknown: bool) -> Work | None:
-        try:
-            decision = self._operation.decide(item)
-        except Exception as error:  # the job's own function: whatever it raises is this record's failure
-            row.result = self._isolate(row.key, type(error).__name__, one_line(error), unknown, given_up=True)
+    def _decide(
+        self, position: int, row: _Row, item: WireItem, unknown: bool, *, marked: bool = False
+    ) -> Work | None:
+        each = self._request.isolation == "record"
+        if each and not self._operation.pure:  # what it does is done by the record's own activity
+            row.result = self._isolate(row.key, "", "isolation: record", unknown, given_up=False)
             self._clear(row.key, unknown)
             return None
-        if isinstance(decision, Skip) and not unknown:
-            row.result = Outcome.FILTERED
-        elif self._request.isolation == "record":
+        try:
+            decision = self._operation.again(item) if marked else self._operation.decide(item)
+        except (EnvironmentFault, Interrupted):
+            raise
+        except Exception as error:  # the job's own function: whatever it raises is this record's failure
+            row.result = self._isolate(row.key, *named_failure(error), unknown, given_up=True)
+            self._clear(row.key, unknown)
+            return None
+        if isinstance(decision, Skip) and (marked or not unknown):
+            row.result = Outcome.UPDATED if marked else Outcome.FILTERED
+        elif each:
             row.result = self._isolate(row.key, "", "isolation: record", unknown, given_up=False)
         else:
             return Work(position, row.key, FENCE if isinstance(decision, Skip) else decision, unknown=unknown)
@@ -267,6 +291,7 @@ class Round:
             if self._doubt:
                 result = result.model_copy(update={"unknown": True})
         self._page[work.position].result = result
+        self._deletes = self._deletes or result is Outcome.DELETED
         self._clear(work.key, work.unknown)
 
     def _advance(self) -> None:
@@ -276,13 +301,25 @@ class Round:
         while prefix < len(page) and (result := page[prefix].result) is not None:
             if isinstance(result, Isolated):
                 self._isolated.append(result)
-            else:
+            elif not page[prefix].counted:
                 self._outcomes[result] += 1
             prefix += 1
         if prefix > first:
             self._prefix = prefix
             self._scanned += prefix - first
             self._cursor = to_json_key(page[prefix - 1].key)
+        if self._deletes and isinstance(self._request.source, Segment):
+            self._count_deleted(first)
+
+    def _count_deleted(self, first: int) -> None:
+        """What is deleted is never handed out again, so that it is counted now, wherever the cursor stands."""
+        page = self._page
+        self._scanned -= sum(row.counted for row in page[first : self._prefix])
+        for row in page[self._prefix :]:
+            if row.result is Outcome.DELETED and not row.counted:
+                row.counted = True
+                self._outcomes[Outcome.DELETED] += 1
+                self._scanned += 1
 
 
 class _Parked(Exception):
@@ -294,7 +331,13 @@ def run_round(
     request: RoundInput, pulse: Pulse, table: TableClient, resume: Progress | None = None
 ) -> RoundResult:
     """Carry a shard forward. The only door of the engine that activities use for records in number."""
-    return Round(request, table, pulse, resume).run()
+    try:
+        round_ = Round(request, table, pulse, resume)
+    except EnvironmentFault as error:  # the job's code is not there, or has changed
+        progress = resume or Progress(cursor=request.cursor, unknown=request.unknown)
+        fault = Fault(code=error.code, message=error.message)
+        return RoundResult(progress=progress, stop=Stop.FAULT, fault=fault)
+    return round_.run()
 
 
 def table_client(target: Target, pool: int = 32) -> TableClient:

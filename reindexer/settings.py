@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
+from pathlib import Path
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -32,6 +34,8 @@ class Settings(BaseSettings):
     continue_after_events: int = Field(default=0, ge=0, le=40_000)
     #: Seconds that a worker's activities get to hand back where they stand after SIGTERM.
     graceful_shutdown_seconds: float = Field(default=20.0, ge=1, le=3600)
+    #: Folder of the job files. The default is the checkout's own.
+    jobs: Path = Path(__file__).resolve().parent.parent / "jobs"
     #: Log level.
     log_level: str = "INFO"
 
@@ -39,6 +43,11 @@ class Settings(BaseSettings):
     def rounds_queue(self) -> str:
         """Rounds have a queue of their own, so that plans and records do not wait behind them."""
         return f"{self.task_queue}-rounds"
+
+
+def aws_region() -> str | None:
+    """`AWS_REGION`, which AWS sets and other SDKs read, and boto3 alone does not; None: boto3's own way."""
+    return os.environ.get("AWS_REGION") or None
 
 
 @cache

@@ -16,7 +16,16 @@ class WrongType:
     message: str
 
 
-def standing(stamp: Stamp, item: WireItem | None) -> Outcome | WrongType | None:
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """The first of a deletion's two writes was applied, by this run; the second was not."""
+
+
+#: There is one of its kind.
+MARKED = Marked()
+
+
+def standing(stamp: Stamp, item: WireItem | None) -> Outcome | WrongType | Marked | None:
     """Where an item stands against the target. None: below it, to be written.
 
     `item` None means that a consistent read, or a condition answered with the stored item, showed it gone.
@@ -31,4 +40,7 @@ def standing(stamp: Stamp, item: WireItem | None) -> Outcome | WrongType | None:
         return None
     if stored > stamp.version:
         return Outcome.SUPERSEDED
-    return Outcome.UPDATED if item.get(stamp.run_attribute) == stamp.run_value else Outcome.CURRENT
+    run = item.get(stamp.run_attribute)
+    if run == stamp.run_value:
+        return Outcome.UPDATED
+    return MARKED if run == stamp.mark_value else Outcome.CURRENT

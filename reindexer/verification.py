@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from reindexer.dynamo.table import CallFailed, TableClient
 from reindexer.dynamo.taxonomy import Action
+from reindexer.errors import EnvironmentFault, Interrupted
 from reindexer.items import Key, WireItem, WireKey, from_json_key, key_identity, to_json_key
-from reindexer.models import Fault, VerifyInput, VerifyResult
+from reindexer.job_verification import JobJudge
+from reindexer.models import Fault, Transform, VerifyInput, VerifyResult
 from reindexer.pulse import Pulse
 from reindexer.throttle import backoff
 
@@ -34,15 +36,21 @@ def verify_segment(request: VerifyInput, client: DynamoDBClient, pulse: Pulse) -
     numbers are those of this call alone. Waits out throttles. A broken environment is returned as `fault`,
     with what was counted before; so is a service that failed all through the slice.
     """
-    reading = _Reading(request, TableClient(client, request.target.table), pulse)
-    return reading.segment() if request.keys is None else reading.named(request.keys)
+    try:
+        judge = JobJudge(request.target, pulse) if isinstance(request.target.operation, Transform) else None
+        reading = _Reading(request, TableClient(client, request.target.table), pulse, judge)
+        return reading.segment() if request.keys is None else reading.named(request.keys)
+    except EnvironmentFault as error:  # the job's code is not there, has changed, or hangs; nothing is counted
+        return VerifyResult(cursor=request.cursor, fault=Fault(code=error.code, message=error.message))
 
 
 class _Reading:
     """One call: its pace, and what was counted."""
 
-    def __init__(self, request: VerifyInput, table: TableClient, pulse: Pulse) -> None:
-        self._request, self._table, self._pulse = request, table, pulse
+    def __init__(
+        self, request: VerifyInput, table: TableClient, pulse: Pulse, judge: JobJudge | None = None
+    ) -> None:
+        self._request, self._table, self._pulse, self._judge = request, table, pulse, judge
         self._version = request.target.attributes.version
         self._deadline = pulse.now() + request.seconds
         self._next_at = pulse.now()  # when the budget allows the next call
@@ -73,16 +81,27 @@ class _Reading:
             "ProjectionExpression": ",".join(key_names),
             "ExpressionAttributeNames": {"#v": self._version, **key_names},
         }
-        counted = {"Select": "COUNT", "ExpressionAttributeNames": {"#v": self._version}}
+        plain = {"ExpressionAttributeNames": {"#v": self._version}}
+        counted = {"Select": "COUNT", **plain}
         cursor = from_json_key(request.cursor) if request.cursor else None
         while self._may_go_on():
             # Beyond `keep`, keys would only be thrown away.
             shape = named if len(self._found) < request.keep else counted
             start = {"ExclusiveStartKey": cursor} if cursor else {}
-            page = self._call("scan", **fixed, **shape, **start, Limit=self._page_rows())
+            asked = {**fixed, **shape}
+            if self._judge:  # it needs whole items, and beyond `keep` too
+                asked = self._judge.filtered({**fixed, **plain})
+            page = self._call("scan", **asked, **start, Limit=self._page_rows())
             if page is None:
                 continue
-            self._count(page["ScannedCount"], page["Count"], page.get("Items", []))
+            behind, rows = page["Count"], page.get("Items", [])
+            if self._judge:
+                try:
+                    rows = self._judge.behind(rows)
+                except Interrupted:
+                    break
+                behind = len(rows)
+            self._count(page["ScannedCount"], behind, rows)
             self._spend([page.get("ConsumedCapacity") or {}], page["ScannedCount"])
             cursor = page.get("LastEvaluatedKey") or None
             if cursor is None:
@@ -103,6 +122,11 @@ class _Reading:
             if items is None:
                 return self._result(cursor)
             behind = [item for item in items if self._is_behind(item)]
+            if self._judge:
+                try:
+                    behind = self._judge.behind(behind)
+                except Interrupted:
+                    return self._result(cursor)
             self._count(len(items), len(behind), behind)
             done += len(chunk)
             cursor = chunk[-1]
@@ -111,7 +135,9 @@ class _Reading:
     def _read_all(self, chunk: list[WireKey]) -> list[WireItem] | None:
         """Those of the keys that exist; None: not all could be read before the slice was over."""
         names = {f"#k{index}": name for index, name in enumerate(chunk[0])} | {"#v": self._version}
-        shape = {"ProjectionExpression": ",".join(names), "ExpressionAttributeNames": names}
+        shape: dict[str, Any] = {}
+        if self._judge is None:  # else whole items
+            shape = {"ProjectionExpression": ",".join(names), "ExpressionAttributeNames": names}
         items: list[WireItem] = []
         left: list[WireKey] = chunk
         while left:
@@ -137,6 +163,8 @@ class _Reading:
     def _is_behind(self, item: WireItem) -> bool:
         """The filter's own rule, for rows read by key."""
         number = item.get(self._version, {}).get("N")
+        if self._judge and self._judge.marked(item):
+            return True
         return number is None or Decimal(number) < self._request.target.version
 
     def _call(self, operation: str, **parameters: Any) -> dict[str, Any] | None:

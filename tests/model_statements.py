@@ -6,7 +6,7 @@ Any other form fails the test that sent it.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,10 +22,14 @@ class Statement:
     removes: list[str] = field(default_factory=list)
     guards: list[tuple[str, Any]] = field(default_factory=list)  # None: must be missing
     below: tuple[str, Any] | None = None  # NOT attribute >= value
+    delete: bool = False
 
 
 def parse_statement(text: str, parameters: Sequence[Item], key_names: Sequence[str]) -> Statement:
-    """`UPDATE … SET … REMOVE … WHERE …`, with its parameters in their places."""
+    """`UPDATE … SET … REMOVE … WHERE …` or `DELETE FROM … WHERE …`, with its parameters in their places."""
+    if text.startswith("DELETE"):
+        where = text.partition(" WHERE ")[2]
+        return _where(Statement(delete=True), where, iter(parameters), key_names)
     table, sets, removes, where = re.fullmatch(
         r'UPDATE ("(?:[^"]|"")*") SET (.*?)(?: REMOVE (.*?))? WHERE (.*)', text
     ).groups()  # type: ignore[union-attr]  # a statement of another form must fail the test
@@ -35,6 +39,10 @@ def parse_statement(text: str, parameters: Sequence[Item], key_names: Sequence[s
     for part in sets.split(", "):
         statement.sets[_name(part.removesuffix("=?"))] = next(rest)
     statement.removes = [_name(part) for part in removes.split(", ")] if removes else []
+    return _where(statement, where, rest, key_names)
+
+
+def _where(statement: Statement, where: str, rest: Iterator[Item], key_names: Sequence[str]) -> Statement:
     for part in where.split(" AND "):
         if part.startswith("NOT "):
             statement.below = (_name(part[4:].removesuffix(" >= ?")), next(rest))
@@ -60,6 +68,20 @@ def parse_update(request: Item) -> Statement:
     pairs = (part.split("=") for part in sets.split(", "))
     statement = Statement(request["Key"], {names[n]: values[v] for n, v in pairs})
     statement.removes = [names[name] for name in removes.split(", ")] if removes else []
+    assert _conditions(request, statement), "without attribute_exists UpdateItem brings deleted rows back"
+    return statement
+
+
+def parse_delete(request: Item) -> Statement:
+    """DeleteItem's condition."""
+    statement = Statement(request["Key"], delete=True)
+    _conditions(request, statement)
+    return statement
+
+
+def _conditions(request: Item, statement: Statement) -> bool:
+    """Whether the item has to exist."""
+    names, values = request["ExpressionAttributeNames"], request["ExpressionAttributeValues"]
     exists = False
     for part in request["ConditionExpression"].split(" AND "):
         if part.startswith("attribute_exists"):
@@ -71,5 +93,4 @@ def parse_update(request: Item) -> Statement:
         else:
             name, value = part.split("=")
             statement.guards.append((names[name], values[value]))
-    assert exists, "without attribute_exists UpdateItem brings deleted rows back"
-    return statement
+    return exists

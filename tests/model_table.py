@@ -16,7 +16,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 
-from tests.model_statements import Statement, parse_statement, parse_update
+from tests.model_statements import Statement, parse_delete, parse_statement, parse_update
 
 Item = dict[str, Any]
 Identity = tuple[Any, ...]
@@ -100,6 +100,8 @@ class ModelTable:
         self.behind_an_error: set[Identity] = set()  # changed by a write whose sender got an error
         self.disturbed: set[Identity] = set()  # touched by another writer
         self.handed_out = 0
+        self.filter: Callable[[Item], bool] = lambda _: True  # what a scan's FilterExpression would keep
+        self.deleted: Counter[Identity] = Counter()  # how often each key was deleted by us
 
     # ── Keys and order ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -127,10 +129,12 @@ class ModelTable:
         order = sorted((identity for identity in self.rows if self._order(identity) > after), key=self._order)
         most = min(Limit or self.page_rows, self.page_rows)
         items = [dict(self.rows[identity]) for identity in order[:most]]
+        scanned, last = len(items), items[-1] if items else {}
+        items = [item for item in items if self.filter(item)]
         self.handed_out += len(items)
-        answer: Item = {"Items": items, "Count": len(items), "ScannedCount": len(items)}
-        if len(order) > most or len(items) == most:  # DynamoDB, too, names a last key when the limit was met
-            answer["LastEvaluatedKey"] = {name: items[-1][name] for name in self.key_names}
+        answer: Item = {"Items": items, "Count": len(items), "ScannedCount": scanned}
+        if len(order) > most or scanned == most:  # DynamoDB, too, names a last key when the limit was met
+            answer["LastEvaluatedKey"] = {name: last[name] for name in self.key_names}
         return answer | {"ConsumedCapacity": {"CapacityUnits": 0.5 * max(1, len(items))}}
 
     def batch_get_item(self, *, RequestItems: Mapping[str, Any], **_: Any) -> Item:
@@ -165,6 +169,14 @@ class ModelTable:
             status = 500 if error["Code"] == "InternalServerError" else 400
             name = error["Code"] + ("" if error["Code"] == "InternalServerError" else "Exception")
             raise self._error("UpdateItem", name, status, error.get("Item"))
+        return {"ConsumedCapacity": {"CapacityUnits": 1.0}}
+
+    def delete_item(self, **request: Any) -> Item:
+        statement = parse_delete(request)
+        plan = self._begin("write", "DeleteItem", [statement])
+        error = self._one(statement, plan, plan.statements.get(0))
+        if error:
+            raise self._error("DeleteItem", error["Code"] + "Exception", 400, error.get("Item"))
         return {"ConsumedCapacity": {"CapacityUnits": 1.0}}
 
     # ── What a call meets ──────────────────────────────────────────────────────────────────────────────────
@@ -248,8 +260,15 @@ class ModelTable:
     def _apply(self, statement: Statement, *, answered: bool = False) -> bool:
         identity = self.identity(statement.key)
         item = self.rows.get(identity)
+        if item is None and statement.delete:
+            return True  # as AWS: to delete what is not there succeeds
         if item is None or not self._holds(statement, item):
             return False
+        if statement.delete:
+            del self.rows[identity]
+            self.stamped.discard(identity)
+            self.deleted[identity] += 1
+            return True
         new = {**item, **statement.sets}
         for name in statement.removes:
             new.pop(name, None)

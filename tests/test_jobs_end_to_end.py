@@ -121,6 +121,16 @@ async def test_more_segments_than_records(quiet: Stack, make_table: Make) -> Non
     assert (kind, report["tally"]["updated"], report["shards"]) == ("complete", 3, 40)
 
 
+async def test_four_hundred_shards_at_once_wedge_nothing(quiet: Stack, make_table: Make) -> None:
+    table = make_table()
+    table.fill(4000)
+    job = {"table": table.name, "total_segments": 400, "limits": {"shards_in_flight": 400}}
+
+    kind, report = await outcome(await quiet.start(job), seconds=90)
+
+    assert (kind, report["tally"]["updated"], report["shards"]) == ("complete", 4000, 400)
+
+
 async def test_an_empty_table_completes(quiet: Stack, make_table: Make) -> None:
     kind, report = await outcome(await quiet.start({"table": make_table().name}))
 

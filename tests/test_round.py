@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -147,6 +149,11 @@ class _Leaving:
     """An operation that leaves every record alone."""
 
     reads = None
+    filter: Mapping[str, Any] = MappingProxyType({})
+    pure, at_once = True, 25
+
+    def foresee(self, _rows: Any) -> None:
+        pass
 
     def decide(self, _item: Any) -> Skip:
         return Skip("not mine")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from reindexer.models import Plan, Report, ReportInput, Verify
+    from reindexer.models import Plan, Report, ReportInput, Transform, Verify
 
 if TYPE_CHECKING:
     from workflows.reindex_table import ReindexTable
@@ -54,6 +54,8 @@ class Account:
                 "write_units": round(sum(s.state.write_units for s in shards.all), 1),
             },
             unbalanced_shards=unbalanced,
+            code=plan.target.running(root.code).code,
+            dry_run=root.tried,
         )
 
     def _state(self) -> Literal["complete", "incomplete", "cancelled", "failed"]:
@@ -65,6 +67,7 @@ class Account:
             tally.balanced()
             and all(shard.done for shard in root.shards.all)
             and not tally.quarantined
+            and not (tally.superseded and isinstance(self._plan.target.operation, Transform))
             and not (root.verification and root.verification.behind)
         )
         return "complete" if complete else "incomplete"
@@ -74,6 +77,8 @@ class Account:
         again = [shard.index for shard in self._root.shards.all if shard.starts > 1]
         if again:
             warnings.append(f"shards {again} were ended by somebody and started again from their last report")
-        if self._root.verification is None and not isinstance(self._plan.target.operation, Verify):
+        if self._root.tried:
+            warnings.append("a dry run: nothing was written")
+        elif self._root.verification is None and not isinstance(self._plan.target.operation, Verify):
             warnings.append("not verified: no consistent read was made after the job")
         return warnings

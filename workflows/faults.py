@@ -26,6 +26,13 @@ _WORDS = {
     "ResourceNotFound": _GONE,
     "TableNotFoundException": _GONE,
     "TableReplaced": ("the table was replaced", "cancel this job and start a new one for the new table"),
+    "CodeChanged": (
+        "the job's code changed",
+        'resume with that code to go on with it ({"code": "…"}), or bring the old file back and resume',
+    ),
+    "JobMissing": ("the worker cannot run the job", "give it the job's file, restart it, then resume"),
+    "JobHangs": ("the job's function hangs", "restart the worker with a better one, then resume"),
+    "QueryFailed": ("the job's query fails", "mend it, restart the workers, then resume with the new code"),
     "LedgerDenied": _LEDGER,
     "LedgerMissing": _LEDGER,
     "LedgerUnusable": _LEDGER,

@@ -93,7 +93,7 @@ class Records:
         handle = workflow.start_activity(
             "reindex_record",
             RecordInput(
-                target=request.target,
+                target=self._shard.target,
                 record=record,
                 # Over all that may run at once: all of the shard's share, or half where rounds use the other.
                 share=_part(self._shard.share, RECORDS_AT_ONCE * (1 if self._shard.state.done else 2)),
@@ -117,7 +117,7 @@ class Records:
         try:
             result = await workflow.execute_activity(
                 "quarantine_record",
-                QuarantineInput(target=request.target, job=request.job, run=request.run, record=record),
+                QuarantineInput(target=self._shard.target, job=request.job, run=request.run, record=record),
                 result_type=RecordResult,
                 summary=f"{name} {record.error}"[:200],
                 **CONTROL,

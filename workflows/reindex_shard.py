@@ -32,6 +32,7 @@ with workflow.unsafe.imports_passed_through():
         ShardState,
         Share,
         Stop,
+        Target,
     )
 
 #: Why a round that came back normally is followed by a wait.
@@ -158,6 +159,11 @@ class ReindexShard:
         return self._control.seq
 
     @property
+    def target(self) -> Target:
+        """With the code of the job that is in force."""
+        return self.request.target.running(self._control.code)
+
+    @property
     def share(self) -> Share:
         """What this shard may use per second, rounds and isolated records together."""
         return self._control.share
@@ -174,7 +180,7 @@ class ReindexShard:
         request = self.request
         state = self.state
         work = RoundInput(
-            target=request.target,
+            target=self.target,
             source=request.source,
             cursor=state.cursor,
             handed_out=state.tally.scanned,

@@ -12,6 +12,8 @@ from temporalio.exceptions import ActivityError, ApplicationError
 from workflows.account import Account
 from workflows.closing import close_redriven, keep_report
 from workflows.controls import Gate, run_shielded
+from workflows.dry_run import dry_run
+from workflows.heard import code_in, limits_of, reason_in
 from workflows.options import CLOSING, CONTROL, LOCK
 from workflows.shards import Shards
 from workflows.verification import verify_and_sweep
@@ -24,6 +26,7 @@ with workflow.unsafe.imports_passed_through():
     from reindexer.models import (
         Control,
         ControlEvent,
+        DryRun,
         JobInput,
         Limits,
         LockInput,
@@ -49,12 +52,15 @@ class ReindexTable:
         self.parked = ""  # why the job paused itself
         self.paused_for = ""  # why somebody paused it
         self.verification: Verification | None = None
+        self.tried: DryRun | None = None
+        self.code: str | None = None  # of the job file, once other than planned was accepted
         self.controls: list[ControlEvent] = []
         self.control_seq = 0
         self.shards = Shards(self)
         self.view = View(self)
         self.gate.when_stopped(self._stopped)
         self.warnings: list[str] = []
+        self._unseen = False  # whether counts changed since they were last looked at
         self._in_flight: dict[int, Callable[[], object]] = {}
         self._interrupts = 0
 
@@ -63,7 +69,7 @@ class ReindexTable:
     @workflow.signal
     def pause(self, *args: Any) -> None:
         """Always pauses, whatever comes with it."""
-        reason = _reason(args)
+        reason = reason_in(args)
         self._note("pause", reason)
         self.gate.paused, self.paused_for = True, reason or ""
         self.changed()
@@ -71,12 +77,13 @@ class ReindexTable:
     @workflow.signal
     def resume(self, *args: Any) -> None:
         """Go on; noted and ignored while a budget is exhausted."""
-        reason = _reason(args)
+        reason = reason_in(args)
         exhausted = self._exhausted()
         if exhausted:
             self._note("resume refused", exhausted)
             self.parked = exhausted
             return
+        self.code = code_in(args) or self.code
         self._note("resume", reason)
         self.gate.paused, self.parked, self.paused_for = False, "", ""
         self.changed()
@@ -84,7 +91,7 @@ class ReindexTable:
     @workflow.update
     def set_limits(self, *args: Any) -> dict[str, Any]:
         """Change any field of `limits`; takes effect within seconds. Returns the limits in force."""
-        change, reason = _limits_of(args)
+        change, reason = limits_of(args)
         self._limits_changed |= change
         self.limits = Limits.model_validate({**self.limits.model_dump(), **change})
         self.controls.append(ControlEvent(at=workflow.now(), what="set_limits", reason=reason, limits=change))
@@ -95,7 +102,7 @@ class ReindexTable:
     @set_limits.validator
     def _check_limits(self, *args: Any) -> None:
         try:
-            change, _ = _limits_of(args)
+            change, _ = limits_of(args)
             Limits.model_validate({**self.limits.model_dump(), **change})
         except ValidationError as error:
             raise ValueError(explain(error)) from None
@@ -150,7 +157,17 @@ class ReindexTable:
         return forget
 
     def noticed(self) -> None:
-        """Counts changed: look at the budget of quarantined records, and tell."""
+        """Counts changed. Looked at once for all that came together: 400 shards may report at the same time."""
+        self._unseen = True
+
+    async def _look(self) -> None:
+        while True:
+            await workflow.wait_condition(lambda: self._unseen)
+            self._seen()
+
+    def _seen(self) -> None:
+        """Look at the budget of quarantined records, and tell."""
+        self._unseen = False
         exhausted = self._exhausted()
         if exhausted and not self.parked:
             self.park(exhausted)
@@ -169,6 +186,7 @@ class ReindexTable:
             seq=self.control_seq,
             paused=self.gate.paused,
             share=shard.grant.share,
+            code=self.code,
             report_every=self.shards.report_every,
         )
 
@@ -222,16 +240,19 @@ class ReindexTable:
                 await self._record_version(account)
             self.phase = "running"
             self.view.announce()
-            reconciling = asyncio.ensure_future(self._reconcile())
+            beside = [asyncio.ensure_future(task) for task in (self._reconcile(), self._look())]
             if plan.target.writer != "none":
                 await self.shards.run(plan, list(plan.sources))
-            if not self.gate.stopping:
+            if self.job.dry_run:
+                self.tried = await dry_run(self, plan)
+            elif not self.gate.stopping:
                 self.phase = "verifying"
-                self.view.refresh()
+                self._seen()
                 self.verification = await verify_and_sweep(self, plan)
             await close_redriven(self, plan)
             report = await keep_report(self, plan, account.report)
-            reconciling.cancel()
+            for task in beside:
+                task.cancel()
         finally:
             if lock:
                 await self._release(lock)
@@ -305,27 +326,6 @@ def _validated(args: tuple[Any, ...]) -> JobInput:
         raise ApplicationError(explain(error), type="BadInput", non_retryable=True) from None
 
 
-def _limits_of(args: tuple[Any, ...]) -> tuple[dict[str, Any], str | None]:
-    """(changed fields, reason) of a `set_limits`. Raises `ValueError` with one clear sentence."""
-    if len(args) != 1 or not isinstance(args[0], dict) or not args[0]:
-        raise ValueError(
-            'set_limits takes one object with fields of limits, such as {"write_units_per_second": 500}'
-        )
-    change = dict(args[0])
-    reason = change.pop("reason", None)
-    if reason is not None and not isinstance(reason, str):
-        raise ValueError("reason: should be a text")
-    return change, reason
-
-
-def _reason(args: tuple[Any, ...]) -> str | None:
-    """The reason in whatever came with a signal; what cannot be read is no reason to ignore the signal."""
-    first = args[0] if args else None
-    if isinstance(first, dict):
-        first = first.get("reason")
-    return str(first)[:500] if first is not None else None  # 500: a sentence or two, kept in the report
-
-
 def _plainly(error: ActivityError) -> ApplicationError:
     """The cause of a failed plan as the workflow's own failure, so that its sentence comes first."""
     cause = error.cause
@@ -339,6 +339,8 @@ def _incomplete(report: Report) -> str:
     reasons = []
     if not report.balanced:
         reasons.append("outcomes and scanned records differ: a defect, please report it")
+    if report.tally.superseded and report.operation["kind"] == "transform":
+        reasons.append(f"{report.tally.superseded} records are past the target, and were not transformed")
     if report.tally.quarantined:
         reasons.append(f"{report.tally.quarantined} records are quarantined (see `failures`, then `redrive`)")
     if report.verification and report.verification.behind:

@@ -145,7 +145,9 @@ async def _read(root: ReindexTable, plan: Plan, request: VerifyInput, readers: i
         share = Share(read_units=rate / readers if isinstance(rate, float | int) else None)
         handle = workflow.start_activity(
             "verify_segment",
-            request.model_copy(update={"cursor": total.cursor, "share": share}),
+            request.model_copy(
+                update={"cursor": total.cursor, "share": share, "target": plan.target.running(root.code)}
+            ),
             task_queue=plan.rounds_queue,
             result_type=VerifyResult,
             summary=f"verify {_name(request)}",

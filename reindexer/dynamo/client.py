@@ -11,6 +11,7 @@ from botocore.exceptions import BotoCoreError
 
 from reindexer.dynamo.transport import LeanClient, check_crc32
 from reindexer.errors import EnvironmentFault, one_line
+from reindexer.settings import aws_region
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -33,7 +34,7 @@ def make_client(*, region: str | None = None, pool: int = 32, lean: bool = True)
     )
     session = botocore.session.get_session()
     try:
-        client = boto3.session.Session(botocore_session=session, region_name=region).client(
+        client = boto3.session.Session(botocore_session=session, region_name=region or aws_region()).client(
             "dynamodb", config=config
         )
     except BotoCoreError as error:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
 from reindexer.items import WireItem, WireKey, Write
+
+_MOST_SHAPES = 1000  # statements remembered by shape; a job has more only if it writes other names each time
 
 
 def projection(names: Iterable[str]) -> dict[str, Any]:
@@ -30,10 +32,19 @@ class Stamp:
         self.run = run
         self.version_value = {"N": str(version)}
         self.run_value = {"S": run}
+        #: Instead of it on an item that this run is about to delete. No run is called so: ids hold no slash.
+        self.mark_value = {"S": f"{run}/delete"}
 
     def is_ours(self, item: WireItem) -> bool:
         """Whether the item carries this run's stamp, so that this run wrote it."""
         return self.stored_version(item) == self.version and item.get(self.run_attribute) == self.run_value
+
+    def is_marked(self, item: WireItem) -> bool:
+        """Whether this run has marked the item for deletion."""
+        return (
+            item.get(self.run_attribute) == self.mark_value
+            and item.get(self.version_attribute, {}).get("N") == self.version_value["N"]
+        )
 
     def stored_version(self, item: WireItem) -> int | Decimal | None:
         """The item's version, None where it has none. Raises `TypeError` if it is not a number."""
@@ -56,49 +67,78 @@ class StatementBuilder:
     def __init__(self, table: str, key_names: tuple[str, ...], stamp: Stamp) -> None:
         self._table, self._key_names, self._stamp = quoted(table), key_names, stamp
         self._where = " AND ".join(f"{quoted(name)}=?" for name in key_names)
-        self._touch = self._text(Write())[0]
+        self._touch = self._text(Write())
+        self._texts: dict[object, str] = {}
 
     def statement(self, key: WireKey, write: Write) -> dict[str, Any]:
         """One entry of `Statements`."""
         stamp = self._stamp
-        if not write.sets and not write.removes and not write.guards:
-            parameters = [stamp.version_value, stamp.run_value]
-            parameters += [key[name] for name in self._key_names]
+        keys = [key[name] for name in self._key_names]
+        if not write.sets and not write.removes and not write.guards and not write.delete:
+            run = stamp.mark_value if write.mark else stamp.run_value
+            parameters = [stamp.version_value, run, *keys, stamp.version_value]
             text = self._touch
         else:
-            text, sets, guards = self._text(write)
-            parameters = [stamp.version_value, stamp.run_value, *sets]
-            parameters += [key[name] for name in self._key_names]
-            parameters += guards
-        parameters.append(stamp.version_value)
+            guards = [value for value in write.guards.values() if value is not None]
+            text = self._shaped(write)
+            if write.delete:
+                parameters = [*keys, *guards, stamp.version_value, stamp.mark_value]
+            else:
+                run = stamp.mark_value if write.mark else stamp.run_value
+                parameters = [
+                    stamp.version_value, run, *write.sets.values(), *keys, *guards, stamp.version_value
+                ]  # fmt: skip
         return {
             "Statement": text,
             "Parameters": parameters,
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
 
-    def _text(self, write: Write) -> tuple[str, list[Any], list[Any]]:
+    def _shaped(self, write: Write) -> str:
+        """The text, which depends on names alone; a job's records have a handful of shapes."""
+        missing = tuple(name for name, value in write.guards.items() if value is None)
+        shape = (tuple(write.sets), write.removes, tuple(write.guards), missing, write.delete)
+        text = self._texts.get(shape)
+        if text is None:
+            if len(self._texts) >= _MOST_SHAPES:
+                self._texts.clear()
+            text = self._texts[shape] = self._text(write)
+        return text
+
+    def _text(self, write: Write) -> str:
         stamp = self._stamp
+        version, run = quoted(stamp.version_attribute), quoted(stamp.run_attribute)
+        guards = "".join(
+            f" AND {quoted(name)}{' IS MISSING' if value is None else '=?'}"
+            for name, value in write.guards.items()
+        )
+        if write.delete:
+            return f"DELETE FROM {self._table} WHERE {self._where}{guards} AND {version}=? AND {run}=?"
         assigned = [stamp.version_attribute, stamp.run_attribute, *write.sets]
         text = f"UPDATE {self._table} SET " + ", ".join(f"{quoted(name)}=?" for name in assigned)
         if write.removes:
             text += " REMOVE " + ", ".join(quoted(name) for name in write.removes)
-        text += f" WHERE {self._where}"
-        guards = []
-        for name, value in write.guards.items():
-            if value is None:
-                text += f" AND {quoted(name)} IS MISSING"
-            else:
-                text += f" AND {quoted(name)}=?"
-                guards.append(value)
-        text += f" AND NOT {quoted(stamp.version_attribute)} >= ?"
-        return text, list(write.sets.values()), guards
+        return f"{text} WHERE {self._where}{guards} AND NOT {version} >= ?"
+
+
+def longest_statement(
+    table: str, key_names: Iterable[str], stamp_names: Iterable[str], write: Write
+) -> tuple[int, int]:
+    """Characters of a write as a PartiQL statement, and of the longer of UpdateItem's two expressions."""
+    names = [*stamp_names, "v", "r"]  # any two where none are known: a job run in memory
+    stamp, keys = Stamp(names[0], names[1], 0, ""), tuple(key_names) or ("k",)
+    key: WireKey = {name: {"S": ""} for name in keys}
+    single = update_parameters(key, write, stamp, keys)
+    expressions = (single["UpdateExpression"], single["ConditionExpression"])
+    statement = StatementBuilder(table, keys, stamp).statement(key, write)["Statement"]
+    return len(statement), max(map(len, expressions))
 
 
 def update_parameters(key: WireKey, write: Write, stamp: Stamp, key_names: tuple[str, ...]) -> dict[str, Any]:
     """The same write for UpdateItem, which creates missing items unless told that they must exist."""
     names = {"#v": stamp.version_attribute, "#r": stamp.run_attribute, "#k": key_names[0]}
-    values: dict[str, Any] = {":v": stamp.version_value, ":r": stamp.run_value}
+    run = stamp.mark_value if write.mark else stamp.run_value
+    values: dict[str, Any] = {":v": stamp.version_value, ":r": run}
     sets = ["#v=:v", "#r=:r"]
     conditions = ["attribute_exists(#k)", "NOT #v >= :v"]
     for index, (name, value) in enumerate(write.sets.items()):
@@ -108,13 +148,7 @@ def update_parameters(key: WireKey, write: Write, stamp: Stamp, key_names: tuple
     for index, name in enumerate(write.removes):
         names[f"#d{index}"] = name
         removes.append(f"#d{index}")
-    for index, (name, guard) in enumerate(write.guards.items()):
-        names[f"#g{index}"] = name
-        if guard is None:
-            conditions.append(f"attribute_not_exists(#g{index})")
-        else:
-            values[f":g{index}"] = guard
-            conditions.append(f"#g{index}=:g{index}")
+    conditions += _guards(write, names, values)
     expression = "SET " + ", ".join(sets) + (" REMOVE " + ", ".join(removes) if removes else "")
     return {
         "Key": key,
@@ -126,12 +160,28 @@ def update_parameters(key: WireKey, write: Write, stamp: Stamp, key_names: tuple
     }
 
 
-def delete_ours(key: WireKey, stamp: Stamp) -> Mapping[str, Any]:
-    """The second write of a deletion: only where the stamp is this run's."""
+def _guards(write: Write, names: dict[str, str], values: dict[str, Any]) -> list[str]:
+    """The guards as conditions; their names and values go into `names` and `values`."""
+    conditions = []
+    for index, (name, guard) in enumerate(write.guards.items()):
+        names[f"#g{index}"] = name
+        if guard is None:
+            conditions.append(f"attribute_not_exists(#g{index})")
+        else:
+            values[f":g{index}"] = guard
+            conditions.append(f"#g{index}=:g{index}")
+    return conditions
+
+
+def delete_parameters(key: WireKey, write: Write, stamp: Stamp) -> dict[str, Any]:
+    """The second write of a deletion for DeleteItem: only what this run has marked, and as it was marked."""
+    names = {"#v": stamp.version_attribute, "#r": stamp.run_attribute}
+    values: dict[str, Any] = {":v": stamp.version_value, ":r": stamp.mark_value}
+    conditions = [*_guards(write, names, values), "#v=:v", "#r=:r"]
     return {
         "Key": key,
-        "ConditionExpression": "#v = :v AND #r = :r",
-        "ExpressionAttributeNames": {"#v": stamp.version_attribute, "#r": stamp.run_attribute},
-        "ExpressionAttributeValues": {":v": stamp.version_value, ":r": stamp.run_value},
+        "ConditionExpression": " AND ".join(conditions),
+        "ExpressionAttributeNames": names,
+        "ExpressionAttributeValues": values,
         "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
     }

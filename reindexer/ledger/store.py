@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from reindexer.dynamo.taxonomy import Action, of_call
 from reindexer.errors import EnvironmentFault, Refused, Unavailable, one_line
 from reindexer.items import WireItem
+from reindexer.settings import aws_region
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -37,7 +38,7 @@ def ledger_client(region: str | None = None) -> DynamoDBClient:
         read_timeout=5,  # seconds; DynamoDB answers in milliseconds
     )
     try:
-        return boto3.session.Session(region_name=region).client("dynamodb", config=config)
+        return boto3.session.Session(region_name=region or aws_region()).client("dynamodb", config=config)
     except BotoCoreError as error:
         raise EnvironmentFault(type(error).__name__, one_line(error)) from error
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 from reindexer.dynamo.wire import Stamp
 from reindexer.items import Skip, WireItem, Write
-from reindexer.models import Target, Touch
+from reindexer.models import Target, Touch, Transform
 from reindexer.operations.touch import TouchOperation
+from reindexer.operations.transform import TransformOperation
+from reindexer.pulse import Pulse
 
 
 class Operation(Protocol):
@@ -18,12 +21,28 @@ class Operation(Protocol):
     """
 
     reads: tuple[str, ...] | None
+    #: Scan parameters that leave rows out; none where every row is to be handed out.
+    filter: Mapping[str, Any]
+    #: Whether it may be asked twice about one record without anybody noticing.
+    pure: bool
+    #: Most records per call of the sink.
+    at_once: int
+
+    def foresee(self, rows: Sequence[WireItem]) -> None:
+        """These are going to be asked for, in this order; some may be left out."""
+        ...
+
+    def again(self, item: WireItem) -> Write | Skip:
+        """What an item needs that this run has marked for deletion; Skip: it is not to be deleted any more."""
+        ...
 
     def decide(self, item: WireItem) -> Write | Skip: ...
 
 
-def make_operation(target: Target, stamp: Stamp) -> Operation:
-    """The operation that the target names."""
+def make_operation(target: Target, stamp: Stamp, pulse: Pulse | None = None) -> Operation:
+    """The operation that the target names. Raises `EnvironmentFault` where its job is not there, or another."""
     if isinstance(target.operation, Touch):
         return TouchOperation(tuple(attribute.name for attribute in target.key), stamp)
+    if isinstance(target.operation, Transform):
+        return TransformOperation(target, stamp, pulse)
     raise NotImplementedError(f"no operation called {target.operation.kind!r} writes records yet")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from reindexer.dynamo.wire import Stamp
 from reindexer.items import Skip, WireItem, Write
 
@@ -15,6 +18,17 @@ class TouchOperation:
     def __init__(self, key_names: tuple[str, ...], stamp: Stamp) -> None:
         #: The attributes a row must be read with.
         self.reads: tuple[str, ...] | None = (*key_names, stamp.version_attribute, stamp.run_attribute)
+
+        self.filter: Mapping[str, Any] = {}
+        self.pure = True
+        self.at_once = 25  # as many as one call may carry
+
+    def foresee(self, rows: Sequence[WireItem]) -> None:
+        """Nothing to prepare."""
+
+    def again(self, item: WireItem) -> Write | Skip:  # noqa: ARG002
+        """A touch marks nothing."""
+        return Skip("marked by nobody")
 
     def decide(self, item: WireItem) -> Write | Skip:  # noqa: ARG002 – every verb has this signature
         """A touch, whatever the item holds."""

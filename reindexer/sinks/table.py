@@ -8,7 +8,7 @@ from typing import Protocol
 
 from reindexer.dynamo.table import Answers, CallFailed, TableClient
 from reindexer.dynamo.taxonomy import Action, Failure
-from reindexer.dynamo.wire import Stamp, StatementBuilder, update_parameters
+from reindexer.dynamo.wire import Stamp, StatementBuilder, delete_parameters, update_parameters
 from reindexer.items import WireKey, WireValue, Write
 from reindexer.models import KeyAttribute, Target
 
@@ -87,7 +87,7 @@ class UpdateItemSink(_TableSink):
             if failures and time.monotonic() > until:
                 break  # what was not tried has no answer
             try:
-                units = self._table.update(update_parameters(key, write, self._stamp, self._names))
+                units = self._one(key, write)
                 consumed = (consumed or 0.0) + units if units is not None else consumed
                 failures.append(None)
             except CallFailed as failed:
@@ -95,6 +95,11 @@ class UpdateItemSink(_TableSink):
                 if failed.failure.counter == "timeouts" or failed.failure.action is Action.PARK:
                     break  # each further call would wait as long
         return Answers(failures, consumed)
+
+    def _one(self, key: WireKey, write: Write) -> float | None:
+        if write.delete:
+            return self._table.delete(delete_parameters(key, write, self._stamp))
+        return self._table.update(update_parameters(key, write, self._stamp, self._names))
 
 
 def make_sink(table: TableClient, target: Target, stamp: Stamp) -> Sink:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
 
 from reindexer.dynamo.table import Page, TableClient
 from reindexer.dynamo.wire import projection
@@ -10,19 +13,30 @@ from reindexer.items import WireKey
 from reindexer.models import Segment
 from reindexer.throttle import Budget
 
+_EVERY: Mapping[str, Any] = MappingProxyType({})  # nothing is left out
+
 
 class ScanSource:
     """Pages of a segment, after a cursor. Any key of the segment is a valid cursor, a deleted row's too.
 
     The read is eventually consistent (half the price): a row read stale is refused by its condition and
-    settled by what is stored. It never filters: a row that DynamoDB filtered out would have no position.
+    settled by what is stored. `leave_out`: parameters of a filter that keeps every row this run may have
+    written, since a row that is left out has no position and is counted by nobody.
     """
 
-    def __init__(self, table: TableClient, segment: Segment, reads: tuple[str, ...] | None) -> None:
+    def __init__(
+        self,
+        table: TableClient,
+        segment: Segment,
+        reads: tuple[str, ...] | None,
+        leave_out: Mapping[str, Any] = _EVERY,
+    ) -> None:
         self._table = table
         self._segment = segment
-        self._parameters = {"Segment": segment.segment, "TotalSegments": segment.total}
+        self._parameters: dict[str, Any] = {"Segment": segment.segment, "TotalSegments": segment.total}
         self._parameters |= projection(reads) if reads else {}
+        self._parameters |= leave_out
+        self._filtered = bool(leave_out)
 
     def pages(self, cursor: WireKey | None, handed_out: int, budget: Budget) -> Iterator[Page]:
         """Pages until the segment's end, or its limit of rows. Empty pages are handed out too.
@@ -34,11 +48,14 @@ class ScanSource:
         while left is None or left > 0:
             if not budget.wait_to_read():
                 return
-            most = [bound for bound in (left, budget.page_rows()) if bound is not None]
+            # With a filter a page's limit says nothing of the rows that come back.
+            most = [b for b in (None if self._filtered else left, budget.page_rows()) if b is not None]
             limits = {"Limit": min(most)} if most else {}
             page = self._table.read("scan", {**self._parameters, **limits}, cursor)
             budget.read(page.consumed, page.scanned)
             if left is not None:
+                if len(page.rows) > left:
+                    page = replace(page, rows=page.rows[:left], last_key=None)
                 left -= len(page.rows)
             yield page
             cursor = page.last_key

@@ -1,0 +1,26 @@
+"""dry_run: a job's query and function over a sample, on the rounds queue, where its code runs anyway."""
+
+from __future__ import annotations
+
+from temporalio import activity
+
+from activities.clients import Clients
+from activities.failures import translated
+from activities.pulse import TemporalPulse
+from reindexer.dry_run import dry_run
+from reindexer.models import DryRun, DryRunInput
+
+
+class DryRunActivities:
+    """Reads only."""
+
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+
+    @activity.defn(name="dry_run", no_thread_cancel_exception=True)
+    def dry_run(self, request: DryRunInput) -> DryRun:
+        """Tells what it has seen when its time is over or it is told to stop."""
+        pulse = TemporalPulse(request.heartbeat_timeout)
+        activity.heartbeat()
+        with translated():
+            return dry_run(request, self._clients.table(request.target), pulse)

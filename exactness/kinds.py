@@ -1,0 +1,120 @@
+"""What can go wrong, as rows of the matrix: each kind of fault with the moments at which it strikes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from deploy.faults import Fault, FaultKind, FaultPlan
+
+K = FaultKind
+Faults = tuple[Fault, ...]
+
+
+class Moment(StrEnum):
+    """When it begins: with the first call, with half of the records written, or with three quarters of them."""
+
+    START = "from the start"
+    MIDDLE = "mid-run"
+    END = "at the end"
+
+
+MOMENTS = (Moment.START, Moment.MIDDLE, Moment.END)
+#: Part of the records that are written before.
+PARTS = {Moment.START: 0.0, Moment.MIDDLE: 0.5, Moment.END: 0.75}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """`faults` makes the plan's faults for a table. `parks`: the job parks itself; mended, it is resumed.
+
+    `given_up`: records that end in quarantine. `kinds`: what the proxy must have injected at least once.
+    """
+
+    name: str
+    faults: Callable[[str], Faults]
+    moments: tuple[Moment, ...] = MOMENTS
+    parks: bool = False
+    given_up: int = 0
+    quick: bool = False
+    strikes: bool = True  # whether at least one of its faults must have struck
+
+
+def _each(*kinds: FaultKind, **fields: Any) -> Callable[[str], Faults]:
+    return lambda table: tuple(Fault(kind=kind, tables=frozenset((table,)), **fields) for kind in kinds)
+
+
+def _with_stripped(table: str) -> Faults:
+    mine = frozenset((table,))
+    mixed = tuple(fault.model_copy(update={"tables": mine}) for fault in FaultPlan.mixed(0.4).faults)
+    return (
+        Fault(kind=K.STRIP_ITEM, tables=mine),
+        *mixed,
+        Fault(kind=K.UNPROCESSED, probability=0.3, tables=mine),
+    )
+
+
+def _poison(code: str, *numbers: int) -> Callable[[str], Faults]:
+    keys = tuple({"id": {"S": record_name(number)}} for number in numbers)
+    return _each(K.STATEMENT_ERROR, code=code, keys=keys)
+
+
+def record_name(number: int) -> str:
+    """The key of a made-up record."""
+    return f"row-{number:06}"
+
+
+#: 0.4 of the calls: in a cell of some dozens of calls each kind then strikes often, and records meet it twice.
+_OFTEN = 0.4
+
+KINDS = (
+    Kind("500 before the write", _each(K.SERVER_ERROR, probability=_OFTEN)),
+    Kind("503 before the write", _each(K.UNAVAILABLE, probability=_OFTEN)),
+    Kind("connection cut before the write", _each(K.CUT, probability=_OFTEN)),
+    Kind("500 after the write", _each(K.SERVER_ERROR_APPLIED, probability=_OFTEN), quick=True),
+    Kind("503 after the write", _each(K.UNAVAILABLE_APPLIED, probability=_OFTEN)),
+    Kind("connection cut after the write", _each(K.CUT_APPLIED, probability=_OFTEN), quick=True),
+    # Each costs a read time-out of 5 s, hence the limit.
+    Kind("time-out before the write", _each(K.TIMEOUT, limit=3)),
+    Kind("time-out after the write", _each(K.TIMEOUT_APPLIED, limit=3)),
+    Kind(
+        "500, applied 0.5 s later",
+        _each(K.SERVER_ERROR_LATE, probability=_OFTEN, seconds=0.5, operations="writes"),
+        quick=True,
+    ),
+    Kind("cut, applied 0.5 s later", _each(K.CUT_LATE, probability=_OFTEN, seconds=0.5, operations="writes")),
+    Kind("time-out, applied 6 s later", _each(K.TIMEOUT_LATE, limit=2, seconds=6.0, operations="writes")),
+    Kind("answer truncated", _each(K.TRUNCATED, K.BROKEN_JSON, probability=_OFTEN / 2)),
+    Kind("answer with a wrong checksum", _each(K.WRONG_CRC32, probability=_OFTEN)),
+    Kind("slow answers", _each(K.SLOW, probability=_OFTEN, seconds=0.3)),
+    Kind("throttled calls", _each(K.THROTTLE, probability=_OFTEN)),
+    Kind(
+        "throttled by rate", _each(K.THROTTLE, units_per_second=400, burst=50, operations="writes"), quick=True
+    ),
+    Kind(
+        "a hot key range",
+        _each(K.THROTTLE, hot=(0.0, 0.1), units_per_second=50, burst=1, operations="writes"),
+    ),
+    Kind("statements throttled", _each(K.STATEMENT_THROTTLE, probability=_OFTEN)),
+    Kind("statements failing, not applied", _each(K.STATEMENT_ERROR, probability=_OFTEN)),
+    Kind("statements failing, applied", _each(K.STATEMENT_ERROR_APPLIED, probability=_OFTEN), quick=True),
+    Kind(
+        "transactions in the way",
+        _each(K.STATEMENT_ERROR, code="TransactionConflict", probability=_OFTEN),
+    ),
+    Kind("stored items withheld, 40 % failing", _with_stripped, quick=True),
+    Kind("calls too large (413)", _each(K.TOO_LARGE, max_bytes=1500, limit=30, operations="writes")),
+    Kind("PartiQL denied: one by one", _each(K.PARTIQL_DENIED), moments=(Moment.START,)),
+    Kind(
+        "3 records refused for good",
+        _poison("ValidationError", 997, 998, 999),
+        (Moment.START,),
+        given_up=3,
+        quick=True,
+    ),
+    Kind("access denied, then allowed", _each(K.ACCESS_DENIED), MOMENTS[1:], parks=True),
+    Kind("credentials expired, then renewed", _each(K.EXPIRED_TOKEN), MOMENTS[1:], parks=True),
+    Kind("table away, then back", _each(K.TABLE_GONE), MOMENTS[1:], parks=True),
+)

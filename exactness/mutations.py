@@ -1,0 +1,121 @@
+"""Defects that would break the promise, one at a time: each must be caught by the tests named beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+#: No servers needed; they drive delivery and rounds against a model of a conditional table.
+ENGINE = ("tests/test_delivery.py", "tests/test_round.py", "tests/test_round_properties.py")
+SEMANTICS = ("tests/test_semantics.py",)  # on real engines
+JOBS = ("tests/test_jobs_end_to_end.py",)  # on the whole stack
+TAXONOMY = ("tests/test_taxonomy.py",)
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """`old`, which stands once in the file at `path`, becomes `new`."""
+
+    name: str
+    path: str
+    old: str
+    new: str
+    tests: tuple[str, ...] = ENGINE
+
+
+MUTATIONS = (
+    Mutation(
+        "the condition on the version is dropped (PartiQL)",
+        "reindexer/dynamo/wire.py",
+        '{guards} AND NOT {version} >= ?"',
+        "{guards} AND NOT {quoted('nowhere')} >= ?\"",
+        SEMANTICS,
+    ),
+    Mutation(
+        "the condition on the version is dropped (UpdateItem)",
+        "reindexer/dynamo/wire.py",
+        '"NOT #v >= :v"]',
+        '"(NOT #v >= :v OR #v >= :v)"]',
+        SEMANTICS,
+    ),
+    Mutation(
+        "attribute_exists is dropped from UpdateItem",
+        "reindexer/dynamo/wire.py",
+        '["attribute_exists(#k)", ',
+        '["(attribute_exists(#k) OR attribute_not_exists(#k))", ',
+        SEMANTICS,
+    ),
+    Mutation(
+        "the cursor moves to the end of the page early",
+        "reindexer/round.py",
+        "self._cursor = to_json_key(page[prefix - 1].key)",
+        "self._cursor = to_json_key(page[-1].key)",
+    ),
+    Mutation(
+        "records beyond the settled prefix are counted",
+        "reindexer/round.py",
+        "while prefix < len(page) and (result := page[prefix].result) is not None:",
+        "while prefix < len(page):\n            result = page[prefix].result or Outcome.UPDATED",
+    ),
+    Mutation(
+        "what an earlier attempt counted is added twice",
+        "reindexer/round.py",
+        "tally=base.tally + Tally(",
+        "tally=base.tally + base.tally + Tally(",
+    ),
+    Mutation(
+        "a round's tally is folded twice",
+        "workflows/reindex_shard.py",
+        '"tally": state.tally + progress.tally,',
+        '"tally": state.tally + progress.tally + progress.tally,',
+        JOBS,
+    ),
+    Mutation(
+        "a 500 is read as not applied",
+        "reindexer/dynamo/taxonomy.py",
+        '_SERVER = (Action.RETRY, None, "server_errors")',
+        '_SERVER = (Action.RETRY, False, "server_errors")',
+        TAXONOMY,
+    ),
+    Mutation(
+        "an unknown answer is forgotten",
+        "reindexer/delivery.py",
+        "work.unknown = work.unknown or failure.applied is None",
+        "work.unknown = False",
+    ),
+    Mutation(
+        "a refusal without its item is taken for a missing record",
+        "reindexer/delivery.py",
+        "bare = [work.key for work, failure in refused if failure.item is None]",
+        "bare: list[WireKey] = []",
+    ),
+    Mutation(
+        "isolation forgets that a write may have landed",
+        "reindexer/delivery.py",
+        "            unknown=work.unknown,\n            given_up=given_up,",
+        "            unknown=False,\n            given_up=given_up,",
+    ),
+    Mutation(
+        "UnprocessedKeys are taken for missing records",
+        "reindexer/dynamo/reading.py",
+        "pending = unprocessed + later",
+        "pending = later",
+    ),
+    Mutation(
+        "another run's stamp is taken for ours",
+        "reindexer/settle.py",
+        "    if run == stamp.run_value:",
+        "    if run is not None:",
+    ),
+    Mutation(
+        "after a crash nothing is in doubt",
+        "reindexer/round.py",
+        "self._doubt = (request.doubt or resume is not None) and",
+        "self._doubt = False and",
+    ),
+    Mutation(
+        "a frozen attempt writes on",
+        "reindexer/delivery.py",
+        "if self._pulse.stale():",
+        "if False:",
+    ),
+)

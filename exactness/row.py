@@ -1,0 +1,68 @@
+"""One row of the matrix: what was counted, what is true, and what must hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+#: Cells of the printed table, in order.
+COLUMNS = (
+    *(
+        "operation",
+        "fault",
+        "moment",
+        "records",
+        "faults injected",
+        "ambiguous settled",
+        "outcomes",
+        "balanced",
+    ),
+    *("verification", "changed twice", "lost", "shard restarts", "seconds", "holds"),
+)
+
+
+@dataclass
+class Row:
+    """`wrong`: what did not hold, in words; empty is good. `edge`: changed twice is expected here."""
+
+    operation: str
+    fault: str
+    moment: str
+    records: int
+    injected: Mapping[str, int]
+    ambiguous: int
+    outcomes: Mapping[str, int]
+    balanced: bool
+    verification: str
+    changed_twice: int
+    lost: int
+    restarts: int
+    seconds: float
+    edge: bool = False
+    wrong: list[str] = field(default_factory=list)
+
+    def cells(self) -> list[str]:
+        """As text, in the order of `COLUMNS`."""
+        return [
+            self.operation,
+            self.fault,
+            self.moment,
+            f"{self.records:,}",
+            ", ".join(f"{kind} {count:,}" for kind, count in sorted(self.injected.items())) or "none",
+            f"{self.ambiguous:,}",
+            ", ".join(f"{name} {count:,}" for name, count in self.outcomes.items()),
+            "yes" if self.balanced else "NO",
+            self.verification,
+            f"{self.changed_twice:,}" + (" (the edge)" if self.edge else ""),
+            f"{self.lost:,}" + (" (put there later)" if self.edge and self.lost else ""),
+            f"{self.restarts:,}",
+            f"{self.seconds:.1f}",
+            "yes" if not self.wrong else "NO: " + "; ".join(self.wrong),
+        ]
+
+
+def markdown(rows: list[Row]) -> str:
+    """The table, for a document."""
+    lines = ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
+    lines += ["| " + " | ".join(row.cells()) + " |" for row in rows]
+    return "\n".join(lines)

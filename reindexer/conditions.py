@@ -1,0 +1,200 @@
+"""A job's query: boto3's own conditions, sent to DynamoDB as a filter and evaluated here once more.
+
+Here too, because a row that was handed out may match the filter only by its stamp, and because a row that
+another writer changed has to be asked anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
+
+import boto3.dynamodb.conditions as boto
+from boto3.exceptions import DynamoDBNeedsConditionError
+
+from reindexer.dynamo.wire import Stamp
+from reindexer.errors import ReindexerError
+from reindexer.items import WireItem, WireValue
+from reindexer.values import InvalidValue, plain, same, wire
+
+#: What `query` may return, besides None.
+Condition: TypeAlias = boto.ConditionBase
+
+Test: TypeAlias = Callable[[WireItem], bool]
+_Operand: TypeAlias = Callable[[WireItem], WireValue | None]
+
+
+class BadQuery(ReindexerError):
+    """The query is no condition that can be asked of DynamoDB."""
+
+
+# ── For DynamoDB ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def filter_of(condition: Condition, stamp: Stamp) -> dict[str, Any]:
+    """Scan parameters that leave out rows outside the query, but none that this run may have written.
+
+    Without the second half a function that makes its own query false would take its rows out of the count
+    when a round is repeated. Raises `BadQuery`.
+    """
+    expression, names, values = built(condition)
+    return {
+        # No parentheses: boto3 puts them where they are needed, and DynamoDB refuses superfluous ones.
+        "FilterExpression": f"{expression} OR #run = :run OR #version >= :version",
+        "ExpressionAttributeNames": {
+            **names,
+            "#run": stamp.run_attribute,
+            "#version": stamp.version_attribute,
+        },
+        "ExpressionAttributeValues": {**values, ":run": stamp.run_value, ":version": stamp.version_value},
+    }
+
+
+def built(condition: Condition) -> tuple[str, dict[str, str], dict[str, WireValue]]:
+    """(expression, names, values on the wire). Raises `BadQuery`."""
+    if not isinstance(condition, Condition):
+        raise BadQuery(
+            f"query returned {type(condition).__name__}; return a condition such as "
+            'Attr("modified").lt("2020-01-01"), or None for every record'
+        )
+    try:
+        made = boto.ConditionExpressionBuilder().build_expression(condition)
+        values = {name: wire(value, "query") for name, value in made.attribute_value_placeholders.items()}
+    except (DynamoDBNeedsConditionError, InvalidValue) as error:
+        raise BadQuery(f"the query cannot be sent to DynamoDB: {error}") from error
+    return made.condition_expression, made.attribute_name_placeholders, values
+
+
+def named(condition: Condition) -> frozenset[str]:
+    """The top-level attributes the query looks at."""
+    return frozenset(_names(condition))
+
+
+def _names(part: Any) -> Iterator[str]:
+    if isinstance(part, boto.Attr | boto.Key):
+        yield _path(part.name)[0]
+    elif isinstance(part, Condition):
+        for value in part.get_expression()["values"]:
+            yield from _names(value)
+
+
+# ── Here ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def compiled(condition: Condition) -> Test:
+    """The query as a test of an item on the wire, with DynamoDB's own rules. Raises `BadQuery`."""
+    values = condition.get_expression()["values"]
+    if isinstance(condition, boto.And):
+        left, right = compiled(values[0]), compiled(values[1])
+        return lambda item: left(item) and right(item)
+    if isinstance(condition, boto.Or):
+        left, right = compiled(values[0]), compiled(values[1])
+        return lambda item: left(item) or right(item)
+    if isinstance(condition, boto.Not):
+        inner = compiled(values[0])
+        return lambda item: not inner(item)
+    first = _operand(values[0])
+    if isinstance(condition, boto.AttributeExists):
+        return lambda item: first(item) is not None
+    if isinstance(condition, boto.AttributeNotExists):
+        return lambda item: first(item) is None
+    if isinstance(condition, boto.In):
+        among = [_operand(value) for value in values[1]]
+        return lambda item: any(_equal(first(item), one(item)) for one in among)
+    if isinstance(condition, boto.Between):
+        low, high = _operand(values[1]), _operand(values[2])
+        return lambda item: _ordered(low(item), first(item), "<=") and _ordered(first(item), high(item), "<=")
+    rule = _RULES.get(type(condition))
+    if rule is None:
+        raise BadQuery(f"the query holds {type(condition).__name__}, which cannot be evaluated here")
+    second = _operand(values[1])
+    return lambda item: rule(first(item), second(item))
+
+
+def _operand(value: Any) -> _Operand:
+    if isinstance(value, boto.Size):
+        inner = _operand(value.get_expression()["values"][0])
+        return lambda item: _size(inner(item))
+    if isinstance(value, boto.Attr | boto.Key):
+        first, *rest = _path(value.name)
+        if not rest:
+            return lambda item: item.get(first)
+        return lambda item: _within(item.get(first), rest)
+    constant = wire(value, "query")
+    return lambda _: constant
+
+
+def _path(name: str) -> list[str]:
+    """`a.b[0]` → a, b, [0]: as boto3 reads it."""
+    parts: list[str] = []
+    for step in name.split("."):
+        head, *indexes = step.split("[")
+        parts += [head, *(f"[{index}" for index in indexes)]
+    return parts
+
+
+def _within(value: WireValue | None, rest: list[str]) -> WireValue | None:
+    for step in rest:
+        if value is None:
+            return None
+        if step.startswith("["):
+            entries, index = value.get("L", []), int(step[1:-1])
+            value = entries[index] if index < len(entries) else None
+        else:
+            value = value.get("M", {}).get(step)
+    return value
+
+
+def _size(value: WireValue | None) -> WireValue | None:
+    """A string's characters, binary's bytes, entries of anything else that has some."""
+    if value is None:
+        return None
+    kind, content = next(iter(value.items()))
+    return {"N": str(len(content))} if kind in ("S", "B", "SS", "NS", "BS", "L", "M") else None
+
+
+def _equal(one: WireValue | None, other: WireValue | None) -> bool:
+    return one is not None and other is not None and same(one, other)
+
+
+def _ordered(one: WireValue | None, other: WireValue | None, how: str) -> bool:
+    """Strings by code point (as UTF-8 orders them), numbers, binary by byte; two types have no order."""
+    if one is None or other is None:
+        return False
+    kind = next(iter(one))
+    if kind not in other or kind not in ("S", "N", "B"):
+        return False
+    a, b = plain(one), plain(other)
+    return bool(a < b if how == "<" else a <= b)
+
+
+def _begins(one: WireValue | None, other: WireValue | None) -> bool:
+    if one is None or other is None:
+        return False
+    kind = next(iter(one))
+    return kind in ("S", "B") and kind in other and one[kind].startswith(other[kind])
+
+
+def _contains(one: WireValue | None, other: WireValue | None) -> bool:
+    if one is None or other is None:
+        return False
+    kind, content = next(iter(one.items()))
+    if kind in ("S", "B"):
+        return kind in other and other[kind] in content
+    if kind == "L":
+        return any(same(entry, other) for entry in content)
+    return kind in ("SS", "NS", "BS") and any(same({kind[0]: entry}, other) for entry in content)
+
+
+_RULES: dict[type, Callable[[WireValue | None, WireValue | None], bool]] = {
+    boto.Equals: _equal,
+    # A missing attribute differs from everything, for DynamoDB too.
+    boto.NotEquals: lambda one, other: not _equal(one, other),
+    boto.LessThan: lambda one, other: _ordered(one, other, "<"),
+    boto.LessThanEquals: lambda one, other: _ordered(one, other, "<="),
+    boto.GreaterThan: lambda one, other: _ordered(other, one, "<"),
+    boto.GreaterThanEquals: lambda one, other: _ordered(other, one, "<="),
+    boto.BeginsWith: _begins,
+    boto.Contains: _contains,
+    boto.AttributeType: lambda one, other: one is not None and (other or {}).get("S") in one,
+}

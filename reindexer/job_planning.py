@@ -1,0 +1,91 @@
+"""The part of a plan that is about the user's job: found, its parameters checked, its query tried."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reindexer.asking import ask, verdict
+from reindexer.catalogue import find_job
+from reindexer.conditions import Condition, filter_of
+from reindexer.deciding import Decider, failure_of
+from reindexer.dynamo.table import CallFailed
+from reindexer.dynamo.wire import Stamp
+from reindexer.errors import BadInput, Refused
+from reindexer.facts import Described
+from reindexer.job import Job, JobBroken, Params
+from reindexer.models import Attributes, JobInput, Quarantined, Transform
+
+
+def checked_job(operation: Transform) -> tuple[Job, Params]:
+    """The job and its parameters. Raises `BadInput` naming what there is."""
+    try:
+        job = find_job(operation.job)
+    except JobBroken as error:
+        raise BadInput(str(error), "operation.job") from error
+    return job, job.parameters(operation.params)
+
+
+def plan_job(
+    operation: Transform, request: JobInput, attributes: Attributes, described: Described
+) -> tuple[Transform, str, list[str]]:
+    """(the operation with all parameters, the code's hash, warnings). Raises `BadInput`, `Refused`."""
+    job, params = checked_job(operation)
+    condition = _query(job, params, attributes, described)
+    if job.destructive and not request.dry_run and not isinstance(request.scope, Quarantined):
+        _check_recovery(job, request, described)
+    warnings = []
+    if condition is not None:
+        _try(job, condition, attributes, described)
+        warnings.append("records outside the query are not handed out, and not counted")
+    # Defaults are taken now: one that is the time of day must be the same for every record.
+    complete = operation.model_copy(update={"params": params.model_dump(mode="json")})
+    return complete, job.code, warnings
+
+
+def index_types(described: Described) -> dict[str, str]:
+    """The attributes that are keys of an index, with their types."""
+    types = {a["AttributeName"]: a["AttributeType"] for a in described.description["AttributeDefinitions"]}
+    own = {attribute.name for attribute in described.key}
+    names = {name for names in described.index_keys.values() for name in names} - own
+    return {name: types[name] for name in sorted(names) if name in types}
+
+
+def _query(job: Job, params: Params, attributes: Attributes, described: Described) -> Condition | None:
+    try:
+        decider = Decider(
+            job,
+            params,
+            keys=[attribute.name for attribute in described.key],
+            hidden=(attributes.version, attributes.run),
+        )
+    except Exception as error:  # the job's own code
+        failure = failure_of(error, job.file)
+        raise BadInput(f"the query of job {job.name!r} failed: {failure}", "operation.job") from error
+    return decider.condition
+
+
+def _try(job: Job, condition: Condition, attributes: Attributes, described: Described) -> None:
+    """Ask DynamoDB for one row by the query: what it cannot read is found before the job begins."""
+    stamp = Stamp(attributes.version, attributes.run, 1, "probe")
+    parameters: dict[str, Any] = {**filter_of(condition, stamp), "Limit": 1}
+    try:
+        ask(described.table, "scan", TableName=described.table.table, **parameters)
+    except CallFailed as failed:
+        if failed.failure.code in ("ValidationException", "ValidationError"):
+            raise BadInput(
+                f"DynamoDB refuses the query of job {job.name!r}: {failed.failure.message}", "operation.job"
+            ) from failed
+        raise verdict(failed, "dynamodb:Scan", described.table.table) from failed
+
+
+def _check_recovery(job: Job, request: JobInput, described: Described) -> None:
+    """What is taken away by mistake can be had back, or somebody has said that it need not."""
+    recovery = described.facts.point_in_time_recovery
+    if recovery or request.allow_no_recovery:
+        return
+    state = "has no point-in-time recovery" if recovery is False else "does not tell whether it can be restored"
+    raise Refused(
+        f"job {job.name!r} may delete records or attributes, and {described.table.table} {state}; switch it on "
+        "(aws dynamodb update-continuous-backups), or set allow_no_recovery",
+        "NoRecovery",
+    )

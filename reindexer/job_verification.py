@@ -1,0 +1,69 @@
+"""Which rows a job would still change: what verification asks of a transform.
+
+DynamoDB leaves out what is at the target or outside the query; the function says of the rest whether it would
+change it. Nothing of the rounds is used.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reindexer.bounded import Bounded
+from reindexer.conditions import built
+from reindexer.errors import EnvironmentFault, Interrupted
+from reindexer.items import Skip, WireItem, Write
+from reindexer.models import Target
+from reindexer.operations.transform import prepared
+from reindexer.pulse import Pulse
+
+
+class JobJudge:
+    """Judges rows of one target. Raises `EnvironmentFault` where the job is not there, or has changed."""
+
+    def __init__(self, target: Target, pulse: Pulse) -> None:
+        self._job, self._decider = prepared(target)
+        self._run, self._mark = target.attributes.run, {"S": f"{target.stamp}/delete"}
+        self._bounded: Bounded[WireItem, Write | Skip] = Bounded(self._decider, self._job.seconds, pulse)
+
+    def filtered(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        """A scan for rows behind the target, narrowed to the query; with rows marked for deletion."""
+        expression = f"({parameters['FilterExpression']} OR #run = :mark)"
+        names: dict[str, str] = {"#run": self._run}
+        values: dict[str, Any] = {":mark": self._mark}
+        if self._decider.condition is None:
+            expression = expression[1:-1]  # DynamoDB refuses superfluous parentheses
+        else:
+            asked, more_names, more_values = built(self._decider.condition)
+            expression += f" AND {asked}"  # boto3 puts parentheses where they are needed
+            names, values = {**names, **more_names}, {**values, **more_values}
+        return {
+            **parameters,
+            "FilterExpression": expression,
+            "ExpressionAttributeNames": {**parameters["ExpressionAttributeNames"], **names},
+            "ExpressionAttributeValues": {**parameters["ExpressionAttributeValues"], **values},
+        }
+
+    def marked(self, item: WireItem) -> bool:
+        """Whether this run meant to delete the item."""
+        return item.get(self._run) == self._mark
+
+    def behind(self, rows: list[WireItem]) -> list[WireItem]:
+        """Those that the job would still change. A row its function fails on is behind too: it was not done."""
+        if self._job.process is not None:  # asked again it would do its work again: the query alone decides
+            return [row for row in rows if self._decider.matches(row)]
+        found: list[WireItem] = []
+        done = 0
+        while done < len(rows):
+            results = self._bounded.run(rows[done:])
+            for row, result in zip(rows[done:], results, strict=False):
+                if isinstance(result, EnvironmentFault | Interrupted):
+                    raise result
+                if isinstance(result, Exception) or self._would_change(row, result):
+                    found.append(row)
+            done += len(results)
+        return found
+
+    def _would_change(self, row: WireItem, decision: Write | Skip) -> bool:
+        if isinstance(decision, Skip):
+            return False
+        return decision.mark or not self.marked(row)  # a marked one that is to be updated now was settled so

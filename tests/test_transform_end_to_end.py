@@ -1,0 +1,200 @@
+"""Whole jobs with a user's query and function, on the real server and a real engine."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.stack import Stack, outcome, running_workers, stack_environment, until
+from tests.tables import Table
+from tests.written_jobs import HEAD
+
+pytestmark = pytest.mark.servers
+MakeTable = Callable[..., Table]
+
+SLOW = "    import time; time.sleep(0.002)\n"
+TEXT = """
+def transform(item, params):
+    return Update(set={"name": item["name"].upper()})
+"""
+
+
+def transform(table: Table, job: str, params: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+    operation = {"kind": "transform", "job": job, "params": params or {}}
+    return {"table": table.name, "operation": operation, **more}
+
+
+async def test_a_derived_attribute_is_written_and_verified(quiet: Stack, make_table: MakeTable) -> None:
+    table = make_table()
+    table.fill(300, population={"N": "20000"}, countrycode={"S": "DE"}, alternatenames={"L": [{"S": "x"}]})
+    handle = await quiet.start(transform(table, "size_class", total_segments=3))
+    kind, report = await outcome(handle)
+    assert kind == "complete", report
+    assert (report["tally"]["scanned"], report["tally"]["updated"]) == (300, 300)
+    assert report["verification"] == {"scanned": 300, "behind": 0}
+    assert {(row["size_class"]["S"], row["country_name"]["S"]) for row in table.items()} == {
+        ("town", "Germany")
+    }
+    handle = await quiet.start(transform(table, "size_class"))
+    kind, report = await outcome(handle)
+    assert (kind, report["tally"]["filtered"], report["verification"]["behind"]) == ("complete", 300, 0)
+    assert len(report["code"]) == 64
+
+
+async def test_a_table_that_cannot_be_restored_is_not_deleted_from_unless_allowed(
+    quiet: Stack, make_table: MakeTable
+) -> None:
+    table = make_table()
+    table.fill(60, created_at={"N": "1000"})
+    table.put({"id": {"S": "young"}, "created_at": {"N": "99999999999"}})
+    asked = transform(table, "expire", {"older_than_days": 30})
+    kind, told = await outcome(await quiet.start(asked))
+    assert kind == "NoRecovery", told
+    kind, report = await outcome(await quiet.start({**asked, "allow_no_recovery": True}))
+    assert (kind, report["tally"]["deleted"], report["tally"]["scanned"]) == ("complete", 60, 60)
+    assert [row["id"] for row in table.items()] == [{"S": "young"}]
+    assert any("not counted" in warning for warning in report["warnings"])
+
+
+@pytest.mark.parametrize(
+    ("job", "params", "says"),
+    [
+        ("expires", {}, "there is no job 'expires' (did you mean expire?); there are: expire, normalise"),
+        ("expire", {"older_than": 3}, "older_than: is no known field"),
+        ("expire", {"older_than_days": "x"}, "older_than_days: "),
+        ("expire", {}, "older_than_days: is missing (job 'expire' takes: older_than_days, attribute, now)"),
+    ],
+)
+async def test_unknown_jobs_and_wrong_parameters_fail_at_once(
+    quiet: Stack, make_table: MakeTable, job: str, params: dict[str, Any], says: str
+) -> None:
+    kind, told = await outcome(await quiet.start(transform(make_table(), job, params)))
+    assert kind == "BadInput"
+    assert says in told["message"]
+
+
+async def test_a_dry_run_shows_what_would_be_and_writes_nothing(quiet: Stack, make_table: MakeTable) -> None:
+    table = make_table()
+    table.fill(40, name={"S": " a  b "})
+    before = list(table.items())
+    kind, report = await outcome(await quiet.start(transform(table, "normalise_whitespace", dry_run=True)))
+    assert kind == "complete"
+    assert report["tally"]["scanned"] == 0
+    assert report["dry_run"]["tally"]["updated"] == 40
+    assert len(report["dry_run"]["pairs"]) == 10
+    assert report["dry_run"]["pairs"][0]["changes"] == [
+        {"name": "name", "before": '" a  b "', "after": '"a b"'}
+    ]
+    assert list(table.items()) == before
+
+
+@contextlib.contextmanager
+def workers_with(stack: Stack, folder: Path, queue: str, log: Path) -> Iterator[Any]:
+    environment = stack_environment(stack.temporal, stack.proxy.endpoint_url, queue)
+    environment["REINDEXER_JOBS"] = str(folder)
+    with running_workers(environment, log) as workers:
+        yield workers
+
+
+@pytest.fixture
+async def own(quiet: Stack, tmp_path: Path) -> AsyncIterator[Any]:
+    """Workers with a folder of jobs of their own: `start(text)` writes job.py and starts them."""
+    folder = tmp_path / "jobs"
+    folder.mkdir()
+    with contextlib.ExitStack() as running:
+
+        def start(text: str) -> Any:
+            (folder / "job.py").write_text(HEAD + text)
+            queue = f"own-{tmp_path.name}"
+            return running.enter_context(workers_with(quiet, folder, queue, tmp_path / "worker.log"))
+
+        yield start
+
+
+async def begin(stack: Stack, tmp_path: Path, table: Table, **more: Any) -> Any:
+    client = await stack.connect()
+    queue = f"own-{tmp_path.name}"
+    name = f"job-{tmp_path.name}"
+    return await client.start_workflow(
+        "ReindexTable", transform(table, "job", **more), id=name, task_queue=queue
+    )
+
+
+async def test_a_function_that_fails_on_everything_parks_the_job_within_seconds(
+    quiet: Stack, make_table: MakeTable, own: Any, tmp_path: Path
+) -> None:
+    own("\ndef transform(item, params):\n    return 1 / 0\n")
+    table = make_table()
+    table.fill(2000)
+    handle = await begin(quiet, tmp_path, table, limits={"quarantined": 20}, total_segments=2)
+    state = await until(handle, lambda p: p["state"] == "parked", 30)
+    assert state["tally"]["quarantined"] < 400
+    told = await handle.query("failures")
+    assert told["failures"][0]["message"] == "division by zero (job.py:4)"
+    await handle.cancel()
+    assert (await outcome(handle))[0] == "CancelledError"
+
+
+async def test_changed_code_parks_the_job_until_it_is_accepted(
+    quiet: Stack, make_table: MakeTable, own: Any, tmp_path: Path
+) -> None:
+    first = own(TEXT.replace("    return", SLOW + "    return"))
+    table = make_table()
+    table.fill(3000, name={"S": "ulm"})
+    handle = await begin(quiet, tmp_path, table, total_segments=2)
+    await until(handle, lambda p: p["tally"]["updated"] > 0)
+    assert await asyncio.to_thread(first.stop) == 0
+    own(TEXT)  # the same job, quicker
+    state = await until(handle, lambda p: p["state"] == "parked")
+    assert "the job's code changed" in state["reason"]
+    code = state["reason"].split("this worker has ")[1].split()[0]
+    await handle.signal("resume", {"code": code, "reason": "quicker"})
+    kind, report = await outcome(handle)
+    assert (kind, report["tally"]["updated"], report["code"]) == ("complete", 3000, code)
+    assert {row["name"]["S"] for row in table.items()} == {"ULM"}
+
+
+async def test_killed_workers_in_the_middle_of_a_transform_change_no_record_twice(
+    quiet: Stack, make_table: MakeTable, own: Any, tmp_path: Path
+) -> None:
+    """The function is not idempotent on purpose: done twice it would show."""
+    workers = own(f'\ndef transform(item, params):\n{SLOW}    return Update(set={{"n": item["n"] + 1}})\n')
+    table = make_table()
+    table.fill(2500, n={"N": "1"})
+    handle = await begin(quiet, tmp_path, table, total_segments=2)
+    await until(handle, lambda p: p["tally"]["updated"] > 200)
+    workers.kill()
+    workers.start()
+    kind, report = await outcome(handle)
+    assert (kind, report["tally"]["updated"], report["tally"]["scanned"]) == ("complete", 2500, 2500)
+    assert {row["n"]["N"] for row in table.items()} == {"2"}
+
+
+async def test_work_with_side_effects_is_done_for_every_record_and_paced(
+    quiet: Stack, make_table: MakeTable, own: Any, tmp_path: Path
+) -> None:
+    log = tmp_path / "called"
+    text = f"""
+def process(item, params):
+    with open({str(log)!r}, "a") as file:
+        file.write(item["id"] + "\\n")
+"""
+    own(text)
+    table = make_table()
+    table.fill(150)
+    handle = await begin(quiet, tmp_path, table, limits={"records_per_second": 100}, total_segments=3)
+    kind, report = await outcome(handle)
+    assert (kind, report["tally"]["updated"], report["verification"]["behind"]) == ("complete", 150, 0)
+    assert len(log.read_text().split()) == 150
+    assert report["seconds"] > 1
+
+
+async def test_a_broken_job_file_stops_the_worker_and_is_named(quiet: Stack, own: Any, tmp_path: Path) -> None:
+    workers = own("\ndef transform(item, params)\n    return None\n")
+    assert await asyncio.to_thread(workers.process.wait, 30) == 2
+    assert "job.py, line 3: SyntaxError" in (tmp_path / "worker.log").read_text()
