@@ -13,7 +13,7 @@ from commands.screen import DIM, WARN, count, facts, note, size, some
 from reindexer.dynamo.client import make_client
 from reindexer.errors import EnvironmentFault
 from reindexer.ledger import Ledger
-from reindexer.models import JobInput, Plan, PlanInput, Quarantined, Verify
+from reindexer.models import JobInput, Plan, PlanInput, Quarantined, Transform, Verify
 from reindexer.planning import make_plan
 from reindexer.settings import settings
 
@@ -60,7 +60,8 @@ def summary(job: JobInput) -> str:
     scope = "" if job.scope.kind == "complete" else f", {job.scope.kind}"
     version = job.operation.version
     target = f" to version {version}" if version else ""
-    return f"{job.operation.kind} {job.table.rsplit('/', 1)[-1]}{target}{scope}"
+    verb = f"transform {job.operation.job}" if isinstance(job.operation, Transform) else job.operation.kind
+    return f"{verb}{' (dry run)' if job.dry_run else ''} {job.table.rsplit('/', 1)[-1]}{target}{scope}"
 
 
 def plan_text(preview: Preview | None, job: JobInput, name: str) -> RenderableType:

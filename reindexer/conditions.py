@@ -146,10 +146,12 @@ def _within(value: WireValue | None, rest: list[str]) -> WireValue | None:
 
 
 def _size(value: WireValue | None) -> WireValue | None:
-    """A string's characters, binary's bytes, entries of anything else that has some."""
+    """A string's UTF-16 units (as DynamoDB counts them), binary's bytes, entries of what has some."""
     if value is None:
         return None
     kind, content = next(iter(value.items()))
+    if kind == "S" and not content.isascii():
+        content = content.encode("utf-16-be")[::2]
     return {"N": str(len(content))} if kind in ("S", "B", "SS", "NS", "BS", "L", "M") else None
 
 

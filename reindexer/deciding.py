@@ -16,7 +16,7 @@ from reindexer.errors import RecordFailed, one_line
 from reindexer.items import Skip, WireItem, WireValue, Write
 from reindexer.job import Job, Params
 from reindexer.row import Row
-from reindexer.values import MOST_ITEM_BYTES, InvalidValue, item_size, same, size_of, wire
+from reindexer.values import MOST_ITEM_BYTES, InvalidValue, item_size, same, size_of, upper_bound, wire
 
 _MOST_GUARDS = 140  # with version, stamp and key half of the 300 operators DynamoDB takes in one condition
 _MOST_STATEMENT = 8192  # characters of one PartiQL statement (DynamoDB's limit)
@@ -160,7 +160,7 @@ class Decider:
 
     def _check_size(self, item: WireItem, sets: Mapping[str, WireValue], removes: tuple[str, ...]) -> None:
         grown = sum(size_of(new) - (size_of(item[name]) if name in item else 0) for name, new in sets.items())
-        if grown <= 0:
+        if grown <= 0 or upper_bound(item) + grown + _STAMP_BYTES <= MOST_ITEM_BYTES:
             return
         size = item_size({**{n: v for n, v in item.items() if n not in removes}, **sets}) + _STAMP_BYTES
         if size > MOST_ITEM_BYTES:

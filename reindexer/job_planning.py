@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from reindexer.asking import ask, verdict
+from reindexer.asking import DENIED, ask, denied, verdict
 from reindexer.catalogue import find_job
 from reindexer.conditions import Condition, filter_of
 from reindexer.deciding import Decider, failure_of
 from reindexer.dynamo.table import CallFailed
-from reindexer.dynamo.wire import Stamp
+from reindexer.dynamo.wire import Stamp, StatementBuilder, delete_parameters
 from reindexer.errors import BadInput, Refused
 from reindexer.facts import Described
+from reindexer.items import Write
 from reindexer.job import Job, JobBroken, Params
 from reindexer.models import Attributes, JobInput, Quarantined, Transform
+from reindexer.probes import Writer
+from reindexer.sinks.table import impossible_key
 
 
 def checked_job(operation: Transform) -> tuple[Job, Params]:
@@ -26,13 +29,15 @@ def checked_job(operation: Transform) -> tuple[Job, Params]:
 
 
 def plan_job(
-    operation: Transform, request: JobInput, attributes: Attributes, described: Described
+    operation: Transform, request: JobInput, attributes: Attributes, described: Described, writer: Writer
 ) -> tuple[Transform, str, list[str]]:
     """(the operation with all parameters, the code's hash, warnings). Raises `BadInput`, `Refused`."""
     job, params = checked_job(operation)
     condition = _query(job, params, attributes, described)
     if job.destructive and not request.dry_run and not isinstance(request.scope, Quarantined):
         _check_recovery(job, request, described)
+    if job.destructive:
+        _check_deleting(attributes, described, writer)
     warnings = []
     if condition is not None:
         _try(job, condition, attributes, described)
@@ -76,6 +81,29 @@ def _try(job: Job, condition: Condition, attributes: Attributes, described: Desc
                 f"DynamoDB refuses the query of job {job.name!r}: {failed.failure.message}", "operation.job"
             ) from failed
         raise verdict(failed, "dynamodb:Scan", described.table.table) from failed
+
+
+def _check_deleting(attributes: Attributes, described: Described, writer: Writer) -> None:
+    """Whether records may be deleted, tried on a key no item has. Anything but a denial shows itself later."""
+    parameters: dict[str, Any]
+    stamp, key = Stamp(attributes.version, attributes.run, 1, "probe"), impossible_key(described.key)
+    if writer == "partiql":
+        builder = StatementBuilder(described.table.table, tuple(key), stamp)
+        statement = builder.statement(key, Write(delete=True))
+        action, call, parameters = "PartiQLDelete", "batch_execute_statement", {"Statements": [statement]}
+    elif writer == "update_item":
+        asked = delete_parameters(key, Write(delete=True), stamp)
+        action, call, parameters = "DeleteItem", "delete_item", {"TableName": described.table.table, **asked}
+    else:
+        return
+    code = ""
+    try:
+        answer = ask(described.table, call, **parameters)
+        code = ((answer.get("Responses") or [{}])[0].get("Error") or {}).get("Code", "")
+    except CallFailed as failed:
+        code = failed.failure.code
+    if code in DENIED:
+        raise denied([f"dynamodb:{action}"], described.table.table)
 
 
 def _check_recovery(job: Job, request: JobInput, described: Described) -> None:

