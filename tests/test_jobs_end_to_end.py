@@ -126,7 +126,7 @@ async def test_four_hundred_shards_at_once_wedge_nothing(quiet: Stack, make_tabl
     table.fill(4000)
     job = {"table": table.name, "total_segments": 400, "limits": {"shards_in_flight": 400}}
 
-    kind, report = await outcome(await quiet.start(job), seconds=90)
+    kind, report = await outcome(await quiet.start(job), seconds=200)
 
     assert (kind, report["tally"]["updated"], report["shards"]) == ("complete", 4000, 400)
 
