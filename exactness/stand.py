@@ -62,7 +62,7 @@ class Workers:
         """The processes that work; the parent that watches over them is none."""
         assert self._parent is not None
         listed = subprocess.run(
-            ["ps", "-Ao", "pid=,ppid=,command="], capture_output=True, text=True, check=True
+            ["ps", "-wwAo", "pid=,ppid=,command="], capture_output=True, text=True, check=True
         )
         rows = [line.split(None, 2) for line in listed.stdout.splitlines()]
         own = str(self._parent.pid)
