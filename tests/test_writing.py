@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from deploy.faults import Fault, FaultKind, FaultPlan
-from tests.stack import Stack, outcome
+from tests.stack import Stack, outcome, progress
 from tests.tables import Table
 
 pytestmark = pytest.mark.servers
@@ -88,7 +88,8 @@ async def test_rows_deleted_and_put_anew_meanwhile_are_each_counted_once(
 ) -> None:
     table = make_table()
     keys = table.fill(1500)
-    quiet.proxy.set_plan(FaultPlan(faults=(Fault(kind=FaultKind.SLOW, seconds=0.03, operations="writes"),)))
+    # 15 calls a shard of 0.4 s: the job is still writing when the others stop, and verifies after them.
+    quiet.proxy.set_plan(FaultPlan(faults=(Fault(kind=FaultKind.SLOW, seconds=0.4, operations="writes"),)))
 
     def churn(number: int) -> None:
         key = keys[(number * 7) % len(keys)]
@@ -99,6 +100,7 @@ async def test_rows_deleted_and_put_anew_meanwhile_are_each_counted_once(
     with busy(churn):
         handle = await quiet.start({"table": table.name, "total_segments": 4})
         await asyncio.sleep(2)
+    assert (await progress(handle))["state"] in ("planning", "running")
     quiet.proxy.set_plan(FaultPlan())
     kind, report = await outcome(handle)
 
