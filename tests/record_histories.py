@@ -18,23 +18,28 @@ from deploy.embedded import dynamodb_engine, temporal_server
 from deploy.faults import Fault, FaultKind, FaultPlan, fault_proxy
 from reindexer.dynamo.client import make_client
 from reindexer.ledger import Ledger
-from tests.stack import Stack, outcome, running_workers, stack_environment, until
+from tests.stack import CHECKOUT, Stack, outcome, running_workers, stack_environment, until
 from tests.tables import Table, create_table
 
 HISTORIES = Path(__file__).parent / "histories"
 SLOW = FaultPlan(faults=(Fault(kind=FaultKind.SLOW, seconds=0.05, operations="writes"),))
 
 
+def write(name: str, history: Any) -> None:
+    """Without the paths of the machine it was recorded on."""
+    (HISTORIES / f"{name}.json").write_text(history.to_json().replace(f"{CHECKOUT}/", ""))
+
+
 async def keep(name: str, stack: Stack, handle: Any) -> None:
     """The root's history, and that of one shard, every run of it."""
     client = await stack.connect()
-    (HISTORIES / f"{name}.json").write_text((await handle.fetch_history()).to_json())
+    write(name, await handle.fetch_history())
     run = (await handle.query("progress"))["run"]
     shard = f'WorkflowId="{handle.id}/{run}/shard-000"'
     runs = [child async for child in client.list_workflows(shard)]
     for number, child in enumerate(sorted(runs, key=lambda child: child.start_time)):
         history = await client.get_workflow_handle(child.id, run_id=child.run_id).fetch_history()
-        (HISTORIES / f"{name}-shard-{number}.json").write_text(history.to_json())
+        write(f"{name}-shard-{number}", history)
 
 
 def table(client: Any, rows: int) -> Table:
