@@ -5,18 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from temporalio import activity
+from temporalio.service import RPCError
 
 from activities.clients import Clients
 from activities.failures import translated
+from reindexer.connect import registered_search_attributes
 from reindexer.models import Plan, PlanInput
 from reindexer.planning import make_plan
 from reindexer.settings import Settings
 
 if TYPE_CHECKING:
     from temporalio.client import Client
-
-#: Search attributes a job sets where `setup` has registered them; an unregistered one would wedge the workflow.
-SEARCH_ATTRIBUTES = ("ReindexTable", "ReindexState", "ReindexOperation")
 
 
 class PlanActivities:
@@ -53,12 +52,7 @@ class SearchAttributeActivities:
     @activity.defn
     async def registered_search_attributes(self) -> list[str]:
         """Which of ours the namespace has. An empty list where the server does not tell."""
-        from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
-        from temporalio.service import RPCError
-
-        request = ListSearchAttributesRequest(namespace=self._client.namespace)
         try:
-            answer = await self._client.operator_service.list_search_attributes(request)
+            return await registered_search_attributes(self._client)
         except RPCError:
             return []
-        return [name for name in SEARCH_ATTRIBUTES if name in answer.custom_attributes]

@@ -20,8 +20,7 @@ from commands.exits import EXPECTED, Exit, meaning
 from commands.options import AsJson
 from commands.screen import BAD, GOOD, columns, emit_json, say, some
 from commands.server import address, pollers
-from commands.setup import SEARCH_ATTRIBUTES, registered
-from reindexer.connect import connect
+from reindexer.connect import SEARCH_ATTRIBUTES, connect, registered_search_attributes
 from reindexer.dynamo.client import make_client
 from reindexer.ledger import Ledger
 from reindexer.models import JobInput, PlanInput
@@ -109,7 +108,7 @@ async def _pollers(client: Client, queue: str, kind: Any) -> Finding:
 
 
 async def _search(client: Client) -> Finding:
-    missing = set(SEARCH_ATTRIBUTES) - set(await registered(client))
+    missing = set(SEARCH_ATTRIBUTES) - set(await registered_search_attributes(client))
     if not missing:
         return Finding("search", True, f"attributes {', '.join(SEARCH_ATTRIBUTES)} are registered")
     found = f"{', '.join(sorted(missing))} not registered: jobs are not listed by table and state"

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from temporalio.api.enums.v1 import IndexedValueType
-from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from commands.exits import Exit, Stopped
 from commands.screen import note, say
 from commands.server import address, talk
+from reindexer.connect import SEARCH_ATTRIBUTES, registered_search_attributes
 from reindexer.ledger import Ledger
 from reindexer.settings import settings
 
-#: What a job says of itself in lists and searches.
-SEARCH_ATTRIBUTES = ("ReindexTable", "ReindexState", "ReindexOperation")
 #: How a server says that search attributes are registered elsewhere, as Temporal Cloud does, or by others.
 _NOT_HERE = (RPCStatusCode.UNIMPLEMENTED, RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED)
 
@@ -45,17 +44,9 @@ async def _search_attributes(client: Client) -> None:
         say(f"search attributes: were there already in {where}")
 
 
-async def registered(client: Client) -> list[str]:
-    """Which of ours the namespace has."""
-    answer = await client.operator_service.list_search_attributes(
-        ListSearchAttributesRequest(namespace=client.namespace)
-    )
-    return [name for name in SEARCH_ATTRIBUTES if name in answer.custom_attributes]
-
-
 async def register(client: Client) -> list[str]:
     """Register what is missing; returns what was. Raises `RPCError`."""
-    known = await registered(client)
+    known = await registered_search_attributes(client)
     missing = [name for name in SEARCH_ATTRIBUTES if name not in known]
     if missing:
         keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD

@@ -25,7 +25,6 @@ from commands.exits import Exit, Stopped
 from commands.options import EngineChoice
 from commands.screen import err, step
 from commands.server import pollers
-from commands.setup import SEARCH_ATTRIBUTES
 from deploy.embedded import (
     Engine,
     TemporalServer,
@@ -35,6 +34,7 @@ from deploy.embedded import (
 )
 from deploy.faults import FaultPlan, FaultProxy, fault_proxy
 from deploy.processes import Keeper, ServerUnavailable, tail
+from reindexer.connect import SEARCH_ATTRIBUTES
 from reindexer.ledger import Ledger
 from reindexer.settings import settings
 

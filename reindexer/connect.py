@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 
 from reindexer.errors import EnvironmentFault, one_line
+
+#: What a job says of itself in lists and searches, where `setup` has registered it; to set one that is not
+#: registered would wedge the workflow.
+SEARCH_ATTRIBUTES = ("ReindexTable", "ReindexState", "ReindexOperation")
 
 
 async def connect(**overrides: Any) -> Client:
@@ -28,3 +33,10 @@ async def connect(**overrides: Any) -> Client:
             f"no Temporal server answers at {config['target_host']} ({one_line(error, 120)}); "
             "set TEMPORAL_ADDRESS, or start one with `reindexer dev`",
         ) from error
+
+
+async def registered_search_attributes(client: Client) -> list[str]:
+    """Which of ours the namespace has. Raises `RPCError` where the server does not tell."""
+    request = ListSearchAttributesRequest(namespace=client.namespace)
+    answer = await client.operator_service.list_search_attributes(request)
+    return [name for name in SEARCH_ATTRIBUTES if name in answer.custom_attributes]

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from reindexer.delivery import FENCE, Delivery, Patience, Work
-from reindexer.dynamo.client import make_client
 from reindexer.dynamo.table import CallFailed, Page, TableClient
 from reindexer.dynamo.taxonomy import Action
 from reindexer.dynamo.wire import Stamp
@@ -338,9 +337,3 @@ def run_round(
         fault = Fault(code=error.code, message=error.message)
         return RoundResult(progress=progress, stop=Stop.FAULT, fault=fault)
     return round_.run()
-
-
-def table_client(target: Target, pool: int = 32) -> TableClient:
-    """A client for the target's table, in its own region. `pool`: most calls in flight."""
-    region = target.table_arn.split(":")[3] if target.table_arn.count(":") >= 5 else None  # arn:aws:dynamodb:…
-    return TableClient(make_client(region=region, pool=pool), target.table)

@@ -39,6 +39,7 @@ from deploy.embedded import (  # noqa: E402 – once they are gone
     temporal_server,
 )
 from deploy.faults import FaultPlan, fault_proxy  # noqa: E402
+from reindexer.connect import SEARCH_ATTRIBUTES  # noqa: E402
 from reindexer.dynamo.client import make_client  # noqa: E402
 from reindexer.ledger import Ledger  # noqa: E402
 from tests.stack import Stack, running_workers, stack_environment  # noqa: E402
@@ -155,7 +156,7 @@ def make_table(request: pytest.FixtureRequest) -> Iterator[Callable[..., Table]]
 @pytest.fixture(scope="session")
 def temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TemporalServer]:
     """One real Temporal server for the whole session."""
-    attributes = dict.fromkeys(("ReindexTable", "ReindexState", "ReindexOperation"), "Keyword")
+    attributes = dict.fromkeys(SEARCH_ATTRIBUTES, "Keyword")
     with temporal_server(logs=tmp_path_factory.mktemp("temporal"), search_attributes=attributes) as server:
         yield server
 

@@ -11,7 +11,7 @@ import sys
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +81,6 @@ class Stack:
     proxy: FaultProxy
     workers: Workers
     queue: str
-    client: Client | None = field(default=None)
 
     @property
     def environment(self) -> dict[str, str]:

@@ -45,4 +45,4 @@ def make_operation(target: Target, stamp: Stamp, pulse: Pulse | None = None) -> 
         return TouchOperation(tuple(attribute.name for attribute in target.key), stamp)
     if isinstance(target.operation, Transform):
         return TransformOperation(target, stamp, pulse)
-    raise NotImplementedError(f"no operation called {target.operation.kind!r} writes records yet")
+    raise AssertionError(f"{target.operation.kind} writes no records: it has no rounds")
