@@ -1,0 +1,96 @@
+"""Every type that crosses a process boundary: inputs, plans, rounds, reports.
+
+All are frozen pydantic models that refuse unknown fields. They evolve by adding fields with defaults only,
+since histories recorded by an older worker must still be read.
+"""
+
+from reindexer.models.accounts import ControlEvent, Holder, LockInput, Report, ReportInput
+from reindexer.models.checks import Change, DryRun, DryRunInput, Pair, Verification, VerifyInput, VerifyResult
+from reindexer.models.control import Control, ShardInput, ShardReport, ShardState
+from reindexer.models.failures import CloseInput, FailurePage, KeysOfRun, QuarantineEntry, QuarantineInput
+from reindexer.models.job_input import (
+    Attributes,
+    Complete,
+    JobInput,
+    Keys,
+    Limits,
+    Operation,
+    Partitions,
+    Quarantined,
+    Rate,
+    Sample,
+    Scope,
+    Touch,
+    Transform,
+    Verify,
+)
+from reindexer.models.model import MAX_VERSION, Model
+from reindexer.models.plan import KeyAttribute, KeyList, Plan, PlanInput, Segment, Source, TableFacts, Target
+from reindexer.models.rounds import (
+    Fault,
+    Isolated,
+    Progress,
+    RecordInput,
+    RecordResult,
+    RoundInput,
+    RoundResult,
+    Share,
+    Stop,
+)
+
+__all__ = [
+    "MAX_VERSION",
+    "Attributes",
+    "Change",
+    "CloseInput",
+    "Complete",
+    "Control",
+    "ControlEvent",
+    "DryRun",
+    "DryRunInput",
+    "FailurePage",
+    "Fault",
+    "Holder",
+    "Isolated",
+    "JobInput",
+    "KeyAttribute",
+    "KeyList",
+    "Keys",
+    "KeysOfRun",
+    "Limits",
+    "LockInput",
+    "Model",
+    "Operation",
+    "Pair",
+    "Partitions",
+    "Plan",
+    "PlanInput",
+    "Progress",
+    "QuarantineEntry",
+    "QuarantineInput",
+    "Quarantined",
+    "Rate",
+    "RecordInput",
+    "RecordResult",
+    "Report",
+    "ReportInput",
+    "RoundInput",
+    "RoundResult",
+    "Sample",
+    "Scope",
+    "Segment",
+    "ShardInput",
+    "ShardReport",
+    "ShardState",
+    "Share",
+    "Source",
+    "Stop",
+    "TableFacts",
+    "Target",
+    "Touch",
+    "Transform",
+    "Verification",
+    "Verify",
+    "VerifyInput",
+    "VerifyResult",
+]

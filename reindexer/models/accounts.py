@@ -1,0 +1,73 @@
+"""A job's entries in the ledger: its lock and its report."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import NonNegativeFloat, NonNegativeInt
+
+from reindexer.models.checks import DryRun, Verification
+from reindexer.models.model import Model
+from reindexer.tally import Attempts, Tally
+
+
+class Holder(Model):
+    """Who holds a table's lock."""
+
+    namespace: str
+    workflow_id: str
+    run_id: str
+    run: str
+    since: datetime
+
+
+class LockInput(Model):
+    table_arn: str
+    version_attribute: str
+    workflow_id: str
+    run_id: str
+    namespace: str
+    run: str
+    take: bool = False
+    wait_seconds: float = 10.0  # one heartbeat timeout: the last attempts of a dead holder may still write
+
+
+class ControlEvent(Model):
+    """Who paused, resumed or changed what, when and why."""
+
+    at: datetime
+    what: str
+    reason: str | None = None
+    limits: dict[str, Any] | None = None
+
+
+class Report(Model):
+    """The account of a job: the workflow's result, and a row of the ledger."""
+
+    job: str
+    run: str
+    table: str
+    table_arn: str
+    operation: dict[str, Any]
+    version: int
+    tally: Tally
+    attempts: Attempts
+    balanced: bool
+    verification: Verification | None
+    shards: NonNegativeInt
+    warnings: list[str]
+    controls: list[ControlEvent]
+    started_at: datetime
+    seconds: NonNegativeFloat
+    state: Literal["complete", "incomplete", "cancelled", "failed"]
+    writer: str
+    consumed: dict[str, float]
+    unbalanced_shards: list[int] = []
+    code: str | None = None  # of the job file
+    dry_run: DryRun | None = None
+
+
+class ReportInput(Model):
+    report: Report
+    version_attribute: str

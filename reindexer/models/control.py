@@ -1,0 +1,69 @@
+"""What root and shards tell each other."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import NonNegativeFloat, NonNegativeInt
+
+from reindexer.items import Key
+from reindexer.models.model import Model
+from reindexer.models.plan import Source, Target
+from reindexer.models.rounds import Isolated, Share
+from reindexer.tally import Attempts, Tally
+
+
+class Control(Model):
+    """The desired state, whole. A receiver ignores one whose `seq` is older than what it has."""
+
+    seq: NonNegativeInt = 0
+    paused: bool = False
+    share: Share = Share()
+    code: str | None = None  # of the job file, where it was accepted after the plan was made
+    report_every: float = 2.0  # seconds between two reports of one shard, at the least
+
+
+class ShardState(Model):
+    """Where a shard stands, cumulative since the job began; also what it is started or continued from."""
+
+    cursor: Key | None = None
+    done: bool = False
+    tally: Tally = Tally()
+    attempts: Attempts = Attempts()
+    isolated: list[Isolated] = []
+    unknown: list[Key] = []
+    read_units: NonNegativeFloat = 0.0
+    write_units: NonNegativeFloat = 0.0
+    rounds: NonNegativeInt = 0
+    #: Quarantined records by error class, and the newest of them; the ledger has all.
+    failures: dict[str, int] = {}
+    quarantined: list[Isolated] = []
+    timed_out: bool = False  # an attempt timed out: its zombie may still write for one heartbeat timeout
+
+
+class ShardInput(Model):
+    job: str  # the root's workflow id
+    run: str
+    index: NonNegativeInt
+    target: Target
+    source: Source
+    isolation: Literal["batch", "record"]
+    heartbeat_timeout: float
+    control: Control
+    state: ShardState = ShardState()
+    seq: NonNegativeInt = 0  # of the last report sent
+    rounds_queue: str = "reindexer-rounds"
+    round_seconds: float = 30.0
+    continue_after: NonNegativeInt = 0  # events of a run before it continues as new; 0: when the server says
+
+
+class ShardReport(Model):
+    """Shard → root. The root replaces by shard and seq, it never adds."""
+
+    index: NonNegativeInt
+    seq: NonNegativeInt
+    state: Literal["running", "throttled", "pausing", "paused", "parked"]
+    reason: str = ""
+    scope: str | None = None  # of a throttle
+    acknowledged: NonNegativeInt  # the control seq in force
+    progress: ShardState

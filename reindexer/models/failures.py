@@ -1,0 +1,64 @@
+"""Records that were given up."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import NonNegativeInt
+
+from reindexer.items import Key
+from reindexer.models.job_input import Attributes
+from reindexer.models.model import Model
+from reindexer.models.plan import Target
+from reindexer.models.rounds import Isolated
+
+
+class QuarantineInput(Model):
+    target: Target
+    job: str
+    run: str
+    record: Isolated
+
+
+class QuarantineEntry(Model):
+    """A quarantined record in the ledger. `applied`: whether its write may have landed after all."""
+
+    job: str
+    run: str
+    table_arn: str
+    version: int
+    stamp: str
+    key: Key
+    error: str
+    message: str
+    attempts: NonNegativeInt
+    applied: Literal["no", "unknown"]
+    at: datetime
+    state: Literal["open", "redriven", "discarded"] = "open"
+    reason: str | None = None  # why it was discarded, or which job redrove it
+    attributes: Attributes | None = None  # of the run's target; a redrive must write the same two
+    code: str | None = None  # of the job file whose function gave it up
+
+
+class KeysOfRun(Model):
+    """Records that a run has met."""
+
+    job: str
+    run: str
+    keys: list[Key]
+
+
+class CloseInput(KeysOfRun):
+    """Failures of a run that a redrive has settled. Those it quarantined again itself stay open."""
+
+    by_job: str
+    by_run: str
+
+
+class FailurePage(Model):
+    """Quarantined records: counts by error class, and one page. `after`: where the next page begins."""
+
+    counts: dict[str, int]
+    entries: list[QuarantineEntry]
+    after: str | None = None

@@ -1,0 +1,134 @@
+"""The outer input: what an operator starts a job with."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, NonNegativeInt, StrictInt, StrictStr, model_validator
+
+from reindexer.models.model import MAX_VERSION, Model
+
+
+class Touch(Model):
+    """Bump the version of every record, so that the table's stream fires again."""
+
+    kind: Literal["touch"] = "touch"
+    #: The target. None: the start time in milliseconds. "next": one above the highest recorded for the table.
+    version: Annotated[int, Field(ge=1, le=MAX_VERSION)] | Literal["next"] | None = None
+
+
+class Transform(Model):
+    """Run a job's query and function over the records."""
+
+    kind: Literal["transform"]
+    job: Annotated[str, Field(min_length=1)]
+    params: dict[str, Any] = {}
+    version: Annotated[int, Field(ge=1, le=MAX_VERSION)] | Literal["next"] | None = None
+
+
+class Verify(Model):
+    """Only read: how many records are behind `version`. Takes no lock, writes nothing."""
+
+    kind: Literal["verify"]
+    version: Annotated[int, Field(ge=1, le=MAX_VERSION)]
+
+
+Operation = Annotated[Touch | Transform | Verify, Field(discriminator="kind")]
+
+
+class Complete(Model):
+    """The whole table, as a parallel scan."""
+
+    kind: Literal["complete"] = "complete"
+
+
+class Sample(Model):
+    """Exactly min(limit, rows of the table) records, for a first try."""
+
+    kind: Literal["sample"]
+    limit: Annotated[int, Field(ge=1, le=1_000_000)] = 10  # above a million it is no sample: one shard reads it
+
+
+class Keys(Model):
+    """Named records. Each key holds the table's key attributes: N as string or integer, B as base64."""
+
+    kind: Literal["keys"]
+    # 10,000 keys are about 1 MB of JSON, half of what one Temporal payload may hold.
+    # Strict: 1.0 and true would otherwise pass for the integer 1.
+    keys: Annotated[list[dict[str, StrictStr | StrictInt]], Field(min_length=1, max_length=10_000)]
+
+
+class Partitions(Model):
+    """All records of the named partition key values."""
+
+    kind: Literal["partitions"]
+    values: Annotated[list[StrictStr | StrictInt], Field(min_length=1, max_length=10_000)]  # as for keys
+
+
+class Quarantined(Model):
+    """A redrive: the records that an earlier run gave up, at that run's target."""
+
+    kind: Literal["quarantined"]
+    job: Annotated[str, Field(min_length=1)]
+    run: Annotated[str, Field(min_length=1)]
+    error: str | None = None  # only this error class
+    keys: list[dict[str, StrictStr | StrictInt]] | None = None  # only these
+
+
+Scope = Annotated[Complete | Sample | Keys | Partitions | Quarantined, Field(discriminator="kind")]
+
+
+Rate = Annotated[float, Field(gt=0)] | Literal["unlimited"] | None
+
+
+class Limits(Model):
+    """What a job may use. null: chosen from the table's capacity and shown; "unlimited" is said aloud."""
+
+    read_units_per_second: Rate = None
+    write_units_per_second: Rate = None
+    records_per_second: Rate = None
+    #: Shards working at the same time. 400 is the most shards a job ever has.
+    shards_in_flight: Annotated[int, Field(ge=1, le=400)] = 32
+    #: Records given up before the job parks itself. 0: park at the first.
+    quarantined: NonNegativeInt = 1000
+
+
+class Attributes(Model):
+    """The names of the two attributes that every write carries."""
+
+    version: Annotated[str, Field(min_length=1, max_length=255)] = "reindexVersion"
+    run: Annotated[str, Field(min_length=1, max_length=255)] = "reindexRun"
+
+    @model_validator(mode="after")
+    def _differ(self) -> Attributes:
+        if self.version == self.run:
+            raise ValueError("version and run must be two different attributes")
+        return self
+
+
+class JobInput(Model):
+    """What an operator starts `ReindexTable` with. All but `table` is optional."""
+
+    table: Annotated[str, Field(min_length=1, max_length=1024)]  # a name, or an ARN (at most 1,024 characters)
+    operation: Operation = Touch()
+    scope: Scope = Complete()
+    limits: Limits = Limits()
+    attributes: Attributes = Attributes()
+    #: Shards; null: about 10,000 records each, at most 400.
+    total_segments: Annotated[int, Field(ge=1, le=400)] | None = None
+    #: "record": every record is its own activity; "batch": only those that keep failing.
+    #: null: "record" for a list of up to 100 keys, else "batch".
+    isolation: Literal["batch", "record"] | None = None
+    verify: bool = True
+    sweep: bool = True
+    reason: str | None = None
+    #: Accept a target below versions that are already in the table (those records end as `superseded`).
+    allow_lower: bool = False
+    #: Accept a global table, where conditions hold in one Region only.
+    allow_multi_region: bool = False
+    #: Only look: read a sample, apply query and function, write nothing, report what would become of it.
+    dry_run: bool = False
+    #: Let a job delete records or attributes of a table that cannot be restored to a point in time.
+    allow_no_recovery: bool = False
+    #: Take the table's lock although its holder cannot be asked (another cluster). Only if it surely stopped.
+    take_lock: bool = False

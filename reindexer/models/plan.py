@@ -1,0 +1,100 @@
+"""The plan: made once, before anything is written."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveInt
+
+from reindexer.items import Key
+from reindexer.models.job_input import Attributes, JobInput, Limits, Touch, Transform, Verify
+from reindexer.models.model import Model
+
+
+class KeyAttribute(Model):
+    name: str
+    type: Literal["S", "N", "B"]
+
+
+class Target(Model):
+    """Which table, and what is written there: everything a round needs to know besides its own part."""
+
+    table: str
+    table_arn: str
+    table_id: str  # TableId, or the creation time where the engine has none
+    key: list[KeyAttribute]
+    attributes: Attributes
+    version: int
+    stamp: str  # the run stamp: value of the run attribute
+    writer: Literal["partiql", "update_item", "none"]
+    operation: Touch | Transform | Verify = Touch()
+    code: str | None = None  # SHA-256 of the job file that was planned with, or as many digits as were accepted
+    index_keys: dict[str, str] = {}  # attributes that are keys of an index, and their types
+
+    def running(self, code: str | None) -> Target:
+        """The same with other code of its job; None: with what was planned."""
+        return self if code is None else self.model_copy(update={"code": code})
+
+
+class TableFacts(Model):
+    """What DynamoDB says of the table. Counts are up to six hours old; they size, they decide nothing."""
+
+    account: str
+    region: str
+    items: NonNegativeInt
+    size_bytes: NonNegativeInt
+    indexes: list[str] = []
+    stream: str | None = None  # the stream's view type
+    kinesis: bool = False
+    capacity_mode: Literal["on-demand", "provisioned"] = "on-demand"
+    read_capacity: float | None = None  # what the table can take per second, where known
+    write_capacity: float | None = None
+    point_in_time_recovery: bool | None = None  # None: not to be asked
+
+
+class Segment(Model):
+    """One part of a parallel scan. `limit`: at most so many rows (a sample)."""
+
+    kind: Literal["segment"] = "segment"
+    segment: NonNegativeInt
+    total: PositiveInt
+    limit: PositiveInt | None = None
+
+
+class KeyList(Model):
+    """Named keys, each once."""
+
+    kind: Literal["keys"] = "keys"
+    keys: list[Key]
+    unknown: list[Key] = []  # those of them to which an earlier run sent a write whose answer never came
+
+
+Source = Annotated[Segment | KeyList, Field(discriminator="kind")]
+
+
+class Plan(Model):
+    """What the job is going to do, and why so. Made once, before anything is written."""
+
+    run: str
+    target: Target
+    facts: TableFacts
+    limits: Limits  # resolved: numbers or "unlimited"
+    isolation: Literal["batch", "record"]
+    sources: list[Source]  # one per shard, in the order they are started
+    warnings: list[str] = []
+    limits_from: str = ""  # where the chosen limits come from, for people
+    heartbeat_timeout: float = 10.0  # seconds
+    rounds_queue: str = "reindexer-rounds"
+    round_seconds: float = 30.0
+    continue_after: NonNegativeInt = (
+        0  # events of a shard's run before it continues as new; 0: the server's word
+    )
+    search_attributes: list[str] = []  # registered names that may be upserted
+
+
+class PlanInput(Model):
+    job: JobInput
+    workflow_id: str
+    started_at: datetime
+    run: str

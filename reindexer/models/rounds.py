@@ -1,0 +1,113 @@
+"""What goes into a round or a record activity, and what comes back."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import NonNegativeFloat, NonNegativeInt
+
+from reindexer.items import Key
+from reindexer.models.model import Model
+from reindexer.models.plan import Source, Target
+from reindexer.tally import Attempts, Tally
+
+
+class Isolated(Model):
+    """A record that kept failing while its neighbours went through. `unknown`: a write may have landed."""
+
+    key: Key
+    error: str = ""
+    message: str = ""
+    attempts: NonNegativeInt = 0
+    unknown: bool = False
+    given_up: bool = False  # can never succeed: straight to quarantine
+
+
+class Progress(Model):
+    """One value that covers exactly the rows up to the cursor: heartbeat detail and result of a round.
+
+    Counts are those of this round alone; `unknown` are keys beyond the cursor to which a write was sent
+    whose answer never came.
+    """
+
+    cursor: Key | None = None
+    tally: Tally = Tally()
+    attempts: Attempts = Attempts()
+    isolated: list[Isolated] = []
+    unknown: list[Key] = []
+    read_units: NonNegativeFloat = 0.0
+    write_units: NonNegativeFloat = 0.0
+
+
+class Share(Model):
+    """What one shard may use per second. None: no limit."""
+
+    read_units: float | None = None
+    write_units: float | None = None
+    records: float | None = None
+
+
+class RoundInput(Model):
+    target: Target
+    source: Source
+    cursor: Key | None = None
+    handed_out: NonNegativeInt = 0  # rows before the cursor; a sample counts down from its limit
+    unknown: list[Key] = []
+    doubt: bool = False  # an attempt was lost before: it may have sent writes beyond the cursor, unanswered
+    share: Share = Share()
+    isolation: Literal["batch", "record"] = "batch"
+    seconds: float = 30.0  # time slice
+    heartbeat_timeout: float = 10.0
+
+
+class Stop(StrEnum):
+    """Why a round ended."""
+
+    DONE = "done"
+    SLICE = "time slice over"
+    TOLD = "told to stop"
+    ISOLATED = "many isolated records"
+    THROTTLED = "throttled"
+    UNAVAILABLE = "service unavailable"
+    FAULT = "environment fault"
+    STALE = "stale attempt"
+
+
+class Fault(Model):
+    """An environment fault, returned and not raised."""
+
+    code: str
+    message: str
+
+
+class RoundResult(Model):
+    progress: Progress
+    stop: Stop
+    fault: Fault | None = None
+    throttle: str | None = None  # how far the throttle reaches
+    seconds: float = 0.0
+
+
+class RecordInput(Model):
+    """One isolated record, on its own."""
+
+    target: Target
+    record: Isolated
+    share: Share = Share()
+    heartbeat_timeout: float = 10.0
+
+
+class RecordResult(Model):
+    """`outcome` None: not settled; `record` then carries what is known.
+
+    `retry`: the record itself failed. `waiting`: the service was not there, or had no capacity.
+    """
+
+    outcome: str | None
+    attempts: Attempts = Attempts()
+    record: Isolated
+    retry: bool = False
+    waiting: bool = False
+    fault: Fault | None = None
+    write_units: NonNegativeFloat = 0.0
