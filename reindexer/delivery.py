@@ -8,9 +8,8 @@ record until a success or a classified refusal clears it; a read alone never doe
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from itertools import islice
 
 from reindexer.dynamo.reading import read_consistently
 from reindexer.dynamo.table import Answers, CallFailed, TableClient
@@ -20,6 +19,7 @@ from reindexer.errors import EnvironmentFault, Interrupted, named_failure
 from reindexer.items import Skip, WireItem, Write, key_identity, second_write, to_json_key
 from reindexer.models import Fault, Isolated, Stop
 from reindexer.operations import Operation
+from reindexer.pending import Pending
 from reindexer.pulse import Pulse
 from reindexer.settle import Marked, WrongType, standing
 from reindexer.sinks.table import Sink
@@ -29,9 +29,6 @@ from reindexer.work import FENCE, Patience, Work
 
 __all__ = ["FENCE", "Delivery", "Patience", "Work"]
 
-
-#: Bytes of values in one call. DynamoDB takes 16 MB; a quarter leaves room for what JSON and base64 add.
-MOST_BYTES = 4_000_000
 
 #: Calls in a row that settle nothing before all wait together. Each record waits for a moment of its own, which
 #: spreads a hundred of them over a hundred calls: no storm where one fails, one where everything does.
@@ -59,50 +56,56 @@ class Delivery:
         deadline: float,
         patience: Patience = Patience(),  # noqa: B008 – frozen
         at_once: int = 25,  # records per call; DynamoDB takes no more
+        may_look_ahead: bool = True,  # whether a record may be decided about before it can be sent
     ) -> None:
         self._table, self._sink, self._operation, self._stamp = table, sink, operation, stamp
         self._budget, self._pulse, self._deadline, self._patience = budget, pulse, deadline, patience
         self._own = (stamp.version_attribute, stamp.run_attribute)
-        self._most = min(sink.most, at_once)
+        self._pending = Pending(
+            most=min(sink.most, at_once),
+            in_trouble=patience.in_trouble,
+            may_look_ahead=may_look_ahead,
+            budget=budget,
+            pulse=pulse,
+        )
         self.attempts: Counter[str] = Counter()
         self.write_units = 0.0
         self.read_units = 0.0
         self.fault: Fault | None = None
         self.throttle: Scope | None = None
-        self._retries: list[Work] = []
         self._settled: Settled = lambda _work, _result: None
-        self._fresh: Iterator[Work] = iter(())
-        self._more = False  # whether fresh ones may be left
         self._tried = False  # whether a batch was sent at all
         self._done = 0  # records that left the loop so far
         self._through = 0  # those of them that got an outcome: isolating one proves nothing for another
         self._streak = 0  # calls in a row that settled nothing
-        self._quiet_until = 0.0  # no call before this moment, whichever records are due
         self._moved_at = pulse.now()  # when a record was last settled
         self._stall = Stop.UNAVAILABLE
 
     @property
     def unknown(self) -> list[Work]:
         """Records whose last answer never came and which are not settled."""
-        return [work for work in self._retries if work.unknown]
+        return [work for work in self._pending.retries if work.unknown]
 
-    def deliver(self, works: Iterable[Work], settled: Settled) -> Stop | None:
+    def deliver(
+        self, works: Iterable[Work], settled: Settled, any_left: Callable[[], bool] = lambda: True
+    ) -> Stop | None:
         """Work until all are settled or isolated (None), or there is a reason to stop.
 
-        `works` is drawn from as batches are sent, so that what makes it is never far ahead of what is written.
+        `works` is drawn from as batches are sent, so that what makes it is never far ahead of what is written;
+        it is not asked again once `any_left` says that nothing is left.
         """
         self._settled = settled
-        self._fresh, self._more = iter(works), True
+        self._pending.begin(works, any_left)
         self._moved_at = self._pulse.now()
-        while self._more or self._retries:
+        while self._pending.any:
             stop = self._reason_to_stop()
             if stop:
                 return stop
-            batch = self._next_batch()
+            batch = self._pending.next_batch()
             if not batch:
                 continue
             if self._pulse.stale():
-                self._retries += batch
+                self._pending.retries += batch
                 return Stop.STALE
             self._attempt(batch)
             if self.fault:
@@ -122,43 +125,6 @@ class Delivery:
             return self._stall
         return None
 
-    def _next_batch(self) -> list[Work]:
-        """Due retries first, then fresh records, within the budget; waits and returns [] when there is none."""
-        now = self._pulse.now()
-        if now < self._quiet_until:
-            self._pulse.wait(self._quiet_until - now)
-            return []
-        due = [work for work in self._retries if work.not_before <= now] if self._retries else []
-        if not due and (not self._more or len(self._retries) >= self._patience.in_trouble):
-            self._pulse.wait(min(work.not_before for work in self._retries) - now)
-            return []
-        size = self._budget.batch_size(self._most)
-        if not size:
-            return []
-        alone = next((work for work in due if work.alone), None)
-        batch = [alone] if alone else due[:size]
-        if batch:
-            chosen = {id(work) for work in batch}
-            self._retries = [work for work in self._retries if id(work) not in chosen]
-        if not alone and self._more and len(self._retries) < self._patience.in_trouble:
-            wanted = size - len(batch)
-            drawn = list(islice(self._fresh, wanted))
-            self._more = len(drawn) == wanted
-            batch += drawn
-        return self._fitting(batch)
-
-    def _fitting(self, batch: list[Work]) -> list[Work]:
-        """The batch, cut where it would get too large for one call; a touch weighs nothing."""
-        total = 0
-        for count, work in enumerate(batch):
-            write = work.write
-            if write.sets or write.guards:
-                total += sum(len(str(value)) for value in (*write.sets.values(), *write.guards.values()))
-                if total > MOST_BYTES and count:
-                    self._retries += batch[count:]
-                    return batch[:count]
-        return batch
-
     def _attempt(self, batch: list[Work]) -> None:
         before = self._done
         self._tried = True
@@ -167,7 +133,7 @@ class Delivery:
         except CallFailed as failed:
             answers = Answers([failed.failure] * len(batch), 0.0)
         tried = len(answers.failures)
-        self._retries += batch[tried:]
+        self._pending.retries += batch[tried:]
         self.write_units += self._budget.wrote(tried, answers.consumed)
         refused: list[tuple[Work, Failure]] = []
         for work, failure in zip(batch, answers.failures, strict=False):
@@ -184,14 +150,14 @@ class Delivery:
         else:
             self._streak += 1
             if self._streak > _UNLUCKY:
-                self._quiet_until = self._pulse.now() + backoff(self._streak - _UNLUCKY)
+                self._pending.keep_quiet(backoff(self._streak - _UNLUCKY))
 
     def _applied(self, work: Work) -> None:
         """The write is there. A mark is followed by the deletion; anything else settles its record."""
         if work.write.mark:
             self._done += 1  # a step, though not the last
             work.write, work.unknown, work.not_before = second_write(work.write, self._own), False, 0.0
-            self._retries.append(work)
+            self._pending.retries.append(work)
         else:
             self._settle(work, Outcome.DELETED if work.write.delete else Outcome.UPDATED)
 
@@ -208,7 +174,7 @@ class Delivery:
             self.attempts[failure.counter] += 1
         if failure.action is Action.PARK:
             self.fault = Fault(code=failure.code, message=failure.message)
-            self._retries.append(work)
+            self._pending.retries.append(work)
         elif failure.action is Action.GIVE_UP:
             self._settle(work, self._isolated(work, given_up=True))
         elif failure.action is Action.WAIT:
@@ -221,7 +187,7 @@ class Delivery:
                 self._settle(work, self._isolated(work, given_up=False))
             else:
                 work.alone = True
-                self._retries.append(work)
+                self._pending.retries.append(work)
         else:
             self._stall = Stop.UNAVAILABLE
             self._troubled(work, failure, company)
@@ -249,7 +215,7 @@ class Delivery:
 
     def _again(self, work: Work, tries: int) -> None:
         work.not_before = self._pulse.now() + backoff(tries)
-        self._retries.append(work)
+        self._pending.retries.append(work)
 
     def _classify(self, refused: Sequence[tuple[Work, Failure]]) -> None:
         """Refused by their conditions: the stored item decides. Where the answer has none, read it."""
@@ -332,7 +298,7 @@ class Delivery:
             self._again(work, 1)
         except EnvironmentFault as error:
             self.fault = Fault(code=error.code, message=error.message)
-            self._retries.append(work)
+            self._pending.retries.append(work)
         except Exception as error:  # the job's own function: whatever it raises is this record's failure
             work.error, work.message = named_failure(error)
             self._settle(work, self._isolated(work, given_up=True))

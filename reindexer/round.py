@@ -78,6 +78,7 @@ class Round:
             # A slice shorter than that patience would always be over first, and a throttle never be told.
             patience=replace(patience, stalled_seconds=min(patience.stalled_seconds, request.seconds / 2)),
             at_once=self._operation.at_once,
+            may_look_ahead=self._operation.pure,
         )
         # Where it stands: what an earlier attempt of this round reached, or the round's own beginning.
         self._from = resume or Progress(cursor=request.cursor, unknown=request.unknown)
@@ -185,7 +186,9 @@ class Round:
         self._read_units += page.consumed
         self._page, self._prefix = [], 0
         self._operation.foresee(page.rows)
-        stop = self._delivery.deliver(self._works(page), self._settled)
+        stop = self._delivery.deliver(
+            self._works(page), self._settled, lambda: len(self._page) < len(page.rows)
+        )
         self._advance()
         handled = self._prefix == len(page.rows)
         if handled and page.last_key is not None:  # behind the last row, where a filter left rows out

@@ -63,16 +63,18 @@ class Budget:
         self._row_cost = 0.5  # read units a row, learnt likewise; 0.5 is a row of up to 4 KB
 
     def batch_size(self, most: int) -> int:
-        """How many records may be written now; waits one tick and returns 0 when none may."""
+        """How many records may be written now, at most `most`; 0: see `wait_to_write`."""
         now = self._pulse.now()
-        size = min(
+        return min(
             self.writes.affordable(min(self.unit_cost, self.writes.rate or self.unit_cost), most, now),
             self.records.affordable(1.0, most, now),
         )
-        if size == 0:
-            wait = max(self.writes.seconds_until(self.unit_cost, now), self.records.seconds_until(1.0, now))
-            self._pulse.wait(max(wait, 0.001))  # 1 ms: never spin on a rounding error
-        return size
+
+    def wait_to_write(self) -> None:
+        """Wait until one record may be written; returns early when told to stop."""
+        now = self._pulse.now()
+        wait = max(self.writes.seconds_until(self.unit_cost, now), self.records.seconds_until(1.0, now))
+        self._pulse.wait(max(wait, 0.001))  # 1 ms: never spin on a rounding error
 
     def wrote(self, records: int, consumed: float | None) -> float:
         """Charge a call; returns the units charged, estimated where the engine reported none."""

@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from reindexer.delivery import MOST_BYTES, Delivery, Patience, Work
+from reindexer.delivery import Delivery, Patience, Work
 from reindexer.dynamo.table import Answers, CallFailed, TableClient
 from reindexer.dynamo.taxonomy import Action, Failure
 from reindexer.dynamo.wire import Stamp
 from reindexer.items import Skip, WireItem, Write
 from reindexer.models import Isolated, Share, Stop
 from reindexer.operations import make_operation
+from reindexer.pending import MOST_BYTES
 from reindexer.sinks.table import make_sink
 from reindexer.tally import Outcome
 from reindexer.throttle import Budget

@@ -330,3 +330,15 @@ def test_the_clock_of_a_round_is_the_pulses() -> None:
     model = table(1)
     model.clock = clock
     assert run(model, FakePulse(clock)).seconds == pytest.approx(0.03, abs=0.02)
+
+
+@pytest.mark.parametrize("behind", [0, 3])
+def test_under_a_rate_nobody_waits_for_a_token_that_no_record_needs(behind: int) -> None:
+    """Three records need a write; those after them are at the target already."""
+    model = table(3 + behind)
+    for identity in sorted(model.rows, key=model._order)[3:]:
+        model.rows[identity] = {**model.rows[identity], VERSION: {"N": "7"}, "reindexRun": {"S": "earlier"}}
+    began = model.clock.now
+    tally = run(model, share=Share(records=0.5)).progress.tally
+    assert tally == Tally(scanned=3 + behind, updated=3, current=behind)
+    assert model.clock.now - began < 6 + 1, "three tokens of 2 s each"

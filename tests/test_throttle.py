@@ -58,6 +58,8 @@ def test_records_pass_at_the_rate_whatever_they_cost(rate: float, cost: float) -
         size = budget.batch_size(25)
         if size:
             spent += budget.wrote(size, size * cost)
+        else:
+            budget.wait_to_write()
     passed = clock.now - began
     assert spent <= rate * passed + max(rate, 1.0) + 25 * cost  # the last batch may go into debt
     assert spent > 0

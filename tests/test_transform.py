@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from reindexer.models import Stop
+from reindexer.models import Share, Stop
 from reindexer.tally import Tally
 from tests.driving import FakePulse, Life, shard
 from tests.model_table import ModelTable, Plan
@@ -210,6 +210,29 @@ def test_work_with_side_effects_is_stamped_record_by_record(job: WriteJob, tmp_p
     assert carried.tally == Tally(scanned=40, updated=40)
     assert sorted(log.read_text().split()) == [f"row-{number:05}" for number in range(40)]
     assert {len(batch) for batch in model.batches} == {1}
+
+
+def test_paced_work_is_not_begun_before_its_token_and_waits_for_none_after_the_last(
+    job: WriteJob, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    text = f"""
+    def process(item, params):
+        with open({str(log)!r}, "a") as file:
+            file.write("x")
+    """
+    model = table(3)
+    began, done = model.clock.now, []
+
+    def plan(call: int) -> Plan | None:
+        done.append(log.read_text() if log.exists() else "")
+        return None
+
+    model.plan = plan
+    carried = shard(model, target=aim(job(text)), share=Share(records=0.5)).run()
+    assert carried.tally == Tally(scanned=3, updated=3)
+    assert done == ["", "x", "xx", "xxx"], "the read, then work and stamp by turns"
+    assert model.clock.now - began < 6 + 1, "three tokens of 2 s each"
 
 
 def test_a_function_that_hangs_is_given_up_after_its_time(job: WriteJob) -> None:
