@@ -81,7 +81,7 @@ async def test_a_failing_record_is_retried_alone_then_quarantined_then_redriven(
     ran = [entry for shard in started for entry in await activities_of(quiet, shard)]
     [(_, summary, attempts)] = [entry for entry in ran if entry[0] == "reindex_record"]
     assert "row-000042" in summary
-    assert attempts == 6, "its own policy"
+    assert attempts == 12, "its own policy"
     assert len([entry for entry in ran if entry[0] == "reindex_round"]) < 12, "nobody waited for it in a round"
 
     failures = await handle.query("failures")
@@ -89,7 +89,7 @@ async def test_a_failing_record_is_retried_alone_then_quarantined_then_redriven(
     assert failures["failures"][0]["key"] == bad
     [entry] = quiet.ledger().all_failures(handle.id, report["run"])
     assert (entry.key, entry.error, entry.applied) == (bad, "InternalServerError", "unknown")
-    assert entry.attempts >= 6
+    assert entry.attempts >= 12
 
     inject(quiet.proxy)
     scope = {"kind": "quarantined", "job": handle.id, "run": report["run"]}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from reindexer.delivery import Patience
 from reindexer.dynamo.table import TableClient
 from reindexer.models import Isolated, RecordInput, RecordResult
 from reindexer.record import attempt_record
 from tests.driving import FakePulse, target
 from tests.model_table import ModelTable, Plan
 from tests.test_round import VERSION, table
+from workflows.options import record_options
 
 
 def record(model: ModelTable, **more: Any) -> RecordResult:
@@ -45,3 +47,15 @@ def test_an_unknown_record_stays_unknown_when_there_was_no_time_for_it() -> None
     model.plan = lambda _: Plan(call="throttled")
     result = record(model, unknown=True)
     assert (result.outcome, result.waiting, result.record.unknown) == (None, True, True)
+
+
+def test_bad_luck_alone_gives_a_record_up_in_less_than_one_job_of_a_thousand() -> None:
+    """100,000 records, one call in three failing. A bound: a failed probe does not count against a record."""
+    policy = record_options(10.0)["retry_policy"]
+    in_a_row = Patience().isolate_after + policy.maximum_attempts
+    assert 100_000 * (1 / 3) ** in_a_row < 1 / 1000
+    seconds, interval = 0.0, policy.initial_interval.total_seconds()
+    for _ in range(policy.maximum_attempts - 1):
+        seconds += interval
+        interval = min(2 * interval, policy.maximum_interval.total_seconds())
+    assert 30 < seconds < 60, "what fails for good is given up within the minute"
