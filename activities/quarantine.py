@@ -12,8 +12,7 @@ from reindexer.dynamo.reading import read_consistently
 from reindexer.errors import EnvironmentFault, Refused
 from reindexer.items import Key, from_json_key, key_identity
 from reindexer.models import CloseInput, Fault, KeysOfRun, QuarantineEntry, QuarantineInput, RecordResult
-from reindexer.round import stamp_of
-from reindexer.settle import standing
+from reindexer.settle import stamp_of, standing
 from reindexer.tally import Attempts, Outcome
 
 
@@ -30,9 +29,10 @@ class QuarantineActivities:
         Idempotent: a second attempt writes the same ledger row. A ledger that cannot be written is a fault.
         """
         record = request.record
-        if self._was_written(request):
+        written = self._written(request)
+        if written:
             ambiguous = Attempts(ambiguous=1) if record.unknown else Attempts()
-            return RecordResult(outcome=Outcome.UPDATED.value, attempts=ambiguous, record=record)
+            return RecordResult(outcome=written.value, attempts=ambiguous, record=record)
         entry = QuarantineEntry(
             job=request.job,
             run=request.run,
@@ -86,11 +86,14 @@ class QuarantineActivities:
         entries = self._clients.ledger.all_failures(job, run)
         return {key_identity(from_json_key(entry.key)) for entry in entries}
 
-    def _was_written(self, request: QuarantineInput) -> bool:
+    def _written(self, request: QuarantineInput) -> Outcome | None:
+        """What a write that was never answered has done after all; None: nothing, so far."""
         stamp = stamp_of(request.target)
         key = from_json_key(request.record.key)
         reads = (stamp.version_attribute, stamp.run_attribute)
         with translated():
             found, _ = read_consistently(self._clients.table(request.target), [key], reads)
         item = found.get(key_identity(key))
-        return item is not None and standing(stamp, item) is Outcome.UPDATED
+        if item is None:
+            return Outcome.DELETED if request.record.deleting else None
+        return Outcome.UPDATED if standing(stamp, item) is Outcome.UPDATED else None

@@ -36,7 +36,7 @@ class RoundActivities:
         resume = inherited()
         if activity.info().attempt > 1:  # not the first: one was lost, and with it what it last sent
             request = request.model_copy(update={"doubt": True})
-        stands = resume or Progress(cursor=request.cursor, unknown=request.unknown)
+        stands = resume or request.beginning
         pulse.beat(lambda: stands)
         trouble = self._identities.trouble(request.target, pulse)
         if trouble:

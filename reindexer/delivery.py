@@ -247,6 +247,7 @@ class Delivery:
             self._marked(work, item)
         elif stands is Outcome.VANISHED and work.write.delete:
             # Marked by us, then gone: by an attempt of ours that was never answered, or by somebody's own.
+            self.attempts["ambiguous"] += work.unknown
             self._settle(work, Outcome.DELETED)
         elif stands is not None:
             if stands is Outcome.UPDATED and work.unknown:
@@ -312,4 +313,5 @@ class Delivery:
             attempts=work.failures + work.races + work.throttles + given_up,
             unknown=work.unknown,
             given_up=given_up,
+            deleting=work.unknown and work.write.delete,
         )

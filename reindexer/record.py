@@ -25,6 +25,7 @@ def attempt_record(request: RecordInput, table: TableClient, pulse: Pulse) -> Re
         target=request.target,
         source=KeyList(keys=[record.key]),
         unknown=[record.key] if record.unknown else [],
+        deleting=[record.key] if record.deleting else [],
         share=request.share,
         seconds=30.0,  # an attempt is one call and its classification; the bound is for a stalled service
         heartbeat_timeout=request.heartbeat_timeout,
@@ -40,7 +41,7 @@ def attempt_record(request: RecordInput, table: TableClient, pulse: Pulse) -> Re
         failed = progress.isolated[0]
         record = failed.model_copy(update={"attempts": record.attempts + max(1, failed.attempts)})
     elif progress.unknown:
-        record = record.model_copy(update={"unknown": True})
+        record = record.model_copy(update={"unknown": True, "deleting": bool(progress.deleting)})
     waiting = result.stop in (Stop.THROTTLED, Stop.UNAVAILABLE)
     return RecordResult(
         outcome=outcome,

@@ -12,15 +12,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from reindexer.delivery import FENCE, Delivery, Patience, Work
+from reindexer.doubts import Doubts
 from reindexer.dynamo.table import CallFailed, Page, TableClient
 from reindexer.dynamo.taxonomy import Action
-from reindexer.dynamo.wire import Stamp
 from reindexer.errors import EnvironmentFault, Interrupted, named_failure
-from reindexer.items import Skip, WireItem, WireKey, Write, from_json_key, key_identity, to_json_key
-from reindexer.models import Fault, Isolated, Progress, RoundInput, RoundResult, Segment, Stop, Target
+from reindexer.items import Key, Skip, WireItem, WireKey, Write, from_json_key, key_identity, to_json_key
+from reindexer.models import Fault, Isolated, Progress, RoundInput, RoundResult, Segment, Stop
 from reindexer.operations import Operation, make_operation
 from reindexer.pulse import Pulse
-from reindexer.settle import Marked, WrongType, standing
+from reindexer.settle import Marked, WrongType, stamp_of, standing
 from reindexer.sinks.table import make_sink
 from reindexer.sources.keys import KeySource
 from reindexer.sources.scan import ScanSource
@@ -32,11 +32,6 @@ from reindexer.throttle import Budget, backoff
 MOST_ISOLATED = 50
 #: Rows begun between two looks at the clock while none of them needs a write: as many as a batch has.
 _ROWS_PER_LOOK = 25
-
-
-def stamp_of(target: Target) -> Stamp:
-    """The stamp that every write to the target carries."""
-    return Stamp(target.attributes.version, target.attributes.run, target.version, target.stamp)
 
 
 @dataclass(slots=True)
@@ -81,7 +76,7 @@ class Round:
             may_look_ahead=self._operation.pure,
         )
         # Where it stands: what an earlier attempt of this round reached, or the round's own beginning.
-        self._from = resume or Progress(cursor=request.cursor, unknown=request.unknown)
+        self._from = resume or request.beginning
         self._cursor = self._from.cursor
         self._scanned = 0  # rows up to the cursor, numbered as the source handed them out
         self._outcomes: Counter[Outcome] = Counter()
@@ -90,7 +85,7 @@ class Round:
         # After a crash nobody knows which rows beyond the cursor were sent a write that may yet land. Where
         # every record is its own activity, no round has sent one.
         self._doubt = (request.doubt or resume is not None) and request.isolation == "batch"
-        self._unknown = {key_identity(from_json_key(key)) for key in self._from.unknown}
+        self._doubts = Doubts(self._from.unknown, self._from.deleting)
         self._read_units = 0.0
         self._deletes = False  # whether any record was deleted
         self._page: list[_Row] = []
@@ -122,29 +117,26 @@ class Round:
         base = self._from
         attempts = {name: self._delivery.attempts[name] for name in Attempts.model_fields}
         counts = {outcome.value: self._outcomes[outcome] for outcome in Outcome}
+        unknown, deleting = self._unanswered()
         return Progress(
             cursor=self._cursor,
             tally=base.tally + Tally(scanned=self._scanned, **counts),
             attempts=base.attempts + Attempts(**attempts),
             isolated=list(self._isolated),
-            unknown=self._unknown_keys(),
+            unknown=unknown,
+            deleting=deleting,
             read_units=base.read_units + self._read_units + self._delivery.read_units,
             write_units=base.write_units + self._delivery.write_units,
         )
 
-    def _unknown_keys(self) -> list[dict[str, dict[str, str]]]:
-        keys = [work.key for work in self._delivery.unknown]
+    def _unanswered(self) -> tuple[list[Key], list[Key]]:
+        """Keys whose last write was not answered, and those of them for which that was the deletion."""
+        new = {key_identity(work.key): (work.key, work.write.delete) for work in self._delivery.unknown}
         # Isolated beyond the cursor: not handed over yet, so a successor meets it as a row again.
         for row in self._page[self._prefix :]:
             if isinstance(row.result, Isolated) and row.result.unknown:
-                keys.append(row.key)
-        # Keys inherited from an earlier attempt that this one has not come to yet.
-        known = {key_identity(key) for key in keys}
-        inherited = [from_json_key(key) for key in self._from.unknown]
-        keys += [
-            key for key in inherited if key_identity(key) in self._unknown and key_identity(key) not in known
-        ]
-        return [to_json_key(key) for key in keys]
+                new[key_identity(row.key)] = row.key, row.result.deleting
+        return self._doubts.with_new(new)
 
     def _pages(self) -> Stop:
         """Page after page; a page that could not be read is asked for again, from the cursor."""
@@ -152,6 +144,7 @@ class Round:
         failing_since = self._pulse.now()
         while True:
             try:
+                self._count_gone()
                 handed_out = self._request.handed_out + self._from.tally.scanned + self._scanned
                 cursor = from_json_key(self._cursor) if self._cursor else None
                 for page in self._source().pages(cursor, handed_out, self._budget):
@@ -159,7 +152,10 @@ class Round:
                     stop = self._handle(page)
                     if stop:
                         return stop
-                return Stop.TOLD if self._pulse.stopping() else Stop.DONE
+                if self._pulse.stopping():
+                    return Stop.TOLD
+                self._count_gone()  # a late deletion may have landed before its row was handed out
+                return Stop.DONE
             except CallFailed as failed:
                 failure = failed.failure
                 if failure.action not in (Action.WAIT, Action.RETRY):
@@ -226,13 +222,16 @@ class Round:
     def _begin(self, position: int, item: WireItem | None) -> Work | None:
         """What a row needs: nothing more (then it is settled here), or a write."""
         row = self._page[position]
-        unknown = bool(self._unknown) and key_identity(row.key) in self._unknown
+        unknown = row.key in self._doubts
         stands = standing(self._stamp, item)
         if isinstance(stands, WrongType):
             row.result = self._isolate(row.key, "VersionType", stands.message, unknown, given_up=True)
         elif isinstance(stands, Marked):
             assert item is not None
             return self._decide(position, row, item, unknown=unknown, marked=True)
+        elif item is None and self._doubts.deletion_sent(row.key):
+            self._delivery.attempts["ambiguous"] += 1
+            row.result = Outcome.DELETED
         elif stands is not None and not (stands is Outcome.VANISHED and (unknown or self._doubt)):
             if unknown and stands is Outcome.UPDATED:
                 self._delivery.attempts["ambiguous"] += 1
@@ -244,7 +243,7 @@ class Round:
             return Work(position, row.key, probe, unknown=True)
         else:
             return self._decide(position, row, item, unknown)
-        self._clear(row.key, unknown)
+        self._doubts.clear(row.key)
         return None
 
     def _decide(
@@ -253,7 +252,7 @@ class Round:
         each = self._request.isolation == "record"
         if each and not self._operation.pure:  # what it does is done by the record's own activity
             row.result = self._isolate(row.key, "", "isolation: record", unknown, given_up=False)
-            self._clear(row.key, unknown)
+            self._doubts.clear(row.key)
             return None
         try:
             decision = self._operation.again(item) if marked else self._operation.decide(item)
@@ -261,7 +260,7 @@ class Round:
             raise
         except Exception as error:  # the job's own function: whatever it raises is this record's failure
             row.result = self._isolate(row.key, *named_failure(error), unknown, given_up=True)
-            self._clear(row.key, unknown)
+            self._doubts.clear(row.key)
             return None
         if isinstance(decision, Skip) and (marked or not unknown):
             row.result = Outcome.UPDATED if marked else Outcome.FILTERED
@@ -269,7 +268,7 @@ class Round:
             row.result = self._isolate(row.key, "", "isolation: record", unknown, given_up=False)
         else:
             return Work(position, row.key, FENCE if isinstance(decision, Skip) else decision, unknown=unknown)
-        self._clear(row.key, unknown)
+        self._doubts.clear(row.key)
         return None
 
     def _isolate(self, key: WireKey, error: str, message: str, unknown: bool, *, given_up: bool) -> Isolated:
@@ -281,11 +280,8 @@ class Round:
             attempts=int(given_up),
             unknown=unknown or self._doubt,
             given_up=given_up,
+            deleting=self._doubts.deletion_sent(key),
         )
-
-    def _clear(self, key: WireKey, unknown: bool) -> None:
-        if unknown:
-            self._unknown.discard(key_identity(key))
 
     def _settled(self, work: Work, result: Outcome | Isolated) -> None:
         if isinstance(result, Isolated):
@@ -294,7 +290,7 @@ class Round:
                 result = result.model_copy(update={"unknown": True})
         self._page[work.position].result = result
         self._deletes = self._deletes or result is Outcome.DELETED
-        self._clear(work.key, work.unknown)
+        self._doubts.clear(work.key)
 
     def _advance(self) -> None:
         """Move the cursor to the end of the settled prefix, and count what it passes."""
@@ -312,6 +308,16 @@ class Round:
             self._cursor = to_json_key(page[prefix - 1].key)
         if self._deletes and isinstance(self._request.source, Segment):
             self._count_deleted(first)
+
+    def _count_gone(self) -> None:
+        """Rows to which an earlier round sent a deletion are not handed out again where it landed."""
+        if isinstance(self._request.source, Segment):
+            gone, units = self._doubts.take_gone(self._table, self._pulse)
+            self._read_units += units
+            self._budget.reads.spend(units, self._pulse.now())
+            self._outcomes[Outcome.DELETED] += gone
+            self._scanned += gone
+            self._delivery.attempts["ambiguous"] += gone
 
     def _count_deleted(self, first: int) -> None:
         """What is deleted is never handed out again, so that it is counted now, wherever the cursor stands."""
@@ -336,7 +342,6 @@ def run_round(
     try:
         round_ = Round(request, table, pulse, resume)
     except EnvironmentFault as error:  # the job's code is not there, or has changed
-        progress = resume or Progress(cursor=request.cursor, unknown=request.unknown)
         fault = Fault(code=error.code, message=error.message)
-        return RoundResult(progress=progress, stop=Stop.FAULT, fault=fault)
+        return RoundResult(progress=resume or request.beginning, stop=Stop.FAULT, fault=fault)
     return round_.run()

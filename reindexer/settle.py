@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from reindexer.dynamo.wire import Stamp
 from reindexer.items import WireItem
+from reindexer.models import Target
 from reindexer.tally import Outcome
 
 
@@ -23,6 +24,11 @@ class Marked:
 
 #: There is one of its kind.
 MARKED = Marked()
+
+
+def stamp_of(target: Target) -> Stamp:
+    """The stamp that every write to the target carries."""
+    return Stamp(target.attributes.version, target.attributes.run, target.version, target.stamp)
 
 
 def standing(stamp: Stamp, item: WireItem | None) -> Outcome | WrongType | Marked | None:

@@ -177,6 +177,7 @@ class Shard:
                 "cursor": progress.cursor or self.request.cursor,
                 "handed_out": self.tally.scanned,
                 "unknown": progress.unknown,
+                "deleting": progress.deleting,
             }
         )
 

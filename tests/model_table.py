@@ -166,9 +166,7 @@ class ModelTable:
             plan = replace(plan, call=None)
         error = self._one(statement, plan, plan.statements.get(0))
         if error:
-            status = 500 if error["Code"] == "InternalServerError" else 400
-            name = error["Code"] + ("" if error["Code"] == "InternalServerError" else "Exception")
-            raise self._error("UpdateItem", name, status, error.get("Item"))
+            raise self._single("UpdateItem", error)
         return {"ConsumedCapacity": {"CapacityUnits": 1.0}}
 
     def delete_item(self, **request: Any) -> Item:
@@ -176,7 +174,7 @@ class ModelTable:
         plan = self._begin("write", "DeleteItem", [statement])
         error = self._one(statement, plan, plan.statements.get(0))
         if error:
-            raise self._error("DeleteItem", error["Code"] + "Exception", 400, error.get("Item"))
+            raise self._single("DeleteItem", error)
         return {"ConsumedCapacity": {"CapacityUnits": 1.0}}
 
     # ── What a call meets ──────────────────────────────────────────────────────────────────────────────────
@@ -317,6 +315,12 @@ class ModelTable:
             self.rows[identity] = {**item, **stamp}
         if identity not in self.rows or not self._stamped(self.rows[identity]):
             self.stamped.discard(identity)
+
+    def _single(self, operation: str, error: Item) -> ClientError:
+        """A statement's error as the call of one item tells it."""
+        status = 500 if error["Code"] == "InternalServerError" else 400
+        name = error["Code"] + ("" if error["Code"] == "InternalServerError" else "Exception")
+        return self._error(operation, name, status, error.get("Item"))
 
     def _error(self, operation: str, code: str, status: int, item: Item | None = None) -> ClientError:
         response: Item = {

@@ -16,7 +16,8 @@ from reindexer.dynamo.taxonomy import Action
 from reindexer.dynamo.wire import projection
 from reindexer.items import Write
 from reindexer.models import Attributes, RoundInput, Segment, Stop
-from reindexer.round import run_round, stamp_of
+from reindexer.round import run_round
+from reindexer.settle import stamp_of
 from reindexer.sinks.table import make_sink
 from tests.driving import FakePulse
 from tests.model_table import Clock

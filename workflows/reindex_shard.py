@@ -185,6 +185,7 @@ class ReindexShard:
             cursor=state.cursor,
             handed_out=state.tally.scanned,
             unknown=state.unknown,
+            deleting=state.deleting,
             doubt=state.timed_out,
             share=self._records.share_of_round(self.share),
             isolation=request.isolation,
@@ -216,7 +217,7 @@ class ReindexShard:
         self._lost_rounds = 0
         moved = result.progress.tally.scanned > 0
         if result.stop is Stop.DONE:
-            self.state = self.state.model_copy(update={"done": True, "unknown": []})
+            self.state = self.state.model_copy(update={"done": True, "unknown": [], "deleting": []})
         if result.stop in _WAITING:
             self._wait = FIRST_WAIT if moved else min(LONGEST_WAIT, max(FIRST_WAIT, 2 * self._wait))
             reason = _WAITING[result.stop] + (f" ({result.throttle})" if result.throttle else "")
@@ -253,6 +254,7 @@ class ReindexShard:
                 "attempts": state.attempts + progress.attempts,
                 "isolated": state.isolated + progress.isolated,
                 "unknown": progress.unknown,
+                "deleting": progress.deleting,
                 "read_units": state.read_units + progress.read_units,
                 "write_units": state.write_units + progress.write_units,
                 "rounds": state.rounds + 1,

@@ -32,6 +32,7 @@ class ShardState(Model):
     attempts: Attempts = Attempts()
     isolated: list[Isolated] = []
     unknown: list[Key] = []
+    deleting: list[Key] = []  # as in `Progress`
     read_units: NonNegativeFloat = 0.0
     write_units: NonNegativeFloat = 0.0
     rounds: NonNegativeInt = 0

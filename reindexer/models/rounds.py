@@ -22,6 +22,7 @@ class Isolated(Model):
     attempts: NonNegativeInt = 0
     unknown: bool = False
     given_up: bool = False  # can never succeed: straight to quarantine
+    deleting: bool = False  # the write that may have landed is its deletion
 
 
 class Progress(Model):
@@ -36,6 +37,7 @@ class Progress(Model):
     attempts: Attempts = Attempts()
     isolated: list[Isolated] = []
     unknown: list[Key] = []
+    deleting: list[Key] = []  # those of `unknown` whose deletion was sent: not handed out again if it landed
     read_units: NonNegativeFloat = 0.0
     write_units: NonNegativeFloat = 0.0
 
@@ -54,11 +56,17 @@ class RoundInput(Model):
     cursor: Key | None = None
     handed_out: NonNegativeInt = 0  # rows before the cursor; a sample counts down from its limit
     unknown: list[Key] = []
+    deleting: list[Key] = []  # as in `Progress`
     doubt: bool = False  # an attempt was lost before: it may have sent writes beyond the cursor, unanswered
     share: Share = Share()
     isolation: Literal["batch", "record"] = "batch"
     seconds: float = 30.0  # time slice
     heartbeat_timeout: float = 10.0
+
+    @property
+    def beginning(self) -> Progress:
+        """Where the round stands before it has done anything."""
+        return Progress(cursor=self.cursor, unknown=self.unknown, deleting=self.deleting)
 
 
 class Stop(StrEnum):
