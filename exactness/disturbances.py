@@ -4,26 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import signal
+import time
+from collections.abc import Mapping
 
 from deploy.faults import FaultPlan
 from exactness import tables
+from exactness.cell import Cell, Evidence
+from exactness.kinds import record_name
 from exactness.stand import HEARTBEAT_SECONDS, Stand
+from exactness.verbs import DELETE, Item, stays
+
+_NOBODY: Mapping[int, Item] = {}
+_WRITING = 3.0  # seconds in which another writer writes: longer than the job needs for its first half
+_LOOKING = 12.0  # seconds after which rows that are still there are not going to be deleted
 
 
-async def kill_one(stand: Stand, _table: str, _records: int) -> None:
+async def kill_one(stand: Stand, _cell: Cell, _table: str) -> Mapping[int, Item]:
     """kill -9 of one worker process; another is started in its place."""
     await asyncio.to_thread(stand.workers.kill_one)
+    return _NOBODY
 
 
-async def kill_all(stand: Stand, _table: str, _records: int) -> None:
+async def kill_all(stand: Stand, _cell: Cell, _table: str) -> Mapping[int, Item]:
     """kill -9 of all workers; new ones are there once the old attempts have timed out."""
     await asyncio.to_thread(stand.workers.kill_all)
     await asyncio.sleep(HEARTBEAT_SECONDS + 1)
     await asyncio.to_thread(stand.workers.start)
+    return _NOBODY
 
 
-async def freeze(stand: Stand, _table: str, _records: int) -> None:
+async def freeze(stand: Stand, _cell: Cell, _table: str) -> Mapping[int, Item]:
     """SIGSTOP of one process beyond its heartbeat timeout, then SIGCONT: a zombie, with writes in its hands."""
     frozen = stand.workers.pids()[0]
     os.kill(frozen, signal.SIGSTOP)
@@ -31,10 +43,79 @@ async def freeze(stand: Stand, _table: str, _records: int) -> None:
         await asyncio.sleep(HEARTBEAT_SECONDS + 2)
     finally:
         os.kill(frozen, signal.SIGCONT)
+    return _NOBODY
 
 
-async def drop_stamps(stand: Stand, table: str, records: int) -> None:
+async def drop_stamps(stand: Stand, cell: Cell, table: str) -> Mapping[int, Item]:
     """Another writer puts whole items, without stamps, while calls are being tried again; then it stops."""
-    for _ in range(4):  # passes; in each, the records whose answers were just lost are the ones that matter
-        await asyncio.to_thread(tables.put, stand.direct, table, range(records))
+    for _ in range(8):  # passes; in each, the records whose answers were just lost are the ones that matter
+        rows = map(cell.verb.before, range(cell.records))
+        await asyncio.to_thread(tables.put, stand.direct, table, rows)
+        await asyncio.sleep(0.1)  # seconds; about what a call takes while the job is held back
     stand.proxy.set_plan(FaultPlan())
+    return _NOBODY
+
+
+async def change_names(stand: Stand, cell: Cell, table: str) -> Mapping[int, Item]:
+    """Another writer gives rows other names, one by one, and leaves the stamps alone."""
+    draw = random.Random(1)
+    names: dict[int, Item] = {}
+
+    def write(count: int) -> None:
+        number = draw.randrange(cell.records)
+        names[number] = {"name": {"S": f"name {count} of {number}"}}
+        stand.direct.update_item(
+            TableName=table,
+            Key={"id": {"S": record_name(number)}},
+            UpdateExpression="SET #name = :name",
+            ExpressionAttributeNames={"#name": "name"},
+            ExpressionAttributeValues={":name": names[number]["name"]},
+        )
+
+    until, count = time.monotonic() + _WRITING, 0
+    while time.monotonic() < until:
+        await asyncio.to_thread(write, count)
+        count += 1
+    return names
+
+
+def has_the_last_name(number: int, seen: Evidence) -> bool:
+    """The row bears the name that somebody gave it last, as it was given or in capitals, and was done once."""
+    found = seen.row(number)
+    if found is None or found.get("reindexVersion") != {"N": str(seen.report["version"])}:
+        return False
+    name = seen.others.get(number, {}).get("name", {"S": f"name of {number}"})["S"]
+    return found["times"] == {"N": "1"} and found["name"]["S"] in (name, name.upper())
+
+
+async def create_anew(stand: Stand, cell: Cell, table: str) -> Mapping[int, Item]:
+    """Another writer puts each row that is gone once more, as soon as it sees that; half of them stay now."""
+    left = {number for number in range(cell.records) if not stays(number)}
+    again: dict[int, Item] = {}
+    until = time.monotonic() + _LOOKING
+    while left and time.monotonic() < until:
+        there = {row["id"]["S"] for row in await asyncio.to_thread(_all, stand, table)}
+        gone = {number for number in left if record_name(number) not in there}
+        new = {number: {**cell.verb.before(number), "goes": {"BOOL": bool(number % 2)}} for number in gone}
+        await asyncio.to_thread(tables.put, stand.direct, table, new.values())
+        left -= gone
+        again |= new
+        await asyncio.sleep(0.05)  # seconds; late deletes come half a second after their call
+    return again
+
+
+def is_deleted_by_a_mark_of_its_own(number: int, seen: Evidence) -> bool:
+    """A row that is gone was marked in each of its lives; one put to stay is there, and was not marked again.
+
+    One that was put just as it had been may be marked and deleted again, also by a late request.
+    """
+    found, marks = seen.row(number), seen.marks(DELETE, number)
+    put = seen.others.get(number, DELETE.before(number))
+    lives = 1 + (number in seen.others)
+    if put["goes"]["BOOL"]:
+        return marks == lives if found is None or "reindexRun" in found else found == put
+    return found is not None and found["goes"] == put["goes"] and marks == lives - 1
+
+
+def _all(stand: Stand, table: str) -> list[Item]:
+    return list(tables.rows(stand.direct, table))

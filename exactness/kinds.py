@@ -30,7 +30,7 @@ PARTS = {Moment.START: 0.0, Moment.MIDDLE: 0.5, Moment.END: 0.75}
 class Kind:
     """`faults` makes the plan's faults for a table. `parks`: the job parks itself; mended, it is resumed.
 
-    `given_up`: records that end in quarantine. `kinds`: what the proxy must have injected at least once.
+    `given_up`: records that end in quarantine.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Kind:
     parks: bool = False
     given_up: int = 0
     quick: bool = False
-    strikes: bool = True  # whether at least one of its faults must have struck
+    ambiguous: bool = False  # an error for a write that was applied, or will be: at every moment for all
 
 
 def _each(*kinds: FaultKind, **fields: Any) -> Callable[[str], Faults]:
@@ -73,9 +73,11 @@ KINDS = (
     Kind("500 before the write", _each(K.SERVER_ERROR, probability=_OFTEN)),
     Kind("503 before the write", _each(K.UNAVAILABLE, probability=_OFTEN)),
     Kind("connection cut before the write", _each(K.CUT, probability=_OFTEN)),
-    Kind("500 after the write", _each(K.SERVER_ERROR_APPLIED, probability=_OFTEN), quick=True),
+    Kind("500 after the write", _each(K.SERVER_ERROR_APPLIED, probability=_OFTEN), quick=True, ambiguous=True),
     Kind("503 after the write", _each(K.UNAVAILABLE_APPLIED, probability=_OFTEN)),
-    Kind("connection cut after the write", _each(K.CUT_APPLIED, probability=_OFTEN), quick=True),
+    Kind(
+        "connection cut after the write", _each(K.CUT_APPLIED, probability=_OFTEN), quick=True, ambiguous=True
+    ),
     # Each costs a read time-out of 5 s, hence the limit.
     Kind("time-out before the write", _each(K.TIMEOUT, limit=3)),
     Kind("time-out after the write", _each(K.TIMEOUT_APPLIED, limit=3)),
@@ -83,6 +85,7 @@ KINDS = (
         "500, applied 0.5 s later",
         _each(K.SERVER_ERROR_LATE, probability=_OFTEN, seconds=0.5, operations="writes"),
         quick=True,
+        ambiguous=True,
     ),
     Kind("cut, applied 0.5 s later", _each(K.CUT_LATE, probability=_OFTEN, seconds=0.5, operations="writes")),
     Kind("time-out, applied 6 s later", _each(K.TIMEOUT_LATE, limit=2, seconds=6.0, operations="writes")),
@@ -99,12 +102,17 @@ KINDS = (
     ),
     Kind("statements throttled", _each(K.STATEMENT_THROTTLE, probability=_OFTEN)),
     Kind("statements failing, not applied", _each(K.STATEMENT_ERROR, probability=_OFTEN)),
-    Kind("statements failing, applied", _each(K.STATEMENT_ERROR_APPLIED, probability=_OFTEN), quick=True),
+    Kind(
+        "statements failing, applied",
+        _each(K.STATEMENT_ERROR_APPLIED, probability=_OFTEN),
+        quick=True,
+        ambiguous=True,
+    ),
     Kind(
         "transactions in the way",
         _each(K.STATEMENT_ERROR, code="TransactionConflict", probability=_OFTEN),
     ),
-    Kind("stored items withheld, 30 % failing", _with_stripped, quick=True),
+    Kind("stored items withheld, 30 % failing", _with_stripped, quick=True, ambiguous=True),
     Kind("calls too large (413)", _each(K.TOO_LARGE, max_bytes=1500, limit=30, operations="writes")),
     Kind("PartiQL denied: one by one", _each(K.PARTIQL_DENIED), moments=(Moment.START,)),
     Kind(

@@ -2,7 +2,8 @@
 
     python -m exactness.matrix                          # prints the table
     python -m exactness.matrix --write docs/exactness.md
-    python -m exactness.matrix --quick                  # two minutes, as CI runs it
+    python -m exactness.matrix --quick                  # the rows that tell most, as CI runs it
+    python -m exactness.matrix --only delete --only late  # rows with all of these words in their names
 
 Exit code 1 if anything that must hold does not.
 """
@@ -15,20 +16,22 @@ import os
 import platform
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from deploy.faults import Fault, FaultKind, FaultPlan
 from exactness import disturbances, naive
-from exactness.cell import Cell, run
+from exactness.cell import Cell
 from exactness.document import put_between_markers
-from exactness.kinds import KINDS, Faults, Moment
+from exactness.kinds import KINDS, Faults, Kind, Moment
 from exactness.row import Row, markdown
+from exactness.running import run
 from exactness.stand import Stand, stand
+from exactness.verbs import DELETE, TOUCH, TRANSFORM, Verb
 
-#: Operations that change records in place; each goes through every row. Others join here as they are built.
-OPERATIONS = ("touch",)
+#: Operations that change records in place; each goes through every kind of fault.
+OPERATIONS = (TOUCH, TRANSFORM, DELETE)
 _RECORDS = 1000  # of a cell: 40 batches, so that there is a middle, and a cell takes seconds
 _STORM = 100_000
 _QUICK_STORM = 10_000
@@ -41,46 +44,87 @@ _CRASHES = (
 
 def cells(quick: bool) -> Iterator[Cell]:
     """All cells but the control, in the order of the table."""
-    for operation in OPERATIONS:
+    for verb in OPERATIONS:
         for kind in KINDS:
-            moments = kind.moments[:1] if quick else kind.moments
-            for moment in moments if kind.quick or not quick else ():
+            for moment in _moments(kind, verb, quick):
                 yield Cell(
                     kind.name,
                     moment,
                     _RECORDS,
+                    verb,
                     kind.faults,
-                    operation=operation,
                     parks=kind.parks,
                     given_up=kind.given_up,
                 )
-        for name, disturb in _CRASHES[1:2] if quick else _CRASHES:
-            for moment in (Moment.MIDDLE,) if quick else (Moment.MIDDLE, Moment.END):
-                yield Cell(
-                    name,
-                    moment,
-                    2 * _RECORDS,  # so that work is under way in both processes
-                    disturb=disturb,
-                    operation=operation,
-                    held_back=True,
-                    strikes=False,
-                    shards=8,
-                )
-        yield _storm(operation, _QUICK_STORM if quick else _STORM)
+        yield from _crashes(verb, quick)
+        if verb is TOUCH or not quick:
+            yield _storm(verb, _QUICK_STORM if quick else _STORM)
+        yield from _other_writers(verb)
+
+
+def _moments(kind: Kind, verb: Verb, quick: bool) -> Sequence[Moment]:
+    """Touch at every moment. The others share its rounds and delivery; what is theirs lies in the middle."""
+    if quick:
+        return kind.moments[:1] if kind.quick and (verb is TOUCH or kind.ambiguous) else ()
+    if verb is TOUCH or kind.ambiguous:
+        return kind.moments
+    return kind.moments[:2][-1:]  # mid-run, where it has that moment
+
+
+def _crashes(verb: Verb, quick: bool) -> Iterator[Cell]:
+    for name, disturb in _CRASHES[1:2] if quick else _CRASHES:
+        for moment in (Moment.MIDDLE,) if quick else (Moment.MIDDLE, Moment.END):
+            yield Cell(
+                name,
+                moment,
+                2 * _RECORDS,  # so that work is under way in both processes
+                verb,
+                disturb=disturb,
+                crash=True,
+                held_back=True,
+                strikes=False,
+                shards=8,
+            )
+
+
+def _other_writers(verb: Verb) -> Iterator[Cell]:
+    """Who takes the stamp off, and who leaves it: the first is the edge of the promise, the rest is within."""
+    if verb is TRANSFORM:
         yield Cell(
-            "another writer puts whole items",
+            "another writer changes what the function reads",
             Moment.START,
             _RECORDS,
-            _lost_answers,
-            disturb=disturbances.drop_stamps,
-            operation=operation,
-            job={"sweep": False},
-            edge=True,
+            verb,
+            _some_answers_lost,
+            disturb=disturbances.change_names,
+            beside=disturbances.has_the_last_name,
             held_back=True,
         )
+    if verb is DELETE:
+        yield Cell(
+            "gone rows are created anew, deletes land 0.5 s late",
+            Moment.START,
+            _RECORDS,
+            verb,
+            _late_writes,
+            disturb=disturbances.create_anew,
+            job={"sweep": False},  # else it would delete what was created anew, as it should
+            beside=disturbances.is_deleted_by_a_mark_of_its_own,
+        )
+    yield Cell(
+        "another writer puts whole items",
+        Moment.START,
+        _RECORDS,
+        verb,
+        _lost_answers,
+        disturb=disturbances.drop_stamps,
+        job={"sweep": False},
+        edge=True,
+        held_back=True,
+    )
 
 
-def _storm(operation: str, records: int) -> Cell:
+def _storm(verb: Verb, records: int) -> Cell:
     """A third of all calls fail, half of those after they were applied, at maximum parallelism."""
     most = 400  # shards a job may have
     shards = most if records >= _STORM else most // 10  # all in flight at once
@@ -88,8 +132,8 @@ def _storm(operation: str, records: int) -> Cell:
         f"a third of all calls fail, half of these applied; {shards} shards at once",
         Moment.START,
         records,
+        verb,
         lambda table: _only(table, FaultPlan.mixed(1 / 3, seed=7).faults),
-        operation=operation,
         job={"limits": {"shards_in_flight": most}},
         shards=shards,
     )
@@ -99,16 +143,28 @@ def _lost_answers(table: str) -> Faults:
     return _only(table, (Fault(kind=FaultKind.SERVER_ERROR_APPLIED, probability=0.5, operations="writes"),))
 
 
+def _some_answers_lost(table: str) -> Faults:
+    return _only(table, (Fault(kind=FaultKind.SERVER_ERROR_APPLIED, probability=0.25, operations="writes"),))
+
+
+def _late_writes(table: str) -> Faults:
+    late = Fault(kind=FaultKind.SERVER_ERROR_LATE, probability=0.5, seconds=0.5, operations="writes")
+    return _only(table, (late,))
+
+
 def _only(table: str, faults: Faults) -> Faults:
     return tuple(fault.model_copy(update={"tables": frozenset((table,))}) for fault in faults)
 
 
-async def rows_of(stands: Stand, quick: bool) -> list[Row]:
-    """Every row, told as soon as it is known."""
+async def rows_of(stands: Stand, quick: bool, words: Sequence[str] = ()) -> list[Row]:
+    """Every row with all `words` in its name, told as soon as it is known; the control where there are none."""
     rows = []
     for cell in cells(quick):
-        rows.append(await run(cell, stands))
-        print("  ".join(rows[-1].cells()), flush=True)
+        if all(word in f"{cell.verb.name}, {cell.fault}, {cell.moment}" for word in words):
+            rows.append(await run(cell, stands))
+            print("  ".join(rows[-1].cells()), flush=True)
+    if words:
+        return rows
     rows.append(await asyncio.to_thread(naive.count, stands, naive.third_of_writes(), _RECORDS))
     print("  ".join(rows[-1].cells()), flush=True)
     return rows
@@ -125,14 +181,19 @@ def heading(stands: Stand) -> str:
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m exactness.matrix", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="the rows that tell most, in two minutes")
+    parser.add_argument("--quick", action="store_true", help="the rows that tell most")
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="WORD", help="rows with this in their name; not written"
+    )
     parser.add_argument("--write", type=Path, metavar="FILE", help="put the table into this document")
     options = parser.parse_args()
+    if options.only and options.write:
+        parser.error("--only shows some of the rows, --write writes all of them: name one of the two")
     with (
         tempfile.TemporaryDirectory(prefix="exactness-", ignore_cleanup_errors=True) as folder,
         stand(Path(folder)) as stands,
     ):
-        rows = asyncio.run(rows_of(stands, options.quick))
+        rows = asyncio.run(rows_of(stands, options.quick, options.only))
         table = f"{heading(stands)}\n\n{markdown(rows)}\n"
     print(f"\n{table}")
     if options.write:

@@ -20,6 +20,7 @@ from exactness import tables
 from exactness.kinds import record_name
 from exactness.row import Row
 from exactness.stand import Stand, client
+from exactness.verbs import TOUCH
 
 _COUNTER = {"id": {"S": "counter"}}
 _RECEIVES = 10  # times a queue hands a message out before it is set aside
@@ -29,7 +30,7 @@ _THREADS = 16  # as a script would; more only wait for the counter's item
 def count(stand: Stand, plan: FaultPlan, records: int) -> Row:
     """The row of the control. Right is what overcounts: a control that could not would prove nothing."""
     stand.quiet()
-    table = tables.make(stand.direct, records)
+    table = tables.make(stand.direct, records, TOUCH.before)
     stand.proxy.set_plan(plan)
     through = client(stand.proxy.endpoint_url)
     began = time.monotonic()

@@ -23,7 +23,10 @@ COLUMNS = (
 
 @dataclass
 class Row:
-    """`wrong`: what did not hold, in words; empty is good. `edge`: changed twice is expected here."""
+    """`wrong`: what did not hold, in words; empty is good. `edge`: changed twice is expected here.
+
+    `bound`: `deleted` is a lower bound here.
+    """
 
     operation: str
     fault: str
@@ -39,6 +42,7 @@ class Row:
     restarts: int
     seconds: float
     edge: bool = False
+    bound: bool = False
     wrong: list[str] = field(default_factory=list)
 
     def cells(self) -> list[str]:
@@ -50,7 +54,8 @@ class Row:
             f"{self.records:,}",
             ", ".join(f"{kind} {count:,}" for kind, count in sorted(self.injected.items())) or "none",
             f"{self.ambiguous:,}",
-            ", ".join(f"{name} {count:,}" for name, count in self.outcomes.items()),
+            ", ".join(f"{name} {count:,}" for name, count in self.outcomes.items())
+            + (" (deleted: a lower bound)" if self.bound else ""),
             "yes" if self.balanced else "NO",
             self.verification,
             f"{self.changed_twice:,}" + (" (the edge)" if self.edge else ""),

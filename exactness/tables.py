@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
-
-from exactness.kinds import record_name
 
 _numbers = itertools.count(1)
 _PER_CALL = 25  # DynamoDB's limit of BatchWriteItem
 
 
-def make(client: Any, records: int) -> str:
-    """A new table with so many made-up records; its name."""
+def make(client: Any, records: int, row: Callable[[int], dict[str, Any]]) -> str:
+    """A new table with so many records, made up by `row`; its name."""
     name = f"cell-{next(_numbers)}"
     client.create_table(
         TableName=name,
@@ -22,16 +20,15 @@ def make(client: Any, records: int) -> str:
         KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
     )
     client.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
-    put(client, name, range(records))
+    put(client, name, map(row, range(records)))
     return name
 
 
-def put(client: Any, table: str, numbers: range) -> None:
+def put(client: Any, table: str, items: Iterable[dict[str, Any]]) -> None:
     """Whole-item puts: whatever stood there before, stamps included, is gone."""
-    for start in range(numbers.start, numbers.stop, _PER_CALL):
-        batch = range(start, min(start + _PER_CALL, numbers.stop))
-        rows = [{"PutRequest": {"Item": {"id": {"S": record_name(number)}}}} for number in batch]
-        pending = {table: rows}
+    left = iter(items)
+    while batch := list(itertools.islice(left, _PER_CALL)):
+        pending = {table: [{"PutRequest": {"Item": item}} for item in batch]}
         while pending:
             pending = client.batch_write_item(RequestItems=pending).get("UnprocessedItems") or {}
 
