@@ -9,6 +9,8 @@ ENGINE = ("tests/test_delivery.py", "tests/test_round.py", "tests/test_round_pro
 SEMANTICS = ("tests/test_semantics.py",)  # on real engines
 JOBS = ("tests/test_jobs_end_to_end.py",)  # on the whole stack
 TAXONOMY = ("tests/test_taxonomy.py",)
+TRANSFORM = ("tests/test_transform.py",)  # a job's function and its guards, against the model
+DELETIONS = ("tests/test_transform.py", "tests/test_deletions.py")
 
 
 @dataclass(frozen=True)
@@ -117,5 +119,115 @@ MUTATIONS = (
         "reindexer/delivery.py",
         "if self._pulse.stale():",
         "if False:",
+    ),
+    Mutation(
+        "what the function looked at is not compared",
+        "reindexer/deciding.py",
+        "names = (row.seen | self._asked | sets.keys() | set(removes)) - self._keys",
+        "names = (self._asked | sets.keys() | set(removes)) - self._keys",
+        TRANSFORM,
+    ),
+    Mutation(
+        "what the query names is not compared",
+        "reindexer/deciding.py",
+        "names = (row.seen | self._asked | sets.keys() | set(removes)) - self._keys",
+        "names = (row.seen | sets.keys() | set(removes)) - self._keys",
+        TRANSFORM,
+    ),
+    Mutation(
+        "what is set is not compared",
+        "reindexer/deciding.py",
+        "names = (row.seen | self._asked | sets.keys() | set(removes)) - self._keys",
+        "names = (row.seen | self._asked | set(removes)) - self._keys",
+        TRANSFORM,
+    ),
+    Mutation(
+        "after a conflict the query is not asked again",
+        "reindexer/deciding.py",
+        "if self._test is not None and not self._test(item):",
+        "if False:",
+        TRANSFORM,
+    ),
+    Mutation(
+        "after a conflict the same write is sent again",
+        "reindexer/delivery.py",
+        "decision = self._anew(work, item, self._operation.decide)",
+        "decision = self._anew(work, item, lambda _: work.write)",
+        TRANSFORM,
+    ),
+    Mutation(
+        "a record that left the query is not fenced after an unknown write",
+        "reindexer/delivery.py",
+        "if isinstance(decision, Skip) and not work.unknown:",
+        "if isinstance(decision, Skip):",
+    ),
+    Mutation(
+        "a row met again outside the query is not fenced",
+        "reindexer/round.py",
+        "if isinstance(decision, Skip) and (marked or not unknown):",
+        "if isinstance(decision, Skip):",
+    ),
+    Mutation(
+        "other code than planned with is run",
+        "reindexer/operations/transform.py",
+        "if planned is not None and not job.code.startswith(planned):",
+        "if False:",
+        TRANSFORM,
+    ),
+    Mutation(
+        "a deletion does not compare what its mark compared",
+        "reindexer/items.py",
+        "return Write(guards=guards, delete=True)",
+        "return Write(delete=True)",
+        DELETIONS,
+    ),
+    Mutation(
+        "a deletion goes without its stamp condition (PartiQL)",
+        "reindexer/dynamo/wire.py",
+        """{guards} AND {version}=? AND {run}=?\"""",
+        """{guards} AND NOT {quoted('nowhere')} >= ? AND NOT {quoted('nowhere')} >= ?\"""",
+        DELETIONS,
+    ),
+    Mutation(
+        "a deletion goes without its stamp condition (DeleteItem)",
+        "reindexer/dynamo/wire.py",
+        'conditions = [*_guards(write, names, values), "#v=:v", "#r=:r"]',
+        'conditions = [*_guards(write, names, values), "NOT #r >= :v"]',
+        DELETIONS,
+    ),
+    Mutation(
+        "a marked record is taken for another run's",
+        "reindexer/settle.py",
+        "return MARKED if run == stamp.mark_value else Outcome.CURRENT",
+        "return Outcome.CURRENT",
+        DELETIONS,
+    ),
+    Mutation(
+        "a deletion that was not answered is forgotten when its round ends",
+        "reindexer/round.py",
+        "                self._count_gone()\n                handed_out",
+        "                handed_out",
+        DELETIONS,
+    ),
+    Mutation(
+        "a deletion that lands after its round is not looked for at the end",
+        "reindexer/round.py",
+        "self._count_gone()  # a late deletion may have landed before its row was handed out",
+        "pass",
+        DELETIONS,
+    ),
+    Mutation(
+        "an isolated record forgets that its deletion was sent",
+        "reindexer/delivery.py",
+        "deleting=work.unknown and work.write.delete,",
+        "deleting=False,",
+        DELETIONS,
+    ),
+    Mutation(
+        "a record that is gone after its deletion is taken for vanished",
+        "reindexer/round.py",
+        "elif item is None and self._doubts.deletion_sent(row.key):",
+        "elif False:",
+        DELETIONS,
     ),
 )

@@ -88,6 +88,32 @@ def test_what_another_writer_makes_of_the_record_may_take_it_out_of_the_query(
     assert "reindexRun" not in model.rows[identity]
 
 
+@pytest.mark.parametrize(
+    ("text", "other", "outcome"),
+    [
+        # What the query names, though the function does not look at it.
+        ("def query(params): return Attr('age').gt(10)\n", {"age": {"N": "1"}}, Tally(scanned=1, filtered=1)),
+        # What the function sets, though it does not look at it.
+        ("", {"seen": {"S": "by somebody else"}}, Tally(scanned=1, updated=1)),
+    ],
+)
+def test_what_was_asked_for_or_is_set_is_compared_too(
+    job: WriteJob, text: str, other: dict[str, Any], outcome: Tally
+) -> None:
+    model = table(1, age={"N": "20"})
+    identity = next(iter(model.rows))
+
+    def plan(call: int) -> Plan | None:
+        if call == 2:
+            model.rows[identity] = {**model.rows[identity], **other}
+        return None
+
+    model.plan = plan
+    made = job(text + "def transform(item, params): return Update(set={'seen': True})\n")
+    carried = shard(model, target=aim(made)).run()
+    assert (carried.tally, carried.attempts.conflicts) == (outcome, 1)
+
+
 @pytest.mark.parametrize("writer", ["partiql", "update_item"])
 def test_a_deletion_is_a_mark_and_then_the_delete(job: WriteJob, writer: str) -> None:
     model = table(60, age={"N": "20"}, page_rows=25)

@@ -1,0 +1,84 @@
+"""Deletions whose answers come late or never: each is counted once, and none hits a record created anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reindexer.dynamo.table import TableClient
+from reindexer.models import Isolated, RecordInput
+from reindexer.record import attempt_record
+from reindexer.tally import Tally
+from tests.driving import FakePulse, Life, shard
+from tests.model_table import ModelTable, Plan
+from tests.written_jobs import aim, offer, write_job
+
+ROW = {"id": {"S": "row-0"}, "age": {"N": "20"}}
+KEY = {"id": {"S": "row-0"}}
+EXPIRE = """
+    def transform(item, params):
+        return Delete() if item["age"] > 10 else Skip("young")
+"""
+
+
+@pytest.fixture
+def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    made = write_job(tmp_path, EXPIRE)
+    offer(monkeypatch, made)
+    return made
+
+
+@pytest.fixture(params=["partiql", "update_item"])
+def writer(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_a_late_deletion_does_not_hit_a_record_created_anew_just_as_it_was(job: Any, writer: str) -> None:
+    """1 reads, 2 marks, 3 deletes and is not answered, 4 deletes; then it is there again, and 3 lands."""
+    model = ModelTable([ROW], plan={3: Plan(statements={0: "500 late"}, late_by=3)}.get)
+    assert shard(model, target=aim(job, writer=writer)).run().tally == Tally(scanned=1, deleted=1)
+    assert model.calls == 4
+    model.rows[model.identity(ROW)] = dict(ROW)
+    for _ in range(3):
+        model.scan()
+    assert list(model.rows.values()) == [ROW]
+
+
+@pytest.mark.parametrize("stop_at", range(2, 9))
+@pytest.mark.parametrize("fault", ["500 after", "500 late", "timeout after", "timeout late"])
+def test_a_deletion_is_counted_though_its_round_ended_before_it_was_known(
+    job: Any, writer: str, fault: str, stop_at: int
+) -> None:
+    """Late: between the look at what was sent, and the scan that would have handed the row out again."""
+    model = ModelTable([ROW], plan={3: Plan(call=fault, late_by=2)}.get)
+    carried = shard(model, target=aim(job, writer=writer)).run([Life(stop_at=stop_at)])
+    assert carried.tally == Tally(scanned=1, deleted=1)
+    assert (model.rows, carried.request.deleting) == ({}, [])
+
+
+@pytest.mark.parametrize(("sent", "outcome"), [(True, "deleted"), (False, "vanished")])
+def test_an_isolated_record_that_is_gone_was_deleted_if_that_was_sent(
+    job: Any, writer: str, sent: bool, outcome: str
+) -> None:
+    model = ModelTable([])
+    record = Isolated(key=KEY, unknown=True, deleting=sent)
+    request = RecordInput(target=aim(job, writer=writer), record=record)
+    result = attempt_record(request, TableClient(model, "t"), FakePulse(model.clock))  # type: ignore[arg-type]
+    assert result.outcome == outcome
+
+
+def test_an_isolated_record_hands_on_that_its_deletion_was_sent(job: Any, writer: str) -> None:
+    model = ModelTable([ROW], plan={3: Plan(call="500 before")}.get)
+    request = RecordInput(target=aim(job, writer=writer), record=Isolated(key=KEY))
+    result = attempt_record(request, TableClient(model, "t"), FakePulse(model.clock))  # type: ignore[arg-type]
+    assert (result.retry, result.record.unknown, result.record.deleting) == (True, True, True)
+
+
+def test_a_marked_record_of_which_nothing_is_known_gets_its_second_write(job: Any, writer: str) -> None:
+    """As a crash leaves it behind."""
+    marked = {**ROW, "reindexVersion": {"N": "7"}, "reindexRun": {"S": "run-1/delete"}}
+    model = ModelTable([marked])
+    assert shard(model, target=aim(job, writer=writer)).run().tally == Tally(scanned=1, deleted=1)
+    assert model.rows == {}
