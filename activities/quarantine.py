@@ -11,6 +11,7 @@ from activities.failures import translated
 from reindexer.dynamo.reading import read_consistently
 from reindexer.errors import EnvironmentFault, Refused
 from reindexer.items import Key, from_json_key, key_identity
+from reindexer.ledger.quarantine import GIVEN_UP_AGAIN
 from reindexer.models import CloseInput, Fault, KeysOfRun, QuarantineEntry, QuarantineInput, RecordResult
 from reindexer.settle import stamp_of, standing
 from reindexer.tally import Attempts, Outcome
@@ -67,20 +68,22 @@ class QuarantineActivities:
 
     @activity.defn
     def close_redriven(self, request: CloseInput) -> int:
-        """Close the failures of an earlier run that a redrive has settled; returns how many.
+        """Close the failures of an earlier run that a redrive has taken up; returns how many it settled.
 
-        What the redrive quarantined again is known from its own failures. Idempotent: a closed one stays so.
+        One that the redrive gave up again is open as a failure of the redrive, and there alone. Idempotent: a
+        closed one stays so.
         """
-        closed = 0
-        reason = f"by run {request.by_run} of job {request.by_job}"
+        settled = 0
+        by = f"run {request.by_run} of job {request.by_job}"
         with translated():
             again = self._given_up(request.by_job, request.by_run)
             for key in request.keys:
                 activity.heartbeat()
-                if key_identity(from_json_key(key)) not in again:
-                    self._clients.ledger.close_failure(request.job, request.run, key, "redriven", reason)
-                    closed += 1
-        return closed
+                anew = key_identity(from_json_key(key)) in again
+                reason = f"{GIVEN_UP_AGAIN}{by}" if anew else f"by {by}"
+                self._clients.ledger.close_failure(request.job, request.run, key, "redriven", reason)
+                settled += not anew
+        return settled
 
     def _given_up(self, job: str, run: str) -> set[tuple[object, ...]]:
         entries = self._clients.ledger.all_failures(job, run)

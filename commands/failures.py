@@ -43,7 +43,7 @@ def failures(
     if as_json:
         emit_json({"job": job, "run": the_run, **page.model_dump(mode="json")})
     else:
-        say(_rendered(page, job, the_run))
+        say(_rendered(page, job, the_run, elsewhere(ledger, job, the_run)))
 
 
 def newest_run(ledger: Ledger, job: str) -> str:
@@ -56,9 +56,15 @@ def newest_run(ledger: Ledger, job: str) -> str:
     return run
 
 
-def _rendered(page: FailurePage, job: str, run: str) -> Group | Text:
+def elsewhere(ledger: Ledger, job: str, run: str) -> str:
+    """Where records of the run are that a redrive gave up again, to go behind a sentence; "" for nowhere."""
+    redrives = " and by ".join(ledger.given_up_again(job, run))
+    return f"; some were given up again by {redrives}" if redrives else ""
+
+
+def _rendered(page: FailurePage, job: str, run: str, more: str) -> Group | Text:
     if not page.counts:
-        return Text(f"{job}, run {run}: no open quarantined records")
+        return Text(f"{job}, run {run}: no open quarantined records{more}")
     classes = sorted(page.counts.items(), key=lambda pair: (-pair[1], pair[0]))
     parts: list[object] = [
         columns(((name, count(number)) for name, number in classes), ("error class", "records"), (1,)),
@@ -83,7 +89,7 @@ def _discard(
         raise BadInput("--discard needs --reason: who reads the ledger later should know why")
     entries = chosen(ledger.all_failures(job, run, error), keys)
     if not entries:
-        note(f"{job}, run {run}: no open quarantined records to discard")
+        note(f"{job}, run {run}: no open quarantined records to discard{elsewhere(ledger, job, run)}")
         return
     question = f"Close {some(len(entries), 'quarantined record')} of {job} without having changed them?"
     if not yes and typer.get_text_stream("stdin").isatty() and not typer.confirm(question, err=True):

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from commands.failures import newest_run
+from commands.failures import elsewhere, newest_run
 from commands.keys import chosen, plain_key
 from commands.launch import Wait, launch
 from commands.options import AsJson, Job, KeyOptions, Reason, Run
@@ -33,7 +33,8 @@ def redrive(
     the_run = run or newest_run(ledger, job)
     entries = chosen(ledger.all_failures(job, the_run, error), key)
     if not entries:
-        note(f"{job}, run {the_run}: no open quarantined records, nothing to run again")
+        more = elsewhere(ledger, job, the_run)
+        note(f"{job}, run {the_run}: no open quarantined records, nothing to run again{more}")
         return
     scope: dict[str, Any] = {"kind": "quarantined", "job": job, "run": the_run, "error": error}
     if key:

@@ -204,9 +204,9 @@ MUTATIONS = (
     ),
     Mutation(
         "a deletion that was not answered is forgotten when its round ends",
-        "reindexer/round.py",
-        "                self._count_gone()\n                handed_out",
-        "                handed_out",
+        "reindexer/doubts.py",
+        "gone = [key for key in keys if key_identity(key) not in found]",
+        "gone: list[WireKey] = []",
         DELETIONS,
     ),
     Mutation(

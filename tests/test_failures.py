@@ -160,31 +160,36 @@ async def test_a_redrive_by_class_and_by_key_runs_just_those(quiet: Stack, make_
     inject(quiet.proxy, poison(1, 2, 3), poison(4, 5, code="ItemCollectionSizeLimitExceeded"))
     handle = await quiet.start({"table": table.name, "total_segments": 4})
     _, report = await outcome(handle)
-    run = report["run"]
+    run, last = report["run"], report
     assert report["tally"]["quarantined"] == 5
 
     async def redrive(**part: Any) -> tuple[str, dict[str, int]]:
+        nonlocal last
         scope = {"kind": "quarantined", "job": handle.id, "run": run, **part}
-        kind, again = await outcome(await quiet.start({"table": table.name, "scope": scope}))
-        return kind, again["tally"]
+        kind, last = await outcome(await quiet.start({"table": table.name, "scope": scope}))
+        return kind, last["tally"]
 
-    def still_open() -> set[str]:
-        return {key_text(entry.key) for entry in quiet.ledger().all_failures(handle.id, run)}
+    def still_open(job: str = handle.id, of: str = run) -> set[str]:
+        return {key_text(entry.key) for entry in quiet.ledger().all_failures(job, of)}
 
     def named(*numbers: int) -> set[str]:
         return {key_text(to_json_key(key(number))) for number in numbers}
 
-    # Still poisoned: quarantined again, and still open.
+    # Still poisoned: quarantined again, and open in one place, the redrive's.
     assert await redrive(keys=[{"id": "row-000001"}]) == ("Incomplete", tally(scanned=1, quarantined=1))
-    assert still_open() == named(1, 2, 3, 4, 5)
+    assert still_open() == named(2, 3, 4, 5)
+    first = {"job": last["job"], "run": last["run"]}
+    assert still_open(*first.values()) == named(1)
 
     inject(quiet.proxy)
     assert await redrive(error="ItemCollectionSizeLimitExceeded") == ("complete", tally(scanned=2, updated=2))
-    assert still_open() == named(1, 2, 3)
+    assert still_open() == named(2, 3)
     assert await redrive(keys=[{"id": "row-000002"}]) == ("complete", tally(scanned=1, updated=1))
-    assert still_open() == named(1, 3)
-    assert await redrive() == ("complete", tally(scanned=2, updated=2))
+    assert still_open() == named(3)
+    assert await redrive() == ("complete", tally(scanned=1, updated=1))
     assert still_open() == set()
+    assert await redrive(**first) == ("complete", tally(scanned=1, updated=1))
+    assert still_open(*first.values()) == set()
     closed = quiet.ledger().failures(handle.id, run, state="redriven")
     assert closed.counts == {"ValidationError": 3, "ItemCollectionSizeLimitExceeded": 2}
 

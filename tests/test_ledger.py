@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 
 from reindexer.errors import EnvironmentFault, Refused, Unavailable
 from reindexer.ledger import Ledger, ledger_client
+from reindexer.ledger.quarantine import GIVEN_UP_AGAIN
 from reindexer.models import ControlEvent, LockInput, QuarantineEntry, Report
 from reindexer.tally import Attempts, Tally
 
@@ -201,6 +202,14 @@ def test_a_closed_failure_stays_closed(ledger: Ledger) -> None:
     discarded = ledger.failures("job-a", "r1", state="discarded").entries
     assert [found.reason for found in discarded] == ["not wanted"]
     assert len(ledger.failures("job-a", "r1", state="redriven").entries) == 1
+
+
+def test_a_failure_that_a_redrive_gave_up_again_names_the_redrive(ledger: Ledger) -> None:
+    for number, reason in ((1, "by run r2 of job a"), (2, f"{GIVEN_UP_AGAIN}run r2 of job a"), (3, None)):
+        ledger.quarantine(entry(number))
+        ledger.close_failure("job-a", "r1", {"id": {"N": str(number)}}, "redriven", reason)
+    assert ledger.given_up_again("job-a", "r1") == ["run r2 of job a"]
+    assert ledger.given_up_again("job-a", "r2") == []
 
 
 class _Failing:

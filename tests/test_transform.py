@@ -89,16 +89,19 @@ def test_what_another_writer_makes_of_the_record_may_take_it_out_of_the_query(
 
 
 @pytest.mark.parametrize(
-    ("text", "other", "outcome"),
+    ("query", "seen", "other", "outcome"),
     [
+        # What the function looks at, and nothing else names.
+        ("None", "item['age']", {"age": {"N": "1"}}, Tally(scanned=1, updated=1)),
         # What the query names, though the function does not look at it.
-        ("def query(params): return Attr('age').gt(10)\n", {"age": {"N": "1"}}, Tally(scanned=1, filtered=1)),
+        ("Attr('age').gt(10)", "True", {"age": {"N": "1"}}, Tally(scanned=1, filtered=1)),
         # What the function sets, though it does not look at it.
-        ("", {"seen": {"S": "by somebody else"}}, Tally(scanned=1, updated=1)),
+        ("None", "True", {"seen": {"S": "by somebody else"}}, Tally(scanned=1, updated=1)),
     ],
+    ids=["looked at", "asked for", "set"],
 )
-def test_what_was_asked_for_or_is_set_is_compared_too(
-    job: WriteJob, text: str, other: dict[str, Any], outcome: Tally
+def test_what_was_looked_at_asked_for_or_is_set_is_compared(
+    job: WriteJob, query: str, seen: str, other: dict[str, Any], outcome: Tally
 ) -> None:
     model = table(1, age={"N": "20"})
     identity = next(iter(model.rows))
@@ -109,8 +112,12 @@ def test_what_was_asked_for_or_is_set_is_compared_too(
         return None
 
     model.plan = plan
-    made = job(text + "def transform(item, params): return Update(set={'seen': True})\n")
-    carried = shard(model, target=aim(made)).run()
+    text = f"""
+    def query(params): return {query}
+
+    def transform(item, params): return Update(set={{"seen": {seen}}})
+    """
+    carried = shard(model, target=aim(job(text))).run()
     assert (carried.tally, carried.attempts.conflicts) == (outcome, 1)
 
 

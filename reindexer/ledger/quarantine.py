@@ -14,6 +14,9 @@ from reindexer.models import FailurePage, QuarantineEntry
 #: Writes equal numbers alike (1 and 1.0 are one record); Python's own context would round to 28 digits.
 _EXACT = Context(prec=100)
 
+#: How the reason of an entry begins that a redrive took over: it is open as one of the redrive's own failures.
+GIVEN_UP_AGAIN = "given up again by "
+
 State = Literal["open", "redriven", "discarded"]
 
 
@@ -84,6 +87,17 @@ class Quarantine(Store):
             for item in self._query(_partition(job, run))
         )
         return [entry for entry in entries if entry.state == "open" and error in (None, entry.error)]
+
+    def given_up_again(self, job: str, run: str) -> list[str]:
+        """Which redrives gave up records of the run once more and have them open now: run and job of each."""
+        closed = (
+            QuarantineEntry.model_validate_json(text(item, "entry"))
+            for item in self._query(_partition(job, run))
+        )
+        reasons = {entry.reason or "" for entry in closed if entry.state == "redriven"}
+        return sorted(
+            reason.removeprefix(GIVEN_UP_AGAIN) for reason in reasons if reason.startswith(GIVEN_UP_AGAIN)
+        )
 
     def close_failure(
         self, job: str, run: str, key: Key, state: Literal["redriven", "discarded"], reason: str | None = None
