@@ -5,9 +5,9 @@ from __future__ import annotations
 from temporalio import activity
 
 from activities.clients import Clients
-from activities.identity import Identities
+from activities.identity import Identities, Standing
 from activities.pulse import TemporalPulse
-from reindexer.models import VerifyInput, VerifyResult
+from reindexer.models import Stop, VerifyInput, VerifyResult
 from reindexer.verification import verify_segment
 
 
@@ -27,9 +27,19 @@ class VerifyActivities:
         activity.heartbeat()
         trouble = self._identities.trouble(request.target, pulse)
         if trouble:
-            return VerifyResult(cursor=request.cursor, fault=trouble.fault)
+            return _nothing(request, trouble)
         result = verify_segment(request, self._clients.raw(request.target), pulse)
         trouble = self._identities.trouble(request.target, pulse) if result.done else None
         if trouble:  # what was read counts for nothing; this part is read again
-            return VerifyResult(cursor=request.cursor, fault=trouble.fault)
+            return _nothing(request, trouble)
         return result
+
+
+def _nothing(request: VerifyInput, trouble: Standing) -> VerifyResult:
+    """Nothing was read, or nothing that counts."""
+    return VerifyResult(
+        cursor=request.cursor,
+        fault=trouble.fault,
+        throttled=trouble.stop is Stop.THROTTLED,
+        throttle=trouble.throttle,
+    )

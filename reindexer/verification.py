@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from reindexer.dynamo.table import CallFailed, TableClient
-from reindexer.dynamo.taxonomy import Action
+from reindexer.dynamo.taxonomy import Action, Scope
 from reindexer.errors import EnvironmentFault, Interrupted
 from reindexer.items import Key, WireItem, WireKey, from_json_key, key_identity, to_json_key
 from reindexer.job_verification import JobJudge
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 _BEHIND = "NOT (attribute_type(#v, :n) AND #v >= :v)"
 _KEYS_PER_CALL = 100  # DynamoDB's limit
 _PAGE_UNITS = 200.0  # of the 256 that 1 MB costs: rows may be a quarter larger than those of the page before
+_THROTTLED_SECONDS = (
+    5.0  # nothing but throttles for so long: hand back, as a round does; the workflow waits longer
+)
 _UNITS_PER_ROW = 0.125  # read units where an engine reports none: rows of 500 bytes, 4 KB a unit
 
 
@@ -33,8 +36,9 @@ def verify_segment(request: VerifyInput, client: DynamoDBClient, pulse: Pulse) -
     """Count rows, and rows behind the target, in a segment or among `request.keys`; name up to `keep` of these.
 
     Stops at the end of the time slice or when told to, with `cursor` where to go on and `done` False; all
-    numbers are those of this call alone. Waits out throttles. A broken environment is returned as `fault`,
-    with what was counted before; so is a service that failed all through the slice.
+    numbers are those of this call alone. Waits out throttles; where there is nothing else for 5 s it hands back
+    as `throttled`. A broken environment is returned as `fault`, with what was counted before; so is a service
+    that failed all through the slice.
     """
     try:
         judge = JobJudge(request.target, pulse) if isinstance(request.target.operation, Transform) else None
@@ -53,12 +57,16 @@ class _Reading:
         self._request, self._table, self._pulse, self._judge = request, table, pulse, judge
         self._version = request.target.attributes.version
         self._deadline = pulse.now() + request.seconds
+        self._patience = min(_THROTTLED_SECONDS, request.seconds / 2)  # else a short slice would be over first
         self._next_at = pulse.now()  # when the budget allows the next call
         self._row_units = 1.0  # read units a row, learnt from each page; up to 4 KB cost one
         self._calls = 0
         self._answered = False  # whether any call brought something
         self._down: Fault | None = None  # why nothing answers, so far
         self._tries = 0  # calls in a row that brought nothing
+        self._throttled_at: float | None = None  # since when there were only throttles
+        self._throttled = False  # for too long
+        self._scope: Scope | None = None  # how far they reach
         self._scanned = self._behind = 0
         self._found: list[Key] = []
         self._units = 0.0
@@ -157,7 +165,10 @@ class _Reading:
             unprocessed = list((answer.get("UnprocessedKeys") or {}).values())
             before, left = len(left), unprocessed[0]["Keys"] if unprocessed else []
             if len(left) == before:  # want of capacity, told by silence
+                self._refused(None)
                 self._back_off()
+            else:
+                self._throttled_at = None
         return items
 
     def _is_behind(self, item: WireItem) -> bool:
@@ -174,6 +185,10 @@ class _Reading:
             answer = self._table.call(operation, **parameters)
         except CallFailed as failed:
             fault = Fault(code=failed.failure.code, message=failed.failure.message)
+            if failed.failure.action is Action.WAIT:
+                self._refused(failed.failure.scope)
+            else:
+                self._throttled_at = None
             if failed.failure.action not in (Action.WAIT, Action.RETRY):
                 self._fault = fault
                 return None
@@ -184,6 +199,12 @@ class _Reading:
         self._answered, self._down, self._tries = True, None, 0
         return answer
 
+    def _refused(self, scope: Scope | None) -> None:
+        """For want of capacity."""
+        self._scope = scope or self._scope
+        if self._throttled_at is None:
+            self._throttled_at = self._pulse.now()
+
     def _back_off(self) -> None:
         self._tries += 1
         self._pulse.wait(backoff(self._tries))
@@ -192,6 +213,10 @@ class _Reading:
         """Wait until the budget allows a call. False: fault, told to stop, or slice over after one call."""
         self._pulse.beat()
         while self._fault is None and not self._pulse.stopping():
+            if self._throttled_at is not None:
+                self._throttled = self._pulse.now() - self._throttled_at > self._patience
+                if self._throttled:
+                    return False
             if self._calls and self._pulse.now() >= self._deadline:
                 self._fault = self._down
                 return False
@@ -210,6 +235,7 @@ class _Reading:
         return max(1, int(units / self._row_units))
 
     def _count(self, scanned: int, behind: int, rows: list[WireItem]) -> None:
+        self._throttled_at = None
         self._scanned += scanned
         self._behind += behind
         names = [attribute.name for attribute in self._request.target.key]
@@ -235,4 +261,6 @@ class _Reading:
             done=done,
             fault=self._fault,
             read_units=self._units,
+            throttled=self._throttled,
+            throttle=self._scope.value if self._throttled and self._scope else None,
         )

@@ -160,6 +160,35 @@ async def test_throttling_for_ever_is_shown_and_makes_no_storm(quiet: Stack, mak
     await exact(quiet, table, handle, RECORDS)
 
 
+async def test_a_verification_that_gets_only_throttles_says_so_and_goes_on(
+    quiet: Stack, make_table: Make
+) -> None:
+    table = make_table()
+    table.fill(200, reindexVersion={"N": "7"}, padding={"S": "x" * 3000})  # about a read unit each
+    job = {
+        "table": table.name,
+        "operation": {"kind": "verify", "version": 7},
+        "limits": {"read_units_per_second": 15},  # some 13 s in slices of 5 s
+    }
+    handle = await quiet.start(job, start_signal="pause")
+    await until(handle, lambda p: p["state"] == "paused")
+    scans = frozenset(("Scan",))
+    inject(quiet.proxy, Fault(kind=FaultKind.THROTTLE, tables=frozenset((table.name,)), operations=scans))
+    await handle.signal("resume")
+
+    seen = await until(handle, lambda p: p["state"] == "throttled")
+    assert "throttled, waiting to go on verifying" in seen["reason"]
+    assert seen["throttle"]["scope"] == "table"
+    await asyncio.sleep(3)
+    assert (await progress(handle))["state"] == "throttled"
+
+    inject(quiet.proxy)
+    seen = await until(handle, lambda p: p["state"] == "verifying")
+    assert (seen["reason"], seen["throttle"]) == (None, None)
+    kind, report = await outcome(handle)
+    assert (kind, report["verification"]) == ("complete", {"scanned": 200, "behind": 0})
+
+
 async def test_a_hot_key_range_slows_its_shard_only(quiet: Stack, make_table: Make) -> None:
     table = make_table()
     table.fill(RECORDS)

@@ -173,6 +173,7 @@ def test_throttles_are_waited_out_and_faults_returned(make_table: MakeTable, dyn
         busy: Any = _Throttled(dynamodb, "ThrottlingException", 10**6)
         result = verify_segment(asked, busy, Clock(step=0.01))
         assert (result.fault, result.done, result.scanned) == (None, False, 0)
+        assert (result.throttled, result.throttle) == (True, None), "it does not say how far it reaches"
 
 
 def test_it_does_not_take_long(make_table: MakeTable, dynamodb: Any) -> None:

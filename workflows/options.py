@@ -75,5 +75,7 @@ MOST_PENDING_RECORDS = 100
 MOST_LOST_ROUNDS = 5
 #: Seconds between tries of a shard that finds no capacity or no service: doubled from the first to the last.
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
+#: Throttles that reach so far stop all shards, not one: nobody else's share would go through either.
+EVERYWHERE = ("table", "account", "index")
 #: Newest quarantined records a shard keeps for the `failures` query; the ledger has all.
 KEPT_FAILURES = 50

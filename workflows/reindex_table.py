@@ -16,7 +16,7 @@ from workflows.dry_run import dry_run
 from workflows.heard import code_in, limits_of, reason_in
 from workflows.options import CLOSING, CONTROL, LOCK
 from workflows.shards import Shards
-from workflows.verification import verify_and_sweep
+from workflows.verification import Readers, verify_and_sweep
 from workflows.view import View
 
 with workflow.unsafe.imports_passed_through():
@@ -57,6 +57,7 @@ class ReindexTable:
         self.controls: list[ControlEvent] = []
         self.control_seq = 0
         self.shards = Shards(self)
+        self.readers = Readers()
         self.view = View(self)
         self.gate.when_stopped(self._stopped)
         self.warnings: list[str] = []

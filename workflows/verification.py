@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from temporalio import workflow
@@ -11,7 +12,7 @@ from temporalio.exceptions import ActivityError
 
 from workflows.closing import insist
 from workflows.faults import in_plain_words
-from workflows.options import FIRST_WAIT, LONGEST_WAIT, round_options
+from workflows.options import EVERYWHERE, FIRST_WAIT, LONGEST_WAIT, round_options
 
 with workflow.unsafe.imports_passed_through():
     from reindexer.items import Key
@@ -35,6 +36,43 @@ _ROWS_PER_SEGMENT = 100_000
 MOST_SWEPT = 10_000
 #: Keys per sweeping shard: about 50 kB of history.
 _KEYS_PER_SHARD = 500
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A part that waits for capacity."""
+
+    reason: str
+    scope: str | None
+
+
+class Readers:
+    """The parts that are being read, each with what it waits for."""
+
+    def __init__(self) -> None:
+        self._open: dict[int, Waiting | None] = {}
+
+    @property
+    def waiting(self) -> Waiting | None:
+        """What all of them wait for, or one for all: then nothing is being read."""
+        waiting = [part for part in self._open.values() if part is not None]
+        everywhere = [part for part in waiting if part.scope in EVERYWHERE]
+        return next(iter(everywhere if len(waiting) < len(self._open) else waiting), None)
+
+    def begins(self, number: int) -> None:
+        """A part is being read from now on."""
+        self._open[number] = None
+
+    def ended(self, number: int) -> None:
+        """It is read, or given up."""
+        self._open.pop(number, None)
+
+    def told(self, number: int, result: VerifyResult) -> bool:
+        """What a round of it came back with; whether that changes anything."""
+        reason = "throttled, waiting to go on verifying" + (f" ({result.throttle})" if result.throttle else "")
+        now = Waiting(reason, result.throttle) if result.throttled else None
+        before, self._open[number] = self._open[number], now
+        return before != now
 
 
 async def verify_and_sweep(root: ReindexTable, plan: Plan) -> Verification | None:
@@ -123,16 +161,23 @@ async def _read_all(root: ReindexTable, plan: Plan, requests: list[VerifyInput])
     """All parts, a bounded number at a time; None: stopping."""
     turn = asyncio.Semaphore(root.limits.shards_in_flight)
 
-    async def one(request: VerifyInput) -> VerifyResult | None:
+    async def one(number: int, request: VerifyInput) -> VerifyResult | None:
         async with turn:
-            return await _read(root, plan, request, min(len(requests), root.limits.shards_in_flight))
+            root.readers.begins(number)
+            try:
+                readers = min(len(requests), root.limits.shards_in_flight)
+                return await _read(root, plan, request, readers, number)
+            finally:
+                root.readers.ended(number)
 
-    results = await asyncio.gather(*(one(request) for request in requests))
+    results = await asyncio.gather(*(one(*part) for part in enumerate(requests)))
     whole = [result for result in results if result is not None]
     return whole if len(whole) == len(requests) else None
 
 
-async def _read(root: ReindexTable, plan: Plan, request: VerifyInput, readers: int) -> VerifyResult | None:
+async def _read(
+    root: ReindexTable, plan: Plan, request: VerifyInput, readers: int, number: int
+) -> VerifyResult | None:
     """One part, in rounds, until it is read whole."""
     total = VerifyResult()
     wait = 0.0
@@ -163,12 +208,16 @@ async def _read(root: ReindexTable, plan: Plan, request: VerifyInput, readers: i
         finally:
             forget()
         total = _plus(total, result)
+        if root.readers.told(number, result):
+            root.noticed()
         if result.fault:
             root.park(in_plain_words(result.fault))
         elif result.done:
             return total
-        moved = result.scanned > 0
-        wait = 0.0 if moved else min(LONGEST_WAIT, max(FIRST_WAIT, 2 * wait))
+        if result.scanned > 0:
+            wait = FIRST_WAIT if result.throttled else 0.0
+        else:
+            wait = min(LONGEST_WAIT, max(FIRST_WAIT, 2 * wait))
 
 
 def _plus(total: VerifyResult, result: VerifyResult) -> VerifyResult:

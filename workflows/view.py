@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey
 
+from workflows.options import EVERYWHERE
+
 with workflow.unsafe.imports_passed_through():
     from reindexer.items import key_text
     from reindexer.models import Report
@@ -15,6 +17,8 @@ with workflow.unsafe.imports_passed_through():
 
 if TYPE_CHECKING:
     from workflows.reindex_table import ReindexTable
+    from workflows.shards import Shard
+    from workflows.verification import Waiting
 
 #: Seconds over which rates are taken: two rounds.
 _WINDOW = 60.0
@@ -88,11 +92,10 @@ class View:
                 return "pausing"
             return "parked" if root.parked else "paused"
         if root.phase == "verifying":
-            return "verifying"
-        situations = [shard.situation for shard in root.shards.open]
+            return "throttled" if root.readers.waiting else "verifying"
         throttled = [s for s in root.shards.open if s.situation == "throttled"]
-        everywhere = any(s.scope in ("table", "account", "index") for s in throttled)
-        if throttled and (everywhere or len(throttled) == len(situations)):
+        everywhere = any(s.scope in EVERYWHERE for s in throttled)
+        if throttled and (everywhere or len(throttled) == len(root.shards.open)):
             return "throttled"
         return "running"
 
@@ -100,7 +103,7 @@ class View:
         if state != self._state or not self._since:
             self._state, self._since = state, workflow.now().isoformat()
             self._upsert({"ReindexState": state})
-        throttled = any(shard.situation == "throttled" for shard in self._root.shards.open)
+        throttled = self._waiting() is not None
         self._throttled_since = (self._throttled_since or workflow.now().isoformat()) if throttled else ""
 
     def _upsert(self, values: dict[str, str]) -> None:
@@ -171,14 +174,21 @@ class View:
         if self._state in ("paused", "pausing"):
             return root.paused_for or None
         if self._state == "throttled":
-            return next((s.reason for s in root.shards.open if s.situation == "throttled"), None)
+            waiting = self._waiting()
+            return waiting.reason if waiting else None
         return None
 
     def _throttle(self) -> dict[str, Any] | None:
-        shard = next((s for s in self._root.shards.open if s.situation == "throttled"), None)
-        if shard is None:
+        waiting = self._waiting()
+        if waiting is None:
             return None
-        return {"reason": shard.reason, "scope": shard.scope, "since": self._throttled_since}
+        return {"reason": waiting.reason, "scope": waiting.scope, "since": self._throttled_since}
+
+    def _waiting(self) -> Shard | Waiting | None:
+        """A shard that waits for capacity, or the readers of a verification."""
+        root = self._root
+        throttled = (shard for shard in root.shards.open if shard.situation == "throttled")
+        return next(throttled, None) or root.readers.waiting
 
     def _remaining(self) -> int | None:
         """An estimate from a count up to six hours old; None where nothing can be said."""

@@ -31,6 +31,8 @@ class VerifyResult(Model):
     done: bool = False
     fault: Fault | None = None
     read_units: NonNegativeFloat = 0.0
+    throttled: bool = False  # ended early for want of capacity
+    throttle: str | None = None  # how far that reaches, where known
 
 
 class Verification(Model):
