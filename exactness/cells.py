@@ -48,7 +48,7 @@ def _moments(kind: Kind, verb: Verb, quick: bool) -> Sequence[Moment]:
         return kind.moments[:1] if kind.quick and (verb is TOUCH or (verb is DELETE and kind.ambiguous)) else ()
     if verb is TOUCH or kind.ambiguous:
         return kind.moments
-    return kind.moments[:2][-1:]  # mid-run, where it has that moment
+    return (Moment.MIDDLE if Moment.MIDDLE in kind.moments else kind.moments[0],)
 
 
 def _crashes(verb: Verb, quick: bool) -> Iterator[Cell]:

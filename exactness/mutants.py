@@ -1,6 +1,6 @@
 """Does a test notice? Each mutation is made in a copy of the checkout, and its tests are run there.
 
-    python -m exactness.mutants            # all; about five minutes
+    python -m exactness.mutants            # all; about ten minutes
     python -m exactness.mutants cursor     # those with this word in their name
 
 Exit code 1 if one survives, 2 if the tests fail without any mutation.
