@@ -21,6 +21,9 @@ def judged(cell: Cell, seen: Evidence) -> Row:
             "records were changed twice": row.changed_twice == 0,
             "records were lost": row.lost == 0,
         }
+    if cell.beside:
+        between = seen.report["attempts"]["conflicts"] > 0 or cell.verb.deletes
+        musts["nobody came in between: this shows nothing"] = bool(seen.others) and between
     if not cell.edge and not cell.beside:
         left = cell.verb.left(cell.records) + (cell.given_up if cell.verb.deletes else 0)
         verified = f"{left:,} read, {cell.given_up:,} behind"
