@@ -70,13 +70,13 @@ class _Reading:
         key_names = {f"#k{index}": attribute.name for index, attribute in enumerate(request.target.key)}
         fixed: dict[str, Any] = {
             "TableName": request.target.table,
-            "Segment": request.segment,
-            "TotalSegments": request.total,
             "ConsistentRead": True,  # sees every write that was acknowledged before
             "ReturnConsumedCapacity": "TOTAL",
             "FilterExpression": _BEHIND,
             "ExpressionAttributeValues": {":v": {"N": str(request.target.version)}, ":n": {"S": "N"}},
         }
+        if request.total > 1:  # else a plain scan: the same rows, and an engine may go by its own index
+            fixed |= {"Segment": request.segment, "TotalSegments": request.total}
         named = {
             "ProjectionExpression": ",".join(key_names),
             "ExpressionAttributeNames": {"#v": self._version, **key_names},
