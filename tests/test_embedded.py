@@ -361,7 +361,7 @@ class TestObtain:
         ]
         both = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(2)]
         told = {process.communicate()[0].strip() for process in both}
-        assert told == {str(tmp_path / "cache" / "bin" / "dynoxide-3.2.0")}
+        assert told == {str(tmp_path / "cache" / "bin" / "dynoxide-3.2.0-o3")}
         assert (tmp_path / "builds").read_text() == "built\n"
 
     def test_temporal_is_built_where_nothing_else_is_to_be_had(
