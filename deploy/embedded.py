@@ -18,7 +18,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from deploy.obtain import Obtained, find, obtain, obtainable
+from deploy.cache import Obtained
+from deploy.obtain import find, obtain, obtainable
 from deploy.processes import Process, ServerUnavailable, free_port
 
 __all__ = [
