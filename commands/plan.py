@@ -12,6 +12,7 @@ from rich.text import Text
 from commands.screen import DIM, WARN, count, facts, note, size, some
 from reindexer.dynamo.client import make_client
 from reindexer.errors import EnvironmentFault
+from reindexer.job_planning import queue_of
 from reindexer.ledger import Ledger
 from reindexer.models import JobInput, Plan, PlanInput, Quarantined, Transform, Verify
 from reindexer.planning import make_plan
@@ -96,6 +97,9 @@ def _rows(plan: Plan, job: JobInput) -> Iterator[tuple[str, str]]:
             "none": "none: it only reads",
         }[target.writer],
     )
+    own = queue_of(target.operation)
+    if own:
+        yield "workers", f"the job's own, on task queue {own}"
     yield "afterwards", _afterwards(job)
 
 

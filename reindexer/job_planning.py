@@ -14,18 +14,30 @@ from reindexer.errors import BadInput, Refused
 from reindexer.facts import Described
 from reindexer.items import Write
 from reindexer.job import Job, JobBroken, Params
-from reindexer.models import Attributes, JobInput, Quarantined, Transform
+from reindexer.models import Attributes, JobInput, Quarantined, Touch, Transform, Verify
 from reindexer.probes import Writer
 from reindexer.sinks.table import impossible_key
 
 
+def queue_of(operation: Touch | Transform | Verify) -> str | None:
+    """The task queue of workers that the operation's job has of its own; None: it has none.
+
+    Raises `BadInput` where its job is not here.
+    """
+    return _job(operation).task_queue if isinstance(operation, Transform) else None
+
+
 def checked_job(operation: Transform) -> tuple[Job, Params]:
     """The job and its parameters. Raises `BadInput` naming what there is."""
+    job = _job(operation)
+    return job, job.parameters(operation.params)
+
+
+def _job(operation: Transform) -> Job:
     try:
-        job = find_job(operation.job)
+        return find_job(operation.job)
     except JobBroken as error:
         raise BadInput(str(error), "operation.job") from error
-    return job, job.parameters(operation.params)
 
 
 def plan_job(

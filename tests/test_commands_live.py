@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -15,22 +13,10 @@ import pytest
 
 from deploy.embedded import Engine
 from reindexer.models import Report
-from tests.stack import CHECKOUT, Stack
+from tests.cli import command
+from tests.stack import Stack
 
 pytestmark = pytest.mark.servers
-
-
-def command(environment: dict[str, str], *arguments: str) -> tuple[int, str, str]:
-    """A command as a process of its own, as users run it."""
-    done = subprocess.run(
-        [sys.executable, "starter.py", *arguments],
-        cwd=CHECKOUT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    return done.returncode, done.stdout, done.stderr
 
 
 def test_without_workers_a_job_is_started_shown_and_cancelled_with_exit_code_3(

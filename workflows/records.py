@@ -99,6 +99,7 @@ class Records:
                 share=_part(self._shard.share, RECORDS_AT_ONCE * (1 if self._shard.state.done else 2)),
                 heartbeat_timeout=request.heartbeat_timeout,
             ),
+            task_queue=request.records_queue,
             result_type=RecordResult,
             summary=f"{name} {record.error}"[:200],  # Temporal's documented bound for a summary
             **record_options(request.heartbeat_timeout),
@@ -118,6 +119,7 @@ class Records:
             result = await workflow.execute_activity(
                 "quarantine_record",
                 QuarantineInput(target=self._shard.target, job=request.job, run=request.run, record=record),
+                task_queue=request.records_queue,
                 result_type=RecordResult,
                 summary=f"{name} {record.error}"[:200],
                 **CONTROL,

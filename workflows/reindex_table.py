@@ -15,6 +15,7 @@ from workflows.controls import Gate, run_shielded
 from workflows.dry_run import dry_run
 from workflows.heard import code_in, limits_of, reason_in
 from workflows.options import CLOSING, CONTROL, LOCK
+from workflows.planning import make_plan, plainly
 from workflows.shards import Shards
 from workflows.verification import verify_and_sweep
 from workflows.view import View
@@ -31,7 +32,6 @@ with workflow.unsafe.imports_passed_through():
         Limits,
         LockInput,
         Plan,
-        PlanInput,
         Report,
         ShardReport,
         Verification,
@@ -49,6 +49,7 @@ class ReindexTable:
         self.limits = Limits()
         self._limits_changed: dict[str, Any] = {}
         self.phase = "planning"
+        self.planned_on = ""  # the task queue of the job's own workers, where they plan it
         self.parked = ""  # why the job paused itself
         self.paused_for = ""  # why somebody paused it
         self.verification: Verification | None = None
@@ -222,7 +223,7 @@ class ReindexTable:
     async def _drive(self, args: tuple[Any, ...]) -> Report:
         self.job = _validated(args)
         self.limits = self.job.limits
-        self.plan = plan = await self._make_plan(self.job)
+        self.plan = plan = await make_plan(self, self.job)
         # What was changed while it was planned stays changed.
         self.limits = Limits.model_validate({**plan.limits.model_dump(), **self._limits_changed})
         if self.gate.stopping:
@@ -233,7 +234,7 @@ class ReindexTable:
             try:
                 await workflow.execute_activity("take_lock", lock, **LOCK)
             except ActivityError as error:
-                raise _plainly(error) from error
+                raise plainly(error) from error
         account = Account(self, plan)
         try:
             if lock:
@@ -260,23 +261,6 @@ class ReindexTable:
         self.view.close(report)
         return report
 
-    async def _make_plan(self, job: JobInput) -> Plan:
-        info = workflow.info()
-        request = PlanInput(
-            job=job,
-            workflow_id=info.workflow_id,
-            started_at=info.workflow_start_time,
-            run=workflow.uuid4().hex[:10],  # 40 bits: two runs of a table never share a stamp
-        )
-        try:
-            plan: Plan = await workflow.execute_activity("make_plan", request, result_type=Plan, **CONTROL)
-            known = await workflow.execute_activity(
-                "registered_search_attributes", result_type=list[str], **CONTROL
-            )
-        except ActivityError as error:
-            raise _plainly(error) from error
-        return plan.model_copy(update={"search_attributes": known})
-
     def _lock(self, plan: Plan) -> LockInput:
         info = workflow.info()
         assert self.job is not None
@@ -295,7 +279,7 @@ class ReindexTable:
         try:
             await workflow.execute_activity("record_version", account.opening(), **CONTROL)
         except ActivityError as error:  # nothing was changed yet: the start fails, and says why
-            raise _plainly(error) from error
+            raise plainly(error) from error
 
     async def _release(self, lock: LockInput) -> None:
         """Give the lock back. One that cannot be is taken over by the next job, since this one is closed."""
@@ -324,14 +308,6 @@ def _validated(args: tuple[Any, ...]) -> JobInput:
         return JobInput.model_validate(args[0])
     except ValidationError as error:
         raise ApplicationError(explain(error), type="BadInput", non_retryable=True) from None
-
-
-def _plainly(error: ActivityError) -> ApplicationError:
-    """The cause of a failed plan as the workflow's own failure, so that its sentence comes first."""
-    cause = error.cause
-    if isinstance(cause, ApplicationError):
-        return ApplicationError(cause.message, type=cause.type, non_retryable=True)
-    return ApplicationError(f"planning failed: {cause or error}", type="PlanFailed", non_retryable=True)
 
 
 def _incomplete(report: Report) -> str:

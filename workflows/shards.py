@@ -143,6 +143,7 @@ class Shards:
             state=shard.state,
             seq=shard.seq,
             rounds_queue=plan.rounds_queue,
+            records_queue=plan.records_queue,
             round_seconds=plan.round_seconds,
             continue_after=plan.continue_after,
         )

@@ -166,6 +166,8 @@ class View:
 
     def _reason(self) -> str | None:
         root = self._root
+        if self._state == "planning" and root.planned_on:
+            return f"the job's own workers plan it, on task queue {root.planned_on}"
         if self._state in ("parked", "pausing") and root.parked:
             return root.parked
         if self._state in ("paused", "pausing"):
@@ -208,9 +210,9 @@ class View:
         """A small table in Markdown."""
         root, progress = self._root, self.progress()
         plan = root.plan
-        if plan is None:
-            return "planning"
         headline = f"**{progress['state']}**" + (f": {progress['reason']}" if progress["reason"] else "")
+        if plan is None:
+            return headline
         counted = [(o.value, progress["tally"][o.value]) for o in Outcome if progress["tally"][o.value]]
         counted.append(("scanned", progress["tally"]["scanned"]))
         if progress["isolated"]:

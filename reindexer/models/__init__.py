@@ -25,7 +25,17 @@ from reindexer.models.job_input import (
     Verify,
 )
 from reindexer.models.model import MAX_VERSION, Model
-from reindexer.models.plan import KeyAttribute, KeyList, Plan, PlanInput, Segment, Source, TableFacts, Target
+from reindexer.models.plan import (
+    Elsewhere,
+    KeyAttribute,
+    KeyList,
+    Plan,
+    PlanInput,
+    Segment,
+    Source,
+    TableFacts,
+    Target,
+)
 from reindexer.models.rounds import (
     Fault,
     Isolated,
@@ -48,6 +58,7 @@ __all__ = [
     "ControlEvent",
     "DryRun",
     "DryRunInput",
+    "Elsewhere",
     "FailurePage",
     "Fault",
     "Holder",

@@ -53,6 +53,7 @@ class ShardInput(Model):
     state: ShardState = ShardState()
     seq: NonNegativeInt = 0  # of the last report sent
     rounds_queue: str = "reindexer-rounds"
+    records_queue: str | None = None
     round_seconds: float = 30.0
     continue_after: NonNegativeInt = 0  # events of a run before it continues as new; 0: when the server says
 

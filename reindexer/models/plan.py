@@ -86,11 +86,18 @@ class Plan(Model):
     limits_from: str = ""  # where the chosen limits come from, for people
     heartbeat_timeout: float = 10.0  # seconds
     rounds_queue: str = "reindexer-rounds"
+    records_queue: str | None = None  # of records and their quarantine; None: that of the job's workflow
     round_seconds: float = 30.0
     continue_after: NonNegativeInt = (
         0  # events of a shard's run before it continues as new; 0: the server's word
     )
     search_attributes: list[str] = []  # registered names that may be upserted
+
+
+class Elsewhere(Model):
+    """Not planned here: the job has workers of its own, on this task queue, and is planned there."""
+
+    queue: str
 
 
 class PlanInput(Model):

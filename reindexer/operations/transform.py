@@ -17,7 +17,7 @@ from reindexer.deciding import Decider, failure_of
 from reindexer.dynamo.wire import Stamp
 from reindexer.errors import BadInput, EnvironmentFault
 from reindexer.items import Skip, WireItem, Write, second_write
-from reindexer.job import Job
+from reindexer.job import CODE_SHOWN, Job
 from reindexer.models import Target, Transform
 from reindexer.pulse import Pulse
 
@@ -123,5 +123,6 @@ def check_code(job: Job, planned: str | None) -> None:
     if planned is not None and not job.code.startswith(planned):
         raise EnvironmentFault(
             "CodeChanged",
-            f"job {job.name!r} was planned with code {planned[:12]}; this worker has {job.code} ({job.file})",
+            f"job {job.name!r} was planned with code {planned[:CODE_SHOWN]}; "
+            f"this worker has {job.code} ({job.file})",
         )
