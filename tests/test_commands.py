@@ -55,6 +55,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str
             "--version: should be a whole number, or next (given: seven)",
         ),
         (["start", "cities", "--version", "0"], "operation.version: 0"),
+        (["resume", "a-job", "--code", "abc"], "--code: should be 12 to 64 digits"),
         (["start", "cities", "--operation", "verify"], "operation.version: is missing"),
         (["start", "cities", "--write-units", "much"], "--write-units: should be a number per second"),
         (["start", "cities", "--write-units", "-5"], "limits.write_units_per_second: -5"),

@@ -126,6 +126,9 @@ async def test_a_jobs_own_workers_do_all_that_runs_its_code_and_no_workflow(
     assert (kind, report["tally"]["quarantined"]) == ("Incomplete", 1)
 
     did = [entry for handle in (tried, whole, single, redriven) for entry in await who_did_what(handle)]
+    code = report["code"][:12]
+    assert f"jobs shout ({code})" in (house.folder / "own.log").read_text()
+    assert "; jobs none" in (house.folder / "main.log").read_text()
     [main_pid], [own_pid] = main.children(), own.children()
     assert {name for name, pid in did if pid == own_pid} == {"make_plan", *OWN}
     assert {name for name, pid in did if pid == main_pid} & OWN == set()

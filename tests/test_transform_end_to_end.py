@@ -153,6 +153,9 @@ async def test_changed_code_parks_the_job_until_it_is_accepted(
     state = await until(handle, lambda p: p["state"] == "parked")
     assert "the job's code changed" in state["reason"]
     code = state["reason"].split("this worker has ")[1].split()[0]
+    await handle.signal("resume", {"code": code.upper()})  # no hash: the job stays where it is
+    state = await until(handle, lambda p: "a resume was refused: code: should be" in p["reason"])
+    assert state["state"] == "parked"
     await handle.signal("resume", {"code": code, "reason": "quicker"})
     kind, report = await outcome(handle)
     assert (kind, report["tally"]["updated"], report["code"]) == ("complete", 3000, code)

@@ -13,7 +13,7 @@ from workflows.account import Account
 from workflows.closing import close_redriven, keep_report
 from workflows.controls import Gate, run_shielded
 from workflows.dry_run import dry_run
-from workflows.heard import code_in, limits_of, reason_in
+from workflows.heard import code_in, limits_of, reason_in, wrong_with_resume
 from workflows.options import CLOSING, CONTROL, LOCK
 from workflows.planning import make_plan, plainly
 from workflows.shards import Shards
@@ -52,6 +52,7 @@ class ReindexTable:
         self.planned_on = ""  # the task queue of the job's own workers, where they plan it
         self.parked = ""  # why the job paused itself
         self.paused_for = ""  # why somebody paused it
+        self.refused = ""  # what was wrong with the last resume
         self.verification: Verification | None = None
         self.tried: DryRun | None = None
         self.code: str | None = None  # of the job file, once other than planned was accepted
@@ -72,12 +73,18 @@ class ReindexTable:
         """Always pauses, whatever comes with it."""
         reason = reason_in(args)
         self._note("pause", reason)
-        self.gate.paused, self.paused_for = True, reason or ""
+        self.gate.paused, self.paused_for, self.refused = True, reason or "", ""
         self.changed()
 
     @workflow.signal
     def resume(self, *args: Any) -> None:
-        """Go on; noted and ignored while a budget is exhausted."""
+        """Go on; noted and ignored while a budget is exhausted, or where what comes with it cannot be read."""
+        wrong = wrong_with_resume(args)
+        if wrong and workflow.patched("resume-is-read"):  # jobs that began before may have gone on with it
+            self._note("resume refused", wrong)
+            self.refused = wrong
+            self.view.refresh()
+            return
         reason = reason_in(args)
         exhausted = self._exhausted()
         if exhausted:
@@ -86,7 +93,7 @@ class ReindexTable:
             return
         self.code = code_in(args) or self.code
         self._note("resume", reason)
-        self.gate.paused, self.parked, self.paused_for = False, "", ""
+        self.gate.paused, self.parked, self.paused_for, self.refused = False, "", "", ""
         self.changed()
 
     @workflow.update

@@ -165,6 +165,13 @@ class View:
         }
 
     def _reason(self) -> str | None:
+        """Why the state is what it is; what was wrong with a resume is told as long as it matters."""
+        reason, refused = self._why(), self._root.refused
+        if not refused or self._state == "done":
+            return reason
+        return f"{reason + '; ' if reason else ''}a resume was refused: {refused}"
+
+    def _why(self) -> str | None:
         root = self._root
         if self._state == "planning" and root.planned_on:
             return f"the job's own workers plan it, on task queue {root.planned_on}"

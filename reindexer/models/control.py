@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import re
+from typing import Any, Literal
 
-from pydantic import NonNegativeFloat, NonNegativeInt
+from pydantic import NonNegativeFloat, NonNegativeInt, field_validator
 
 from reindexer.items import Key
 from reindexer.models.model import Model
 from reindexer.models.plan import Source, Target
 from reindexer.models.rounds import Isolated, Share
 from reindexer.tally import Attempts, Tally
+
+
+class Resume(Model):
+    """What may come with a `resume`. `code`: digits of the hash of a job's changed code, to go on with it."""
+
+    reason: str | None = None
+    code: str | None = None
+
+    @field_validator("code", mode="before")
+    @classmethod
+    def _is_a_hash(cls, given: Any) -> Any:
+        # From the 12 that are shown, which tell two versions of a file apart, to all of SHA-256.
+        if given is not None and not (isinstance(given, str) and re.fullmatch("[0-9a-f]{12,64}", given)):
+            raise ValueError(
+                "should be 12 to 64 digits (0-9, a-f) of the code's hash, as the parked job's reason shows it "
+                f"(given: {str(given)[:80]!r})"  # 80: a hash and some more
+            )
+        return given
 
 
 class Control(Model):
