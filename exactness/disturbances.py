@@ -18,14 +18,15 @@ async def kill_one(stand: Stand, _table: str, _records: int) -> None:
 
 async def kill_all(stand: Stand, _table: str, _records: int) -> None:
     """kill -9 of all workers; new ones are there once the old attempts have timed out."""
-    await asyncio.to_thread(stand.workers.kill_all)
+    await asyncio.to_thread(stand.workers.kill)
     await asyncio.sleep(HEARTBEAT_SECONDS + 1)
     await asyncio.to_thread(stand.workers.start)
+    await asyncio.to_thread(stand.workers.come_up)
 
 
 async def freeze(stand: Stand, _table: str, _records: int) -> None:
     """SIGSTOP of one process beyond its heartbeat timeout, then SIGCONT: a zombie, with writes in its hands."""
-    frozen = stand.workers.pids()[0]
+    frozen = stand.workers.children()[0]
     os.kill(frozen, signal.SIGSTOP)
     try:
         await asyncio.sleep(HEARTBEAT_SECONDS + 2)

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from deploy.workers import Workers
 from reindexer import catalogue
 from reindexer.errors import BadInput
 from reindexer.job import Job, JobBroken
 from reindexer.settings import settings
 from tests.installed_jobs import install
-from tests.stack import CHECKOUT, Stack, outcome, running_workers, stack_environment
+from tests.stack import CHECKOUT, Stack, outcome, stack_environment
 from tests.tables import Table
 
 SHOUT = '''"""Write the names in capitals."""
@@ -147,7 +148,7 @@ async def test_a_job_of_an_installed_package_runs_on_a_real_worker(
     table = make_table()
     table.fill(40, name={"S": "ulm"})
     client = await quiet.connect()
-    with running_workers(environment, tmp_path / "worker.log"):
+    with Workers(environment, tmp_path / "worker.log"):
         handle = await client.start_workflow(
             "ReindexTable",
             {"table": table.name, "operation": {"kind": "transform", "job": "shout", "params": {"mark": "?"}}},

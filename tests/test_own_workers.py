@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from temporalio.client import WorkflowHandle
 
+from deploy.workers import Workers
 from tests.cli import command
-from tests.stack import Stack, Workers, events, outcome, progress, running_workers, stack_environment, until
+from tests.stack import Stack, events, outcome, progress, stack_environment, until
 from tests.tables import Table
 from tests.written_jobs import HEAD
 
@@ -62,7 +63,7 @@ class House:
         return await client.start_workflow("ReindexTable", request, id=name, task_queue=self.queue)
 
     def _start(self, environment: dict[str, str], log: str) -> Workers:
-        return self._running.enter_context(running_workers(environment, self.folder / log))
+        return self._running.enter_context(Workers(environment, self.folder / log))
 
     def close(self) -> None:
         self._running.close()
