@@ -14,6 +14,7 @@ from temporalio.common import SearchAttributeKey
 from deploy.faults import Fault, FaultKind, FaultPlan
 from tests.stack import Stack, outcome, progress, until
 from tests.tables import Table
+from tests.test_replay import replay
 
 pytestmark = pytest.mark.servers
 
@@ -119,6 +120,7 @@ async def test_a_resume_that_cannot_be_read_is_noted_and_resumes_nothing(
     assert (kind, report["tally"]["updated"]) == ("complete", 5)
     assert [event["what"] for event in report["controls"]] == ["pause", "resume refused", "resume"]
     assert says in report["controls"][1]["reason"]
+    await replay((await handle.fetch_history()).to_json())
 
 
 async def test_limits_hold_and_can_be_changed(quiet: Stack, make_table: Make) -> None:

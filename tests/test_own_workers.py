@@ -16,6 +16,7 @@ from deploy.workers import Workers
 from tests.cli import command
 from tests.stack import Stack, events, outcome, progress, stack_environment, until
 from tests.tables import Table
+from tests.test_replay import replay
 from tests.written_jobs import HEAD
 
 pytestmark = pytest.mark.servers
@@ -126,6 +127,8 @@ async def test_a_jobs_own_workers_do_all_that_runs_its_code_and_no_workflow(
     kind, report = await outcome(redriven)
     assert (kind, report["tally"]["quarantined"]) == ("Incomplete", 1)
 
+    for handle in (whole, redriven):
+        await replay((await handle.fetch_history()).to_json())
     did = [entry for handle in (tried, whole, single, redriven) for entry in await who_did_what(handle)]
     code = report["code"][:12]
     assert f"jobs shout ({code})" in (house.folder / "own.log").read_text()
