@@ -59,8 +59,14 @@ MUTATIONS = (
     Mutation(
         "what an earlier attempt counted is added twice",
         "reindexer/round.py",
-        "tally=base.tally + Tally(",
-        "tally=base.tally + base.tally + Tally(",
+        "tally=base.tally + counted,",
+        "tally=base.tally + base.tally + counted,",
+    ),
+    Mutation(
+        "what a lost attempt counted by partition is forgotten",
+        "reindexer/by_partition.py",
+        "self._left = dict(inherited)",
+        "self._left = {}",
     ),
     Mutation(
         "a round's tally is folded twice",

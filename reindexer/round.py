@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from reindexer.by_partition import PartitionTallies
 from reindexer.delivery import FENCE, Delivery, Patience, Work
 from reindexer.dynamo.table import CallFailed, Page, TableClient
 from reindexer.dynamo.taxonomy import Action
@@ -86,6 +87,7 @@ class Round:
         self._outcomes: Counter[Outcome] = Counter()
         self._isolated: list[Isolated] = list(self._from.isolated)
         self._new_isolated = 0
+        self._partitions = PartitionTallies(self._from.partitions)
         # After a crash nobody knows which rows beyond the cursor were sent a write that may yet land. Where
         # every record is its own activity, no round has sent one.
         self._doubt = (request.doubt or resume is not None) and request.isolation == "batch"
@@ -120,16 +122,21 @@ class Round:
         self._advance()
         base = self._from
         attempts = {name: self._delivery.attempts[name] for name in Attempts.model_fields}
-        counts = {outcome.value: self._outcomes[outcome] for outcome in Outcome}
+        counted = self._counted()
         return Progress(
             cursor=self._cursor,
-            tally=base.tally + Tally(scanned=self._scanned, **counts),
+            tally=base.tally + counted,
             attempts=base.attempts + Attempts(**attempts),
             isolated=list(self._isolated),
             unknown=self._unknown_keys(),
             read_units=base.read_units + self._read_units + self._delivery.read_units,
             write_units=base.write_units + self._delivery.write_units,
+            partitions=self._partitions.upto(counted),
         )
+
+    def _counted(self) -> Tally:
+        """Of this attempt alone."""
+        return Tally(scanned=self._scanned, **{o.value: self._outcomes[o] for o in Outcome})
 
     def _unknown_keys(self) -> list[dict[str, dict[str, str]]]:
         keys = [work.key for work in self._delivery.unknown]
@@ -184,13 +191,15 @@ class Round:
         """Settle one page, as far as it goes."""
         self._read_units += page.consumed
         self._page, self._prefix = [], 0
+        self._partitions.turn_to(page.partition, self._counted)
         self._operation.foresee(page.rows)
         stop = self._delivery.deliver(self._works(page), self._settled)
         self._advance()
         handled = self._prefix == len(page.rows)
         if handled and page.last_key is not None:  # behind the last row, where a filter left rows out
             self._cursor = to_json_key(page.last_key)
-        if stop is None and self._pulse.now() >= self._deadline and not (handled and page.last_key is None):
+        over = self._pulse.now() >= self._deadline or self._partitions.many
+        if stop is None and over and not (handled and page.last_key is None):
             stop = Stop.SLICE  # but for the last page: where one takes a slice, the end would never be seen
         if stop is None and len(self._isolated) >= MOST_ISOLATED:
             stop = Stop.ISOLATED
@@ -299,7 +308,7 @@ class Round:
         first = prefix
         while prefix < len(page) and (result := page[prefix].result) is not None:
             if isinstance(result, Isolated):
-                self._isolated.append(result)
+                self._isolated.append(self._partitions.marked(result))
             elif not page[prefix].counted:
                 self._outcomes[result] += 1
             prefix += 1

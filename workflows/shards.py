@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,7 @@ from workflows.shares import Grant, limited, opening, redistribute
 
 with workflow.unsafe.imports_passed_through():
     from reindexer.models import KeyList, Plan, Segment, ShardInput, ShardReport, ShardState, Share
-    from reindexer.tally import Attempts, Tally
+    from reindexer.tally import Attempts, Tally, total
 
 if TYPE_CHECKING:
     from workflows.reindex_table import ReindexTable
@@ -63,11 +62,11 @@ class Shards:
 
     @property
     def tally(self) -> Tally:
-        return Tally(**_totals(Tally, (shard.state.tally for shard in self.all)))
+        return total(Tally, (shard.state.tally for shard in self.all))
 
     @property
     def attempts(self) -> Attempts:
-        return Attempts(**_totals(Attempts, (shard.state.attempts for shard in self.all)))
+        return total(Attempts, (shard.state.attempts for shard in self.all))
 
     @property
     def isolated(self) -> int:
@@ -237,12 +236,6 @@ class Shards:
             shards[index].grant = Grant(share)
         if changed:
             self._root.changed()
-
-
-def _totals(kind: type[Tally] | type[Attempts], parts: Iterable[Tally | Attempts]) -> dict[str, int]:
-    """Sums field by field; making a validated model of each partial sum would take 20 times as long."""
-    every = list(parts)
-    return {name: sum(getattr(part, name) for part in every) for name in kind.model_fields}
 
 
 def _opening(source: Segment | KeyList) -> ShardState:

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import NonNegativeFloat, NonNegativeInt
 
 from reindexer.items import Key
+from reindexer.models.by_partition import PackedByPartition
 from reindexer.models.model import Model
 from reindexer.models.plan import Source, Target
 from reindexer.models.rounds import Isolated, Share
@@ -39,6 +40,8 @@ class ShardState(Model):
     failures: dict[str, int] = {}
     quarantined: list[Isolated] = []
     timed_out: bool = False  # an attempt timed out: its zombie may still write for one heartbeat timeout
+    #: The tally by partition; not in a report to the root, where thousands would come every two seconds.
+    partitions: PackedByPartition = {}
 
 
 class ShardInput(Model):
