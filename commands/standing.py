@@ -162,6 +162,7 @@ def _nothing_known(description: WorkflowExecutionDescription, state: str, reason
         "throttle": None,
         "records_per_second": None,
         "eta_seconds": None,
+        "partitions": None,
     }
 
 
