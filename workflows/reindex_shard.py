@@ -81,6 +81,11 @@ class ReindexShard:
         if changed:
             self._interrupt()
 
+    @workflow.query(name="state")
+    def where_it_stands(self, *args: Any) -> ShardState:  # noqa: ARG002 – anything may come with a query
+        """All that is folded so far; asked when somebody has ended it, from its history."""
+        return self.state
+
     def _interrupt(self) -> None:
         """Ask everything in flight to hand back where it stands."""
         if self._round is not None:

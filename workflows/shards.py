@@ -7,14 +7,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from temporalio import workflow
-from temporalio.exceptions import ChildWorkflowError, TemporalError, WorkflowAlreadyStartedError
+from temporalio.exceptions import ActivityError, ChildWorkflowError, TemporalError, WorkflowAlreadyStartedError
 from temporalio.workflow import ChildWorkflowCancellationType, ParentClosePolicy
 
+from workflows.by_partition import named
+from workflows.options import ASKING
 from workflows.reindex_shard import ReindexShard
 from workflows.shares import Grant, limited, opening, redistribute
 
 with workflow.unsafe.imports_passed_through():
-    from reindexer.models import KeyList, Plan, Segment, ShardInput, ShardReport, ShardState, Share
+    from reindexer.models import EndedShard, KeyList, Plan, Segment, ShardInput, ShardReport, ShardState, Share
     from reindexer.tally import Attempts, Tally, total
 
 if TYPE_CHECKING:
@@ -164,6 +166,8 @@ class Shards:
         try:
             state = await shard.handle
         except ChildWorkflowError as error:
+            shard.open = False
+            await _recall(shard)
             self._ended_badly(shard, str(error.cause or error))
             return
         finally:
@@ -236,6 +240,20 @@ class Shards:
             shards[index].grant = Grant(share)
         if changed:
             self._root.changed()
+
+
+async def _recall(shard: Shard) -> None:
+    """Take over what a shard that was ended had come to, where its reports do not say so by partition.
+
+    If it cannot be asked, its last report stands, and the totals of its partitions are not known.
+    """
+    if not named(shard.source) or shard.handle is None:
+        return
+    asked = EndedShard(workflow_id=shard.handle.id)
+    try:
+        shard.state = await workflow.execute_activity("last_state", asked, result_type=ShardState, **ASKING)
+    except ActivityError as error:
+        workflow.logger.warning("shard %d cannot be asked any more: %s", shard.index, error.cause or error)
 
 
 def _opening(source: Segment | KeyList) -> ShardState:

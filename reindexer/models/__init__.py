@@ -6,7 +6,7 @@ since histories recorded by an older worker must still be read.
 
 from reindexer.models.accounts import ControlEvent, Holder, LockInput, Report, ReportInput
 from reindexer.models.checks import Change, DryRun, DryRunInput, Pair, Verification, VerifyInput, VerifyResult
-from reindexer.models.control import Control, ShardInput, ShardReport, ShardState
+from reindexer.models.control import Control, EndedShard, ShardInput, ShardReport, ShardState
 from reindexer.models.failures import CloseInput, FailurePage, KeysOfRun, QuarantineEntry, QuarantineInput
 from reindexer.models.job_input import (
     Attributes,
@@ -48,6 +48,7 @@ __all__ = [
     "ControlEvent",
     "DryRun",
     "DryRunInput",
+    "EndedShard",
     "FailurePage",
     "Fault",
     "Holder",

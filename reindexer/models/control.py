@@ -70,3 +70,9 @@ class ShardReport(Model):
     scope: str | None = None  # of a throttle
     acknowledged: NonNegativeInt  # the control seq in force
     progress: ShardState
+
+
+class EndedShard(Model):
+    """A shard that ended without a result, by the id of its workflow."""
+
+    workflow_id: str
