@@ -166,7 +166,6 @@ class Shards:
         try:
             state = await shard.handle
         except ChildWorkflowError as error:
-            shard.open = False
             await _recall(shard)
             self._ended_badly(shard, str(error.cause or error))
             return
