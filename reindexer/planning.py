@@ -18,6 +18,8 @@ from reindexer.models import (
     Attributes,
     JobInput,
     KeyList,
+    Partitions,
+    PartitionScope,
     Plan,
     PlanInput,
     Quarantined,
@@ -27,6 +29,7 @@ from reindexer.models import (
     Transform,
     Verify,
 )
+from reindexer.partition_planning import plan_partitions
 from reindexer.probes import probe_access
 from reindexer.redrive import Redrive, plan_redrive
 from reindexer.scopes import sources_of
@@ -57,12 +60,19 @@ def make_plan(request: PlanInput, *, client: DynamoDBClient, ledger: Ledger, hea
         warnings += _check_replicas(described, allowed=job.allow_multi_region)
     writer, notes = probe_access(described.table, described.key, attributes, writes=writes)
     warnings += notes
+    limits, limits_from = resolved(job.limits, described.facts)
+    within: PartitionScope | None = None
     if redrive:
         sources: list[Source] = list(redrive.sources)
         version, stamp, operation = redrive.version, redrive.stamp, redrive.operation
         warnings += redrive.warnings
     else:
-        sources = sources_of(job.scope, described.key, described.facts, job.total_segments, request.run)
+        if isinstance(job.scope, Partitions):
+            parts = plan_partitions(job.scope, job, described, limits, request.run)
+            sources, within = parts.sources, parts.within
+            warnings += parts.warnings
+        else:
+            sources = sources_of(job.scope, described.key, described.facts, job.total_segments, request.run)
         version, notes = _version(request, described, ledger)
         warnings += notes
         stamp, operation = request.run, job.operation.model_copy(update={"version": version})
@@ -71,7 +81,6 @@ def make_plan(request: PlanInput, *, client: DynamoDBClient, ledger: Ledger, hea
     if isinstance(operation, Transform):
         operation, code, notes = plan_job(operation, job, attributes, described, writer)
         warnings += notes
-    limits, limits_from = resolved(job.limits, described.facts)
     return Plan(
         run=request.run,
         target=Target(
@@ -86,6 +95,7 @@ def make_plan(request: PlanInput, *, client: DynamoDBClient, ledger: Ledger, hea
             operation=operation,
             code=code,
             index_keys=index_types(described),
+            within=within,
         ),
         facts=described.facts,
         limits=limits,

@@ -26,7 +26,7 @@ _LEAST_EXPONENT = -130
 def sources_of(
     scope: Scope, schema: Sequence[KeyAttribute], facts: TableFacts, total: int | None, run: str
 ) -> list[Source]:
-    """The sources of every scope but `quarantined`, which needs the ledger. Raises `BadInput`."""
+    """The sources of every scope but `quarantined` and `partitions`, which ask first. Raises `BadInput`."""
     if isinstance(scope, Complete):
         return list(segments(facts.items, facts.size_bytes, total, run))
     if isinstance(scope, Sample):
@@ -40,10 +40,7 @@ def sources_of(
                 "scope.keys",
             )
         return list(lists)
-    raise BadInput(
-        f"{scope.kind!r} is not built yet; this version has complete, sample, keys and quarantined",
-        "scope.kind",
-    )
+    raise AssertionError(f"{scope.kind} is planned elsewhere")
 
 
 def distinct_keys(
@@ -71,11 +68,12 @@ def typed_key(given: Mapping[str, str | int], schema: Sequence[KeyAttribute], fi
         if attribute.name not in given:
             raise BadInput(f"is missing; the table's key is {shape}", f"{field}.{attribute.name}")
         where = f"{field}.{attribute.name}"
-        typed[attribute.name] = {attribute.type: _value(given[attribute.name], attribute, position, where)}
+        typed[attribute.name] = {attribute.type: typed_value(given[attribute.name], attribute, position, where)}
     return typed
 
 
-def _value(value: str | int, attribute: KeyAttribute, position: int, field: str) -> str:
+def typed_value(value: str | int, attribute: KeyAttribute, position: int, field: str) -> str:
+    """One key attribute's value as DynamoDB JSON's text. `position`: 0 partition key, 1 sort key."""
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise BadInput(f"{value!r} is no key value; it has to be {_WORDS[attribute.type]}", field)
     if attribute.type == "N":

@@ -15,7 +15,17 @@ from workflows.reindex_shard import ReindexShard
 from workflows.shares import Grant, limited, opening, redistribute
 
 with workflow.unsafe.imports_passed_through():
-    from reindexer.models import KeyList, Plan, Segment, ShardInput, ShardReport, ShardState, Share
+    from reindexer.models import (
+        KeyList,
+        PartitionRanges,
+        Plan,
+        Segment,
+        ShardInput,
+        ShardReport,
+        ShardState,
+        Share,
+        Source,
+    )
     from reindexer.tally import Attempts, Tally
 
 if TYPE_CHECKING:
@@ -33,7 +43,7 @@ class Shard:
     """One slot. `state` is replaced by newer reports and closed by the child's result, never added to."""
 
     index: int
-    source: Segment | KeyList
+    source: Source
     state: ShardState = field(default_factory=ShardState)
     seq: int = 0
     situation: str = "waiting"  # waiting running throttled pausing paused parked done
@@ -91,7 +101,7 @@ class Shards:
 
     # ── Driving ────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def run(self, plan: Plan, sources: list[Segment | KeyList]) -> None:
+    async def run(self, plan: Plan, sources: list[Source]) -> None:
         """Carry the sources to their end, a bounded number at a time; returns early when stopping."""
         first = len(self.all)
         mine = [Shard(first + number, source, _opening(source)) for number, source in enumerate(sources)]
@@ -245,7 +255,7 @@ def _totals(kind: type[Tally] | type[Attempts], parts: Iterable[Tally | Attempts
     return {name: sum(getattr(part, name) for part in every) for name in kind.model_fields}
 
 
-def _opening(source: Segment | KeyList) -> ShardState:
+def _opening(source: Source) -> ShardState:
     """Where a shard begins: at its beginning, yet not without what an earlier run could not find out."""
     return ShardState(unknown=source.unknown) if isinstance(source, KeyList) else ShardState()
 
@@ -261,4 +271,7 @@ def _used(before: ShardState, after: ShardState, seconds: float) -> dict[str, fl
 def _summary(shard: Shard, total: int) -> str:
     if isinstance(shard.source, Segment):
         return f"segment {shard.source.segment} of {shard.source.total}"
+    if isinstance(shard.source, PartitionRanges):
+        names = ", ".join(part.value for part in shard.source.ranges[:3])[:120]  # a line of the Web UI
+        return f"{len(shard.source.ranges)} partitions ({names}), shard {shard.index} of {total}"
     return f"{len(shard.source.keys)} keys, shard {shard.index} of {total}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from temporalio import workflow
@@ -18,6 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from reindexer.models import (
         KeyList,
         KeysOfRun,
+        PartitionRanges,
         Plan,
         Segment,
         Share,
@@ -96,24 +98,43 @@ async def _sweep(root: ReindexTable, plan: Plan, keys: list[Key]) -> int:
 
 
 def _parts(plan: Plan, scanned: int) -> list[VerifyInput]:
-    """What is read: the whole table in a few segments, or the named keys."""
+    """What is read: the whole table in a few segments, the named keys, or the named partitions."""
     sources = plan.sources
     if any(isinstance(source, Segment) and source.limit is not None for source in sources):
         return []  # a sample: the rest of the table is not in scope
     keys = [source for source in sources if isinstance(source, KeyList)]
     if keys:
         return [_request(plan, keys=source.keys) for source in keys]
+    named = [part.value for source in sources if isinstance(source, PartitionRanges) for part in source.ranges]
+    if named:
+        return [_request(plan, values=values) for values in _readers(named, len(sources))]
     rows = max(scanned, plan.facts.items)
     total = min(max(1, math.ceil(rows / _ROWS_PER_SEGMENT)), max(1, len(sources)))
     return [_request(plan, segment=number, total=total) for number in range(total)]
 
 
-def _request(plan: Plan, segment: int = 0, total: int = 1, keys: list[Key] | None = None) -> VerifyInput:
+def _readers(named: list[str], most: int) -> list[list[str]]:
+    """The partitions, each once, dealt to readers; one that was cut is large, and has a reader of its own."""
+    counts = Counter(named)
+    large = [[value] for value, parts in counts.items() if parts > 1]
+    small = [value for value, parts in counts.items() if parts == 1]
+    readers = max(1, min(most, len(small)))
+    return large + [small[number::readers] for number in range(readers) if small]
+
+
+def _request(
+    plan: Plan,
+    segment: int = 0,
+    total: int = 1,
+    keys: list[Key] | None = None,
+    values: list[str] | None = None,
+) -> VerifyInput:
     return VerifyInput(
         target=plan.target,
         segment=segment,
         total=total,
         keys=keys,
+        values=values,
         seconds=plan.round_seconds,
         heartbeat_timeout=plan.heartbeat_timeout,
     )
@@ -162,12 +183,12 @@ async def _read(root: ReindexTable, plan: Plan, request: VerifyInput, readers: i
             continue
         finally:
             forget()
-        total = _plus(total, result)
+        before, total = total.cursor, _plus(total, result)
         if result.fault:
             root.park(in_plain_words(result.fault))
         elif result.done:
             return total
-        moved = result.scanned > 0
+        moved = result.scanned > 0 or (request.values is not None and result.cursor != before)
         wait = 0.0 if moved else min(LONGEST_WAIT, max(FIRST_WAIT, 2 * wait))
 
 
@@ -183,4 +204,6 @@ def _plus(total: VerifyResult, result: VerifyResult) -> VerifyResult:
 
 
 def _name(request: VerifyInput) -> str:
+    if request.values is not None:
+        return f"{len(request.values)} partitions"
     return f"{len(request.keys)} keys" if request.keys else f"segment {request.segment} of {request.total}"

@@ -58,11 +58,36 @@ class Keys(Model):
     keys: Annotated[list[dict[str, StrictStr | StrictInt]], Field(min_length=1, max_length=10_000)]
 
 
+class SortKey(Model):
+    """Exactly one condition on the sort key, named as boto3 names it. Bounds of `between` are both included."""
+
+    eq: StrictStr | StrictInt | None = None
+    lt: StrictStr | StrictInt | None = None
+    lte: StrictStr | StrictInt | None = None
+    gt: StrictStr | StrictInt | None = None
+    gte: StrictStr | StrictInt | None = None
+    begins_with: StrictStr | None = None
+    between: Annotated[list[StrictStr | StrictInt], Field(min_length=2, max_length=2)] | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> SortKey:
+        given = [name for name in SortKey.model_fields if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(
+                f"has to hold exactly one of {', '.join(SortKey.model_fields)} "
+                f"(given: {', '.join(given) or 'none'})"
+            )
+        return self
+
+
 class Partitions(Model):
-    """All records of the named partition key values."""
+    """All records of the named partition key values, of the table or of an index."""
 
     kind: Literal["partitions"]
-    values: Annotated[list[StrictStr | StrictInt], Field(min_length=1, max_length=10_000)]  # as for keys
+    #: Of the partition key's type: N as string or integer, B as base64. As many as `keys` may name.
+    values: Annotated[list[StrictStr | StrictInt], Field(min_length=1, max_length=10_000)]
+    sort_key: SortKey | None = None
+    index: Annotated[str, Field(min_length=1, max_length=255)] | None = None  # 255: DynamoDB's longest name
 
 
 class Quarantined(Model):
