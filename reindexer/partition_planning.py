@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from reindexer.errors import BadInput
 from reindexer.facts import Described
-from reindexer.models import JobInput, Limits, PartitionRange, Partitions, PartitionScope, Source, Verify
-from reindexer.partition_scope import checked_scope, index_warning
+from reindexer.models import JobInput, Limits, PartitionRange, PartitionScope, Source, Verify
+from reindexer.partition_scope import index_warning
 from reindexer.partition_sizes import looked_at
 from reindexer.sizing import BYTES_OF_KEYS, MOST_SHARDS, partition_shards
 
@@ -15,23 +13,19 @@ from reindexer.sizing import BYTES_OF_KEYS, MOST_SHARDS, partition_shards
 _MOST_PARTS = 32
 
 
-@dataclass(frozen=True, slots=True)
-class PartitionPlan:
-    """The sources, what they are partitions of, and what the operator should know."""
-
-    within: PartitionScope
-    sources: list[Source]
-    warnings: list[str]
-
-
 def plan_partitions(
-    given: Partitions, job: JobInput, described: Described, limits: Limits, run: str
-) -> PartitionPlan:
-    """Look at each partition and deal them to shards. Raises `BadInput`, `Refused`, `EnvironmentFault`.
+    scope: PartitionScope,
+    values: list[str],
+    job: JobInput,
+    described: Described,
+    limits: Limits,
+    run: str,
+) -> tuple[list[Source], list[str]]:
+    """(one source per shard, warnings): each partition looked at, and dealt to shards.
 
-    A dry run and a verification read what there is one after another: for them nothing is looked at.
+    A dry run and a verification read what there is one after another: for them nothing is looked at. Raises
+    `BadInput`, `Refused`, `EnvironmentFault`.
     """
-    scope, values = checked_scope(given, described)
     warnings = index_warning(scope, described)
     parts = [PartitionRange(value=value) for value in values]
     _check_length(parts)
@@ -48,7 +42,7 @@ def plan_partitions(
         )
         ranges, warnings = sizes.ranges, [*warnings, *sizes.warnings]
     total = 1 if job.dry_run else job.total_segments
-    return PartitionPlan(scope, list(partition_shards(ranges, total, run)), warnings)
+    return list(partition_shards(ranges, total, run)), warnings
 
 
 def _check_length(parts: list[PartitionRange]) -> None:

@@ -113,3 +113,8 @@ def _condition(given: SortKey, sort: KeyAttribute) -> SortCondition:
     if ordered(sort.type, low) > ordered(sort.type, high):  # type: ignore[operator]  # one type, one key
         raise BadInput(f"{low} comes after {high}: nothing lies between; write the lower one first", field)
     return SortCondition(operator=operator, values=[low, high])
+
+
+def where(table: str, index: str | None) -> str:
+    """The table, or its index, as a policy names it."""
+    return f"{table}/index/{index}" if index else table

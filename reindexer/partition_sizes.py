@@ -17,6 +17,7 @@ from reindexer.dynamo.table import CallFailed, TableClient
 from reindexer.dynamo.taxonomy import Action
 from reindexer.models import PartitionRange, PartitionScope, SortCondition
 from reindexer.partition_cutting import OutOfTime, cut
+from reindexer.partition_scope import where
 from reindexer.sort_keys import Bounds, text_of
 from reindexer.sources.partitions import query_of
 
@@ -53,16 +54,16 @@ def looked_at(
     there for the table.
     """
     whole = [PartitionRange(value=value) for value in values]
-    pace = _Pace(rate)
+    pace = Pace(rate)
     with ThreadPoolExecutor(_THREADS) as pool:
-        look = _Look(table, scope, pace, time.monotonic() + _SECONDS_TO_LOOK)
+        look = Look(table, scope, pace, time.monotonic() + _SECONDS_TO_LOOK)
         seen = list(pool.map(look.size_if_seen, whole))
         huge = [place for place, (_, more) in enumerate(seen) if more]
         parts = min(most_parts, wanted // len(huge)) if huge else 0
         pieces: dict[int, list[tuple[PartitionRange, bool]]] = {}
         if parts > 1 and scope.sort is not None:
             kind = scope.sort.type
-            look = _Look(table, scope, pace, time.monotonic() + _SECONDS_TO_CUT)
+            look = Look(table, scope, pace, time.monotonic() + _SECONDS_TO_CUT)
             made = pool.map(lambda place: cut(whole[place], kind, parts, look), huge)
             pieces = dict(zip(huge, made, strict=True))
     ranges: list[tuple[PartitionRange, bool]] = []
@@ -79,7 +80,7 @@ def looked_at(
     return Sizes(ranges, [warning])
 
 
-class _Pace:
+class Pace:
     """Keeps calls of several threads to a rate of read units; None: as fast as they go."""
 
     def __init__(self, rate: float | None) -> None:
@@ -99,10 +100,10 @@ class _Pace:
                 self._next_at = max(self._next_at, time.monotonic()) + units / self._rate
 
 
-class _Look:
+class Look:
     """Queries of one table or index, until a moment. Thread-safe."""
 
-    def __init__(self, table: TableClient, scope: PartitionScope, pace: _Pace, until: float) -> None:
+    def __init__(self, table: TableClient, scope: PartitionScope, pace: Pace, until: float) -> None:
         self._table, self._scope, self._pace, self._until = table, scope, pace, until
 
     def size_if_seen(self, part: PartitionRange) -> tuple[int | None, bool]:
@@ -162,8 +163,3 @@ class _Look:
             raise verdict(failed, "dynamodb:Query", where(self._table.table, scope.index)) from failed
         self._pace.spend(float((answer.get("ConsumedCapacity") or {}).get("CapacityUnits") or 0.0))
         return answer
-
-
-def where(table: str, index: str | None) -> str:
-    """The table, or its index, as a policy names it."""
-    return f"{table}/index/{index}" if index else table

@@ -106,7 +106,7 @@ class PartitionReading(Paced):
         rows: list[WireItem] = page["Items"]
         if scope.index is None:
             behind = self._judge.behind(rows) if self._judge else rows
-            self._count(page["ScannedCount"], len(behind), behind)
+            self._count_in(value, page["ScannedCount"], behind)
             return True
         belongs = compiled(_asked(scope, value, boto.Attr))
         names = [scope.partition.name, *([scope.sort.name] if scope.sort else [])]
@@ -118,8 +118,12 @@ class PartitionReading(Paced):
         behind = [item for item in found if self._is_behind(item)]
         if self._judge:
             behind = self._judge.behind(behind)
-        self._count(len(found), len(behind), behind)
+        self._count_in(value, len(found), behind)
         return True
+
+    def _count_in(self, value: str, scanned: int, behind: list[WireItem]) -> None:
+        self._count(scanned, len(behind), behind)
+        self._partitions += [value] * (len(self._found) - len(self._partitions))
 
 
 def _asked(scope: PartitionScope, value: str, kind: Any) -> Condition:

@@ -182,7 +182,7 @@ class Round:
         """Settle one page, as far as it goes."""
         self._read_units += page.consumed
         self._page, self._prefix = [], 0
-        self._operation.foresee(page.rows)
+        self._operation.foresee(page)
         stop = self._delivery.deliver(self._works(page), self._settled)
         self._advance()
         handled = self._prefix == len(page.rows)

@@ -7,7 +7,7 @@ from decimal import Context, Decimal
 from typing import TypeAlias
 
 from reindexer.items import WireValue
-from reindexer.models import PartitionRange, PartitionScope
+from reindexer.models import PartitionRange, PartitionScope, SortCondition
 
 #: A value that Python orders as DynamoDB does. `str` by code point, which is the order of its UTF-8 bytes.
 Ordered: TypeAlias = Decimal | str | bytes
@@ -44,6 +44,25 @@ def number_text(number: Decimal) -> str:
     if not exact:
         return "0"  # -0 too
     return format(exact, "f") if abs(exact.adjusted()) < _MOST_PLAIN else str(exact)
+
+
+def holds(condition: SortCondition, kind: str, value: Ordered) -> bool:
+    """Whether a sort key of that type meets the condition."""
+    first, last = ordered(kind, condition.values[0]), ordered(kind, condition.values[-1])
+    match condition.operator:
+        case "begins_with":
+            return value.startswith(first)  # type: ignore[union-attr,arg-type]  # S or B
+        case "eq":
+            return value == first
+        case "lt":
+            return value < first  # type: ignore[operator]  # one type, one key; here and below
+        case "lte":
+            return value <= first  # type: ignore[operator]
+        case "gt":
+            return value > first  # type: ignore[operator]
+        case "gte":
+            return value >= first  # type: ignore[operator]
+    return first <= value <= last  # type: ignore[operator]
 
 
 class Bounds:

@@ -38,6 +38,7 @@ class Paced:
         self._tries = 0  # calls in a row that brought nothing
         self._scanned = self._behind = 0
         self._found: list[Key] = []
+        self._partitions: list[str] = []  # of each of these, where partitions are read
         self._units = 0.0
         self._fault: Fault | None = None
 
@@ -144,6 +145,7 @@ class Paced:
             scanned=self._scanned,
             behind=self._behind,
             keys=self._found,
+            partitions=self._partitions,
             cursor=to_json_key(cursor) if cursor else None,
             done=done,
             fault=self._fault,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from reindexer.models import Plan, Report, ReportInput, Transform, Verify
+    from reindexer.models import Plan, Report, ReportInput, Touch, Transform, Verify
 
 if TYPE_CHECKING:
     from workflows.reindex_table import ReindexTable
@@ -77,8 +77,24 @@ class Account:
         again = [shard.index for shard in self._root.shards.all if shard.starts > 1]
         if again:
             warnings.append(f"shards {again} were ended by somebody and started again from their last report")
+        warnings += self._index_told()
         if self._root.tried:
             warnings.append("a dry run: nothing was written")
         elif self._root.verification is None and not isinstance(self._plan.target.operation, Verify):
             warnings.append("not verified: no consistent read was made after the job")
         return warnings
+
+    def _index_told(self) -> list[str]:
+        """What an index named that the table had not, or had elsewhere."""
+        target, tally = self._plan.target, self._root.shards.tally
+        if target.within is None or target.within.index is None:
+            return []
+        index, told = target.within.index, []
+        if tally.vanished:
+            told.append(f"{tally.vanished:,} records that index {index} named were gone from the table")
+        if tally.filtered and isinstance(target.operation, Touch):  # a touch leaves nothing else alone
+            told.append(
+                f"{tally.filtered:,} records that index {index} named were no longer in their partition, and "
+                "were left alone"
+            )
+        return told

@@ -15,7 +15,7 @@ from workflows.faults import in_plain_words
 from workflows.options import FIRST_WAIT, LONGEST_WAIT, round_options
 
 with workflow.unsafe.imports_passed_through():
-    from reindexer.items import Key
+    from reindexer.items import Key, key_text
     from reindexer.models import (
         KeyList,
         KeysOfRun,
@@ -55,8 +55,15 @@ async def verify_and_sweep(root: ReindexTable, plan: Plan) -> Verification | Non
     found = [key for result in results for key in result.keys][:MOST_SWEPT]
     if not found or not root.job.sweep or plan.target.writer == "none" or root.gate.stopping:
         return Verification(scanned=scanned, behind=behind)
+    partitions = {
+        key_text(key): name
+        for result in results
+        for key, name in zip(result.keys, result.partitions, strict=False)
+    }
+    if partitions:  # an index may name a record twice, under the value it had and the one it has
+        found = list({key_text(key): key for key in found}.values())
     keys = await _not_given_up(root, plan, found)
-    left = await _sweep(root, plan, keys) if keys else 0
+    left = await _sweep(root, plan, keys, partitions) if keys else 0
     if behind > len(found):
         root.warnings.append(f"{behind:,} rows were found behind; {len(keys):,} of them were swept")
     return Verification(scanned=scanned, behind=behind - len(keys) + left)
@@ -83,11 +90,16 @@ async def _not_given_up(root: ReindexTable, plan: Plan, keys: list[Key]) -> list
     return kept
 
 
-async def _sweep(root: ReindexTable, plan: Plan, keys: list[Key]) -> int:
-    """Carry the rows found behind once more; returns how many are still behind."""
-    lists: list[KeyList] = [
-        KeyList(keys=keys[start : start + _KEYS_PER_SHARD]) for start in range(0, len(keys), _KEYS_PER_SHARD)
-    ]
+async def _sweep(root: ReindexTable, plan: Plan, keys: list[Key], partitions: dict[str, str]) -> int:
+    """Carry the rows found behind once more; returns how many are still behind.
+
+    `partitions`: in which each was found, by its key; empty where the job does not count by partitions.
+    """
+    lists: list[KeyList] = []
+    for start in range(0, len(keys), _KEYS_PER_SHARD):
+        part = keys[start : start + _KEYS_PER_SHARD]
+        found_in = [partitions[key_text(key)] for key in part] if partitions else []
+        lists.append(KeyList(keys=part, partitions=found_in))
     root.warnings.append(f"{len(keys):,} rows written by others meanwhile were found behind and swept once")
     root.phase = "running"
     await root.shards.run(plan, list(lists))
@@ -198,6 +210,7 @@ def _plus(total: VerifyResult, result: VerifyResult) -> VerifyResult:
             "scanned": total.scanned + result.scanned,
             "behind": total.behind + result.behind,
             "keys": (total.keys + result.keys)[:MOST_SWEPT],
+            "partitions": (total.partitions + result.partitions)[:MOST_SWEPT],
             "read_units": total.read_units + result.read_units,
         }
     )

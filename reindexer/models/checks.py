@@ -28,6 +28,7 @@ class VerifyResult(Model):
     scanned: NonNegativeInt = 0
     behind: NonNegativeInt = 0
     keys: list[Key] = []
+    partitions: list[str] = []  # that each of these keys was found in, of a job over partitions
     cursor: Key | None = None
     done: bool = False
     fault: Fault | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -85,6 +86,8 @@ class KeyList(Model):
     kind: Literal["keys"] = "keys"
     keys: list[Key]
     unknown: list[Key] = []  # those of them to which an earlier run sent a write whose answer never came
+    #: The partition that each key counts to, in their order, where a job counts by partitions.
+    partitions: list[str] = Field(default=[], exclude_if=operator.not_)
 
 
 class PartitionRange(Model):

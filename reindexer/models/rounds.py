@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import NonNegativeFloat, NonNegativeInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt
 
 from reindexer.items import Key
 from reindexer.models.model import Model
@@ -22,6 +22,8 @@ class Isolated(Model):
     attempts: NonNegativeInt = 0
     unknown: bool = False
     given_up: bool = False  # can never succeed: straight to quarantine
+    #: The partition key value, as text, that its outcome counts to; None where a job does not count by them.
+    partition: str | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class Progress(Model):
