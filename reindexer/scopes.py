@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import difflib
+import json
 import re
 from collections.abc import Mapping, Sequence
 from decimal import Context, Decimal
@@ -32,15 +33,30 @@ def sources_of(
     if isinstance(scope, Sample):
         return [Segment(segment=0, total=1, limit=scope.limit)]
     if isinstance(scope, Keys):
-        keys = distinct_keys(scope.keys, schema, "scope.keys")
+        given, field = _as_objects(scope, schema)
+        keys = distinct_keys(given, schema, field)
         lists, taken = key_lists(keys)
         if taken < len(keys):
             raise BadInput(
                 f"{len(keys)} keys are too long together; the first {taken} fit one job: split the list",
-                "scope.keys",
+                field,
             )
         return list(lists)
     raise AssertionError(f"{scope.kind} is planned elsewhere")
+
+
+def _as_objects(scope: Keys, schema: Sequence[KeyAttribute]) -> tuple[Sequence[Mapping[str, str | int]], str]:
+    """(keys, the field they were given in). Raises `BadInput` where values alone do not say which keys."""
+    if scope.values is None:
+        return scope.keys or [], "scope.keys"
+    if len(schema) > 1:
+        names = " and ".join(attribute.name for attribute in schema)
+        example = json.dumps({attribute.name: "…" for attribute in schema}, ensure_ascii=False)
+        raise BadInput(
+            f'the table\'s key is {names}: a value alone names no record; write "keys": [{example}]',
+            "scope.values",
+        )
+    return [{schema[0].name: value} for value in scope.values], "scope.values"
 
 
 def distinct_keys(

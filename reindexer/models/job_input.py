@@ -50,12 +50,24 @@ class Sample(Model):
 
 
 class Keys(Model):
-    """Named records. Each key holds the table's key attributes: N as string or integer, B as base64."""
+    """Named records. Each key holds the table's key attributes: N as string or integer, B as base64.
+
+    `values` instead of `keys`: of a table whose key is one attribute, its values.
+    """
 
     kind: Literal["keys"]
     # 10,000 keys are about 1 MB of JSON, half of what one Temporal payload may hold.
     # Strict: 1.0 and true would otherwise pass for the integer 1.
-    keys: Annotated[list[dict[str, StrictStr | StrictInt]], Field(min_length=1, max_length=10_000)]
+    keys: Annotated[list[dict[str, StrictStr | StrictInt]], Field(min_length=1, max_length=10_000)] | None = (
+        None
+    )
+    values: Annotated[list[StrictStr | StrictInt], Field(min_length=1, max_length=10_000)] | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Keys:
+        if (self.keys is None) == (self.values is None):
+            raise ValueError('needs "keys", a list of objects; or "values", of a key with one attribute')
+        return self
 
 
 class SortKey(Model):
