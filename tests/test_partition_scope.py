@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from reindexer.facts import Described
 from reindexer.models import JobInput, KeyAttribute, PartitionRange, Partitions, SortCondition, TableFacts
 from reindexer.partition_scope import checked_scope, index_warning
 from reindexer.sizing import partition_shards
+from tests.stack import CHECKOUT
 
 TYPES = {"id": "S", "at": "N", "tenant": "N", "name": "S", "raw": "B"}
 
@@ -162,3 +164,10 @@ def test_long_values_are_dealt_so_that_each_shard_fits_a_message() -> None:
     given = [(PartitionRange(value="x" * 1000 + str(n), rows=1), False) for n in range(900)]
     made = partition_shards(given, 1, "r1")
     assert max(len(shard.model_dump_json()) for shard in made) < 250_000
+
+
+def test_the_scope_of_the_docs_is_one() -> None:
+    text = (CHECKOUT / "docs" / "input.md").read_text()
+    [example] = re.findall(r'```json\n(\{"kind": "partitions".*?)```', text, re.DOTALL)
+    given = Partitions.model_validate_json(example)
+    assert (given.values, given.index) == (["acme", 7], "by-tenant")
