@@ -191,3 +191,22 @@ async def test_an_unknown_index_fails_the_start_and_is_named(quiet: Stack, make_
     assert kind == "BadInput"
     assert "scope.index: 'by-tenants' is no index of" in refusal["message"]
     assert "did you mean by-tenant?" in refusal["message"]
+
+
+async def test_what_others_write_meanwhile_is_swept(quiet: Stack, make_table: Make) -> None:
+    table = make_table(range_type="S")
+    tenants(table, {"acme": 900, "other": 30})
+    quiet.proxy.set_plan(slow())
+    scope = {"kind": "partitions", "values": ["acme"]}
+    handle = await quiet.start({"table": table.name, "scope": scope})
+    await has_begun(handle, table)
+    table.put(*({"id": {"S": "acme"}, "sort": {"S": f"000000-{n}"}} for n in range(7)))  # behind the cursor
+    quiet.proxy.set_plan(FaultPlan())
+
+    kind, report = await outcome(handle)
+
+    assert kind == "complete", report
+    assert report["tally"] == {**dict.fromkeys(report["tally"], 0), "scanned": 907, "updated": 907}
+    assert report["verification"] == {"scanned": 907, "behind": 0}
+    assert any("7 rows written by others meanwhile" in text for text in report["warnings"])
+    assert touched(table) == {"acme": 907}

@@ -11,11 +11,13 @@ import pytest
 from reindexer.errors import BadInput
 from reindexer.facts import describe
 from reindexer.models import (
+    Isolated,
     KeyAttribute,
     PartitionRange,
     PartitionRanges,
     Partitions,
     PartitionScope,
+    RecordInput,
     RoundInput,
     Share,
     SortCondition,
@@ -23,6 +25,7 @@ from reindexer.models import (
 )
 from reindexer.partition_scope import checked_scope
 from reindexer.partition_sizes import looked_at
+from reindexer.record import attempt_record
 from reindexer.round import run_round
 from reindexer.sort_keys import holds, ordered, text_of
 from reindexer.sources.partitions import PartitionSource
@@ -242,6 +245,18 @@ def test_a_record_that_moved_is_not_changed_as_the_tenant_it_was(each_engine: An
     assert tally == Tally(scanned=5, updated=1, filtered=3, vanished=1)
     assert [item["id"]["S"] for item in table.items() if "reindexVersion" in item] == ["stays"]
     assert _behind(stale, scope, ["acme"]) == (1, 0)
+
+
+def test_an_isolated_record_is_changed_only_where_it_still_is(make_table: Make, dynamodb: Any) -> None:
+    table = make_table(indexes=BY_TENANT)
+    table.put({"id": {"S": "one"}, "tenant": {"S": "acme"}, "at": {"N": "1"}})
+    scope = PartitionScope(
+        partition=BY_TENANT["by-tenant"][0], sort=BY_TENANT["by-tenant"][1], index="by-tenant"
+    )
+    for partition, outcome in (("globex", "filtered"), ("acme", "updated")):
+        record = Isolated(key={"id": {"S": "one"}}, partition=partition)
+        request = RecordInput(target=table.target(within=scope), record=record)
+        assert attempt_record(request, table.calls, FakePulse(Clock())).outcome == outcome
 
 
 def test_indexes_are_found_by_name(make_table: Make, dynamodb: Any) -> None:

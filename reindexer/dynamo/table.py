@@ -37,7 +37,8 @@ class Page:
 
     `gone`: positions of named keys that do not exist; their row holds the key alone.
     `partition`: the partition key value, as text, that a page of a `partitions` source belongs to; None
-    elsewhere. `cursors`: parallel to `rows`, where a source goes on after each; None: after the row's key.
+    elsewhere. A page never spans two. `cursors`: parallel to `rows`, where a source goes on after each; None:
+    after the row's key.
     """
 
     rows: list[WireItem]
