@@ -47,8 +47,8 @@ MUTATIONS = (
     Mutation(
         "the cursor moves to the end of the page early",
         "reindexer/round.py",
-        "self._cursor = to_json_key(page[prefix - 1].key)",
-        "self._cursor = to_json_key(page[-1].key)",
+        "self._cursor = to_json_key(page[prefix - 1].cursor)",
+        "self._cursor = to_json_key(page[-1].cursor)",
     ),
     Mutation(
         "records beyond the settled prefix are counted",

@@ -9,7 +9,7 @@ from temporalio import workflow
 from workflows.by_partition import Totals, few, report_input, totals
 
 with workflow.unsafe.imports_passed_through():
-    from reindexer.models import Plan, Report, ReportInput, Transform, Verify
+    from reindexer.models import Plan, Report, ReportInput, Touch, Transform, Verify
     from reindexer.tally import Tally, total
 
 if TYPE_CHECKING:
@@ -90,11 +90,27 @@ class Account:
                 f"the totals of {len(names):,} partitions are not known, since a shard that was ended by "
                 f"somebody had to do with them: {few(names)}; the job's own tally is exact"
             )
+        warnings += self._index_told()
         if self._root.tried:
             warnings.append("a dry run: nothing was written")
         elif self._root.verification is None and not isinstance(self._plan.target.operation, Verify):
             warnings.append("not verified: no consistent read was made after the job")
         return warnings
+
+    def _index_told(self) -> list[str]:
+        """What an index named that the table had not, or had elsewhere."""
+        target, tally = self._plan.target, self._root.shards.tally
+        if target.within is None or target.within.index is None:
+            return []
+        index, told = target.within.index, []
+        if tally.vanished:
+            told.append(f"{tally.vanished:,} records that index {index} named were gone from the table")
+        if tally.filtered and isinstance(target.operation, Touch):  # a touch leaves nothing else alone
+            told.append(
+                f"{tally.filtered:,} records that index {index} named were no longer in their partition, and "
+                "were left alone"
+            )
+        return told
 
 
 def _adds_up(by_partition: Totals, tally: Tally) -> bool:

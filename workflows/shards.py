@@ -16,7 +16,18 @@ from workflows.reindex_shard import ReindexShard
 from workflows.shares import Grant, limited, opening, redistribute
 
 with workflow.unsafe.imports_passed_through():
-    from reindexer.models import EndedShard, KeyList, Plan, Segment, ShardInput, ShardReport, ShardState, Share
+    from reindexer.models import (
+        EndedShard,
+        KeyList,
+        PartitionRanges,
+        Plan,
+        Segment,
+        ShardInput,
+        ShardReport,
+        ShardState,
+        Share,
+        Source,
+    )
     from reindexer.tally import Attempts, Tally, total
 
 if TYPE_CHECKING:
@@ -34,7 +45,7 @@ class Shard:
     """One slot. `state` is replaced by newer reports and closed by the child's result, never added to."""
 
     index: int
-    source: Segment | KeyList
+    source: Source
     state: ShardState = field(default_factory=ShardState)
     seq: int = 0
     situation: str = "waiting"  # waiting running throttled pausing paused parked done
@@ -92,7 +103,7 @@ class Shards:
 
     # ── Driving ────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def run(self, plan: Plan, sources: list[Segment | KeyList]) -> None:
+    async def run(self, plan: Plan, sources: list[Source]) -> None:
         """Carry the sources to their end, a bounded number at a time; returns early when stopping."""
         first = len(self.all)
         mine = [Shard(first + number, source, _opening(source)) for number, source in enumerate(sources)]
@@ -255,7 +266,7 @@ async def _recall(shard: Shard) -> None:
         workflow.logger.warning("shard %d cannot be asked any more: %s", shard.index, error.cause or error)
 
 
-def _opening(source: Segment | KeyList) -> ShardState:
+def _opening(source: Source) -> ShardState:
     """Where a shard begins: at its beginning, yet not without what an earlier run could not find out."""
     return ShardState(unknown=source.unknown) if isinstance(source, KeyList) else ShardState()
 
@@ -271,4 +282,7 @@ def _used(before: ShardState, after: ShardState, seconds: float) -> dict[str, fl
 def _summary(shard: Shard, total: int) -> str:
     if isinstance(shard.source, Segment):
         return f"segment {shard.source.segment} of {shard.source.total}"
+    if isinstance(shard.source, PartitionRanges):
+        names = ", ".join(part.value for part in shard.source.ranges[:3])[:120]  # a line of the Web UI
+        return f"{len(shard.source.ranges)} partitions ({names}), shard {shard.index} of {total}"
     return f"{len(shard.source.keys)} keys, shard {shard.index} of {total}"

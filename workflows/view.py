@@ -191,10 +191,8 @@ class View:
             return None
         if all(shard.done for shard in self._root.shards.all) and self._root.shards.all:
             return 0
-        keys = sum(len(source.keys) for source in plan.sources if source.kind == "keys")
-        limit = sum(source.limit or 0 for source in plan.sources if source.kind == "segment")
-        expected = keys or (min(limit, plan.facts.items) if limit else plan.facts.items)
-        return max(0, expected - self._root.shards.tally.settled)
+        expected = plan.expected
+        return None if expected is None else max(0, expected - self._root.shards.tally.settled)
 
     def _rates(self) -> dict[str, float]:
         names = ("records", "read_units", "write_units")

@@ -38,6 +38,7 @@ class Page:
     `gone`: positions of named keys that do not exist; their row holds the key alone.
     `partition`: the partition key value, as text, that a page of a `partitions` source belongs to; None
     elsewhere. A page never spans two.
+    `cursors`: parallel to `rows`, where a source goes on after each; None: after the row's key.
     """
 
     rows: list[WireItem]
@@ -46,6 +47,7 @@ class Page:
     scanned: int  # rows DynamoDB looked at, before a filter
     gone: frozenset[int] = frozenset()
     partition: str | None = None
+    cursors: list[WireKey] | None = None
 
 
 @dataclass(slots=True)

@@ -20,12 +20,26 @@ from reindexer.models.job_input import (
     Rate,
     Sample,
     Scope,
+    SortKey,
     Touch,
     Transform,
     Verify,
 )
 from reindexer.models.model import MAX_VERSION, Model
-from reindexer.models.plan import KeyAttribute, KeyList, Plan, PlanInput, Segment, Source, TableFacts, Target
+from reindexer.models.plan import (
+    KeyAttribute,
+    KeyList,
+    PartitionRange,
+    PartitionRanges,
+    PartitionScope,
+    Plan,
+    PlanInput,
+    Segment,
+    SortCondition,
+    Source,
+    TableFacts,
+    Target,
+)
 from reindexer.models.rounds import (
     Fault,
     Isolated,
@@ -63,6 +77,9 @@ __all__ = [
     "Model",
     "Operation",
     "Pair",
+    "PartitionRange",
+    "PartitionRanges",
+    "PartitionScope",
     "Partitions",
     "Plan",
     "PlanInput",
@@ -84,6 +101,8 @@ __all__ = [
     "ShardReport",
     "ShardState",
     "Share",
+    "SortCondition",
+    "SortKey",
     "Source",
     "Stop",
     "TableFacts",
