@@ -34,6 +34,8 @@ class Totals:
 
 def named(source: Source) -> list[str]:
     """The partitions that a shard's records count to; none in a job that does not count by them."""
+    if source.kind == "partitions":
+        return [part.value for part in source.ranges]
     return source.partitions if source.kind == "keys" else []
 
 
