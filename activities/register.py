@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from activities.clients import Clients
 from activities.dry_run import DryRunActivities
+from activities.ended_shard import EndedShardActivities
 from activities.lock import LockActivities
 from activities.plan import PlanActivities, SearchAttributeActivities
 from activities.quarantine import QuarantineActivities
@@ -33,6 +34,7 @@ def control_activities(clients: Clients, client: Client, settings: Settings) -> 
         quarantine.close_redriven,
         report.write_report,
         report.record_version,
+        EndedShardActivities(client).last_state,
     ]
 
 

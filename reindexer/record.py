@@ -21,9 +21,10 @@ def attempt_record(request: RecordInput, table: TableClient, pulse: Pulse) -> Re
     otherwise it was told to stop, the service was not there, or `fault` holds what is broken around it.
     """
     record = request.record
+    partitions = [] if record.partition is None else [record.partition]
     work = RoundInput(
         target=request.target,
-        source=KeyList(keys=[record.key]),
+        source=KeyList(keys=[record.key], partitions=partitions),
         unknown=[record.key] if record.unknown else [],
         share=request.share,
         seconds=30.0,  # an attempt is one call and its classification; the bound is for a stalled service

@@ -11,19 +11,19 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from reindexer.by_partition import PartitionTallies
 from reindexer.delivery import FENCE, Delivery, Patience, Work
 from reindexer.dynamo.table import CallFailed, Page, TableClient
 from reindexer.dynamo.taxonomy import Action
 from reindexer.dynamo.wire import Stamp
 from reindexer.errors import EnvironmentFault, Interrupted, named_failure
 from reindexer.items import Skip, WireItem, WireKey, Write, from_json_key, key_identity, to_json_key
-from reindexer.models import Fault, Isolated, Progress, RoundInput, RoundResult, Segment, Stop, Target
+from reindexer.models import Fault, Isolated, KeyList, Progress, RoundInput, RoundResult, Stop, Target
 from reindexer.operations import Operation, make_operation
 from reindexer.pulse import Pulse
 from reindexer.settle import Marked, WrongType, standing
 from reindexer.sinks.table import make_sink
-from reindexer.sources.keys import KeySource
-from reindexer.sources.scan import ScanSource
+from reindexer.sources import make_source
 from reindexer.tally import Attempts, Outcome, Tally
 from reindexer.throttle import Budget, backoff
 
@@ -44,6 +44,7 @@ class _Row:
     """A row of the page in hand; `result` None: under way."""
 
     key: WireKey
+    cursor: WireKey  # where to go on after it; mostly its key
     result: Outcome | Isolated | None = None
     counted: bool = False  # before its turn
 
@@ -63,6 +64,8 @@ class Round:
         target = request.target
         self._stamp = stamp_of(target)
         self._operation: Operation = make_operation(target, self._stamp, pulse)
+        reads, leave_out = self._operation.reads, self._operation.filter
+        self._source = make_source(request.source, target, table, reads, leave_out, pulse)
         self._key_names = tuple(attribute.name for attribute in target.key)
         self._budget = Budget(request.share, pulse)
         self._started = pulse.now()
@@ -86,12 +89,15 @@ class Round:
         self._outcomes: Counter[Outcome] = Counter()
         self._isolated: list[Isolated] = list(self._from.isolated)
         self._new_isolated = 0
+        self._partitions = PartitionTallies(self._from.partitions)
         # After a crash nobody knows which rows beyond the cursor were sent a write that may yet land. Where
         # every record is its own activity, no round has sent one.
         self._doubt = (request.doubt or resume is not None) and request.isolation == "batch"
         self._unknown = {key_identity(from_json_key(key)) for key in self._from.unknown}
         self._read_units = 0.0
         self._deletes = False  # whether any record was deleted
+        # Whether a record that is gone may be handed out again: by its key, or by an index that lags behind.
+        self._named = isinstance(request.source, KeyList) or bool(target.within and target.within.index)
         self._page: list[_Row] = []
         self._prefix = 0  # rows of the page that are settled or isolated, without a gap
 
@@ -120,16 +126,21 @@ class Round:
         self._advance()
         base = self._from
         attempts = {name: self._delivery.attempts[name] for name in Attempts.model_fields}
-        counts = {outcome.value: self._outcomes[outcome] for outcome in Outcome}
+        counted = self._counted()
         return Progress(
             cursor=self._cursor,
-            tally=base.tally + Tally(scanned=self._scanned, **counts),
+            tally=base.tally + counted,
             attempts=base.attempts + Attempts(**attempts),
             isolated=list(self._isolated),
             unknown=self._unknown_keys(),
             read_units=base.read_units + self._read_units + self._delivery.read_units,
             write_units=base.write_units + self._delivery.write_units,
+            partitions=self._partitions.upto(counted),
         )
+
+    def _counted(self) -> Tally:
+        """Of this attempt alone."""
+        return Tally(scanned=self._scanned, **{o.value: self._outcomes[o] for o in Outcome})
 
     def _unknown_keys(self) -> list[dict[str, dict[str, str]]]:
         keys = [work.key for work in self._delivery.unknown]
@@ -153,7 +164,7 @@ class Round:
             try:
                 handed_out = self._request.handed_out + self._from.tally.scanned + self._scanned
                 cursor = from_json_key(self._cursor) if self._cursor else None
-                for page in self._source().pages(cursor, handed_out, self._budget):
+                for page in self._source.pages(cursor, handed_out, self._budget):
                     tries = 0
                     stop = self._handle(page)
                     if stop:
@@ -174,23 +185,19 @@ class Round:
                     self._delivery.throttle = failure.scope
                     return Stop.THROTTLED if failure.action is Action.WAIT else Stop.UNAVAILABLE
 
-    def _source(self) -> ScanSource | KeySource:
-        source = self._request.source
-        if isinstance(source, Segment):
-            return ScanSource(self._table, source, self._operation.reads, self._operation.filter)
-        return KeySource(self._table, source, self._operation.reads, self._pulse)
-
     def _handle(self, page: Page) -> Stop | None:
         """Settle one page, as far as it goes."""
         self._read_units += page.consumed
         self._page, self._prefix = [], 0
-        self._operation.foresee(page.rows)
+        self._partitions.turn_to(page.partition, self._counted)
+        self._operation.foresee(page)
         stop = self._delivery.deliver(self._works(page), self._settled)
         self._advance()
         handled = self._prefix == len(page.rows)
         if handled and page.last_key is not None:  # behind the last row, where a filter left rows out
             self._cursor = to_json_key(page.last_key)
-        if stop is None and self._pulse.now() >= self._deadline and not (handled and page.last_key is None):
+        over = self._pulse.now() >= self._deadline or self._partitions.many
+        if stop is None and over and not (handled and page.last_key is None):
             stop = Stop.SLICE  # but for the last page: where one takes a slice, the end would never be seen
         if stop is None and len(self._isolated) >= MOST_ISOLATED:
             stop = Stop.ISOLATED
@@ -211,7 +218,8 @@ class Round:
                 self._pulse.beat()
                 if self._pulse.stopping() or self._pulse.now() >= self._deadline:
                     return
-            self._page.append(_Row({name: item[name] for name in self._key_names}))
+            key = {name: item[name] for name in self._key_names}
+            self._page.append(_Row(key, page.cursors[position] if page.cursors else key))
             try:
                 work = self._begin(position, None if position in page.gone else item)
             except Interrupted:
@@ -299,15 +307,15 @@ class Round:
         first = prefix
         while prefix < len(page) and (result := page[prefix].result) is not None:
             if isinstance(result, Isolated):
-                self._isolated.append(result)
+                self._isolated.append(self._partitions.marked(result))
             elif not page[prefix].counted:
                 self._outcomes[result] += 1
             prefix += 1
         if prefix > first:
             self._prefix = prefix
             self._scanned += prefix - first
-            self._cursor = to_json_key(page[prefix - 1].key)
-        if self._deletes and isinstance(self._request.source, Segment):
+            self._cursor = to_json_key(page[prefix - 1].cursor)
+        if self._deletes and not self._named:
             self._count_deleted(first)
 
     def _count_deleted(self, first: int) -> None:

@@ -34,6 +34,7 @@ with workflow.unsafe.imports_passed_through():
         Stop,
         Target,
     )
+    from reindexer.tally import plus_each
 
 #: Why a round that came back normally is followed by a wait.
 _WAITING = {Stop.THROTTLED: "throttled, waiting", Stop.UNAVAILABLE: "DynamoDB does not answer, waiting"}
@@ -79,6 +80,11 @@ class ReindexShard:
         self.gate.paused = control.paused
         if changed:
             self._interrupt()
+
+    @workflow.query(name="state")
+    def where_it_stands(self, *args: Any) -> ShardState:  # noqa: ARG002 – anything may come with a query
+        """All that is folded so far; asked when somebody has ended it, from its history."""
+        return self.state
 
     def _interrupt(self) -> None:
         """Ask everything in flight to hand back where it stands."""
@@ -256,6 +262,7 @@ class ReindexShard:
                 "read_units": state.read_units + progress.read_units,
                 "write_units": state.write_units + progress.write_units,
                 "rounds": state.rounds + 1,
+                "partitions": plus_each(state.partitions, progress.partitions),
             }
         )
 
@@ -280,7 +287,8 @@ class ReindexShard:
             reason=reason,
             scope=scope,
             acknowledged=self._control.seq,
-            progress=self.state,
+            # Thousands of partitions every two seconds would fill the root's history; the result carries them.
+            progress=self.state.model_copy(update={"partitions": {}}),
         )
         root = workflow.get_external_workflow_handle(parent.workflow_id)
         try:

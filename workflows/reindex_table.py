@@ -10,6 +10,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
 from workflows.account import Account
+from workflows.by_partition import as_result
 from workflows.closing import close_redriven, keep_report
 from workflows.controls import Gate, run_shielded
 from workflows.dry_run import dry_run
@@ -224,8 +225,8 @@ class ReindexTable:
         if self.gate.stopping:
             raise asyncio.CancelledError
         if report.state != "complete":
-            raise ApplicationError(_incomplete(report), report.model_dump(mode="json"), type="Incomplete")
-        return report.model_dump(mode="json")
+            raise ApplicationError(_incomplete(report), as_result(report), type="Incomplete")
+        return as_result(report)
 
     async def _drive(self, args: tuple[Any, ...]) -> Report:
         self.job = _validated(args)

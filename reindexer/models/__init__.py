@@ -6,7 +6,7 @@ since histories recorded by an older worker must still be read.
 
 from reindexer.models.accounts import ControlEvent, Holder, LockInput, Report, ReportInput
 from reindexer.models.checks import Change, DryRun, DryRunInput, Pair, Verification, VerifyInput, VerifyResult
-from reindexer.models.control import Control, Resume, ShardInput, ShardReport, ShardState
+from reindexer.models.control import Control, EndedShard, Resume, ShardInput, ShardReport, ShardState
 from reindexer.models.failures import CloseInput, FailurePage, KeysOfRun, QuarantineEntry, QuarantineInput
 from reindexer.models.job_input import (
     Attributes,
@@ -20,6 +20,7 @@ from reindexer.models.job_input import (
     Rate,
     Sample,
     Scope,
+    SortKey,
     Touch,
     Transform,
     Verify,
@@ -29,9 +30,13 @@ from reindexer.models.plan import (
     Elsewhere,
     KeyAttribute,
     KeyList,
+    PartitionRange,
+    PartitionRanges,
+    PartitionScope,
     Plan,
     PlanInput,
     Segment,
+    SortCondition,
     Source,
     TableFacts,
     Target,
@@ -59,6 +64,7 @@ __all__ = [
     "DryRun",
     "DryRunInput",
     "Elsewhere",
+    "EndedShard",
     "FailurePage",
     "Fault",
     "Holder",
@@ -73,6 +79,9 @@ __all__ = [
     "Model",
     "Operation",
     "Pair",
+    "PartitionRange",
+    "PartitionRanges",
+    "PartitionScope",
     "Partitions",
     "Plan",
     "PlanInput",
@@ -95,6 +104,8 @@ __all__ = [
     "ShardReport",
     "ShardState",
     "Share",
+    "SortCondition",
+    "SortKey",
     "Source",
     "Stop",
     "TableFacts",

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import NonNegativeFloat, NonNegativeInt, field_validator
 
 from reindexer.items import Key
+from reindexer.models.by_partition import PackedByPartition
 from reindexer.models.model import Model
 from reindexer.models.plan import Source, Target
 from reindexer.models.rounds import Isolated, Share
@@ -58,6 +59,8 @@ class ShardState(Model):
     failures: dict[str, int] = {}
     quarantined: list[Isolated] = []
     timed_out: bool = False  # an attempt timed out: its zombie may still write for one heartbeat timeout
+    #: The tally by partition; not in a report to the root, where thousands would come every two seconds.
+    partitions: PackedByPartition = {}
 
 
 class ShardInput(Model):
@@ -87,3 +90,9 @@ class ShardReport(Model):
     scope: str | None = None  # of a throttle
     acknowledged: NonNegativeInt  # the control seq in force
     progress: ShardState
+
+
+class EndedShard(Model):
+    """A shard that ended without a result, by the id of its workflow."""
+
+    workflow_id: str

@@ -5,9 +5,10 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import NonNegativeFloat, NonNegativeInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt
 
 from reindexer.items import Key
+from reindexer.models.by_partition import ByPartition
 from reindexer.models.model import Model
 from reindexer.models.plan import Source, Target
 from reindexer.tally import Attempts, Tally
@@ -22,13 +23,16 @@ class Isolated(Model):
     attempts: NonNegativeInt = 0
     unknown: bool = False
     given_up: bool = False  # can never succeed: straight to quarantine
+    #: The partition key value, as text, that its outcome counts to; None where a job does not count by them.
+    partition: str | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class Progress(Model):
     """One value that covers exactly the rows up to the cursor: heartbeat detail and result of a round.
 
     Counts are those of this round alone; `unknown` are keys beyond the cursor to which a write was sent
-    whose answer never came.
+    whose answer never came. `partitions`: the tally by partition, of those that this round has come to; it
+    adds up to `tally`. Empty where a job does not count by partitions.
     """
 
     cursor: Key | None = None
@@ -38,6 +42,7 @@ class Progress(Model):
     unknown: list[Key] = []
     read_units: NonNegativeFloat = 0.0
     write_units: NonNegativeFloat = 0.0
+    partitions: ByPartition = {}
 
 
 class Share(Model):
