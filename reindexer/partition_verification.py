@@ -69,15 +69,23 @@ class PartitionReading(Paced):
     def _asked_of_keys(self, scope: PartitionScope, condition: Condition) -> dict[str, Any]:
         """The Query: of the table for rows behind the target, of an index for all its keys."""
         made = boto.ConditionExpressionBuilder().build_expression(condition, is_key_condition=True)
-        values = {name: wire(value) for name, value in made.attribute_value_placeholders.items()}
+        # A job's query is built alike, and joins it in one request: their placeholders must differ.
+        expression = made.condition_expression.replace("#n", "#key").replace(":v", ":key")
+        real = _names(scope)
+        aliases = {
+            name.replace("#n", "#key"): real[part] for name, part in made.attribute_name_placeholders.items()
+        }
+        values = {
+            name.replace(":v", ":key"): wire(value) for name, value in made.attribute_value_placeholders.items()
+        }
         keys = [attribute.name for attribute in self._request.target.key]
         keyed = {f"#k{number}": name for number, name in enumerate(keys)}
         asked: dict[str, Any] = {
             "TableName": self._request.target.table,
-            "KeyConditionExpression": made.condition_expression,
+            "KeyConditionExpression": expression,
             "ReturnConsumedCapacity": "TOTAL",
         }
-        names = {**made.attribute_name_placeholders, **keyed}
+        names = {**aliases, **keyed}
         if scope.index is not None:
             return {
                 **asked,
@@ -89,7 +97,7 @@ class PartitionReading(Paced):
         asked |= {
             "ConsistentRead": True,
             "FilterExpression": BEHIND,
-            "ExpressionAttributeNames": {"#v": self._version, **made.attribute_name_placeholders},
+            "ExpressionAttributeNames": {"#v": self._version, **aliases},
             "ExpressionAttributeValues": {
                 ":v": {"N": str(self._request.target.version)},
                 ":n": {"S": "N"},
@@ -109,12 +117,14 @@ class PartitionReading(Paced):
             self._count_in(value, page["ScannedCount"], behind)
             return True
         belongs = compiled(_asked(scope, value, boto.Attr))
-        names = [scope.partition.name, *([scope.sort.name] if scope.sort else [])]
+        names = _names(scope)
         self._deadline = max(self._deadline, self._pulse.now() + _TO_FINISH)
-        some = self._read_all(rows, names) if rows else []
+        some = self._read_all(rows, list(names.values())) if rows else []
         if some is None:
             return False
-        found = [item for item in some if belongs(item)]
+        found = [
+            item for item in some if belongs({part: item[name] for part, name in names.items() if name in item})
+        ]
         behind = [item for item in found if self._is_behind(item)]
         if self._judge:
             behind = self._judge.behind(behind)
@@ -126,12 +136,21 @@ class PartitionReading(Paced):
         self._partitions += [value] * (len(self._found) - len(self._partitions))
 
 
+def _names(scope: PartitionScope) -> dict[str, str]:
+    """The attributes that `partition` and `sort` stand for."""
+    sort = {} if scope.sort is None else {"sort": scope.sort.name}
+    return {"partition": scope.partition.name, **sort}
+
+
 def _asked(scope: PartitionScope, value: str, kind: Any) -> Condition:
-    """What a row of the partition holds, as a condition on its keys (`Key`) or on its attributes (`Attr`)."""
-    condition: Condition = kind(scope.partition.name).eq(_python(scope.partition.type, value))
+    """What a row of the partition holds, as a condition on its keys (`Key`) or on its attributes (`Attr`).
+
+    The names in it are stand-ins: boto3 would read a dot in an attribute's name as the way into a map.
+    """
+    condition: Condition = kind("partition").eq(_python(scope.partition.type, value))
     if scope.condition is not None and scope.sort is not None:
         bounds = [_python(scope.sort.type, text) for text in scope.condition.values]
-        condition = condition & getattr(kind(scope.sort.name), scope.condition.operator)(*bounds)
+        condition = condition & getattr(kind("sort"), scope.condition.operator)(*bounds)
     return condition
 
 

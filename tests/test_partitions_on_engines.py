@@ -34,7 +34,7 @@ from reindexer.throttle import Budget
 from reindexer.verification import verify_segment
 from tests.driving import FakePulse
 from tests.model_table import Clock
-from tests.tables import Table
+from tests.tables import ODD_NAMES, Table
 
 pytestmark = pytest.mark.servers
 
@@ -179,6 +179,24 @@ def test_the_verifying_read_sees_exactly_the_scope(each_engine: Any, make_table:
     assert _round(table, scope, [PartitionRange(value="acme")]) == Tally(scanned=20, updated=20)
     assert _behind(table, scope, ["acme", "nobody", "globex"]) == (40, 20)
     assert _behind(table, scope, ["acme", "nobody", "globex"], keep=3) == (40, 20)
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_odd_names_are_only_names(make_table: Make, dynamodb: Any, name: str) -> None:
+    parts = [KeyAttribute(name=name, type="S"), KeyAttribute(name=f"{name} too", type="N")]
+    condition = SortCondition(operator="between", values=["2", "5"])
+    table = make_table(hash_name=name, range_name=f"{name} too", range_type="N")
+    table.put(*({name: {"S": t}, f"{name} too": {"N": str(n)}} for t in ("acme", "x") for n in range(10)))
+    scope = scope_of(table, condition)
+    assert _round(table, scope, [PartitionRange(value="acme")]) == Tally(scanned=4, updated=4)
+    assert _behind(table, scope, ["acme", "x"]) == (8, 4)
+
+    table = make_table(indexes={"odd": parts})
+    table.put(*({"id": {"S": str(n)}, name: {"S": "acme"}, f"{name} too": {"N": str(n)}} for n in range(10)))
+    scope = PartitionScope(partition=parts[0], sort=parts[1], index="odd", condition=condition)
+    assert _behind(table, scope, ["acme"]) == (4, 4)
+    assert _round(table, scope, [PartitionRange(value="acme")]) == Tally(scanned=4, updated=4)
+    assert _behind(table, scope, ["acme"]) == (4, 0)
 
 
 def test_by_an_index_sparse_rows_are_not_seen_and_moved_ones_left_alone(
