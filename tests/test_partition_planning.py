@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from commands.plan import look_ahead
 from reindexer.errors import BadInput, Refused
 from reindexer.ledger import Ledger
-from reindexer.models import KeyAttribute, PartitionRange, PartitionRanges, Plan
+from reindexer.models import JobInput, KeyAttribute, PartitionRange, PartitionRanges, Plan
+from reindexer.settings import settings
 from tests.tables import Table
 from tests.test_planning import Altered, ledger, plan
 
@@ -101,3 +104,25 @@ def test_a_busy_table_is_planned_without_having_been_looked_at(
     assert ranges(made) == [PartitionRange(value="huge"), PartitionRange(value="small")]
     assert any("2 of 2 partitions were not looked at" in text for text in made.warnings)
     assert made.expected is None
+
+
+def test_the_plan_that_is_shown_names_partitions_parts_and_index(
+    table: Table, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REINDEXER_LEDGER_TABLE", ledger.table)
+    settings.cache_clear()
+    try:
+        whole = JobInput.model_validate({"table": table.name, "scope": over("huge", "small", "nobody")})
+        indexed = JobInput.model_validate({"table": table.name, "scope": over("acme", index="by-tenant")})
+        first = over("huge", sort_key={"between": [3, 9]})
+        narrow = JobInput.model_validate({"table": table.name, "scope": first})
+        shown = [look_ahead(job, "j") for job in (whole, indexed, narrow)]
+    finally:
+        monkeypatch.delenv("REINDEXER_LEDGER_TABLE")
+        settings.cache_clear()
+    rows = [dict(preview.rows)["partitions"] for preview in shown if preview is not None]
+    assert re.match(r"3 by id; 1 large, in \d+ parts; 2,5\d\d records seen$", rows[0])
+    assert rows[1:] == [
+        "1 by tenant, from index by-tenant; 10 records seen",
+        "1 by id, sort between 3 and 9; 7 records seen",
+    ]
