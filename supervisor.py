@@ -34,13 +34,22 @@ def supervise(body: Callable[[], None], count: int) -> None:
 
     signal.signal(signal.SIGTERM, forward)
     signal.signal(signal.SIGINT, forward)
-    while alive := [process for process in processes if process.is_alive()]:
-        multiprocessing.connection.wait([process.sentinel for process in alive])
+    while True:
+        running = []
         for place, process in enumerate(processes):
-            killed = (process.exitcode or 0) < 0  # negative: by a signal, not by an error of its own
-            if killed and not stopping.is_set():
-                log.warning("process %s was killed by signal %s", process.pid, -(process.exitcode or 0))
-                processes[place] = _spawn(context, body)
+            # Looked at once: who ends after this look ends the waiting below, and is not passed over.
+            code = process.exitcode
+            if code is not None and code < 0 and not stopping.is_set():  # by a signal, not by itself
+                log.warning("process %s was killed by signal %s", process.pid, -code)
+                process = processes[place] = _spawn(context, body)
+                code = None
+                if stopping.is_set():  # told to in between, when it was not in the list yet
+                    process.terminate()
+            if code is None:
+                running.append(process.sentinel)
+        if not running:
+            break
+        multiprocessing.connection.wait(running)
     sys.exit(0 if stopping.is_set() else max(abs(process.exitcode or 0) for process in processes))
 
 

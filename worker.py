@@ -12,6 +12,7 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -28,12 +29,13 @@ from temporalio.client import Client
 from temporalio.worker import PollerBehaviorAutoscaling, Worker
 
 from activities.clients import Clients
-from activities.register import control_activities, round_activities
+from activities.register import control_activities, job_activities, round_activities
 from reindexer.catalogue import catalogue
 from reindexer.connect import connect
 from reindexer.dynamo.table import CallFailed, TableClient
 from reindexer.errors import ReindexerError
 from reindexer.explain import explain
+from reindexer.job import CODE_SHOWN, Job
 from reindexer.ledger import Ledger
 from reindexer.settings import Settings, settings
 from supervisor import supervise
@@ -47,15 +49,19 @@ _CONTROL_SLOTS = 32
 
 
 def workers(client: Client, clients: Clients, chosen: Settings) -> list[Worker]:
-    """The two workers of one process: workflows and control on one queue, rounds on the other."""
+    """The two workers of one process: workflows and control on one queue, rounds on the other.
+
+    A process for jobs that have workers of their own runs no workflows, and of control what those jobs need.
+    """
+    own = bool(chosen.job_queue)
     pollers = PollerBehaviorAutoscaling(minimum=1, initial=2, maximum=20)
     grace = timedelta(seconds=chosen.graceful_shutdown_seconds)
     heartbeat = timedelta(seconds=chosen.heartbeat_interval)
     control = Worker(
         client,
-        task_queue=chosen.task_queue,
-        workflows=[ReindexTable, ReindexShard],
-        activities=control_activities(clients, client, chosen),
+        task_queue=chosen.serves,
+        workflows=[] if own else [ReindexTable, ReindexShard],
+        activities=job_activities(clients, chosen) if own else control_activities(clients, client, chosen),
         activity_executor=ThreadPoolExecutor(_CONTROL_SLOTS, "control"),
         max_concurrent_activities=_CONTROL_SLOTS,
         workflow_task_poller_behavior=pollers,
@@ -92,15 +98,17 @@ async def serve(chosen: Settings) -> None:
     client = await connect()
     clients = Clients(pool=chosen.rounds_per_process + _CONTROL_SLOTS, ledger=Ledger(chosen.ledger_table))
     log.info(
-        "serving namespace %s at %s, queues %s and %s; DynamoDB account %s, region %s at %s, ledger %s",
+        "serving namespace %s at %s, queues %s and %s; DynamoDB account %s, region %s at %s, ledger %s; "
+        "jobs %s",
         client.namespace,
         client.service_client.config.target_host,
-        chosen.task_queue,
+        chosen.serves,
         chosen.rounds_queue,
         await asyncio.to_thread(_account, clients, chosen.ledger_table),
         clients.own.meta.region_name,
         clients.own.meta.endpoint_url,
         chosen.ledger_table,
+        served(catalogue(), chosen),
     )
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -113,6 +121,12 @@ async def serve(chosen: Settings) -> None:
     log.info("handing back what is under way")
     await asyncio.gather(*(worker.shutdown() for worker in both))
     await asyncio.gather(*running)
+
+
+def served(jobs: Mapping[str, Job], chosen: Settings) -> str:
+    """The jobs that this process runs, each with as much of its code's hash as tells versions apart."""
+    mine = [job for job in jobs.values() if (job.task_queue or chosen.task_queue) == chosen.serves]
+    return ", ".join(f"{job.name} ({job.code[:CODE_SHOWN]})" for job in mine) or "none"
 
 
 def _account(clients: Clients, ledger: str) -> str:
@@ -147,12 +161,11 @@ def main() -> None:
         sys.stderr.write(f"settings: {explain(error)}\n")
         sys.exit(2)  # bad input
     try:
-        jobs = catalogue()
+        catalogue()
     except ReindexerError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(2)
     logging.basicConfig(level=chosen.log_level)
-    log.info("jobs: %s", ", ".join(sorted(jobs)) or "none")
     supervise(one_process, chosen.processes or os.cpu_count() or 1)
 
 

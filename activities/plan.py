@@ -10,8 +10,10 @@ from temporalio.service import RPCError
 from activities.clients import Clients
 from activities.failures import translated
 from reindexer.connect import registered_search_attributes
-from reindexer.models import Plan, PlanInput
+from reindexer.job_planning import queue_of
+from reindexer.models import Elsewhere, Plan, PlanInput
 from reindexer.planning import make_plan
+from reindexer.redrive import operation_of
 from reindexer.settings import Settings
 
 if TYPE_CHECKING:
@@ -25,20 +27,28 @@ class PlanActivities:
         self._clients, self._settings = clients, settings
 
     @activity.defn(name="make_plan")
-    def make_plan(self, request: PlanInput) -> Plan:
-        """Reads the table's description and a sample, probes permissions. Writes nothing."""
+    def make_plan(self, request: PlanInput) -> Plan | Elsewhere:
+        """Reads the table's description and a sample, probes permissions. Writes nothing.
+
+        A job with workers of its own is planned by them: theirs are the permissions and the code that count.
+        """
+        settings = self._settings
         with translated():
+            queue = queue_of(operation_of(request.job, self._clients.ledger)) or settings.task_queue
+            if queue != settings.serves:
+                return Elsewhere(queue=queue)
             plan = make_plan(
                 request,
                 client=self._clients.own,
                 ledger=self._clients.ledger,
-                heartbeat_timeout=self._settings.heartbeat_timeout,
+                heartbeat_timeout=settings.heartbeat_timeout,
             )
         return plan.model_copy(
             update={
-                "rounds_queue": self._settings.rounds_queue,
-                "round_seconds": self._settings.round_seconds,
-                "continue_after": self._settings.continue_after_events,
+                "rounds_queue": settings.rounds_queue,
+                "records_queue": settings.job_queue or None,
+                "round_seconds": settings.round_seconds,
+                "continue_after": settings.continue_after_events,
             }
         )
 

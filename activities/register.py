@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from activities.clients import Clients
 from activities.dry_run import DryRunActivities
+from activities.ended_shard import EndedShardActivities
 from activities.lock import LockActivities
 from activities.plan import PlanActivities, SearchAttributeActivities
 from activities.quarantine import QuarantineActivities
@@ -25,16 +26,24 @@ def control_activities(clients: Clients, client: Client, settings: Settings) -> 
     lock, report = LockActivities(clients, client), ReportActivities(clients)
     quarantine = QuarantineActivities(clients)
     return [
-        PlanActivities(clients, settings).make_plan,
+        *job_activities(clients, settings),
         SearchAttributeActivities(client).registered_search_attributes,
         lock.take_lock,
         lock.release_lock,
-        RecordActivities(clients).reindex_record,
-        quarantine.quarantine_record,
         quarantine.not_quarantined,
         quarantine.close_redriven,
         report.write_report,
         report.record_version,
+        EndedShardActivities(client).last_state,
+    ]
+
+
+def job_activities(clients: Clients, settings: Settings) -> list[Callable[..., Any]]:
+    """Of those what a job's own workers do: what reaches its records one by one, or runs its code."""
+    return [
+        PlanActivities(clients, settings).make_plan,
+        RecordActivities(clients).reindex_record,
+        QuarantineActivities(clients).quarantine_record,
     ]
 
 

@@ -19,7 +19,8 @@ class ReportActivities:
     def write_report(self, request: ReportInput) -> None:
         """Put the report; a second attempt overwrites it with the same."""
         with translated():
-            self._clients.ledger.put_report(request.report)
+            report = request.report.model_copy(update={"partitions": request.partitions})
+            self._clients.ledger.put_report(report)
 
     @activity.defn
     def record_version(self, request: ReportInput) -> None:

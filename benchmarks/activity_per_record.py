@@ -119,10 +119,10 @@ async def _run(stands: Stand, table: str, records: int) -> Run:
     client = await Client.connect(stands.temporal.address)
     with crew(stands, ["-m", "benchmarks.activity_per_record"]) as workers:
         await _finish(client, table, 10)  # workers have connected
-        used, began = cpu_seconds(*workers.pids), time.monotonic()
+        used, began = cpu_seconds(*workers.children()), time.monotonic()
         done = await _finish(client, table, records)
         seconds = time.monotonic() - began
-        return Run(done, seconds, cpu_seconds(*workers.pids) - used, peak_mb(*workers.pids))
+        return Run(done, seconds, cpu_seconds(*workers.children()) - used, peak_mb(*workers.children()))
 
 
 async def _finish(client: Client, table: str, records: int) -> int:

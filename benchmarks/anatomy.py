@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import ActivityEnvironment
@@ -22,8 +22,11 @@ from temporalio.testing import ActivityEnvironment
 from activities.clients import Clients
 from activities.round import RoundActivities
 from activities.verify import VerifyActivities
+from benchmarks.job import touch, transform
+from reindexer.items import WireItem
 from reindexer.ledger import Ledger
-from reindexer.models import JobInput, Plan, PlanInput, RoundInput, Segment, VerifyInput
+from reindexer.models import JobInput, PlanInput, RoundInput, Segment, Target, VerifyInput
+from reindexer.operations.transform import prepared
 from reindexer.planning import make_plan
 from reindexer.settings import settings
 
@@ -37,6 +40,12 @@ Parts = dict[str, tuple[float, float]]
 #: scan is parsed by the same function as the answer to a batch, and counts as scanning.
 _PARTS: Sequence[tuple[str, set[tuple[str, str]]]] = (
     ("heartbeat", {("activities/pulse.py", "beat")}),
+    ("query, function, encoding", {("reindexer/bounded.py", "run")}),
+    ("decode what is read", {("reindexer/row.py", "__getitem__")}),
+    ("function", {("jobs/size_class.py", "transform")}),
+    ("query", {("reindexer/conditions.py", "<lambda>")}),
+    ("guard", {("reindexer/deciding.py", "_guarded")}),
+    ("encode what changed", {("reindexer/deciding.py", "_update")}),
     ("scan", {("sources/scan.py", "pages")}),
     ("verify", {("reindexer/verification.py", "_call")}),
     ("wait for the engine", {("python/socket.py", "readinto")}),
@@ -53,24 +62,45 @@ _PARTS: Sequence[tuple[str, set[tuple[str, str]]]] = (
 
 
 def run_anatomy(table: str) -> dict[str, Parts]:
-    """The whole table in one round, then read in one verification."""
+    """The whole table in one round, read in one verification, then transformed in one round.
+
+    Last the transform's own part again, on rows in memory: in a round it runs on a thread of its own.
+    """
     clients = Clients(pool=1, ledger=Ledger(settings().ledger_table))
-    target = _plan(clients, table).target
     environment = ActivityEnvironment()
     environment.payload_converter = pydantic_data_converter.payload_converter
     environment.on_heartbeat = _encode
-    with _Sampler() as round_sampler:
+    target = _target(clients, table, touch())
+    found = {"touch: round": _round(clients, environment, target)}
+    with _Sampler() as reading:
+        read = environment.run(
+            VerifyActivities(clients).verify_segment,
+            VerifyInput(target=target, segment=0, total=1, seconds=_WHOLE_TABLE),
+        )
+    found["verification"] = reading.parts(read.scanned)
+    target = _target(clients, table, transform())
+    found["transform: round"] = _round(clients, environment, target)
+    found["transform: a record"] = _decisions(clients, target)
+    return found
+
+
+def _round(clients: Clients, environment: ActivityEnvironment, target: Target) -> Parts:
+    with _Sampler() as sampler:
         result = environment.run(
             RoundActivities(clients).reindex_round,
             RoundInput(target=target, source=Segment(segment=0, total=1), seconds=_WHOLE_TABLE),
         )
-    with _Sampler() as read_sampler:
-        environment.run(
-            VerifyActivities(clients).verify_segment,
-            VerifyInput(target=target, segment=0, total=1, seconds=_WHOLE_TABLE),
-        )
-    scanned = result.progress.tally.scanned
-    return {"round": round_sampler.parts(scanned), "verification": read_sampler.parts(scanned)}
+    return sampler.parts(result.progress.tally.scanned)
+
+
+def _decisions(clients: Clients, target: Target) -> Parts:
+    _, decide = prepared(target)
+    pages = clients.own.get_paginator("scan").paginate(TableName=target.table)
+    rows = [row for page in pages for row in page["Items"]]
+    with _Sampler() as sampler:
+        for row in rows:
+            decide(cast(WireItem, row))
+    return sampler.parts(len(rows))
 
 
 def _encode(*details: Any) -> None:
@@ -78,11 +108,10 @@ def _encode(*details: Any) -> None:
     pydantic_data_converter.payload_converter.to_payloads(details)
 
 
-def _plan(clients: Clients, table: str) -> Plan:
-    request = PlanInput(
-        job=JobInput(table=table), workflow_id="anatomy", started_at=datetime.now(UTC), run="anatomy"
-    )
-    return make_plan(request, client=clients.own, ledger=clients.ledger, heartbeat_timeout=10.0)
+def _target(clients: Clients, table: str, operation: dict[str, Any]) -> Target:
+    job = JobInput.model_validate({"table": table, "operation": operation})
+    request = PlanInput(job=job, workflow_id="anatomy", started_at=datetime.now(UTC), run="anatomy")
+    return make_plan(request, client=clients.own, ledger=clients.ledger, heartbeat_timeout=10.0).target
 
 
 class _Sampler:
@@ -95,7 +124,7 @@ class _Sampler:
 
     def __enter__(self) -> Self:
         self._before = signal.signal(signal.SIGALRM, self._sample)
-        self._began, self._used = time.monotonic(), time.thread_time_ns()
+        self._began, self._used = time.monotonic(), time.process_time_ns()
         signal.setitimer(signal.ITIMER_REAL, _SAMPLE_SECONDS, _SAMPLE_SECONDS)
         return self
 
@@ -115,7 +144,7 @@ class _Sampler:
         return found | {"all": (wall, self._cpu.total() / 1000 / records)}
 
     def _sample(self, _number: int, frame: FrameType | None) -> Any:
-        used = time.thread_time_ns()
+        used = time.process_time_ns()
         stack = set()
         while frame is not None:
             code = frame.f_code
@@ -124,7 +153,7 @@ class _Sampler:
         part = next((name for name, frames in _PARTS if stack & frames), "other")
         self._counts[part] += 1
         self._cpu[part] += used - self._used  # since the sample before: right on the average
-        self._used = time.thread_time_ns()  # what the sampling itself takes belongs to no part
+        self._used = time.process_time_ns()  # what the sampling itself takes belongs to no part
 
     def _file(self, path: str) -> str:
         known = self._known.get(path)

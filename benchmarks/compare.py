@@ -19,20 +19,22 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import faulty, safety, spine
+from benchmarks import faulty, safety, spine, transforming
 from benchmarks.anatomy import Parts, run_anatomy
 from benchmarks.measured import Section, ratio
 from benchmarks.stand import Stand, stand
 from benchmarks.tables import make_table
+from commands.cities import EVERY, LARGE
 from deploy.processes import ServerUnavailable
 
-_SECTIONS = ("spine", "profile", "faults", "safety")
+_SECTIONS = ("spine", "transform", "profile", "faults", "safety")
 _RECORDS = 120_000  # about ten seconds of a job: its start and end no longer decide
 _SMALL_SHARE = 4  # the small table has every so many-th record
 _PROCESSES = 2  # workers, and processes of the bare loop
 _REPEAT = 3  # the least that has a median worth the name
 _BUSY = 0.5  # load per core before the first run from which times are no longer ours
-_LARGE, _SMALL = "benchmark-large", "benchmark-small"
+_LARGE, _SMALL, _CITIES = "benchmark-large", "benchmark-small", "benchmark-cities"
+_EVERY_CITY = 234_908  # of 500 inhabitants or more
 _WIDTH = 118  # columns where there is no terminal to ask
 
 _out = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH)
@@ -92,11 +94,15 @@ def _measure(stands: Stand, options: argparse.Namespace) -> list[Section]:
 
     if os.getloadavg()[0] > _BUSY * (os.cpu_count() or 1):
         told(f"others are busy on this machine (load {os.getloadavg()[0]:.1f}): do not trust times and floors")
-    for name, size in ((_LARGE, records), (_SMALL, few)):
-        filled = make_table(name, size, stands.processes)
+    places = min(_EVERY_CITY, 2 * records)  # fewer where the caller is in a hurry
+    for name, size, inhabitants in ((_LARGE, records, LARGE), (_SMALL, few, LARGE), (_CITIES, places, EVERY)):
+        if name == _CITIES and "transform" not in options.only:
+            continue
+        filled = make_table(name, size, stands.processes, inhabitants)
         told(f"{name}: {size:,} records written, {filled.rate:,.0f}/s, CPU {filled.cpu:.1f} s")
     ways: dict[str, Callable[[], Section]] = {
         "spine": lambda: spine.measure(stands, _LARGE, _SMALL, records, repeat, told),
+        "transform": lambda: transforming.measure(stands, _CITIES, repeat, told),
         "profile": lambda: Section("profile", data=run_anatomy(_SMALL)),
         # The proxy is the bottleneck there: a quarter of the records takes as long.
         "faults": lambda: faulty.measure(stands, _SMALL, repeat, told),

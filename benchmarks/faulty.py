@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from benchmarks.job import JOBS, run_job
+from benchmarks.job import run_job
 from benchmarks.measured import Floor, Row, Run, Section, Way, interleaved, ratio
 from benchmarks.stand import Stand, crew
 from deploy.faults import FaultPlan, FaultProxy, fault_proxy
@@ -44,7 +44,7 @@ def _run(stands: Stand, table: str, proxy: FaultProxy | None, plan: FaultPlan) -
         if proxy:
             proxy.reset()
             proxy.set_plan(plan)
-        run = asyncio.run(run_job(stands, workers, {"table": table, **JOBS["touch"]}))
+        run = asyncio.run(run_job(stands, workers, {"table": table}))
         if proxy:
             proxy.set_plan(FaultPlan())
             truth = proxy.truth(wait=5)  # seconds; nothing is late in this plan

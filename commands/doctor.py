@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.text import Text
@@ -19,9 +19,11 @@ from temporalio.service import RPCError
 from commands.exits import EXPECTED, Exit, meaning
 from commands.options import AsJson
 from commands.screen import BAD, GOOD, columns, emit_json, say, some
-from commands.server import address, pollers
+from commands.server import Kind, address, pollers, worker_command
+from reindexer.catalogue import catalogue
 from reindexer.connect import SEARCH_ATTRIBUTES, connect, registered_search_attributes
 from reindexer.dynamo.client import make_client
+from reindexer.job import JobBroken
 from reindexer.ledger import Ledger
 from reindexer.models import JobInput, PlanInput
 from reindexer.planning import make_plan
@@ -46,7 +48,7 @@ def doctor(
 
     Exit code 0 all is well, 1 something is not.
     """
-    findings = [*asyncio.run(_temporal()), *_aws()]
+    findings = [*asyncio.run(_temporal()), *_aws(), _looked("jobs", _jobs)]
     if table:
         findings.append(_looked(f"table {table}", lambda: _table(table)))
     good = all(finding.good for finding in findings)
@@ -78,18 +80,23 @@ async def _temporal() -> list[Finding]:
         client = await connect()
     except EXPECTED as error:
         return [Finding("Temporal", False, meaning(error)[1])]
-    findings = []
-    for what, look in (
-        ("Temporal", _server),
-        ("workers", lambda client: _pollers(client, settings().task_queue, "workflow")),
-        ("rounds", lambda client: _pollers(client, settings().rounds_queue, "activity")),
-        ("search", _search),
-    ):
-        try:
-            findings.append(await look(client))
-        except RPCError as error:
-            findings.append(Finding(what, False, meaning(error)[1]))
+    findings = [await _asked("Temporal", _server(client))]
+    asked: list[tuple[str, str, Kind]] = [
+        ("workers", settings().task_queue, "workflow"),
+        ("rounds", settings().rounds_queue, "activity"),
+        *((f"jobs {names}", queue, "activity") for queue, names in _own_queues().items()),
+    ]
+    for what, queue, kind in asked:
+        findings.append(await _asked(what, _pollers(client, what, queue, kind)))
+    findings.append(await _asked("search", _search(client)))
     return findings
+
+
+async def _asked(what: str, answer: Awaitable[Finding]) -> Finding:
+    try:
+        return await answer
+    except RPCError as error:
+        return Finding(what, False, meaning(error)[1])
 
 
 async def _server(client: Client) -> Finding:
@@ -99,12 +106,23 @@ async def _server(client: Client) -> Finding:
     return Finding("Temporal", True, f"{where}, {server}, SDK {version('temporalio')}")
 
 
-async def _pollers(client: Client, queue: str, kind: Any) -> Finding:
-    what = {"workflow": "workers", "activity": "rounds"}[kind]
+def _own_queues() -> dict[str, str]:
+    """Task queues of jobs with workers of their own, and which jobs those are."""
+    own: dict[str, list[str]] = {}
+    try:
+        for job in catalogue().values():
+            if job.task_queue:
+                own.setdefault(job.task_queue, []).append(job.name)
+    except JobBroken:
+        return {}  # told as a finding of its own
+    return {queue: ", ".join(sorted(names)) for queue, names in sorted(own.items())}
+
+
+async def _pollers(client: Client, what: str, queue: str, kind: Kind) -> Finding:
     number = await pollers(client, queue, kind)
     if number:
         return Finding(what, True, f"{some(number, 'process', 'processes')} on task queue {queue}")
-    return Finding(what, False, f"nobody polls task queue {queue}", "start some: python worker.py")
+    return Finding(what, False, f"nobody polls task queue {queue}", f"start some: {worker_command(queue)}")
 
 
 async def _search(client: Client) -> Finding:
@@ -142,6 +160,10 @@ def _ledger() -> str:
     ledger = Ledger(settings().ledger_table)
     ledger.check()
     return f"table {ledger.table} can be written and read"
+
+
+def _jobs() -> str:
+    return f"{some(len(catalogue()), 'job')} here: {', '.join(sorted(catalogue())) or 'none'}"
 
 
 def _table(table: str) -> str:

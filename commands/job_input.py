@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from commands.options import read_keys, read_text
+from commands.options import read_text
 from reindexer.errors import BadInput
 from reindexer.explain import explain
 from reindexer.models import JobInput
@@ -29,25 +29,6 @@ def job_input(given: Mapping[str, Any], file: Path | None) -> JobInput:
         return JobInput.model_validate(merged)
     except ValidationError as error:
         raise BadInput(explain(error)) from None
-
-
-def scope_given(kind: str | None, sample: int | None, keys: Path | None) -> dict[str, Any] | None:
-    """The scope that --scope, --sample and --keys mean together. Raises `BadInput` where they disagree."""
-    meant = {name for name, option in (("sample", sample), ("keys", keys)) if option is not None}
-    if kind is not None:
-        meant.add(kind)
-    if len(meant) > 1:
-        raise BadInput(f"one scope at a time (given: {', '.join(sorted(meant))})", "--scope")
-    if not meant:
-        return None
-    the_kind = meant.pop()
-    if the_kind == "keys":
-        if keys is None:
-            raise BadInput("needs --keys FILE", "--scope keys")
-        return {"kind": "keys", "keys": read_keys(keys)}
-    if the_kind == "sample":
-        return {"kind": "sample", **({} if sample is None else {"limit": sample})}
-    return {"kind": the_kind}
 
 
 def _version(text: str) -> int:

@@ -46,6 +46,7 @@ def _plain(job: Job) -> dict[str, object]:
         "params": job.params.model_json_schema(),
         "kind": "transform" if job.transform else "process",
         "destructive": job.destructive,
+        "task_queue": job.task_queue,
         "code": job.code,
         "file": job.file,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any
 
 import typer
@@ -11,10 +12,13 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from commands.exits import Exit
 from commands.screen import WARN, emit_json, note
-from commands.server import JOB_TYPE, address, somebody_works, talk
+from commands.server import JOB_TYPE, address, own_workers, somebody_works, talk, worker_command
 from commands.watching import goes_on, show_ending, watch_job
-from reindexer.errors import BadInput
+from reindexer.errors import BadInput, ReindexerError
+from reindexer.job_planning import queue_of
+from reindexer.ledger import Ledger
 from reindexer.models import JobInput
+from reindexer.redrive import operation_of
 from reindexer.settings import settings
 
 Wait = Annotated[bool, typer.Option("--wait", help="Follow the job to its end, show its report.")]
@@ -28,9 +32,9 @@ def launch(job: JobInput, workflow_id: str, *, summary: str, details: str, wait:
 
     async def work(client: Client) -> Exit:
         handle = await begin(client, job, workflow_id, summary=summary, details=details)
-        there = await somebody_works(client, _WORKERS_SECONDS)
-        _announce(client, handle, there, as_json=as_json and not wait)
-        if not there:
+        missing = await _unserved(client, job)
+        _announce(handle, missing, as_json=as_json and not wait)
+        if missing:
             return Exit.NOT_FINISHED
         if not wait:
             return Exit.COMPLETE
@@ -66,14 +70,33 @@ async def begin(
         ) from None
 
 
-def _announce(client: Client, handle: WorkflowHandle[Any, Any], there: bool, *, as_json: bool) -> None:
+async def _unserved(client: Client, job: JobInput) -> str:
+    """What to say where a queue that the job needs has no workers; "": all have some."""
+    if not await somebody_works(client, _WORKERS_SECONDS):
+        queue = settings().task_queue
+    else:
+        own = await asyncio.to_thread(_own_queue, job)
+        if own is None or await own_workers(client, own, _WORKERS_SECONDS):
+            return ""
+        queue = own
+    return (
+        f"no worker polls the task queue {queue} at {address(client)}: the job begins when one comes "
+        f"({worker_command(queue)})"
+    )
+
+
+def _own_queue(job: JobInput) -> str | None:
+    """The queue of the job's own workers, as far as it can be told from here."""
+    try:
+        return queue_of(operation_of(job, Ledger(settings().ledger_table)))
+    except ReindexerError:  # who starts a redrive need not have the job's file
+        return None
+
+
+def _announce(handle: WorkflowHandle[Any, Any], missing: str, *, as_json: bool) -> None:
     if as_json:
-        emit_json({"job": handle.id, "run_id": handle.first_execution_run_id, "workers": there})
+        emit_json({"job": handle.id, "run_id": handle.first_execution_run_id, "workers": not missing})
     else:
         note(f"started {handle.id}; reindexer watch {handle.id}")
-    if not there:
-        note(
-            f"no worker polls the task queue {settings().task_queue} at {address(client)}: the job begins "
-            "when one comes (python worker.py)",
-            WARN,
-        )
+    if missing:
+        note(missing, WARN)

@@ -103,25 +103,3 @@ def read_text(path: Path, option: str) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise BadInput(f"cannot be read: {path}: {reason}", option) from None
-
-
-def read_keys(path: Path) -> list[Any]:
-    """Keys from a file: a JSON list, or a JSON object a line. Raises `BadInput` naming the line."""
-    text = read_text(path, "--keys").strip()
-    if text.startswith("["):
-        try:
-            keys: list[Any] = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise BadInput(f"{path}, line {error.lineno}: not JSON: {error.msg}", "--keys") from None
-        return keys
-    found = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            found.append(json.loads(line))
-        except json.JSONDecodeError as error:
-            raise BadInput(f"{path}, line {number}: not JSON: {error.msg}", "--keys") from None
-    if not found:
-        raise BadInput(f'{path} holds no keys; one JSON object a line, such as {{"id": "a"}}', "--keys")
-    return found

@@ -119,6 +119,9 @@ def _lines(stands: Standing) -> Iterator[tuple[str, RenderableType]]:
     shards = progress.get("shards") or {}
     if shards.get("total") or shards.get("running"):
         yield "shards", _shards(shards)
+    partitions = progress.get("partitions")
+    if partitions:
+        yield "partitions", f"{count(partitions['total'])}: {count(partitions['done'])} done"
     if progress.get("tally"):
         yield "outcomes", _outcomes(Tally.model_validate(progress["tally"]), int(progress.get("isolated") or 0))
     attempts = progress.get("attempts")

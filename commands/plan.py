@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,8 +13,18 @@ from rich.text import Text
 from commands.screen import DIM, WARN, count, facts, note, size, some
 from reindexer.dynamo.client import make_client
 from reindexer.errors import EnvironmentFault
+from reindexer.job_planning import queue_of
 from reindexer.ledger import Ledger
-from reindexer.models import JobInput, Plan, PlanInput, Quarantined, Transform, Verify
+from reindexer.models import (
+    JobInput,
+    PartitionRanges,
+    PartitionScope,
+    Plan,
+    PlanInput,
+    Quarantined,
+    Transform,
+    Verify,
+)
 from reindexer.planning import make_plan
 from reindexer.settings import settings
 
@@ -85,6 +96,8 @@ def _rows(plan: Plan, job: JobInput) -> Iterator[tuple[str, str]]:
     if about.point_in_time_recovery is not None:
         yield "recovery", "point in time" if about.point_in_time_recovery else "no point-in-time recovery"
     yield "target", _target(plan, job)
+    if plan.target.within is not None:
+        yield "partitions", _partitions(plan, plan.target.within)
     yield "shards", _shards(plan)
     yield "limits", plan.limits_from or "none"
     yield "up to", f"{some(plan.limits.quarantined, 'quarantined record')}, then the job parks itself"
@@ -96,6 +109,9 @@ def _rows(plan: Plan, job: JobInput) -> Iterator[tuple[str, str]]:
             "none": "none: it only reads",
         }[target.writer],
     )
+    own = queue_of(target.operation)
+    if own:
+        yield "workers", f"the job's own, on task queue {own}"
     yield "afterwards", _afterwards(job)
 
 
@@ -120,6 +136,20 @@ def _target(plan: Plan, job: JobInput) -> str:
         return version
     chosen = "one above the highest recorded" if job.operation.version == "next" else "the start time in ms"
     return f"{version} ({chosen})"
+
+
+def _partitions(plan: Plan, within: PartitionScope) -> str:
+    """How many, of what, how many are cut into parts, and what is known of their records."""
+    parts = Counter(part.value for s in plan.sources if isinstance(s, PartitionRanges) for part in s.ranges)
+    cut = [value for value, number in parts.items() if number > 1]
+    text = f"{count(len(parts))} by {within.partition.name}"
+    if within.index:
+        text += f", from index {within.index}"
+    if within.condition is not None and within.sort is not None:
+        text += f", {within.sort.name} {within.condition.operator} {' and '.join(within.condition.values)}"
+    if cut:
+        text += f"; {count(len(cut))} large, in {count(sum(parts[value] for value in cut))} parts"
+    return text + ("" if plan.expected is None else f"; {some(plan.expected, 'record')} seen")
 
 
 def _shards(plan: Plan) -> str:

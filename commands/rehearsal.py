@@ -19,7 +19,6 @@ from commands.options import EngineChoice
 from commands.screen import BAD, DIM, GOOD, count, duration, err, facts, line, note, say, some, step
 from commands.server import Ending
 from commands.stack import (
-    Crew,
     Stack,
     crew,
     crew_ready,
@@ -31,6 +30,7 @@ from commands.stack import (
 )
 from commands.watching import show_ending, watch_job
 from deploy.faults import FaultProxy
+from deploy.workers import Workers
 from reindexer.connect import connect
 from reindexer.dynamo.client import make_client
 from reindexer.models import JobInput, Report
@@ -114,14 +114,14 @@ def _load(stands: Stack, items: Sequence[dict[str, Any]]) -> None:
     step("cities", f"{some(len(items), 'record')} in table {TABLE}{stream}, loaded in {took}")
 
 
-async def _ready(workers: Crew) -> Client:
+async def _ready(workers: Workers) -> Client:
     client = await connect()
     with err.status("waiting for the workers"):
         await crew_ready(client, workers)
     return client
 
 
-async def _job(stands: Stack, workers: Crew) -> Ending:
+async def _job(stands: Stack, workers: Workers) -> Ending:
     """Run the job and show what came of it."""
     client = await _ready(workers)
     await begin(
@@ -159,7 +159,7 @@ def _truth(proxy: FaultProxy, report: Report) -> Sequence[tuple[str, Any]]:
     ]
 
 
-def _leave_up(stands: Stack, workers: Crew, sentence: str) -> None:
+def _leave_up(stands: Stack, workers: Workers, sentence: str) -> None:
     say()
     say(sentence)
     for command in try_next(stands, JOB):

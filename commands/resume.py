@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pydantic import ValidationError
 from temporalio.client import Client
 
 from commands.exits import Exit, Stopped
@@ -9,12 +10,19 @@ from commands.job_options import Code
 from commands.options import Job, Reason
 from commands.screen import say
 from commands.server import open_job, somebody_works, state_of, talk, within
+from reindexer.errors import BadInput
+from reindexer.explain import explain
+from reindexer.models import Resume
 
 _SECONDS = 3.0  # the answer comes with the next workflow task; no attempt has to end for it
 
 
 def resume(job: Job, reason: Reason = None, code: Code = None) -> None:
     """Let a paused or parked job go on. Exit code 3 where it stays as it was, with the reason."""
+    try:
+        Resume(code=code)
+    except ValidationError as error:
+        raise BadInput(explain(error).removeprefix("code: "), "--code") from None
     talk(lambda client: _resume(client, job, reason, code))
 
 

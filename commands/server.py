@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -38,6 +39,8 @@ from reindexer.models import Report
 from reindexer.settings import settings
 
 T = TypeVar("T")
+
+Kind = Literal["workflow", "activity"]
 
 JOB_TYPE = "ReindexTable"
 #: A long poll lasts a minute; who has not come back after that and a little more is gone.
@@ -87,7 +90,7 @@ def address(client: Client) -> str:
     return client.service_client.config.target_host
 
 
-async def pollers(client: Client, queue: str, kind: Literal["workflow", "activity"]) -> int:
+async def pollers(client: Client, queue: str, kind: Kind) -> int:
     """How many workers poll a task queue now. A worker that was killed counts for up to a minute more."""
     kinds = {
         "workflow": TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
@@ -111,6 +114,18 @@ async def pollers(client: Client, queue: str, kind: Literal["workflow", "activit
 async def somebody_works(client: Client, seconds: float = 0.0) -> bool:
     """Whether workers poll the job's task queue, now or within so many seconds."""
     return await within(seconds, lambda: pollers(client, settings().task_queue, "workflow"), bool)
+
+
+def worker_command(queue: str) -> str:
+    """What starts workers that poll this queue."""
+    if queue in (settings().task_queue, settings().rounds_queue):
+        return "python worker.py"
+    return f"REINDEXER_JOB_QUEUE={shlex.quote(queue)} python worker.py"
+
+
+async def own_workers(client: Client, queue: str | None, seconds: float = 0.0) -> bool:
+    """Whether a job's own workers are there, now or within so many seconds; None: it needs none of its own."""
+    return queue is None or await within(seconds, lambda: pollers(client, queue, "activity"), bool)
 
 
 async def state_of(handle: WorkflowHandle[Any, Any]) -> tuple[str, str]:

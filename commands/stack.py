@@ -10,7 +10,6 @@ import asyncio
 import os
 import shlex
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -33,7 +32,8 @@ from deploy.embedded import (
     temporal_server,
 )
 from deploy.faults import FaultPlan, FaultProxy, fault_proxy
-from deploy.processes import Keeper, ServerUnavailable, tail
+from deploy.processes import ServerUnavailable, tail
+from deploy.workers import Workers
 from reindexer.connect import SEARCH_ATTRIBUTES
 from reindexer.ledger import Ledger
 from reindexer.settings import settings
@@ -42,7 +42,6 @@ _ROOT = Path(__file__).resolve().parent.parent
 #: More processes than servers can feed are no use to a demo; fewer than two would show no sharing.
 _FEWEST, _MOST = 2, 4
 _WORKERS_SECONDS = 60.0  # imports on a busy machine take 5 to 10
-_STOP_SECONDS = 25.0  # a worker's rounds get 20 to hand back where they stand
 
 
 @dataclass(frozen=True)
@@ -55,14 +54,6 @@ class Stack:
     environment: Mapping[str, str]
     workers_endpoint: str
     proxy: FaultProxy | None = None
-
-
-@dataclass(frozen=True)
-class Crew:
-    """The running workers: their parent process and what they have to say."""
-
-    process: subprocess.Popen[bytes]
-    log: Path
 
 
 @contextmanager
@@ -106,40 +97,30 @@ def surroundings(environment: Mapping[str, str]) -> Iterator[None]:
 
 
 @contextmanager
-def crew(stands: Stack) -> Iterator[Crew]:
-    """worker.py and its processes, in a group that dies with this process whatever happens."""
+def crew(stands: Stack) -> Iterator[Workers]:
+    """worker.py and its processes, told to stop in whatever way the body ends."""
     processes = max(_FEWEST, min(_MOST, os.cpu_count() or _FEWEST))
     environment = caller_free_environment(stands.workers_endpoint, stands.temporal.address)
     environment["REINDEXER_PROCESSES"] = str(processes)
-    log = stands.folder / "worker.log"
-    keeper = Keeper()
-    try:
-        running = keeper.spawn([sys.executable, "worker.py"], log=log, environment=environment, folder=_ROOT)
-        step("workers", f"{processes} processes, log {log}")
+    with Workers(environment, stands.folder / "worker.log") as workers:
+        step("workers", f"{processes} processes, log {workers.log}")
         try:
-            yield Crew(running, log)
+            yield workers
         finally:
-            running.terminate()
-            try:
-                running.wait(_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                running.kill()
-                running.wait()
-    finally:
-        keeper.release()
+            workers.stop()
 
 
-async def crew_ready(client: Client, workers: Crew) -> None:
+async def crew_ready(client: Client, workers: Workers) -> None:
     """Return once both queues are polled. Raises `Stopped` with the log's end where that does not come."""
     deadline = time.monotonic() + _WORKERS_SECONDS
     for queue, kind in ((settings().task_queue, "workflow"), (settings().rounds_queue, "activity")):
         while not await pollers(client, queue, kind):  # type: ignore[arg-type]  # the two words above
-            if workers.process.poll() is not None or time.monotonic() > deadline:
+            if not workers.running or time.monotonic() > deadline:
                 raise Stopped(Exit.INCOMPLETE, _log_of(workers, "the workers did not come up"))
             await asyncio.sleep(0.1)  # seconds; short against the time that imports take
 
 
-def _log_of(workers: Crew, sentence: str) -> str:
+def _log_of(workers: Workers, sentence: str) -> str:
     return f"{sentence}; the end of their log:\n{tail(workers.log)}"
 
 
@@ -163,10 +144,10 @@ def new_folder(name: str) -> Path:
     return Path(tempfile.mkdtemp(prefix=f"reindexer-{name}-"))
 
 
-def wait_for_interrupt(workers: Crew) -> None:
+def wait_for_interrupt(workers: Workers) -> None:
     """Sleep until Ctrl-C or SIGTERM. Raises `Stopped` where the workers end before."""
     try:
-        while workers.process.poll() is None:
+        while workers.running:
             time.sleep(0.5)  # seconds; a person waits for nothing here
     except KeyboardInterrupt:
         return

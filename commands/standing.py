@@ -19,7 +19,7 @@ from commands.exits import Exit
 from commands.history import finished, told
 from commands.rounds import overlay, running_rounds, speed_of
 from commands.server import Ending, describe, ending, somebody_works
-from reindexer.models import KeyList, Plan, Report, Segment
+from reindexer.models import Report
 from reindexer.tally import Attempts, Tally
 
 #: A worker replays at most some thousand events for an answer: more than this is a worker that is not there.
@@ -119,6 +119,7 @@ async def _from_server(client: Client, description: WorkflowExecutionDescription
     state = description.search_attributes.get("ReindexState")
     tally = sum((s.tally for s in states), Tally())
     plan = known.plan
+    expected = plan.expected if plan else None
     return {
         **_nothing_known(
             description,
@@ -128,7 +129,7 @@ async def _from_server(client: Client, description: WorkflowExecutionDescription
         "tally": tally.model_dump(),
         "attempts": sum((s.attempts for s in states), Attempts()).model_dump(),
         "isolated": sum(len(s.isolated) for s in states),
-        "remaining": max(0, _in_scope(plan) - tally.settled) if plan else None,
+        "remaining": None if expected is None else max(0, expected - tally.settled),
         "shards": {
             "total": max(len(states), len(plan.sources)) if plan else None,
             "done": finished(states),
@@ -136,13 +137,6 @@ async def _from_server(client: Client, description: WorkflowExecutionDescription
         },
         "limits": plan.limits.model_dump() if plan else None,
     }
-
-
-def _in_scope(plan: Plan) -> int:
-    """About how many records the job is for, by a count that is hours old."""
-    keys = sum(len(source.keys) for source in plan.sources if isinstance(source, KeyList))
-    limit = sum(source.limit or 0 for source in plan.sources if isinstance(source, Segment))
-    return keys or (min(limit, plan.facts.items) if limit else plan.facts.items)
 
 
 def _nothing_known(description: WorkflowExecutionDescription, state: str, reason: str) -> dict[str, Any]:
@@ -162,6 +156,7 @@ def _nothing_known(description: WorkflowExecutionDescription, state: str, reason
         "throttle": None,
         "records_per_second": None,
         "eta_seconds": None,
+        "partitions": None,
     }
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from commands.exits import Exit, Stopped
-from commands.job_input import job_input, scope_given
+from commands.job_input import job_input
 from commands.job_options import JobName, JobParams, operation_given
 from commands.launch import Wait, launch
 from commands.options import (
@@ -23,6 +23,15 @@ from commands.options import (
     limits_given,
 )
 from commands.plan import look_ahead, plan_text, summary
+from commands.scope_options import (
+    IndexName,
+    KeysFrom,
+    PartitionsFrom,
+    PartitionValues,
+    Sample,
+    SortKeyGiven,
+    scope_given,
+)
 from commands.screen import err
 from reindexer.models import JobInput
 
@@ -42,12 +51,15 @@ def start(
         bool, typer.Option("--dry-run", help="Only show what would become of a sample; write nothing.")
     ] = False,
     scope: Annotated[
-        Literal["complete", "sample", "keys"] | None, typer.Option(help="Which records; default: complete.")
+        Literal["complete", "sample", "keys", "partitions"] | None,
+        typer.Option(help="Which records; default: complete."),
     ] = None,
-    sample: Annotated[int | None, typer.Option(metavar="N", help="Only N records, for a first try.")] = None,
-    keys: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Only these: a JSON list, or a key a line; - is stdin.")
-    ] = None,
+    sample: Sample = None,
+    keys: KeysFrom = None,
+    partition: PartitionValues = None,
+    partitions_from: PartitionsFrom = None,
+    sort_key: SortKeyGiven = None,
+    index: IndexName = None,
     read_units: ReadUnits = None,
     write_units: WriteUnits = None,
     records_per_second: RecordsPerSecond = None,
@@ -91,7 +103,7 @@ def start(
     given = {
         "table": table,
         "operation": operation_given(operation, version, job_name, params),
-        "scope": scope_given(scope, sample, keys),
+        "scope": scope_given(scope, sample, keys, partition, partitions_from, sort_key, index),
         "limits": limits_given(read_units, write_units, records_per_second, shards_in_flight, quarantined),
         "attributes": {"version": version_attribute, "run": run_attribute},
         "total_segments": segments,

@@ -23,7 +23,10 @@ _PORTS = range(15_000, 32_000)
 _TAIL_LINES = 15
 #: Answers come within milliseconds once a server is up: at 50 ms a start waits little and costs no CPU.
 _POLL_SECONDS = 0.05
-
+#: Starts take 0.1 to 3 s; a minute covers a machine that is building something beside it.
+PATIENCE_SECONDS = 60.0
+#: A server writes down what it has within a second; after ten it hangs.
+GRACE_SECONDS = 10.0
 #: Where there is no terminal to draw on, a line this often shows that it goes on.
 _LINE_EVERY_SECONDS = 30.0
 

@@ -31,15 +31,16 @@ async def kill_one(stand: Stand, _cell: Cell, _table: str) -> Mapping[int, Item]
 
 async def kill_all(stand: Stand, _cell: Cell, _table: str) -> Mapping[int, Item]:
     """kill -9 of all workers; new ones are there once the old attempts have timed out."""
-    await asyncio.to_thread(stand.workers.kill_all)
+    await asyncio.to_thread(stand.workers.kill)
     await asyncio.sleep(HEARTBEAT_SECONDS + 1)
     await asyncio.to_thread(stand.workers.start)
+    await asyncio.to_thread(stand.workers.come_up)
     return _NOBODY
 
 
 async def freeze(stand: Stand, _cell: Cell, _table: str) -> Mapping[int, Item]:
     """SIGSTOP of one process beyond its heartbeat timeout, then SIGCONT: a zombie, with writes in its hands."""
-    frozen = stand.workers.pids()[0]
+    frozen = stand.workers.children()[0]
     os.kill(frozen, signal.SIGSTOP)
     try:
         await asyncio.sleep(HEARTBEAT_SECONDS + 2)

@@ -49,8 +49,8 @@ MUTATIONS = (
     Mutation(
         "the cursor moves to the end of the page early",
         "reindexer/round.py",
-        "self._cursor = to_json_key(page[prefix - 1].key)",
-        "self._cursor = to_json_key(page[-1].key)",
+        "self._cursor = to_json_key(page[prefix - 1].cursor)",
+        "self._cursor = to_json_key(page[-1].cursor)",
     ),
     Mutation(
         "records beyond the settled prefix are counted",
@@ -61,8 +61,14 @@ MUTATIONS = (
     Mutation(
         "what an earlier attempt counted is added twice",
         "reindexer/round.py",
-        "tally=base.tally + Tally(",
-        "tally=base.tally + base.tally + Tally(",
+        "tally=base.tally + counted,",
+        "tally=base.tally + base.tally + counted,",
+    ),
+    Mutation(
+        "what a lost attempt counted by partition is forgotten",
+        "reindexer/by_partition.py",
+        "self._left = dict(inherited)",
+        "self._left = {}",
     ),
     Mutation(
         "a round's tally is folded twice",
@@ -205,8 +211,8 @@ MUTATIONS = (
     Mutation(
         "a deletion that was not answered is forgotten when its round ends",
         "reindexer/doubts.py",
-        "gone = [key for key in keys if key_identity(key) not in found]",
-        "gone: list[WireKey] = []",
+        "gone = [entry for entry in sent if key_identity(entry[0]) not in found]",
+        "gone: list[tuple[WireKey, str | None]] = []",
         DELETIONS,
     ),
     Mutation(

@@ -73,23 +73,30 @@ def load_job(file: Path) -> Job:
 
 
 def _installed(entry: EntryPoint) -> Job:
-    where = f"entry point {entry.name} = {entry.value}"
+    named = f"(entry point {entry.name} = {entry.value})"
     try:
         module = entry.load()
     except Exception as error:
-        raise JobBroken(f"{where}: {_where(error, '')}") from error
+        raise JobBroken(f"{_where(error, _file_of(entry))} {named}") from error
     file = getattr(module, "__file__", None)
     if not isinstance(module, ModuleType) or file is None:
-        raise JobBroken(f"{where}: it has to name a module that is a file")
+        raise JobBroken(f"it has to name a module that is a file, and nothing in it {named}")
     return job_of(entry.name, file, Path(file).read_bytes(), module)
 
 
+def _file_of(entry: EntryPoint) -> str:
+    """Where the named module is; "" where there is none."""
+    try:
+        spec = importlib.util.find_spec(entry.module)
+    except ImportError:  # the package around it is not there either
+        return ""
+    return (spec.origin if spec else None) or ""
+
+
 def _where(error: Exception, file: str) -> str:
-    """`file, line n: what`, at the innermost line of the file itself."""
+    """`file, line n: what`, at the innermost line of the file itself; what alone, where there is no file."""
     text = f"{type(error).__name__}: {one_line(error)}"
     if isinstance(error, SyntaxError):
         return f"{error.filename or file}, line {error.lineno or 1}: {text}"
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if frame.filename == file] or list(frames)
-    last = own[-1] if own else None
-    return f"{last.filename}, line {last.lineno}: {text}" if last else text
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+    return f"{file}, line {lines[-1] if lines else 1}: {text}" if file else text

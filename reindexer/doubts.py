@@ -2,49 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from reindexer.dynamo.reading import read_consistently
 from reindexer.dynamo.table import TableClient
-from reindexer.items import Key, WireKey, from_json_key, key_identity, to_json_key
+from reindexer.items import WireKey, from_json_key, key_identity, to_json_key
+from reindexer.models import Progress
 from reindexer.pulse import Pulse
 
-#: By identity of the key: the key, and whether the write was its deletion.
-Unanswered: TypeAlias = Mapping[tuple[Any, ...], tuple[WireKey, bool]]
+#: By identity of the key: the key, whether the write was its deletion, and the partition it was met in.
+Unanswered: TypeAlias = Mapping[tuple[Any, ...], tuple[WireKey, bool, str | None]]
 
 
 class Doubts:
-    """`deleting`: those of `unknown` to which a deletion was sent. If they are gone, that is why."""
+    """Those that a round inherits. If one to which its deletion was sent is gone, that is why."""
 
-    def __init__(self, unknown: Sequence[Key], deleting: Sequence[Key]) -> None:
-        sent = {key_identity(from_json_key(key)) for key in deleting}
-        keys = {key_identity(key): key for key in map(from_json_key, unknown)}
-        self._keys = {identity: (key, identity in sent) for identity, key in keys.items()}
+    def __init__(self, stands: Progress) -> None:
+        places: list[str] | list[None] = stands.deleting_in or [None] * len(stands.deleting)
+        sent = {
+            key_identity(from_json_key(key)): place for key, place in zip(stands.deleting, places, strict=True)
+        }
+        keys = {key_identity(key): key for key in map(from_json_key, stands.unknown)}
+        self._keys = {one: (key, one in sent, sent.get(one)) for one, key in keys.items()}
 
     def __contains__(self, key: WireKey) -> bool:
         return bool(self._keys) and key_identity(key) in self._keys
 
     def deletion_sent(self, key: WireKey) -> bool:
         """Whether what was sent to it was its deletion."""
-        return bool(self._keys) and self._keys.get(key_identity(key), (key, False))[1]
+        return key in self and self._keys[key_identity(key)][1]
 
-    def take_gone(self, table: TableClient, pulse: Pulse) -> tuple[int, float]:
-        """(how many deletions have landed, read units): those keys are cleared. Raises `CallFailed`."""
-        keys = [key for key, deletion in self._keys.values() if deletion]
-        found, units = read_consistently(table, keys, (), pulse)
-        gone = [key for key in keys if key_identity(key) not in found]
-        for key in gone:
+    def take_gone(self, table: TableClient, pulse: Pulse) -> tuple[list[str | None], float]:
+        """(partition of each whose deletion has landed, read units); these are cleared. Raises `CallFailed`."""
+        sent = [(key, partition) for key, deletion, partition in self._keys.values() if deletion]
+        found, units = read_consistently(table, [key for key, _ in sent], (), pulse)
+        gone = [entry for entry in sent if key_identity(entry[0]) not in found]
+        for key, _ in gone:
             self.clear(key)
-        return len(gone), units
+        return [partition for _, partition in gone], units
 
     def clear(self, key: WireKey) -> None:
         """It has its outcome, or has left the round."""
         if self._keys:
             self._keys.pop(key_identity(key), None)
 
-    def with_new(self, new: Unanswered) -> tuple[list[Key], list[Key]]:
-        """(unknown, deleting) as they travel, together with those of this round."""
+    def with_new(self, new: Unanswered) -> dict[str, Any]:
+        """Fields of a `Progress`: these, together with those of the round itself."""
         entries = {**self._keys, **new}.values()
-        unknown = [to_json_key(key) for key, _ in entries]
-        return unknown, [to_json_key(key) for key, deletion in entries if deletion]
+        sent = [(to_json_key(key), partition) for key, deletion, partition in entries if deletion]
+        places = [partition for _, partition in sent if partition is not None]
+        return {
+            "unknown": [to_json_key(key) for key, *_ in entries],
+            "deleting": [key for key, _ in sent],
+            "deleting_in": places if len(places) == len(sent) else [],  # all of a job's keys have one, or none
+        }

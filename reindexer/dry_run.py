@@ -18,13 +18,15 @@ from reindexer.dynamo.wire import Stamp
 from reindexer.errors import EnvironmentFault, RecordFailed
 from reindexer.items import Skip, WireItem, WireValue, Write, from_json_key, key_identity, to_json_key
 from reindexer.job import Job
-from reindexer.models import Change, DryRun, DryRunInput, KeyList, Pair
+from reindexer.models import Change, DryRun, DryRunInput, KeyList, Pair, PartitionRanges, Share
 from reindexer.operations.transform import prepared
+from reindexer.operations.within import belongs
 from reindexer.pulse import Pulse
 from reindexer.settle import Marked, WrongType, standing
+from reindexer.sources import make_source
 from reindexer.tally import Outcome, Tally
 from reindexer.testing import written
-from reindexer.throttle import backoff
+from reindexer.throttle import Budget, backoff
 from reindexer.values import plain
 
 _ROWS_PER_PAGE = 100  # a page's rows are decided together; the first answers are there after one page
@@ -33,7 +35,8 @@ _KEYS_PER_CALL = 100  # DynamoDB's limit
 
 
 def dry_run(request: DryRunInput, table: TableClient, pulse: Pulse) -> DryRun:
-    """What would become of up to `limit` records that the query finds, or of the named keys.
+    """What would become of up to `limit` records that the query finds (in the named partitions, if any), or of
+    the named keys.
 
     The first that a scan hands out, not a random choice. Ends early, with what it has, when its time is over or
     it is told to stop. Work with side effects is not done: its records count as `updated`. Raises `CallFailed`,
@@ -87,6 +90,9 @@ def _pages(
             found, _ = read_consistently(table, keys[start : start + _KEYS_PER_CALL], None, pulse)
             yield [found[key_identity(key)] for key in keys if key_identity(key) in found]
         return
+    if isinstance(request.source, PartitionRanges):
+        yield from _partitions(request, decider, table, pulse, until)
+        return
     parameters: dict[str, Any] = {}
     if decider.condition is not None:
         expression, names, values = built(decider.condition)
@@ -110,6 +116,39 @@ def _pages(
         yield rows
         if cursor is None:
             return
+
+
+def _partitions(
+    request: DryRunInput, decider: Decider, table: TableClient, pulse: Pulse, until: float
+) -> Iterator[list[WireItem]]:
+    """What the query finds in the named partitions, read as a round reads them."""
+    target, left, cursor, tries = request.target, request.limit, None, 0
+    within, leave_out = target.within, {}
+    if decider.condition is not None:
+        expression, names, values = built(decider.condition)
+        leave_out = {"FilterExpression": expression, "ExpressionAttributeNames": names}
+        leave_out |= {"ExpressionAttributeValues": values} if values else {}
+    source = make_source(request.source, target, table, None, leave_out, pulse)
+    while True:
+        try:
+            for page in source.pages(cursor, 0, Budget(Share(), pulse)):
+                pulse.beat()
+                rows = [row for place, row in enumerate(page.rows) if place not in page.gone]
+                if within is not None and within.index is not None:
+                    rows = [row for row in rows if belongs(within, page.partition or "", row)]
+                rows = [row for row in rows if decider.matches(row)][:left]
+                left, cursor, tries = left - len(rows), page.last_key, 0
+                yield rows
+                if left <= 0 or pulse.now() >= until or pulse.stopping():
+                    return
+            return
+        except CallFailed as failed:
+            if failed.failure.action not in (Action.WAIT, Action.RETRY):
+                raise
+            tries += 1
+            pulse.wait(backoff(tries))
+            if pulse.now() >= until or pulse.stopping():
+                return
 
 
 class _Seen:

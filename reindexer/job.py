@@ -7,8 +7,9 @@
     def transform(item, params): …    what becomes of one; or
     def process(item, params): …      what is done for one
 
-Besides, a file may say `lock = "attribute"` (guard by a counter), `seconds = 30` (time for one record) and
-`destructive = True` (it deletes in a way that its text does not show).
+Besides, a file may say `lock = "attribute"` (guard by a counter), `seconds = 30` (time for one record),
+`destructive = True` (it deletes in a way that its text does not show) and `task_queue = "name"` (it has workers
+of its own).
 """
 
 from __future__ import annotations
@@ -25,9 +26,12 @@ from reindexer.changes import Change
 from reindexer.conditions import Condition
 from reindexer.errors import BadInput, ReindexerError
 from reindexer.explain import explain
+from reindexer.settings import ROUNDS_SUFFIX
 
 #: Seconds for one record unless the file says otherwise: pure functions take microseconds, calls out more.
 _SECONDS_TRANSFORM, _SECONDS_PROCESS = 10.0, 60.0
+#: Digits of a job's code that are shown: 12 of SHA-256 tell two versions of a file apart.
+CODE_SHOWN = 12
 _MOST_SECONDS = 600.0  # a record is not to occupy its shard for longer than ten minutes
 
 Function: TypeAlias = Callable[[Mapping[str, Any], Any], Change]
@@ -59,6 +63,7 @@ class Job:
     lock: str | None  # an attribute compared and incremented, instead of comparing what was read
     seconds: float  # most time for one record
     destructive: bool  # it may delete records, or attributes
+    task_queue: str | None = None  # of workers of its own; None: any worker runs it
 
     def parameters(self, given: Mapping[str, Any]) -> Params:
         """The parameters, checked. Raises `BadInput` naming what is wrong and what there is."""
@@ -91,9 +96,12 @@ def job_of(name: str, file: str, source: bytes, module: Any) -> Job:
         raise JobBroken(
             f"{file}, line 1: a job defines transform(item, params) or process(item, params); it has {have}"
         )
-    lock, seconds = getattr(module, "lock", None), getattr(module, "seconds", None)
-    if lock is not None and (not isinstance(lock, str) or not lock):
-        raise JobBroken(f"{file}, line {lines.get('lock', 1)}: lock has to be an attribute's name")
+    seconds = getattr(module, "seconds", None)
+    lock = _name(module, "lock", "an attribute's name", f"{file}, line {lines.get('lock', 1)}")
+    where = f"{file}, line {lines.get('task_queue', 1)}"
+    task_queue = _name(module, "task_queue", "the name of a Temporal task queue", where)
+    if task_queue and task_queue.endswith(ROUNDS_SUFFIX):  # rounds are sent to <task_queue>-rounds
+        raise JobBroken(f"{where}: task_queue must not end in {ROUNDS_SUFFIX}, as the queues of rounds do")
     if seconds is None:
         seconds = _SECONDS_TRANSFORM if transform else _SECONDS_PROCESS
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= _MOST_SECONDS:
@@ -112,7 +120,16 @@ def job_of(name: str, file: str, source: bytes, module: Any) -> Job:
         lock=lock,
         seconds=float(seconds),
         destructive=bool(getattr(module, "destructive", False)) or _takes_away(source),
+        task_queue=task_queue,
     )
+
+
+def _name(module: Any, field: str, meaning: str, where: str) -> str | None:
+    """A name the file may give. Raises `JobBroken` where it is anything but a text that says something."""
+    name = getattr(module, field, None)
+    if name is not None and (not isinstance(name, str) or not name.strip()):
+        raise JobBroken(f"{where}: {field} has to be {meaning}")
+    return name
 
 
 def _params(module: Any, file: str) -> type[Params]:

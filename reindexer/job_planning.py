@@ -6,7 +6,7 @@ from typing import Any
 
 from reindexer.asking import DENIED, ask, denied, verdict
 from reindexer.catalogue import find_job
-from reindexer.conditions import Condition, filter_of
+from reindexer.conditions import Condition, filter_of, named
 from reindexer.deciding import Decider, failure_of
 from reindexer.dynamo.table import CallFailed
 from reindexer.dynamo.wire import Stamp, StatementBuilder, delete_parameters
@@ -14,18 +14,30 @@ from reindexer.errors import BadInput, Refused
 from reindexer.facts import Described
 from reindexer.items import Write
 from reindexer.job import Job, JobBroken, Params
-from reindexer.models import Attributes, JobInput, Quarantined, Transform
+from reindexer.models import Attributes, JobInput, Keys, Partitions, Quarantined, Touch, Transform, Verify
 from reindexer.probes import Writer
 from reindexer.sinks.table import impossible_key
 
 
+def queue_of(operation: Touch | Transform | Verify) -> str | None:
+    """The task queue of workers that the operation's job has of its own; None: it has none.
+
+    Raises `BadInput` where its job is not here.
+    """
+    return _job(operation).task_queue if isinstance(operation, Transform) else None
+
+
 def checked_job(operation: Transform) -> tuple[Job, Params]:
     """The job and its parameters. Raises `BadInput` naming what there is."""
+    job = _job(operation)
+    return job, job.parameters(operation.params)
+
+
+def _job(operation: Transform) -> Job:
     try:
-        job = find_job(operation.job)
+        return find_job(operation.job)
     except JobBroken as error:
         raise BadInput(str(error), "operation.job") from error
-    return job, job.parameters(operation.params)
 
 
 def plan_job(
@@ -41,7 +53,7 @@ def plan_job(
     warnings = []
     if condition is not None:
         _try(job, condition, attributes, described)
-        warnings.append("records outside the query are not handed out, and not counted")
+        warnings.append(_outside(condition, request, described))
     # Defaults are taken now: one that is the time of day must be the same for every record.
     complete = operation.model_copy(update={"params": params.model_dump(mode="json")})
     return complete, job.code, warnings
@@ -81,6 +93,18 @@ def _try(job: Job, condition: Condition, attributes: Attributes, described: Desc
                 f"DynamoDB refuses the query of job {job.name!r}: {failed.failure.message}", "operation.job"
             ) from failed
         raise verdict(failed, "dynamodb:Scan", described.table.table) from failed
+
+
+def _outside(condition: Condition, request: JobInput, described: Described) -> str:
+    """What becomes of records outside the query: whether a read can leave them out depends on the read."""
+    scope = request.scope
+    handed_out = isinstance(scope, Keys | Quarantined)
+    if isinstance(scope, Partitions):  # a Query's filter must not name the table's keys
+        keys = {attribute.name for attribute in described.key}
+        handed_out = scope.index is not None or bool(named(condition) & keys)
+    if handed_out:
+        return "records outside the query are handed out, and counted as filtered"
+    return "records outside the query are not handed out, and not counted"
 
 
 def _check_deleting(attributes: Attributes, described: Described, writer: Writer) -> None:

@@ -6,10 +6,11 @@ change it. Nothing of the rounds is used.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from reindexer.bounded import Bounded
-from reindexer.conditions import built
+from reindexer.conditions import built, named
 from reindexer.errors import EnvironmentFault, Interrupted
 from reindexer.items import Skip, WireItem, Write
 from reindexer.models import Target
@@ -25,15 +26,19 @@ class JobJudge:
         self._run, self._mark = target.attributes.run, {"S": f"{target.stamp}/delete"}
         self._bounded: Bounded[WireItem, Write | Skip] = Bounded(self._decider, self._job.seconds, pulse)
 
-    def filtered(self, parameters: dict[str, Any]) -> dict[str, Any]:
-        """A scan for rows behind the target, narrowed to the query; with rows marked for deletion."""
+    def filtered(self, parameters: dict[str, Any], unnamed: Iterable[str] = ()) -> dict[str, Any]:
+        """A read for rows behind the target, narrowed to the query; with rows marked for deletion.
+
+        A query that names an attribute of `unnamed` is left to `behind`: DynamoDB would refuse it here.
+        """
         expression = f"({parameters['FilterExpression']} OR #run = :mark)"
         names: dict[str, str] = {"#run": self._run}
         values: dict[str, Any] = {":mark": self._mark}
-        if self._decider.condition is None:
+        condition = self._decider.condition
+        if condition is None or named(condition) & set(unnamed):
             expression = expression[1:-1]  # DynamoDB refuses superfluous parentheses
         else:
-            asked, more_names, more_values = built(self._decider.condition)
+            asked, more_names, more_values = built(condition)
             expression += f" AND {asked}"  # boto3 puts parentheses where they are needed
             names, values = {**names, **more_names}, {**values, **more_values}
         return {

@@ -18,6 +18,7 @@ from reindexer.models import (
     Attributes,
     JobInput,
     KeyList,
+    Partitions,
     Plan,
     PlanInput,
     Quarantined,
@@ -27,6 +28,8 @@ from reindexer.models import (
     Transform,
     Verify,
 )
+from reindexer.partition_planning import plan_partitions
+from reindexer.partition_scope import checked_scope
 from reindexer.probes import probe_access
 from reindexer.redrive import Redrive, plan_redrive
 from reindexer.scopes import sources_of
@@ -55,23 +58,28 @@ def make_plan(request: PlanInput, *, client: DynamoDBClient, ledger: Ledger, hea
     warnings = _check_attributes(attributes, described)
     if writes:
         warnings += _check_replicas(described, allowed=job.allow_multi_region)
-    writer, notes = probe_access(described.table, described.key, attributes, writes=writes)
+    within, values = checked_scope(job.scope, described) if isinstance(job.scope, Partitions) else (None, [])
+    writer, notes = probe_access(described.table, described.key, attributes, writes=writes, within=within)
     warnings += notes
+    limits, limits_from = resolved(job.limits, described.facts)
     if redrive:
         sources: list[Source] = list(redrive.sources)
         version, stamp, operation = redrive.version, redrive.stamp, redrive.operation
         warnings += redrive.warnings
     else:
-        sources = sources_of(job.scope, described.key, described.facts, job.total_segments, request.run)
+        if within is None:
+            sources = sources_of(job.scope, described.key, described.facts, job.total_segments, request.run)
         version, notes = _version(request, described, ledger)
         warnings += notes
+        if within is not None:  # after what may refuse the job: it takes the longest
+            sources, notes = plan_partitions(within, values, job, described, limits, request.run)
+            warnings += notes
         stamp, operation = request.run, job.operation.model_copy(update={"version": version})
     warnings += _advice(operation, described)
     code = None
     if isinstance(operation, Transform):
         operation, code, notes = plan_job(operation, job, attributes, described, writer)
         warnings += notes
-    limits, limits_from = resolved(job.limits, described.facts)
     return Plan(
         run=request.run,
         target=Target(
@@ -86,6 +94,7 @@ def make_plan(request: PlanInput, *, client: DynamoDBClient, ledger: Ledger, hea
             operation=operation,
             code=code,
             index_keys=index_types(described),
+            within=within,
         ),
         facts=described.facts,
         limits=limits,

@@ -17,7 +17,8 @@ from reindexer.dynamo.taxonomy import Action, Failure, of_statement
 from reindexer.dynamo.wire import Stamp, StatementBuilder, update_parameters
 from reindexer.errors import EnvironmentFault, Refused
 from reindexer.items import Write
-from reindexer.models import Attributes, KeyAttribute
+from reindexer.models import Attributes, KeyAttribute, PartitionScope
+from reindexer.partition_scope import where
 from reindexer.sinks.table import impossible_key
 from reindexer.throttle import backoff
 
@@ -40,13 +41,18 @@ class Probe:
 
 
 def probe_access(
-    table: TableClient, key: Sequence[KeyAttribute], attributes: Attributes, *, writes: bool
+    table: TableClient,
+    key: Sequence[KeyAttribute],
+    attributes: Attributes,
+    *,
+    writes: bool,
+    within: PartitionScope | None = None,
 ) -> tuple[Writer, list[str]]:
     """How records are going to be written, and warnings about it. `writes` False: reads alone are tried.
 
     Raises `Refused` naming every IAM action that is missing, `EnvironmentFault` for anything else in the way.
     """
-    missing = _missing_reads(table, key)
+    missing = _missing_reads(table, key, within)
     if not writes:
         if missing:
             raise denied(missing, table.table)
@@ -64,14 +70,18 @@ def probe_access(
     return "update_item", [_why_single(batch)]
 
 
-def _missing_reads(table: TableClient, key: Sequence[KeyAttribute]) -> list[str]:
+def _missing_reads(table: TableClient, key: Sequence[KeyAttribute], within: PartitionScope | None) -> list[str]:
     """The IAM actions for reading that are denied."""
     request = {table.table: {"Keys": [impossible_key(key)], "ConsistentRead": True}}
-    missing = []
-    for action, operation, parameters in (
+    reads: list[tuple[str, str, dict[str, Any]]] = [
         ("dynamodb:Scan", "scan", {"TableName": table.table, "Limit": 1}),
         ("dynamodb:BatchGetItem", "batch_get_item", {"RequestItems": request}),
-    ):
+    ]
+    if within is not None:
+        of = f" on {where(table.table, within.index)}" if within.index else ""
+        reads.append((f"dynamodb:Query{of}", "query", _query(table, within)))
+    missing = []
+    for action, operation, parameters in reads:
         try:
             ask(table, operation, **parameters)
         except CallFailed as failed:
@@ -79,6 +89,19 @@ def _missing_reads(table: TableClient, key: Sequence[KeyAttribute]) -> list[str]
                 raise verdict(failed, action, table.table) from failed
             missing.append(action)
     return missing
+
+
+def _query(table: TableClient, within: PartitionScope) -> dict[str, Any]:
+    """A Query of a partition that nothing is in."""
+    name = within.partition.name
+    return {
+        "TableName": table.table,
+        "Limit": 1,
+        **({"IndexName": within.index} if within.index else {}),
+        "KeyConditionExpression": "#k = :k",
+        "ExpressionAttributeNames": {"#k": name},
+        "ExpressionAttributeValues": {":k": impossible_key([within.partition])[name]},
+    }
 
 
 def _stamp(attributes: Attributes) -> Stamp:

@@ -21,9 +21,10 @@ def attempt_record(request: RecordInput, table: TableClient, pulse: Pulse) -> Re
     otherwise it was told to stop, the service was not there, or `fault` holds what is broken around it.
     """
     record = request.record
+    partitions = [] if record.partition is None else [record.partition]
     work = RoundInput(
         target=request.target,
-        source=KeyList(keys=[record.key]),
+        source=KeyList(keys=[record.key], partitions=partitions),
         unknown=[record.key] if record.unknown else [],
         deleting=[record.key] if record.deleting else [],
         share=request.share,

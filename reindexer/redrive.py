@@ -74,9 +74,25 @@ def plan_redrive(
         version=first.version,
         stamp=first.stamp,
         attributes=first.attributes or job.attributes,
-        operation=_operation(job, scope, first, ledger),
+        operation=operation_of(job, ledger).model_copy(update={"version": first.version}),
         warnings=warnings,
     )
+
+
+def operation_of(job: JobInput, ledger: Ledger) -> Touch | Transform | Verify:
+    """What the job does to a record; of a redrive what that run did, from its report where there is one.
+
+    Its version is not the redrive's. Raises `Refused` and `EnvironmentFault` where the ledger cannot be read.
+    """
+    if not isinstance(job.scope, Quarantined) or isinstance(job.operation, Verify):
+        return job.operation
+    report = ledger.report(job.scope.job, job.scope.run)
+    if report is None:
+        return job.operation
+    try:
+        return _OPERATION.validate_python(report.operation)
+    except ValidationError:  # shortened to fit the ledger
+        return job.operation
 
 
 def _named(
@@ -106,19 +122,3 @@ def _nothing(scope: Quarantined, ledger: Ledger) -> str:
     if last is None:
         return f"{text}; the ledger knows no such job"
     return text if last == scope.run else f"{text}; its newest run is {last!r}"
-
-
-def _operation(
-    job: JobInput, scope: Quarantined, entry: QuarantineEntry, ledger: Ledger
-) -> Touch | Transform | Verify:
-    """What that run did, from its report; without one, what this job says; at the old version in any case."""
-    if isinstance(job.operation, Verify):
-        return job.operation.model_copy(update={"version": entry.version})
-    report = ledger.report(scope.job, scope.run)
-    operation: Touch | Transform | Verify = job.operation
-    if report is not None:
-        try:
-            operation = _OPERATION.validate_python(report.operation)
-        except ValidationError:  # shortened to fit the ledger
-            operation = job.operation
-    return operation.model_copy(update={"version": entry.version})

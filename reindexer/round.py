@@ -9,38 +9,31 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import Any
 
+from reindexer.by_partition import PartitionTallies
 from reindexer.delivery import FENCE, Delivery, Patience, Work
 from reindexer.doubts import Doubts
 from reindexer.dynamo.table import CallFailed, Page, TableClient
 from reindexer.dynamo.taxonomy import Action
 from reindexer.errors import EnvironmentFault, Interrupted, named_failure
-from reindexer.items import Key, Skip, WireItem, WireKey, Write, from_json_key, key_identity, to_json_key
-from reindexer.models import Fault, Isolated, Progress, RoundInput, RoundResult, Segment, Stop
+from reindexer.items import Skip, WireItem, WireKey, Write, from_json_key, key_identity, to_json_key
+from reindexer.models import Fault, Isolated, KeyList, Progress, RoundInput, RoundResult, Stop
 from reindexer.operations import Operation, make_operation
 from reindexer.pulse import Pulse
 from reindexer.settle import Marked, WrongType, stamp_of, standing
 from reindexer.sinks.table import make_sink
-from reindexer.sources.keys import KeySource
-from reindexer.sources.scan import ScanSource
+from reindexer.sources import make_source
 from reindexer.tally import Attempts, Outcome, Tally
 from reindexer.throttle import Budget, backoff
+from reindexer.work import PageRow
 
 #: Isolated records a round hands over before it returns: their activities are worth more than new ones, and a
 #: heartbeat carries all of them.
 MOST_ISOLATED = 50
 #: Rows begun between two looks at the clock while none of them needs a write: as many as a batch has.
 _ROWS_PER_LOOK = 25
-
-
-@dataclass(slots=True)
-class _Row:
-    """A row of the page in hand; `result` None: under way."""
-
-    key: WireKey
-    result: Outcome | Isolated | None = None
-    counted: bool = False  # before its turn
 
 
 class Round:
@@ -58,6 +51,8 @@ class Round:
         target = request.target
         self._stamp = stamp_of(target)
         self._operation: Operation = make_operation(target, self._stamp, pulse)
+        reads, leave_out = self._operation.reads, self._operation.filter
+        self._source = make_source(request.source, target, table, reads, leave_out, pulse)
         self._key_names = tuple(attribute.name for attribute in target.key)
         self._budget = Budget(request.share, pulse)
         self._started = pulse.now()
@@ -82,13 +77,16 @@ class Round:
         self._outcomes: Counter[Outcome] = Counter()
         self._isolated: list[Isolated] = list(self._from.isolated)
         self._new_isolated = 0
+        self._partitions = PartitionTallies(self._from.partitions)
         # After a crash nobody knows which rows beyond the cursor were sent a write that may yet land. Where
         # every record is its own activity, no round has sent one.
         self._doubt = (request.doubt or resume is not None) and request.isolation == "batch"
-        self._doubts = Doubts(self._from.unknown, self._from.deleting)
+        self._doubts = Doubts(self._from)
         self._read_units = 0.0
         self._deletes = False  # whether any record was deleted
-        self._page: list[_Row] = []
+        # Whether a record that is gone may be handed out again: by its key, or by an index that lags behind.
+        self._named = isinstance(request.source, KeyList) or bool(target.within and target.within.index)
+        self._page: list[PageRow] = []
         self._prefix = 0  # rows of the page that are settled or isolated, without a gap
 
     def run(self) -> RoundResult:
@@ -116,26 +114,30 @@ class Round:
         self._advance()
         base = self._from
         attempts = {name: self._delivery.attempts[name] for name in Attempts.model_fields}
-        counts = {outcome.value: self._outcomes[outcome] for outcome in Outcome}
-        unknown, deleting = self._unanswered()
+        counted = self._counted()
         return Progress(
             cursor=self._cursor,
-            tally=base.tally + Tally(scanned=self._scanned, **counts),
+            tally=base.tally + counted,
             attempts=base.attempts + Attempts(**attempts),
             isolated=list(self._isolated),
-            unknown=unknown,
-            deleting=deleting,
             read_units=base.read_units + self._read_units + self._delivery.read_units,
             write_units=base.write_units + self._delivery.write_units,
+            partitions=self._partitions.upto(counted),
+            **self._unanswered(),
         )
 
-    def _unanswered(self) -> tuple[list[Key], list[Key]]:
-        """Keys whose last write was not answered, and those of them for which that was the deletion."""
-        new = {key_identity(work.key): (work.key, work.write.delete) for work in self._delivery.unknown}
+    def _counted(self) -> Tally:
+        """Of this attempt alone."""
+        return Tally(scanned=self._scanned, **{o.value: self._outcomes[o] for o in Outcome})
+
+    def _unanswered(self) -> dict[str, Any]:
+        """Keys whose last write was not answered; those of them for which that was the deletion, and where."""
+        here = self._partitions.in_hand
+        new = {key_identity(work.key): (work.key, work.write.delete, here) for work in self._delivery.unknown}
         # Isolated beyond the cursor: not handed over yet, so a successor meets it as a row again.
         for row in self._page[self._prefix :]:
             if isinstance(row.result, Isolated) and row.result.unknown:
-                new[key_identity(row.key)] = row.key, row.result.deleting
+                new[key_identity(row.key)] = row.key, row.result.deleting, here
         return self._doubts.with_new(new)
 
     def _pages(self) -> Stop:
@@ -144,17 +146,19 @@ class Round:
         failing_since = self._pulse.now()
         while True:
             try:
-                self._count_gone()
+                if not self._named:
+                    self._count_gone()
                 handed_out = self._request.handed_out + self._from.tally.scanned + self._scanned
                 cursor = from_json_key(self._cursor) if self._cursor else None
-                for page in self._source().pages(cursor, handed_out, self._budget):
+                for page in self._source.pages(cursor, handed_out, self._budget):
                     tries = 0
                     stop = self._handle(page)
                     if stop:
                         return stop
                 if self._pulse.stopping():
                     return Stop.TOLD
-                self._count_gone()  # a late deletion may have landed before its row was handed out
+                if not isinstance(self._request.source, KeyList):
+                    self._count_gone()  # a late deletion may have landed before its row was handed out
                 return Stop.DONE
             except CallFailed as failed:
                 failure = failed.failure
@@ -171,17 +175,12 @@ class Round:
                     self._delivery.throttle = failure.scope
                     return Stop.THROTTLED if failure.action is Action.WAIT else Stop.UNAVAILABLE
 
-    def _source(self) -> ScanSource | KeySource:
-        source = self._request.source
-        if isinstance(source, Segment):
-            return ScanSource(self._table, source, self._operation.reads, self._operation.filter)
-        return KeySource(self._table, source, self._operation.reads, self._pulse)
-
     def _handle(self, page: Page) -> Stop | None:
         """Settle one page, as far as it goes."""
         self._read_units += page.consumed
         self._page, self._prefix = [], 0
-        self._operation.foresee(page.rows)
+        self._partitions.turn_to(page.partition, self._counted)
+        self._operation.foresee(page)
         stop = self._delivery.deliver(
             self._works(page), self._settled, lambda: len(self._page) < len(page.rows)
         )
@@ -189,7 +188,8 @@ class Round:
         handled = self._prefix == len(page.rows)
         if handled and page.last_key is not None:  # behind the last row, where a filter left rows out
             self._cursor = to_json_key(page.last_key)
-        if stop is None and self._pulse.now() >= self._deadline and not (handled and page.last_key is None):
+        over = self._pulse.now() >= self._deadline or self._partitions.many
+        if stop is None and over and not (handled and page.last_key is None):
             stop = Stop.SLICE  # but for the last page: where one takes a slice, the end would never be seen
         if stop is None and len(self._isolated) >= MOST_ISOLATED:
             stop = Stop.ISOLATED
@@ -210,7 +210,8 @@ class Round:
                 self._pulse.beat()
                 if self._pulse.stopping() or self._pulse.now() >= self._deadline:
                     return
-            self._page.append(_Row({name: item[name] for name in self._key_names}))
+            key = {name: item[name] for name in self._key_names}
+            self._page.append(PageRow(key, page.cursors[position] if page.cursors else key))
             try:
                 work = self._begin(position, None if position in page.gone else item)
             except Interrupted:
@@ -247,7 +248,7 @@ class Round:
         return None
 
     def _decide(
-        self, position: int, row: _Row, item: WireItem, unknown: bool, *, marked: bool = False
+        self, position: int, row: PageRow, item: WireItem, unknown: bool, *, marked: bool = False
     ) -> Work | None:
         each = self._request.isolation == "record"
         if each and not self._operation.pure:  # what it does is done by the record's own activity
@@ -298,26 +299,27 @@ class Round:
         first = prefix
         while prefix < len(page) and (result := page[prefix].result) is not None:
             if isinstance(result, Isolated):
-                self._isolated.append(result)
+                self._isolated.append(self._partitions.marked(result))
             elif not page[prefix].counted:
                 self._outcomes[result] += 1
             prefix += 1
         if prefix > first:
             self._prefix = prefix
             self._scanned += prefix - first
-            self._cursor = to_json_key(page[prefix - 1].key)
-        if self._deletes and isinstance(self._request.source, Segment):
+            self._cursor = to_json_key(page[prefix - 1].cursor)
+        if self._deletes and not self._named:
             self._count_deleted(first)
 
     def _count_gone(self) -> None:
         """Rows to which an earlier round sent a deletion are not handed out again where it landed."""
-        if isinstance(self._request.source, Segment):
-            gone, units = self._doubts.take_gone(self._table, self._pulse)
-            self._read_units += units
-            self._budget.reads.spend(units, self._pulse.now())
-            self._outcomes[Outcome.DELETED] += gone
-            self._scanned += gone
-            self._delivery.attempts["ambiguous"] += gone
+        gone, units = self._doubts.take_gone(self._table, self._pulse)
+        self._read_units += units
+        self._budget.reads.spend(units, self._pulse.now())
+        self._delivery.attempts["ambiguous"] += len(gone)
+        for partition in gone:
+            self._partitions.turn_to(partition, self._counted)
+            self._outcomes[Outcome.DELETED] += 1
+            self._scanned += 1
 
     def _count_deleted(self, first: int) -> None:
         """What is deleted is never handed out again, so that it is counted now, wherever the cursor stands."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import difflib
+import json
 import re
 from collections.abc import Mapping, Sequence
 from decimal import Context, Decimal
@@ -26,24 +27,36 @@ _LEAST_EXPONENT = -130
 def sources_of(
     scope: Scope, schema: Sequence[KeyAttribute], facts: TableFacts, total: int | None, run: str
 ) -> list[Source]:
-    """The sources of every scope but `quarantined`, which needs the ledger. Raises `BadInput`."""
+    """The sources of every scope but `quarantined` and `partitions`, which ask first. Raises `BadInput`."""
     if isinstance(scope, Complete):
         return list(segments(facts.items, facts.size_bytes, total, run))
     if isinstance(scope, Sample):
         return [Segment(segment=0, total=1, limit=scope.limit)]
     if isinstance(scope, Keys):
-        keys = distinct_keys(scope.keys, schema, "scope.keys")
+        given, field = _as_objects(scope, schema)
+        keys = distinct_keys(given, schema, field)
         lists, taken = key_lists(keys)
         if taken < len(keys):
             raise BadInput(
                 f"{len(keys)} keys are too long together; the first {taken} fit one job: split the list",
-                "scope.keys",
+                field,
             )
         return list(lists)
-    raise BadInput(
-        f"{scope.kind!r} is not built yet; this version has complete, sample, keys and quarantined",
-        "scope.kind",
-    )
+    raise AssertionError(f"{scope.kind} is planned elsewhere")
+
+
+def _as_objects(scope: Keys, schema: Sequence[KeyAttribute]) -> tuple[Sequence[Mapping[str, str | int]], str]:
+    """(keys, the field they were given in). Raises `BadInput` where values alone do not say which keys."""
+    if scope.values is None:
+        return scope.keys or [], "scope.keys"
+    if len(schema) > 1:
+        names = " and ".join(attribute.name for attribute in schema)
+        example = json.dumps({attribute.name: "…" for attribute in schema}, ensure_ascii=False)
+        raise BadInput(
+            f'the table\'s key is {names}: a value alone names no record; write "keys": [{example}]',
+            "scope.values",
+        )
+    return [{schema[0].name: value} for value in scope.values], "scope.values"
 
 
 def distinct_keys(
@@ -71,11 +84,12 @@ def typed_key(given: Mapping[str, str | int], schema: Sequence[KeyAttribute], fi
         if attribute.name not in given:
             raise BadInput(f"is missing; the table's key is {shape}", f"{field}.{attribute.name}")
         where = f"{field}.{attribute.name}"
-        typed[attribute.name] = {attribute.type: _value(given[attribute.name], attribute, position, where)}
+        typed[attribute.name] = {attribute.type: typed_value(given[attribute.name], attribute, position, where)}
     return typed
 
 
-def _value(value: str | int, attribute: KeyAttribute, position: int, field: str) -> str:
+def typed_value(value: str | int, attribute: KeyAttribute, position: int, field: str) -> str:
+    """One key attribute's value as DynamoDB JSON's text. `position`: 0 partition key, 1 sort key."""
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise BadInput(f"{value!r} is no key value; it has to be {_WORDS[attribute.type]}", field)
     if attribute.type == "N":

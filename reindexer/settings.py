@@ -6,8 +6,11 @@ import os
 from functools import cache
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+#: What the queue of rounds is called: that of everything else, with this behind it.
+ROUNDS_SUFFIX = "-rounds"
 
 
 class Settings(BaseSettings):
@@ -17,6 +20,9 @@ class Settings(BaseSettings):
 
     #: Queue of workflows and of all activities but rounds.
     task_queue: str = "reindexer"
+    #: Serve only the jobs whose files name this `task_queue`, and no workflows. Empty: workflows, and the jobs
+    #: whose files name none.
+    job_queue: str = ""
     #: Table that keeps locks, reports and quarantine.
     ledger_table: str = "reindexer-ledger"
     #: Worker processes; 0: one per core, since a process's Python uses one core.
@@ -40,9 +46,23 @@ class Settings(BaseSettings):
     log_level: str = "INFO"
 
     @property
+    def serves(self) -> str:
+        """The queue a worker with these settings takes plans and records from."""
+        return self.job_queue or self.task_queue
+
+    @property
     def rounds_queue(self) -> str:
         """Rounds have a queue of their own, so that plans and records do not wait behind them."""
-        return f"{self.task_queue}-rounds"
+        return f"{self.serves}{ROUNDS_SUFFIX}"
+
+    @field_validator("job_queue")
+    @classmethod
+    def _of_its_own(cls, given: str, others: ValidationInfo) -> str:
+        if given == others.data.get("task_queue"):
+            raise ValueError(f"should be another queue than task_queue (given: {given} for both)")
+        if given.endswith(ROUNDS_SUFFIX):
+            raise ValueError(f"should be a job's task_queue, without {ROUNDS_SUFFIX} (given: {given})")
+        return given
 
 
 def aws_region() -> str | None:

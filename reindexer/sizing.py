@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 import random
+from collections.abc import Sequence
 
 from reindexer.items import Key, key_text
-from reindexer.models import KeyList, Segment
+from reindexer.models import KeyList, PartitionRange, PartitionRanges, Segment
 
 #: Records a shard should have: a second or two of work at full speed, so that few shards end late and a
 #: thousand-record table is not cut to pieces.
@@ -53,3 +55,43 @@ def key_lists(keys: list[Key]) -> tuple[list[KeyList], int]:
         lists[-1].append(key)
         size, everything, taken = size + length, everything + length, taken + 1
     return [KeyList(keys=part) for part in lists], taken
+
+
+#: What one more partition costs besides its records: a Query of its own takes as long as writing about 50.
+_RECORDS_PER_QUERY = 50
+#: A range whose end was not seen, and one nobody looked at: a shard of its own, and an average tenant's.
+_OPEN_END, _NOT_LOOKED_AT = RECORDS_PER_SHARD, 1000
+
+
+def partition_shards(
+    ranges: Sequence[tuple[PartitionRange, bool]], total: int | None, run: str
+) -> list[PartitionRanges]:
+    """Ranges dealt to shards, the heaviest first, always to the lightest shard; in the order of starting.
+
+    With each range comes whether more rows than were seen are known to be there. `total`: the wish for the
+    number of shards; there are never more than ranges, and enough that each fits a message.
+    """
+    lengths = [len(part.model_dump_json().encode()) + 1 for part, _ in ranges]  # and a comma
+    scale = RECORDS_PER_SHARD / BYTES_OF_KEYS_PER_SHARD  # a shard is full of records, or of long values
+    weights = [
+        _rows(part, more) + _RECORDS_PER_QUERY + length * scale
+        for (part, more), length in zip(ranges, lengths, strict=True)
+    ]
+    wanted = total or min(MOST_SHARDS, max(LEAST_SHARDS, math.ceil(sum(weights) / RECORDS_PER_SHARD)))
+    number = min(len(ranges), max(wanted, math.ceil(sum(lengths) / BYTES_OF_KEYS_PER_SHARD)))
+    lightest = [(0.0, shard) for shard in range(number)]
+    dealt: list[list[int]] = [[] for _ in range(number)]
+    for place in sorted(range(len(ranges)), key=lambda place: (-weights[place], place)):
+        load, shard = heapq.heappop(lightest)
+        dealt[shard].append(place)
+        heapq.heappush(lightest, (load + weights[place], shard))
+    # In the order they were given: a partition's parts in a shard are read in the order of their keys.
+    made = [PartitionRanges(ranges=[ranges[place][0] for place in sorted(places)]) for places in dealt]
+    random.Random(run).shuffle(made)
+    return made
+
+
+def _rows(part: PartitionRange, more: bool) -> int:
+    if more:
+        return _OPEN_END
+    return _NOT_LOOKED_AT if part.rows is None else part.rows

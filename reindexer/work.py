@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from reindexer.items import WireKey, Write
+from reindexer.models import Isolated
+from reindexer.tally import Outcome
 
 
 @dataclass(slots=True)
@@ -34,6 +36,16 @@ class Patience:
     races: int = 10  # refusals below the target: each means another writer came between
     stalled_seconds: float = 5.0  # nothing settled for so long: hand back, the workflow waits on a timer
     in_trouble: int = 100  # records waiting for a retry before no fresh one is begun (4 batches)
+
+
+@dataclass(slots=True)
+class PageRow:
+    """A row of the page in hand; `result` None: under way."""
+
+    key: WireKey
+    cursor: WireKey  # where to go on after it; mostly its key
+    result: Outcome | Isolated | None = None
+    counted: bool = False  # before its turn
 
 
 #: For a record that may be left alone, yet to which a write was sent whose answer never came: the stamp and

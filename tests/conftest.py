@@ -39,10 +39,11 @@ from deploy.embedded import (  # noqa: E402 – once they are gone
     temporal_server,
 )
 from deploy.faults import FaultPlan, fault_proxy  # noqa: E402
+from deploy.workers import Workers  # noqa: E402
 from reindexer.connect import SEARCH_ATTRIBUTES  # noqa: E402
 from reindexer.dynamo.client import make_client  # noqa: E402
 from reindexer.ledger import Ledger  # noqa: E402
-from tests.stack import Stack, running_workers, stack_environment  # noqa: E402
+from tests.stack import Stack, stack_environment  # noqa: E402
 from tests.tables import Table, create_table  # noqa: E402
 
 settings.register_profile(
@@ -172,7 +173,7 @@ def stack(
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("AWS_ENDPOINT_URL_DYNAMODB", engine.endpoint_url)
             Ledger("reindexer-ledger").create()
-        with running_workers(environment, logs / "worker.log") as workers:
+        with Workers(environment, logs / "worker.log") as workers:
             yield Stack(temporal, engine, proxy, workers, "reindexer-tests")
 
 

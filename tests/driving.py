@@ -5,6 +5,7 @@ What must hold at every heartbeat is checked here; what must hold at the end is 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,7 +25,7 @@ from reindexer.models import (
     Touch,
 )
 from reindexer.round import Round
-from reindexer.tally import Attempts, Tally
+from reindexer.tally import Attempts, Tally, plus_each, total
 from tests.model_table import Clock, Killed, ModelTable
 
 PATIENCE = Patience()
@@ -121,6 +122,7 @@ class Shard:
     stops: list[Stop] = field(default_factory=list)
     last: RoundResult | None = None
     crashed: bool = False
+    partitions: dict[str, Tally] = field(default_factory=dict)
     check: Callable[[Shard, Progress], None] = lambda _shard, _progress: None
 
     def run(self, lives: Iterable[Life] = (), most_rounds: int = 200) -> Shard:
@@ -172,18 +174,30 @@ class Shard:
         self.tally += progress.tally
         self.attempts += progress.attempts
         self.isolated += progress.isolated
+        self.partitions = plus_each(self.partitions, progress.partitions)
         self.request = self.request.model_copy(
             update={
                 "cursor": progress.cursor or self.request.cursor,
                 "handed_out": self.tally.scanned,
                 "unknown": progress.unknown,
                 "deleting": progress.deleting,
+                "deleting_in": progress.deleting_in,
             }
         )
 
     def _look(self, progress: Progress) -> None:
         assert progress.tally.balanced(len(progress.isolated)), "a heartbeat out of balance"
+        if progress.partitions:
+            assert_by_partition(progress.partitions, progress.tally, progress.isolated)
         self.check(self, progress)
+
+
+def assert_by_partition(partitions: dict[str, Tally], tally: Tally, isolated: Iterable[Isolated]) -> None:
+    """They add up to the tally, and each has an outcome for every row that is not isolated."""
+    assert total(Tally, partitions.values()) == tally
+    under_way = Counter(record.partition for record in isolated)
+    for name, part in partitions.items():
+        assert part.balanced(under_way[name]), f"{name} is out of balance"
 
 
 def shard(model: ModelTable, patience: Patience = PATIENCE, **request: Any) -> Shard:

@@ -16,9 +16,10 @@ from typing import Any
 import tests.conftest as setting  # takes the caller's settings away before anything can read them
 from deploy.embedded import dynamodb_engine, temporal_server
 from deploy.faults import Fault, FaultKind, FaultPlan, fault_proxy
+from deploy.workers import Workers
 from reindexer.dynamo.client import make_client
 from reindexer.ledger import Ledger
-from tests.stack import CHECKOUT, Stack, outcome, running_workers, stack_environment, until
+from tests.stack import CHECKOUT, Stack, outcome, stack_environment, until
 from tests.tables import Table, create_table
 
 HISTORIES = Path(__file__).parent / "histories"
@@ -107,7 +108,7 @@ async def main() -> None:
         environment = stack_environment(temporal, proxy.endpoint_url, "recording")
         # Rounds of a second and short runs, so that the shards continue as new.
         environment |= {"REINDEXER_ROUND_SECONDS": "1", "REINDEXER_CONTINUE_AFTER_EVENTS": "12"}
-        with running_workers(environment, logs / "worker.log") as workers:
+        with Workers(environment, logs / "worker.log") as workers:
             await record(Stack(temporal, engine, proxy, workers, "recording"), make_client())
 
 

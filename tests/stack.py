@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import signal
-import subprocess
-import sys
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +17,7 @@ from temporalio.exceptions import ApplicationError
 
 from deploy.embedded import Engine, TemporalServer, caller_free_environment
 from deploy.faults import FaultProxy
+from deploy.workers import Workers
 from reindexer.ledger import Ledger
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -34,44 +30,6 @@ QUICK = {
     "REINDEXER_ROUND_SECONDS": "5",
     "REINDEXER_GRACEFUL_SHUTDOWN_SECONDS": "5",
 }
-
-
-@dataclass
-class Workers:
-    """One `worker.py` and its processes."""
-
-    environment: dict[str, str]
-    log: Path
-    process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "worker.py"], cwd=CHECKOUT, env=self.environment, stdout=log, stderr=log
-            )
-
-    def children(self) -> list[int]:
-        """Pids of the processes that work."""
-        assert self.process is not None
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        pids = [int(pid) for pid in children]
-        return [p for p in pids if b"spawn_main" in Path(f"/proc/{p}/cmdline").read_bytes()]
-
-    def kill(self) -> None:
-        """kill -9, all of them at once."""
-        if self.process is None or self.process.poll() is not None:
-            return
-        pids = [self.process.pid, *self.children()]
-        for pid in pids:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        self.process.wait()
-
-    def stop(self) -> int:
-        """SIGTERM and wait; the exit code."""
-        assert self.process is not None
-        self.process.terminate()
-        return self.process.wait(timeout=30)
 
 
 @dataclass
@@ -108,16 +66,6 @@ def stack_environment(temporal: TemporalServer, endpoint: str, queue: str) -> di
         "REINDEXER_TASK_QUEUE": queue,
         "REINDEXER_LEDGER_TABLE": "reindexer-ledger",
     }
-
-
-@contextlib.contextmanager
-def running_workers(environment: dict[str, str], log: Path) -> Iterator[Workers]:
-    workers = Workers(environment, log)
-    workers.start()
-    try:
-        yield workers
-    finally:
-        workers.kill()
 
 
 async def progress(handle: WorkflowHandle[Any, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,8 +100,12 @@ def create_table(
     name: str | None = None,
     rows: int = 0,
     stream: str | None = None,
+    indexes: Mapping[str, Sequence[KeyAttribute]] | None = None,
 ) -> Table:
-    """A new table, ready for use. `stream`: a view type such as NEW_IMAGE; `rows`: made-up rows in it."""
+    """A new table, ready for use. `stream`: a view type such as NEW_IMAGE; `rows`: made-up rows in it.
+
+    `indexes`: global ones, keys alone projected: name → partition key and, if any, sort key.
+    """
     name = name or f"table.{next(_numbers)}-{uuid.uuid4().hex[:8]}_x"  # every character a table name may have
     key = [KeyAttribute(name=hash_name, type=hash_type)]
     if range_type:
@@ -109,14 +113,17 @@ def create_table(
     more: dict[str, Any] = {}
     if stream:
         more["StreamSpecification"] = {"StreamEnabled": True, "StreamViewType": stream}
+    if indexes:
+        more["GlobalSecondaryIndexes"] = [
+            {"IndexName": index, "KeySchema": _schema(parts), "Projection": {"ProjectionType": "KEYS_ONLY"}}
+            for index, parts in indexes.items()
+        ]
+    attributes = {part.name: part.type for parts in (key, *(indexes or {}).values()) for part in parts}
     client.create_table(
         TableName=name,
         BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": part.name, "AttributeType": part.type} for part in key],
-        KeySchema=[
-            {"AttributeName": part.name, "KeyType": kind}
-            for part, kind in zip(key, ("HASH", "RANGE"), strict=False)
-        ],
+        AttributeDefinitions=[{"AttributeName": n, "AttributeType": kind} for n, kind in attributes.items()],
+        KeySchema=_schema(key),
         **more,
     )
     client.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
@@ -125,3 +132,8 @@ def create_table(
     table = Table(client, name, about["TableArn"], identity, tuple(key))
     table.fill(rows)
     return table
+
+
+def _schema(key: Sequence[KeyAttribute]) -> list[dict[str, str]]:
+    kinds = ("HASH", "RANGE")
+    return [{"AttributeName": part.name, "KeyType": kind} for part, kind in zip(key, kinds, strict=False)]

@@ -12,8 +12,10 @@ from commands import screen
 from commands.account import account
 from commands.exits import Exit
 from commands.history import _with_record, _with_round, finished
+from commands.picture import picture
 from commands.rounds import overlay
 from commands.server import _failed
+from commands.standing import Standing
 from reindexer.models import (
     ControlEvent,
     Isolated,
@@ -24,7 +26,7 @@ from reindexer.models import (
     Stop,
     Verification,
 )
-from reindexer.tally import Attempts, Tally
+from reindexer.tally import Attempts, Tally, total
 from tests.reports import a_report
 
 
@@ -96,6 +98,31 @@ def test_a_cancelled_job_may_leave_records_under_way() -> None:
     text = shown(account(report))
     assert "balanced, but for 1 under way when it was cancelled" in text
     assert "defect" not in text
+
+
+def test_partitions_are_a_table_of_those_that_matter_most() -> None:
+    tenants = {f"tenant-{number:04}": Tally(scanned=number, updated=number) for number in range(2000)}
+    tenants["acme|[x]"] = Tally(scanned=1, quarantined=1)
+    sum_of_all = total(Tally, tenants.values())
+    lines = shown(account(a_report(state="incomplete", tally=sum_of_all, partitions=tenants))).splitlines()
+    head = next(number for number, line in enumerate(lines) if line.startswith("partition "))
+    assert lines[head].split() == ["partition", "scanned", "updated", "quarantined"]
+    assert lines[head + 1].split() == ["acme|[x]", "1", "0", "1"]
+    assert lines[head + 2].split() == ["tenant-1999", "1,999", "1,999", "0"]
+    assert lines[head + 20].split() == ["tenant-1981", "1,981", "1,981", "0"]
+    assert lines[head + 21] == "… and 1,981 more; `reindexer report reindex-cities --json` has all"
+
+
+def test_partitions_done_are_shown_while_a_job_runs() -> None:
+    progress = {"state": "running", "partitions": {"total": 2000, "done": 12}}
+    stands = Standing("j", "r", "running", datetime.now(UTC), progress, workers=True)
+    assert "partitions  2,000: 12 done" in shown(picture(stands))
+
+
+def test_a_tenant_that_does_not_add_up_is_a_defect_also_of_a_cancelled_job() -> None:
+    text = shown(account(a_report(state="cancelled", balanced=False, unbalanced_partitions=["acme"])))
+    assert "NOT balanced" in text
+    assert "partitions  0, not balanced: acme" in text
 
 
 def test_controls_and_warnings_are_listed_and_never_read_as_markup() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -128,3 +129,9 @@ def test_tests_are_files_of_one_subject_too() -> None:
     most = 400  # lines; cases are lists, and read as such
     long = [path.name for path in (ROOT / "tests").glob("*.py") if len(path.read_text().splitlines()) > most]
     assert long == []
+
+
+def test_every_package_is_installed() -> None:
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    there = {".".join(path.relative_to(ROOT).parent.parts) for path in FILES if path.parent != ROOT}
+    assert there - set(listed) == {"benchmarks", "exactness", "exactness.jobs"}  # of the checkout alone

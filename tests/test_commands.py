@@ -13,6 +13,7 @@ import pytest
 
 import starter
 from commands import cities
+from commands.scope_options import scope_given
 from reindexer.ledger import Ledger
 from reindexer.models import QuarantineEntry, Report
 from reindexer.settings import settings
@@ -55,6 +56,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str
             "--version: should be a whole number, or next (given: seven)",
         ),
         (["start", "cities", "--version", "0"], "operation.version: 0"),
+        (["resume", "a-job", "--code", "abc"], "--code: should be 12 to 64 digits"),
         (["start", "cities", "--operation", "verify"], "operation.version: is missing"),
         (["start", "cities", "--write-units", "much"], "--write-units: should be a number per second"),
         (["start", "cities", "--write-units", "-5"], "limits.write_units_per_second: -5"),
@@ -63,6 +65,22 @@ def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str
         (["start", "cities", "--sample", "0"], "scope.limit: 0"),
         (["start", "cities", "--scope", "keys"], "--scope keys: needs --keys FILE"),
         (["start", "cities", "--scope", "complete", "--sample", "3"], "--scope: one scope at a time"),
+        (["start", "cities", "--scope", "partitions"], "--scope partitions: needs --partition VALUE"),
+        (["start", "cities", "--partition", "a", "--sample", "3"], "--scope: one scope at a time"),
+        (["start", "cities", "--index", "by-tenant"], "--index: goes with --partition VALUE"),
+        (["start", "cities", "--sort-key", "lt=3", "--keys", "x"], "--sort-key: goes with --partition VALUE"),
+        (["start", "cities", "--partition", "a", "--sort-key", "like=x"], "--sort-key: should be OP=VALUE"),
+        (["start", "cities", "--partition", "a", "--sort-key", "between=3"], "scope.sort_key.between: 3"),
+        (["start", "cities", "--partition", "a", "--sort-key", "between=x,y"], "--sort-key: is not JSON"),
+        (
+            ["start", "cities", "--partition", "a", "--sort-key", "{}"],
+            "--sort-key: has to hold exactly one",
+        ),
+        (
+            ["start", "cities", "--partition", "a", "--sort-key", '{"lt": 1, "gt": 0}'],
+            "scope.sort_key: has to hold",
+        ),
+        (["start", "cities", "--partitions-from", "/nowhere"], "--partitions-from: cannot be read: /nowhere"),
         (["start", "cities", "--keys", "/nowhere"], "--keys: cannot be read: /nowhere: No such file"),
         (["start", "--input", "/nowhere"], "--input: cannot be read"),
         (["start", "cities", "--version-attribute", "v", "--run-attribute", "v"], "two different attributes"),
@@ -98,6 +116,44 @@ def test_a_wrong_key_file_names_the_line(
     code, _, err = run("start", "cities", "--keys", str(keys))
     assert code == 2
     assert sentence in err
+
+
+@pytest.mark.parametrize(
+    ("content", "scope"),
+    [
+        ('{"id": "a"}\n\n{"id": 7}\n', {"kind": "keys", "keys": [{"id": "a"}, {"id": 7}]}),
+        ('[{"id": "a"}]', {"kind": "keys", "keys": [{"id": "a"}]}),
+        ("a b\n7\n\n", {"kind": "keys", "values": ["a b", "7"]}),
+        ('["a", 7]', {"kind": "keys", "values": ["a", 7]}),
+    ],
+)
+def test_a_key_file_holds_objects_or_values(tmp_path: Path, content: str, scope: dict[str, Any]) -> None:
+    file = tmp_path / "keys"
+    file.write_text(content)
+    assert scope_given(None, None, file) == scope
+
+
+@pytest.mark.parametrize("content", ["acme\n7\n\nglobex inc\n", '["acme", "7", "globex inc"]'])
+def test_partitions_come_by_name_and_by_file(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "tenants"
+    file.write_text(content)
+    scope = scope_given(None, None, None, ["first"], file, "begins_with=2024-", "by-tenant")
+    assert scope == {
+        "kind": "partitions",
+        "values": ["first", "acme", "7", "globex inc"],
+        "sort_key": {"begins_with": "2024-"},
+        "index": "by-tenant",
+    }
+    between = scope_given("partitions", None, None, ["a"], None, 'between=["3", 9]')
+    assert between == {"kind": "partitions", "values": ["a"], "sort_key": {"between": ["3", 9]}}
+
+
+def test_an_empty_file_of_partitions_is_named(run: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    file = tmp_path / "tenants"
+    file.write_text("\n \n")
+    code, _, err = run("start", "cities", "--partitions-from", str(file))
+    assert code == 2
+    assert "holds no values; one a line" in err
 
 
 def test_an_unknown_field_of_the_input_file_is_named(
@@ -210,6 +266,10 @@ def test_a_report_comes_from_the_ledger_as_pure_json(
     assert run("report", "reindex-cities")[0] == 1
     assert run("report", "reindex-cities", "--run", "a1b2c3")[0] == 0
     assert run("report", "reindex-cities", "--run", "none")[0] == 3
+    tenants = {f"tenant-{number}": Tally(scanned=number) for number in range(100)}
+    ledger.put_report(a_report(run="e5", partitions=tenants))
+    assert Report.model_validate(json.loads(run("report", "reindex-cities", "--json")[1])).partitions == tenants
+    assert "… and 80 more" in run("report", "reindex-cities")[1]
 
 
 @pytest.mark.servers

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -15,22 +13,10 @@ import pytest
 
 from deploy.embedded import Engine
 from reindexer.models import Report
-from tests.stack import CHECKOUT, Stack
+from tests.cli import command
+from tests.stack import Stack
 
 pytestmark = pytest.mark.servers
-
-
-def command(environment: dict[str, str], *arguments: str) -> tuple[int, str, str]:
-    """A command as a process of its own, as users run it."""
-    done = subprocess.run(
-        [sys.executable, "starter.py", *arguments],
-        cwd=CHECKOUT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    return done.returncode, done.stdout, done.stderr
 
 
 def test_without_workers_a_job_is_started_shown_and_cancelled_with_exit_code_3(
@@ -63,6 +49,26 @@ def test_without_workers_a_job_is_started_shown_and_cancelled_with_exit_code_3(
     code, _, err = command(environment, "cancel", job)
     assert code == 3
     assert f"temporal workflow terminate -w {job}" in err
+
+
+def test_partitions_come_from_a_file_and_keys_as_values(
+    quiet: Stack, make_table: Callable[..., Any], tmp_path: Path
+) -> None:
+    table = make_table(rows=30)
+    environment = {**quiet.environment, "AWS_ENDPOINT_URL_DYNAMODB": quiet.engine.endpoint_url}
+    job, file = f"job-{uuid.uuid4().hex[:8]}", tmp_path / "names"
+    file.write_text("".join(f"row-{number:06}\n" for number in range(20, 40)))
+    arguments = ("start", table.name, "--workflow-id", job, "--wait", "--json")
+    code, out, err = command(
+        environment, *arguments, "--partitions-from", str(file), "--partition", "row-000003"
+    )
+    assert (code, json.loads(out)["tally"]["updated"]) == (0, 11), err
+    code, out, err = command(environment, *arguments, "--keys", str(file))
+    tally = json.loads(out)["tally"]
+    assert (code, tally["updated"], tally["vanished"]) == (0, 10, 10), err
+    code, _, err = command(environment, *arguments, "--partition", "a", "--sort-key", "lt=3")
+    assert code == 2
+    assert err.startswith("scope.sort_key: the table has no sort key, only the partition key id; leave it out")
 
 
 def test_a_job_is_run_steered_and_reported(quiet: Stack, make_table: Callable[..., Any]) -> None:

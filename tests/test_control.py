@@ -14,6 +14,7 @@ from temporalio.common import SearchAttributeKey
 from deploy.faults import Fault, FaultKind, FaultPlan
 from tests.stack import Stack, outcome, progress, until
 from tests.tables import Table
+from tests.test_replay import replay
 
 pytestmark = pytest.mark.servers
 
@@ -86,6 +87,40 @@ async def test_a_job_paused_before_it_starts_touches_nothing(quiet: Stack, make_
     await handle.signal("resume")
     kind, report = await outcome(handle)
     assert (kind, report["tally"]["updated"]) == ("complete", 50)
+
+
+@pytest.mark.parametrize(
+    ("sent", "says"),
+    [
+        ([{"code": 5}], "code: should be 12 to 64 digits"),
+        ([{"code": "not a hash at all"}], "(given: 'not a hash at all')"),
+        ([{"cod": "0123456789ab"}], "cod: is no known field (did you mean code?)"),
+        ([[1, 2]], "it has to be"),
+        ([{}, {}], "at most one object comes with a resume (2 came)"),
+    ],
+)
+async def test_a_resume_that_cannot_be_read_is_noted_and_resumes_nothing(
+    quiet: Stack, make_table: Make, sent: list[Any], says: str
+) -> None:
+    table = make_table()
+    table.fill(5)
+    handle = await quiet.start({"table": table.name}, start_signal="pause", start_signal_args=[{"reason": "x"}])
+    await until(handle, lambda p: p["state"] == "paused")
+
+    await handle.signal("resume", args=sent)
+    seen = await until(handle, lambda p: "refused" in p["reason"])
+    assert (seen["state"], seen["reason"].startswith("x; a resume was refused: ")) == ("paused", True)
+    assert says in seen["reason"]
+    told = await handle.query("__temporal_workflow_metadata")
+    assert says in told.current_details
+    assert not any("reindexVersion" in item for item in table.items())
+
+    await handle.signal("resume", {"reason": "read"})
+    kind, report = await outcome(handle)
+    assert (kind, report["tally"]["updated"]) == ("complete", 5)
+    assert [event["what"] for event in report["controls"]] == ["pause", "resume refused", "resume"]
+    assert says in report["controls"][1]["reason"]
+    await replay((await handle.fetch_history()).to_json())
 
 
 async def test_limits_hold_and_can_be_changed(quiet: Stack, make_table: Make) -> None:

@@ -20,7 +20,7 @@ from botocore.config import Config
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.client import Client
 
-import deploy.obtain as obtaining
+from deploy.cache import cache
 from deploy.embedded import (
     Engine,
     ServerUnavailable,
@@ -30,8 +30,9 @@ from deploy.embedded import (
     dynamodb_engine,
     temporal_server,
 )
-from deploy.obtain import cache, find, obtain
+from deploy.obtain import find, obtain
 from deploy.processes import Process, free_port, listening
+from deploy.servers import temporal as obtaining
 
 ROOT = Path(__file__).parent.parent
 ENGINES = ("dynoxide", "ministack", "local", "moto")
@@ -361,7 +362,7 @@ class TestObtain:
         ]
         both = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(2)]
         told = {process.communicate()[0].strip() for process in both}
-        assert told == {str(tmp_path / "cache" / "bin" / "dynoxide-3.2.0")}
+        assert told == {str(tmp_path / "cache" / "bin" / "dynoxide-3.2.0-o3")}
         assert (tmp_path / "builds").read_text() == "built\n"
 
     def test_temporal_is_built_where_nothing_else_is_to_be_had(

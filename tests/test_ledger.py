@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import random
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -160,6 +162,24 @@ def test_a_huge_report_is_shortened_and_says_so(ledger: Ledger) -> None:
     assert found.tally == huge.tally
     assert "200 warnings and 300 control events left out" in found.warnings[0]
     assert found.operation["kind"] == "transform"
+
+
+def test_ten_thousand_partitions_are_kept_whole(ledger: Ledger) -> None:
+    """In several items, where their names are long and at random; each try's apart from the others'."""
+    draw = random.Random(1)  # any seed
+    names = [base64.b64encode(draw.randbytes(90)).decode() for _ in range(10_000)]
+    first = report(partitions={name: Tally(scanned=number) for number, name in enumerate(names)})
+    ledger.put_report(first)
+    assert ledger.report("job-a") == first
+    again = report(
+        partitions={name: Tally(scanned=1, quarantined=1) for name in names[:5000]}, state="incomplete"
+    )
+    ledger.put_report(again)
+    assert ledger.report("job-a") == again
+    assert ledger.reports("job-a") == [again.model_copy(update={"partitions": {}})]
+    ledger.put_report(report(minutes=1, run="r2"))
+    assert ledger.report("job-a") == report(minutes=1, run="r2")
+    assert ledger.report("job-a", "r1") == again
 
 
 def test_a_quarantined_record_is_one_entry_however_its_key_is_written(ledger: Ledger) -> None:

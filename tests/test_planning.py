@@ -251,8 +251,6 @@ def test_scopes_and_isolation(make_table: MakeTable, ledger: Ledger) -> None:
     sample = plan(table, ledger, scope={"kind": "sample", "limit": 10}, isolation="record")
     assert sample.sources == [Segment(segment=0, total=1, limit=10)]
     assert sample.isolation == "record"
-    with pytest.raises(BadInput, match="complete, sample, keys and quarantined"):
-        plan(table, ledger, scope={"kind": "partitions", "values": ["a"]})
 
 
 # ── Redrive ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from deploy.faults import Fault, FaultKind, FaultPlan
+from deploy.workers import Workers
 from reindexer.models import JobInput
-from tests.stack import CHECKOUT, Stack, running_workers, stack_environment
+from tests.stack import CHECKOUT, Stack, stack_environment
 from tests.tables import Table
 
 pytestmark = pytest.mark.servers
@@ -59,7 +60,7 @@ def shell(
         )
 
     stack.proxy.set_plan(SLOW)
-    with running_workers(environment, tmp_path / "worker.log"):
+    with Workers(environment, tmp_path / "worker.log"):
         until = time.monotonic() + 60  # seconds; a worker polls a few after its start, on a busy machine
         while run("reindexer doctor").returncode and time.monotonic() < until:
             time.sleep(1)

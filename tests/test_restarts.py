@@ -10,9 +10,10 @@ import pytest
 
 from deploy.embedded import available_engines, dynamodb_engine, temporal_server
 from deploy.faults import FaultPlan, fault_proxy
+from deploy.workers import Workers
 from reindexer.dynamo.client import make_client
 from reindexer.ledger import Ledger
-from tests.stack import Stack, running_workers, stack_environment
+from tests.stack import Stack, stack_environment
 from tests.tables import Table, create_table
 from tests.test_control import has_begun
 from tests.test_crashes import RECORDS, exact, slow
@@ -36,7 +37,7 @@ def durable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         patch.setenv("AWS_ENDPOINT_URL_DYNAMODB", engine.endpoint_url)
         Ledger("reindexer-ledger").create()
         environment = stack_environment(temporal, proxy.endpoint_url, "reindexer-durable")
-        with running_workers(environment, folder / "worker.log") as workers:
+        with Workers(environment, folder / "worker.log") as workers:
             yield Stack(temporal, engine, proxy, workers, "reindexer-durable")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from typing import Any
 
 from hypothesis import given
@@ -11,10 +12,10 @@ from hypothesis import strategies as st
 from reindexer.delivery import Patience
 from reindexer.dynamo.table import TableClient
 from reindexer.items import from_json_key
-from reindexer.models import Isolated, Progress, RecordInput, RecordResult
+from reindexer.models import Isolated, KeyList, Progress, RecordInput, RecordResult
 from reindexer.record import attempt_record
 from reindexer.tally import Attempts, Tally
-from tests.driving import PATIENCE, FakePulse, Life, Shard, shard, target
+from tests.driving import PATIENCE, FakePulse, Life, Shard, assert_by_partition, shard, target
 from tests.model_table import Identity, ModelTable, Plan
 from tests.strategies import lives, patiences, rows, schedules, stops, troubled
 
@@ -127,6 +128,31 @@ def test_without_crashes_the_attempts_are_exact_too(
         identity = carried.model.identity(from_json_key(one.key))
         if not one.unknown:
             assert identity not in carried.model.changed, "counts as not applied, and was"
+
+
+@given(rows(), schedules(writers=True), lives, patiences, writer, troubled, st.integers(1, 5), st.randoms())
+def test_the_partitions_tallies_are_those_of_their_rows_and_add_up_at_every_heartbeat(
+    table: list[dict[str, Any]],
+    schedule: list[Plan],
+    more: list[Life],
+    patience: Patience,
+    how: str,
+    bad: dict[int, str],
+    partitions: int,
+    draw: random.Random,
+) -> None:
+    table.sort(
+        key=lambda row: ModelTable._order((("S", row["id"]["S"]),))
+    )  # a cursor is past what is before it
+    named = [f"p{draw.randrange(partitions)}" for _ in table]
+    source = KeyList(keys=[{"id": row["id"]} for row in table], partitions=named)
+    carried = _run(table, schedule, more, patience, bad, target=target(writer=how), source=source)
+    assert_by_partition(carried.partitions, carried.tally, carried.isolated)
+    assert {name: part.scanned for name, part in carried.partitions.items()} == Counter(named)
+    belongs = {row["id"]["S"]: name for row, name in zip(table, named, strict=True)}
+    assert [one.partition for one in carried.isolated] == [
+        belongs[one.key["id"]["S"]] for one in carried.isolated
+    ]
 
 
 def test_a_third_of_all_calls_failing_leaves_the_counts_exact() -> None:

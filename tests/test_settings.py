@@ -25,6 +25,20 @@ def test_without_any_region_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         make_client()
 
 
+@pytest.mark.parametrize(
+    ("queue", "says"), [("night", "another queue than task_queue"), ("own-rounds", "without -rounds")]
+)
+def test_a_jobs_workers_poll_a_queue_of_their_own(
+    monkeypatch: pytest.MonkeyPatch, queue: str, says: str
+) -> None:
+    monkeypatch.setenv("REINDEXER_TASK_QUEUE", "night")
+    monkeypatch.setenv("REINDEXER_JOB_QUEUE", "own")
+    assert (Settings().serves, Settings().rounds_queue) == ("own", "own-rounds")
+    monkeypatch.setenv("REINDEXER_JOB_QUEUE", queue)
+    with pytest.raises(ValidationError, match=says):
+        Settings()
+
+
 def test_ours_have_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REINDEXER_TASK_QUEUE", "night")
     assert Settings().rounds_queue == "night-rounds"

@@ -10,10 +10,12 @@ from reindexer.capacity import capacity_of, resolved
 from reindexer.errors import BadInput
 from reindexer.models import (
     KeyAttribute,
+    KeyList,
+    Keys,
     Limits,
     TableFacts,
 )
-from reindexer.scopes import distinct_keys, typed_key
+from reindexer.scopes import distinct_keys, sources_of, typed_key
 from reindexer.sizing import key_lists, segments
 
 # ── Sizing and limits ──────────────────────────────────────────────────────────────────────────────────────
@@ -97,6 +99,17 @@ def test_a_wrong_key_is_named_with_what_would_be_right(key: Any, field: str, rig
         typed_key(key, S_AND_N, "scope.keys[3]")
     assert bad.value.field == field
     assert right in str(bad.value)
+
+
+def test_values_alone_name_keys_of_one_attribute() -> None:
+    facts = TableFacts(account="1", region="us-east-1", items=0, size_bytes=0)
+    given = Keys(kind="keys", values=["a", "b", "a"])
+    [source] = sources_of(given, S_AND_N[:1], facts, None, "r1")
+    assert source == KeyList(keys=[{"id": {"S": "a"}}, {"id": {"S": "b"}}])
+    with pytest.raises(BadInput, match=r"scope\.values: the table's key is id and at: a value alone"):
+        sources_of(given, S_AND_N, facts, None, "r1")
+    with pytest.raises(BadInput, match=r"scope\.values\[0\]\.id: 7 is a number"):
+        sources_of(Keys(kind="keys", values=[7]), S_AND_N[:1], facts, None, "r1")
 
 
 def test_binary_keys_are_base64() -> None:

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.stack import Stack, outcome, running_workers, stack_environment, until
+from deploy.workers import Workers
+from tests.stack import Stack, outcome, stack_environment, until
 from tests.tables import Table
 from tests.written_jobs import HEAD
 
@@ -97,7 +98,7 @@ async def test_a_dry_run_shows_what_would_be_and_writes_nothing(quiet: Stack, ma
 def workers_with(stack: Stack, folder: Path, queue: str, log: Path) -> Iterator[Any]:
     environment = stack_environment(stack.temporal, stack.proxy.endpoint_url, queue)
     environment["REINDEXER_JOBS"] = str(folder)
-    with running_workers(environment, log) as workers:
+    with Workers(environment, log) as workers:
         yield workers
 
 
@@ -153,6 +154,9 @@ async def test_changed_code_parks_the_job_until_it_is_accepted(
     state = await until(handle, lambda p: p["state"] == "parked")
     assert "the job's code changed" in state["reason"]
     code = state["reason"].split("this worker has ")[1].split()[0]
+    await handle.signal("resume", {"code": code.upper()})  # no hash: the job stays where it is
+    state = await until(handle, lambda p: "a resume was refused: code: should be" in p["reason"])
+    assert state["state"] == "parked"
     await handle.signal("resume", {"code": code, "reason": "quicker"})
     kind, report = await outcome(handle)
     assert (kind, report["tally"]["updated"], report["code"]) == ("complete", 3000, code)
@@ -196,7 +200,7 @@ def process(item, params):
 
 async def test_a_broken_job_file_stops_the_worker_and_is_named(quiet: Stack, own: Any, tmp_path: Path) -> None:
     workers = own("\ndef transform(item, params)\n    return None\n")
-    assert await asyncio.to_thread(workers.process.wait, 30) == 2
+    assert await asyncio.to_thread(workers.wait, 30) == 2
     assert "job.py, line 3: SyntaxError" in (tmp_path / "worker.log").read_text()
 
 

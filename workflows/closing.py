@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
+from workflows.by_partition import report_input
 from workflows.faults import in_plain_words
 from workflows.options import CLOSING, CONTROL
 
@@ -47,7 +48,7 @@ async def keep_report(root: ReindexTable, plan: Plan, report: Callable[[], Repor
     def request() -> ReportInput:
         nonlocal last
         last = report()
-        return ReportInput(report=last, version_attribute=plan.target.attributes.version)
+        return report_input(last, plan.target.attributes.version)
 
     await insist(root, "write_report", request)
     return last

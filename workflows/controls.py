@@ -22,7 +22,7 @@ class Gate:
     def __init__(self) -> None:
         self.paused = False
         self.stopping = False
-        self._on_stop: list[Callable[[], None]] = []
+        self._on_stop: list[Callable[[], object]] = []
 
     @property
     def open(self) -> bool:
@@ -35,7 +35,7 @@ class Gate:
         for tell in list(self._on_stop):
             tell()
 
-    def when_stopped(self, tell: Callable[[], None]) -> None:
+    def when_stopped(self, tell: Callable[[], object]) -> None:
         """Call `tell` on stop, so that it can cancel what is in flight."""
         self._on_stop.append(tell)
 

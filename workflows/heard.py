@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from pydantic import ValidationError
+
+    from reindexer.explain import explain
+    from reindexer.models import Resume
+
 
 def limits_of(args: tuple[Any, ...]) -> tuple[dict[str, Any], str | None]:
     """(changed fields, reason) of a `set_limits`. Raises `ValueError` with one clear sentence."""
@@ -26,8 +34,21 @@ def reason_in(args: tuple[Any, ...]) -> str | None:
     return str(first)[:500] if first is not None else None  # 500: a sentence or two, kept in the report
 
 
+def wrong_with_resume(args: tuple[Any, ...]) -> str:
+    """Why what came with a `resume` cannot be followed, one sentence; "" where it can. A text is a reason."""
+    if len(args) > 1:
+        return f"at most one object comes with a resume ({len(args)} came)"
+    if not args or args[0] is None or isinstance(args[0], str):
+        return ""
+    try:
+        Resume.model_validate(args[0])
+    except ValidationError as error:
+        return explain(error)
+    return ""
+
+
 def code_in(args: tuple[Any, ...]) -> str | None:
-    """The hash of a job's code that a `resume` accepts; what does not look like one is ignored."""
+    """The hash of a job's code that a `resume` accepts."""
     code = args[0].get("code") if args and isinstance(args[0], dict) else None
-    # 12 digits of SHA-256 tell two versions of a file apart; that many are shown.
+    # What was not looked at before (see `wrong_with_resume`) is in the histories of older jobs alone.
     return code if isinstance(code, str) and 12 <= len(code) <= 64 else None

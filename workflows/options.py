@@ -33,6 +33,14 @@ CLOSING: dict[str, Any] = {
 }
 
 
+#: Asking what a shard had come to that somebody ended: there is its last report, so it is not asked for long.
+ASKING: dict[str, Any] = {
+    "start_to_close_timeout": timedelta(seconds=15),  # a query, which is given 10 s
+    "retry_policy": RetryPolicy(maximum_attempts=3),  # workers may be restarting
+    "schedule_to_close_timeout": timedelta(seconds=60),  # also where no worker is there
+}
+
+
 def round_options(seconds: float, heartbeat_timeout: float) -> dict[str, Any]:
     """For a round or a verification round with a time slice of `seconds`."""
     return {

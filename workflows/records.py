@@ -16,7 +16,7 @@ with workflow.unsafe.imports_passed_through():
 
     from reindexer.items import key_text
     from reindexer.models import Isolated, QuarantineInput, RecordInput, RecordResult, Share
-    from reindexer.tally import Outcome
+    from reindexer.tally import Outcome, Tally
 
 if TYPE_CHECKING:
     from workflows.reindex_shard import ReindexShard
@@ -99,6 +99,7 @@ class Records:
                 share=_part(self._shard.share, RECORDS_AT_ONCE * (1 if self._shard.state.done else 2)),
                 heartbeat_timeout=request.heartbeat_timeout,
             ),
+            task_queue=request.records_queue,
             result_type=RecordResult,
             summary=f"{name} {record.error}"[:200],  # Temporal's documented bound for a summary
             **record_options(request.heartbeat_timeout),
@@ -118,6 +119,7 @@ class Records:
             result = await workflow.execute_activity(
                 "quarantine_record",
                 QuarantineInput(target=self._shard.target, job=request.job, run=request.run, record=record),
+                task_queue=request.records_queue,
                 result_type=RecordResult,
                 summary=f"{name} {record.error}"[:200],
                 **CONTROL,
@@ -138,19 +140,29 @@ class Records:
             update={
                 "attempts": state.attempts + result.attempts,
                 "write_units": state.write_units + result.write_units,
-                "isolated": [result.record if key_text(r.key) == name else r for r in state.isolated],
+                "isolated": [
+                    result.record.model_copy(update={"partition": r.partition})
+                    if key_text(r.key) == name
+                    else r
+                    for r in state.isolated
+                ],
             }
         )
 
     def _done(self, name: str, outcome: str) -> None:
         """The record has its outcome: counted, and off the list."""
         state = self._shard.state
-        record = next(r for r in state.isolated if key_text(r.key) == name)
+        place = next(n for n, r in enumerate(state.isolated) if key_text(r.key) == name)
+        record, settled = state.isolated[place], Outcome(outcome)
         self._settled += 1
         update: dict[str, object] = {
-            "tally": state.tally.plus(Outcome(outcome)),
-            "isolated": [r for r in state.isolated if key_text(r.key) != name],
+            "tally": state.tally.plus(settled),
+            # It alone: an index may hand a record out twice, under the value it had and the one it has.
+            "isolated": state.isolated[:place] + state.isolated[place + 1 :],
         }
+        if record.partition is not None:
+            counted = state.partitions.get(record.partition, Tally()).plus(settled)
+            update["partitions"] = {**state.partitions, record.partition: counted}
         if outcome == Outcome.QUARANTINED:
             counts = dict(state.failures)
             counts[record.error] = counts.get(record.error, 0) + 1

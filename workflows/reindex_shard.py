@@ -34,6 +34,7 @@ with workflow.unsafe.imports_passed_through():
         Stop,
         Target,
     )
+    from reindexer.tally import plus_each
 
 #: Why a round that came back normally is followed by a wait.
 _WAITING = {Stop.THROTTLED: "throttled, waiting", Stop.UNAVAILABLE: "DynamoDB does not answer, waiting"}
@@ -79,6 +80,11 @@ class ReindexShard:
         self.gate.paused = control.paused
         if changed:
             self._interrupt()
+
+    @workflow.query(name="state")
+    def where_it_stands(self, *args: Any) -> ShardState:  # noqa: ARG002 – anything may come with a query
+        """All that is folded so far; asked when somebody has ended it, from its history."""
+        return self.state
 
     def _interrupt(self) -> None:
         """Ask everything in flight to hand back where it stands."""
@@ -186,6 +192,7 @@ class ReindexShard:
             handed_out=state.tally.scanned,
             unknown=state.unknown,
             deleting=state.deleting,
+            deleting_in=state.deleting_in,
             doubt=state.timed_out,
             share=self._records.share_of_round(self.share),
             isolation=request.isolation,
@@ -217,7 +224,9 @@ class ReindexShard:
         self._lost_rounds = 0
         moved = result.progress.tally.scanned > 0
         if result.stop is Stop.DONE:
-            self.state = self.state.model_copy(update={"done": True, "unknown": [], "deleting": []})
+            self.state = self.state.model_copy(
+                update={"done": True, "unknown": [], "deleting": [], "deleting_in": []}
+            )
         if result.stop in _WAITING:
             self._wait = FIRST_WAIT if moved else min(LONGEST_WAIT, max(FIRST_WAIT, 2 * self._wait))
             reason = _WAITING[result.stop] + (f" ({result.throttle})" if result.throttle else "")
@@ -255,9 +264,11 @@ class ReindexShard:
                 "isolated": state.isolated + progress.isolated,
                 "unknown": progress.unknown,
                 "deleting": progress.deleting,
+                "deleting_in": progress.deleting_in,
                 "read_units": state.read_units + progress.read_units,
                 "write_units": state.write_units + progress.write_units,
                 "rounds": state.rounds + 1,
+                "partitions": plus_each(state.partitions, progress.partitions),
             }
         )
 
@@ -282,7 +293,8 @@ class ReindexShard:
             reason=reason,
             scope=scope,
             acknowledged=self._control.seq,
-            progress=self.state,
+            # Thousands of partitions every two seconds would fill the root's history; the result carries them.
+            progress=self.state.model_copy(update={"partitions": {}}),
         )
         root = workflow.get_external_workflow_handle(parent.workflow_id)
         try:

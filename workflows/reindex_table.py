@@ -10,11 +10,13 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
 from workflows.account import Account
+from workflows.by_partition import as_result
 from workflows.closing import close_redriven, keep_report
 from workflows.controls import Gate, run_shielded
 from workflows.dry_run import dry_run
-from workflows.heard import code_in, limits_of, reason_in
+from workflows.heard import code_in, limits_of, reason_in, wrong_with_resume
 from workflows.options import CLOSING, CONTROL, LOCK
+from workflows.planning import make_plan, plainly
 from workflows.shards import Shards
 from workflows.verification import Readers, verify_and_sweep
 from workflows.view import View
@@ -31,7 +33,6 @@ with workflow.unsafe.imports_passed_through():
         Limits,
         LockInput,
         Plan,
-        PlanInput,
         Report,
         ShardReport,
         Verification,
@@ -49,8 +50,10 @@ class ReindexTable:
         self.limits = Limits()
         self._limits_changed: dict[str, Any] = {}
         self.phase = "planning"
+        self.planned_on = ""  # the task queue of the job's own workers, where they plan it
         self.parked = ""  # why the job paused itself
         self.paused_for = ""  # why somebody paused it
+        self.refused = ""  # what was wrong with the last resume
         self.verification: Verification | None = None
         self.tried: DryRun | None = None
         self.code: str | None = None  # of the job file, once other than planned was accepted
@@ -72,12 +75,18 @@ class ReindexTable:
         """Always pauses, whatever comes with it."""
         reason = reason_in(args)
         self._note("pause", reason)
-        self.gate.paused, self.paused_for = True, reason or ""
+        self.gate.paused, self.paused_for, self.refused = True, reason or "", ""
         self.changed()
 
     @workflow.signal
     def resume(self, *args: Any) -> None:
-        """Go on; noted and ignored while a budget is exhausted."""
+        """Go on; noted and ignored while a budget is exhausted, or where what comes with it cannot be read."""
+        wrong = wrong_with_resume(args)
+        if wrong and workflow.patched("resume-is-read"):  # jobs that began before may have gone on with it
+            self._note("resume refused", wrong)
+            self.refused = wrong
+            self.view.refresh()
+            return
         reason = reason_in(args)
         exhausted = self._exhausted()
         if exhausted:
@@ -86,7 +95,7 @@ class ReindexTable:
             return
         self.code = code_in(args) or self.code
         self._note("resume", reason)
-        self.gate.paused, self.parked, self.paused_for = False, "", ""
+        self.gate.paused, self.parked, self.paused_for, self.refused = False, "", "", ""
         self.changed()
 
     @workflow.update
@@ -217,13 +226,13 @@ class ReindexTable:
         if self.gate.stopping:
             raise asyncio.CancelledError
         if report.state != "complete":
-            raise ApplicationError(_incomplete(report), report.model_dump(mode="json"), type="Incomplete")
-        return report.model_dump(mode="json")
+            raise ApplicationError(_incomplete(report), as_result(report), type="Incomplete")
+        return as_result(report)
 
     async def _drive(self, args: tuple[Any, ...]) -> Report:
         self.job = _validated(args)
         self.limits = self.job.limits
-        self.plan = plan = await self._make_plan(self.job)
+        self.plan = plan = await make_plan(self, self.job)
         # What was changed while it was planned stays changed.
         self.limits = Limits.model_validate({**plan.limits.model_dump(), **self._limits_changed})
         if self.gate.stopping:
@@ -234,7 +243,7 @@ class ReindexTable:
             try:
                 await workflow.execute_activity("take_lock", lock, **LOCK)
             except ActivityError as error:
-                raise _plainly(error) from error
+                raise plainly(error) from error
         account = Account(self, plan)
         try:
             if lock:
@@ -261,23 +270,6 @@ class ReindexTable:
         self.view.close(report)
         return report
 
-    async def _make_plan(self, job: JobInput) -> Plan:
-        info = workflow.info()
-        request = PlanInput(
-            job=job,
-            workflow_id=info.workflow_id,
-            started_at=info.workflow_start_time,
-            run=workflow.uuid4().hex[:10],  # 40 bits: two runs of a table never share a stamp
-        )
-        try:
-            plan: Plan = await workflow.execute_activity("make_plan", request, result_type=Plan, **CONTROL)
-            known = await workflow.execute_activity(
-                "registered_search_attributes", result_type=list[str], **CONTROL
-            )
-        except ActivityError as error:
-            raise _plainly(error) from error
-        return plan.model_copy(update={"search_attributes": known})
-
     def _lock(self, plan: Plan) -> LockInput:
         info = workflow.info()
         assert self.job is not None
@@ -296,7 +288,7 @@ class ReindexTable:
         try:
             await workflow.execute_activity("record_version", account.opening(), **CONTROL)
         except ActivityError as error:  # nothing was changed yet: the start fails, and says why
-            raise _plainly(error) from error
+            raise plainly(error) from error
 
     async def _release(self, lock: LockInput) -> None:
         """Give the lock back. One that cannot be is taken over by the next job, since this one is closed."""
@@ -325,14 +317,6 @@ def _validated(args: tuple[Any, ...]) -> JobInput:
         return JobInput.model_validate(args[0])
     except ValidationError as error:
         raise ApplicationError(explain(error), type="BadInput", non_retryable=True) from None
-
-
-def _plainly(error: ActivityError) -> ApplicationError:
-    """The cause of a failed plan as the workflow's own failure, so that its sentence comes first."""
-    cause = error.cause
-    if isinstance(cause, ApplicationError):
-        return ApplicationError(cause.message, type=cause.type, non_retryable=True)
-    return ApplicationError(f"planning failed: {cause or error}", type="PlanFailed", non_retryable=True)
 
 
 def _incomplete(report: Report) -> str:

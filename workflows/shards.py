@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from temporalio import workflow
-from temporalio.exceptions import ChildWorkflowError, TemporalError, WorkflowAlreadyStartedError
+from temporalio.exceptions import ActivityError, ChildWorkflowError, TemporalError, WorkflowAlreadyStartedError
 from temporalio.workflow import ChildWorkflowCancellationType, ParentClosePolicy
 
+from workflows.by_partition import named
+from workflows.options import ASKING
 from workflows.reindex_shard import ReindexShard
 from workflows.shares import Grant, limited, opening, redistribute
 
 with workflow.unsafe.imports_passed_through():
-    from reindexer.models import KeyList, Plan, Segment, ShardInput, ShardReport, ShardState, Share
-    from reindexer.tally import Attempts, Tally
+    from reindexer.models import (
+        EndedShard,
+        KeyList,
+        PartitionRanges,
+        Plan,
+        Segment,
+        ShardInput,
+        ShardReport,
+        ShardState,
+        Share,
+        Source,
+    )
+    from reindexer.tally import Attempts, Tally, total
 
 if TYPE_CHECKING:
     from workflows.reindex_table import ReindexTable
@@ -33,7 +45,7 @@ class Shard:
     """One slot. `state` is replaced by newer reports and closed by the child's result, never added to."""
 
     index: int
-    source: Segment | KeyList
+    source: Source
     state: ShardState = field(default_factory=ShardState)
     seq: int = 0
     situation: str = "waiting"  # waiting running throttled pausing paused parked done
@@ -63,11 +75,11 @@ class Shards:
 
     @property
     def tally(self) -> Tally:
-        return Tally(**_totals(Tally, (shard.state.tally for shard in self.all)))
+        return total(Tally, (shard.state.tally for shard in self.all))
 
     @property
     def attempts(self) -> Attempts:
-        return Attempts(**_totals(Attempts, (shard.state.attempts for shard in self.all)))
+        return total(Attempts, (shard.state.attempts for shard in self.all))
 
     @property
     def isolated(self) -> int:
@@ -91,7 +103,7 @@ class Shards:
 
     # ── Driving ────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def run(self, plan: Plan, sources: list[Segment | KeyList]) -> None:
+    async def run(self, plan: Plan, sources: list[Source]) -> None:
         """Carry the sources to their end, a bounded number at a time; returns early when stopping."""
         first = len(self.all)
         mine = [Shard(first + number, source, _opening(source)) for number, source in enumerate(sources)]
@@ -143,6 +155,7 @@ class Shards:
             state=shard.state,
             seq=shard.seq,
             rounds_queue=plan.rounds_queue,
+            records_queue=plan.records_queue,
             round_seconds=plan.round_seconds,
             continue_after=plan.continue_after,
         )
@@ -165,6 +178,7 @@ class Shards:
         try:
             state = await shard.handle
         except ChildWorkflowError as error:
+            await _recall(shard)
             self._ended_badly(shard, str(error.cause or error))
             return
         finally:
@@ -239,13 +253,21 @@ class Shards:
             self._root.changed()
 
 
-def _totals(kind: type[Tally] | type[Attempts], parts: Iterable[Tally | Attempts]) -> dict[str, int]:
-    """Sums field by field; making a validated model of each partial sum would take 20 times as long."""
-    every = list(parts)
-    return {name: sum(getattr(part, name) for part in every) for name in kind.model_fields}
+async def _recall(shard: Shard) -> None:
+    """Take over what a shard that was ended had come to, where its reports do not say so by partition.
+
+    If it cannot be asked, its last report stands, and the totals of its partitions are not known.
+    """
+    if not named(shard.source) or shard.handle is None:
+        return
+    asked = EndedShard(workflow_id=shard.handle.id)
+    try:
+        shard.state = await workflow.execute_activity("last_state", asked, result_type=ShardState, **ASKING)
+    except ActivityError as error:
+        workflow.logger.warning("shard %d cannot be asked any more: %s", shard.index, error.cause or error)
 
 
-def _opening(source: Segment | KeyList) -> ShardState:
+def _opening(source: Source) -> ShardState:
     """Where a shard begins: at its beginning, yet not without what an earlier run could not find out."""
     return ShardState(unknown=source.unknown) if isinstance(source, KeyList) else ShardState()
 
@@ -261,4 +283,7 @@ def _used(before: ShardState, after: ShardState, seconds: float) -> dict[str, fl
 def _summary(shard: Shard, total: int) -> str:
     if isinstance(shard.source, Segment):
         return f"segment {shard.source.segment} of {shard.source.total}"
+    if isinstance(shard.source, PartitionRanges):
+        names = ", ".join(part.value for part in shard.source.ranges[:3])[:120]  # a line of the Web UI
+        return f"{len(shard.source.ranges)} partitions ({names}), shard {shard.index} of {total}"
     return f"{len(shard.source.keys)} keys, shard {shard.index} of {total}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,10 +16,11 @@ from workflows.faults import in_plain_words
 from workflows.options import EVERYWHERE, FIRST_WAIT, LONGEST_WAIT, round_options
 
 with workflow.unsafe.imports_passed_through():
-    from reindexer.items import Key
+    from reindexer.items import Key, key_text
     from reindexer.models import (
         KeyList,
         KeysOfRun,
+        PartitionRanges,
         Plan,
         Segment,
         Share,
@@ -30,8 +32,8 @@ with workflow.unsafe.imports_passed_through():
 if TYPE_CHECKING:
     from workflows.reindex_table import ReindexTable
 
-#: Rows per verification segment: read in seconds, while each segment costs a handful of events and pages.
-_ROWS_PER_SEGMENT = 100_000
+#: Rows per verification segment: some 60 MB, read page after page in ten seconds, for a handful of events.
+_ROWS_PER_SEGMENT = 150_000
 #: Rows that are swept at the most; with more the table is being written to faster than a sweep can follow.
 MOST_SWEPT = 10_000
 #: Keys per sweeping shard: about 50 kB of history.
@@ -91,8 +93,15 @@ async def verify_and_sweep(root: ReindexTable, plan: Plan) -> Verification | Non
     found = [key for result in results for key in result.keys][:MOST_SWEPT]
     if not found or not root.job.sweep or plan.target.writer == "none" or root.gate.stopping:
         return Verification(scanned=scanned, behind=behind)
+    partitions = {
+        key_text(key): name
+        for result in results
+        for key, name in zip(result.keys, result.partitions, strict=False)
+    }
+    if partitions:  # an index may name a record twice, under the value it had and the one it has
+        found = list({key_text(key): key for key in found}.values())
     keys = await _not_given_up(root, plan, found)
-    left = await _sweep(root, plan, keys) if keys else 0
+    left = await _sweep(root, plan, keys, partitions) if keys else 0
     if behind > len(found):
         root.warnings.append(f"{behind:,} rows were found behind; {len(keys):,} of them were swept")
     return Verification(scanned=scanned, behind=behind - len(keys) + left)
@@ -119,11 +128,16 @@ async def _not_given_up(root: ReindexTable, plan: Plan, keys: list[Key]) -> list
     return kept
 
 
-async def _sweep(root: ReindexTable, plan: Plan, keys: list[Key]) -> int:
-    """Carry the rows found behind once more; returns how many are still behind."""
-    lists: list[KeyList] = [
-        KeyList(keys=keys[start : start + _KEYS_PER_SHARD]) for start in range(0, len(keys), _KEYS_PER_SHARD)
-    ]
+async def _sweep(root: ReindexTable, plan: Plan, keys: list[Key], partitions: dict[str, str]) -> int:
+    """Carry the rows found behind once more; returns how many are still behind.
+
+    `partitions`: in which each was found, by its key; empty where the job does not count by partitions.
+    """
+    lists: list[KeyList] = []
+    for start in range(0, len(keys), _KEYS_PER_SHARD):
+        part = keys[start : start + _KEYS_PER_SHARD]
+        found_in = [partitions[key_text(key)] for key in part] if partitions else []
+        lists.append(KeyList(keys=part, partitions=found_in))
     root.warnings.append(f"{len(keys):,} rows written by others meanwhile were found behind and swept once")
     root.phase = "running"
     await root.shards.run(plan, list(lists))
@@ -134,24 +148,43 @@ async def _sweep(root: ReindexTable, plan: Plan, keys: list[Key]) -> int:
 
 
 def _parts(plan: Plan, scanned: int) -> list[VerifyInput]:
-    """What is read: the whole table in a few segments, or the named keys."""
+    """What is read: the whole table in a few segments, the named keys, or the named partitions."""
     sources = plan.sources
     if any(isinstance(source, Segment) and source.limit is not None for source in sources):
         return []  # a sample: the rest of the table is not in scope
     keys = [source for source in sources if isinstance(source, KeyList)]
     if keys:
         return [_request(plan, keys=source.keys) for source in keys]
+    named = [part.value for source in sources if isinstance(source, PartitionRanges) for part in source.ranges]
+    if named:
+        return [_request(plan, values=values) for values in _readers(named, len(sources))]
     rows = max(scanned, plan.facts.items)
     total = min(max(1, math.ceil(rows / _ROWS_PER_SEGMENT)), max(1, len(sources)))
     return [_request(plan, segment=number, total=total) for number in range(total)]
 
 
-def _request(plan: Plan, segment: int = 0, total: int = 1, keys: list[Key] | None = None) -> VerifyInput:
+def _readers(named: list[str], most: int) -> list[list[str]]:
+    """The partitions, each once, dealt to readers; one that was cut is large, and has a reader of its own."""
+    counts = Counter(named)
+    large = [[value] for value, parts in counts.items() if parts > 1]
+    small = [value for value, parts in counts.items() if parts == 1]
+    readers = max(1, min(most, len(small)))
+    return large + [small[number::readers] for number in range(readers) if small]
+
+
+def _request(
+    plan: Plan,
+    segment: int = 0,
+    total: int = 1,
+    keys: list[Key] | None = None,
+    values: list[str] | None = None,
+) -> VerifyInput:
     return VerifyInput(
         target=plan.target,
         segment=segment,
         total=total,
         keys=keys,
+        values=values,
         seconds=plan.round_seconds,
         heartbeat_timeout=plan.heartbeat_timeout,
     )
@@ -207,14 +240,15 @@ async def _read(
             continue
         finally:
             forget()
-        total = _plus(total, result)
+        before, total = total.cursor, _plus(total, result)
         if root.readers.told(number, result):
             root.noticed()
         if result.fault:
             root.park(in_plain_words(result.fault))
         elif result.done:
             return total
-        if result.scanned > 0:
+        moved = result.scanned > 0 or (request.values is not None and result.cursor != before)
+        if moved:
             wait = FIRST_WAIT if result.throttled else 0.0
         else:
             wait = min(LONGEST_WAIT, max(FIRST_WAIT, 2 * wait))
@@ -226,10 +260,13 @@ def _plus(total: VerifyResult, result: VerifyResult) -> VerifyResult:
             "scanned": total.scanned + result.scanned,
             "behind": total.behind + result.behind,
             "keys": (total.keys + result.keys)[:MOST_SWEPT],
+            "partitions": (total.partitions + result.partitions)[:MOST_SWEPT],
             "read_units": total.read_units + result.read_units,
         }
     )
 
 
 def _name(request: VerifyInput) -> str:
+    if request.values is not None:
+        return f"{len(request.values)} partitions"
     return f"{len(request.keys)} keys" if request.keys else f"segment {request.segment} of {request.total}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey
 
+from workflows.by_partition import Standing, few, with_quarantined
 from workflows.options import EVERYWHERE
 
 with workflow.unsafe.imports_passed_through():
@@ -35,6 +36,7 @@ class View:
         self._samples: deque[tuple[float, int, float, float]] = deque(maxlen=512)
         self._active = 0.0  # seconds in which the job was neither paused nor parked
         self._active_at = 0.0
+        self._partitions = Standing()
 
     def announce(self) -> None:
         """Once planned: what this is, for lists and searches."""
@@ -141,6 +143,7 @@ class View:
             "throttle": self._throttle(),
             "records_per_second": rate,
             "eta_seconds": round(remaining / rate) if rate and remaining is not None else None,
+            "partitions": self._partitions.of(shards.all),
             "run": root.plan.run if root.plan else None,
             "verification": root.verification.model_dump() if root.verification else None,
         }
@@ -168,7 +171,16 @@ class View:
         }
 
     def _reason(self) -> str | None:
+        """Why the state is what it is; what was wrong with a resume is told as long as it matters."""
+        reason, refused = self._why(), self._root.refused
+        if not refused or self._state == "done":
+            return reason
+        return f"{reason + '; ' if reason else ''}a resume was refused: {refused}"
+
+    def _why(self) -> str | None:
         root = self._root
+        if self._state == "planning" and root.planned_on:
+            return f"the job's own workers plan it, on task queue {root.planned_on}"
         if self._state in ("parked", "pausing") and root.parked:
             return root.parked
         if self._state in ("paused", "pausing"):
@@ -197,10 +209,8 @@ class View:
             return None
         if all(shard.done for shard in self._root.shards.all) and self._root.shards.all:
             return 0
-        keys = sum(len(source.keys) for source in plan.sources if source.kind == "keys")
-        limit = sum(source.limit or 0 for source in plan.sources if source.kind == "segment")
-        expected = keys or (min(limit, plan.facts.items) if limit else plan.facts.items)
-        return max(0, expected - self._root.shards.tally.settled)
+        expected = plan.expected
+        return None if expected is None else max(0, expected - self._root.shards.tally.settled)
 
     def _rates(self) -> dict[str, float]:
         names = ("records", "read_units", "write_units")
@@ -218,9 +228,9 @@ class View:
         """A small table in Markdown."""
         root, progress = self._root, self.progress()
         plan = root.plan
-        if plan is None:
-            return "planning"
         headline = f"**{progress['state']}**" + (f": {progress['reason']}" if progress["reason"] else "")
+        if plan is None:
+            return headline
         counted = [(o.value, progress["tally"][o.value]) for o in Outcome if progress["tally"][o.value]]
         counted.append(("scanned", progress["tally"]["scanned"]))
         if progress["isolated"]:
@@ -236,7 +246,19 @@ class View:
             *[f"| {name}\u2003 | {count:,} |" for name, count in counted],
             f"| shards done\u2003 | {done} of {total} |",
             f"| records/s\u2003 | {progress['records_per_second']:,.0f} |",
+            *self._partition_lines(progress["partitions"]),
         ]
         if root.verification:
             lines.append(f"| behind after verification\u2003 | {root.verification.behind:,} |")
         return "\n".join(lines)
+
+    def _partition_lines(self, partitions: dict[str, int] | None) -> list[str]:
+        """Two lines at most, however many there are."""
+        if partitions is None:
+            return []
+        lines = [f"| partitions done\u2003 | {partitions['done']:,} of {partitions['total']:,} |"]
+        failed = with_quarantined(self._root.shards.all)
+        if failed:
+            names = few(failed).replace("|", "\\|")  # a bar ends a cell
+            lines.append(f"| with quarantined records\u2003 | {names} |")
+        return lines

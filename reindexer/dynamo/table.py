@@ -36,6 +36,9 @@ class Page:
     """Rows in the order DynamoDB handed them out. `last_key` None: nothing follows.
 
     `gone`: positions of named keys that do not exist; their row holds the key alone.
+    `partition`: the partition key value, as text, that a page of a `partitions` source belongs to; None
+    elsewhere. A page never spans two.
+    `cursors`: parallel to `rows`, where a source goes on after each; None: after the row's key.
     """
 
     rows: list[WireItem]
@@ -43,6 +46,8 @@ class Page:
     consumed: float  # read units
     scanned: int  # rows DynamoDB looked at, before a filter
     gone: frozenset[int] = frozenset()
+    partition: str | None = None
+    cursors: list[WireKey] | None = None
 
 
 @dataclass(slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +10,8 @@ from reindexer.items import WireItem
 from reindexer.ledger.locks import Locks
 from reindexer.ledger.store import sortable, text
 from reindexer.models import Report
+from reindexer.models.by_partition import pack, unpack
+from reindexer.tally import Tally
 
 #: Bytes of JSON kept: an item may have 400 KB (409,600 bytes), names and the other attributes included.
 MOST_BYTES = 350_000
@@ -20,8 +23,12 @@ class Reports(Locks):
     """Reports by job and run."""
 
     def put_report(self, report: Report) -> None:
-        """Keep a report; repeated, it replaces itself. Too large for an item, it is trimmed with a notice."""
-        kept = trimmed(report)
+        """Keep a report; repeated, it replaces itself. Too large for an item, it is trimmed with a notice.
+
+        Its partitions are never trimmed: they have items of their own.
+        """
+        by_partition = self._put_partitions(report)
+        kept = trimmed(report.model_copy(update={"partitions": {}}))
         start = sortable(report.started_at)
         sk = f"report#{start}#{report.run}"
         item = {
@@ -33,6 +40,7 @@ class Reports(Locks):
             "table": {"S": report.table},
             "version": {"N": str(report.version)},
             "run": {"S": report.run},
+            **by_partition,
         }
         self._call("put_item", Item=item)
         pointer = {
@@ -50,11 +58,11 @@ class Reports(Locks):
         page = 1 if run is None else None
         for item in self._query(f"job#{job}", prefix="report#", newest_first=True, page=page):
             if run is None or text(item, "run") == run:
-                return _parsed(item)
+                return _parsed(item).model_copy(update={"partitions": self._partitions(job, item)})
         return None
 
     def reports(self, job: str | None = None, limit: int = 20) -> list[Report]:
-        """The newest reports, of one job or of all, at most `limit`."""
+        """The newest reports, of one job or of all, at most `limit`; without their partitions."""
         found: list[Report] = []
         pk, prefix = (f"job#{job}", "report#") if job is not None else ("reports", "")
         for item in self._query(pk, prefix=prefix, newest_first=True, page=max(1, limit)):
@@ -64,6 +72,28 @@ class Reports(Locks):
             if whole is not None:
                 found.append(_parsed(whole))
         return found
+
+    def _put_partitions(self, report: Report) -> WireItem:
+        """Their tallies, compressed, in as many items as they need; returns what names them in the report's.
+
+        Named by their content: what an earlier try has put is never mixed with what this one puts.
+        """
+        if not report.partitions:
+            return {}
+        packed = pack(report.partitions)
+        digest = hashlib.sha256(packed).hexdigest()[:16]  # 64 bits: a job has a handful of them
+        for number, start in enumerate(range(0, len(packed), MOST_BYTES)):
+            place = {"pk": {"S": f"job#{report.job}"}, "sk": {"S": f"partitions#{digest}#{number:03}"}}
+            part = packed[start : start + MOST_BYTES]
+            self._call("put_item", Item={**place, "run": {"S": report.run}, "packed": {"B": part}})
+        return {"partitions": {"S": digest}}
+
+    def _partitions(self, job: str, item: WireItem) -> dict[str, Tally]:
+        """What belongs to a report's item; a report of an earlier version has none."""
+        if "partitions" not in item:
+            return {}
+        parts = self._query(f"job#{job}", prefix=f"partitions#{text(item, 'partitions')}#")
+        return unpack(b"".join(part["packed"]["B"] for part in parts))
 
 
 def _parsed(item: WireItem) -> Report:

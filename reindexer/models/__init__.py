@@ -6,7 +6,7 @@ since histories recorded by an older worker must still be read.
 
 from reindexer.models.accounts import ControlEvent, Holder, LockInput, Report, ReportInput
 from reindexer.models.checks import Change, DryRun, DryRunInput, Pair, Verification, VerifyInput, VerifyResult
-from reindexer.models.control import Control, ShardInput, ShardReport, ShardState
+from reindexer.models.control import Control, EndedShard, Resume, ShardInput, ShardReport, ShardState
 from reindexer.models.failures import CloseInput, FailurePage, KeysOfRun, QuarantineEntry, QuarantineInput
 from reindexer.models.job_input import (
     Attributes,
@@ -20,12 +20,27 @@ from reindexer.models.job_input import (
     Rate,
     Sample,
     Scope,
+    SortKey,
     Touch,
     Transform,
     Verify,
 )
 from reindexer.models.model import MAX_VERSION, Model
-from reindexer.models.plan import KeyAttribute, KeyList, Plan, PlanInput, Segment, Source, TableFacts, Target
+from reindexer.models.plan import (
+    Elsewhere,
+    KeyAttribute,
+    KeyList,
+    PartitionRange,
+    PartitionRanges,
+    PartitionScope,
+    Plan,
+    PlanInput,
+    Segment,
+    SortCondition,
+    Source,
+    TableFacts,
+    Target,
+)
 from reindexer.models.rounds import (
     Fault,
     Isolated,
@@ -48,6 +63,8 @@ __all__ = [
     "ControlEvent",
     "DryRun",
     "DryRunInput",
+    "Elsewhere",
+    "EndedShard",
     "FailurePage",
     "Fault",
     "Holder",
@@ -62,6 +79,9 @@ __all__ = [
     "Model",
     "Operation",
     "Pair",
+    "PartitionRange",
+    "PartitionRanges",
+    "PartitionScope",
     "Partitions",
     "Plan",
     "PlanInput",
@@ -74,6 +94,7 @@ __all__ = [
     "RecordResult",
     "Report",
     "ReportInput",
+    "Resume",
     "RoundInput",
     "RoundResult",
     "Sample",
@@ -83,6 +104,8 @@ __all__ = [
     "ShardReport",
     "ShardState",
     "Share",
+    "SortCondition",
+    "SortKey",
     "Source",
     "Stop",
     "TableFacts",

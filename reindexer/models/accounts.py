@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import NonNegativeFloat, NonNegativeInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt
 
+from reindexer.models.by_partition import ByPartition, PackedByPartition
 from reindexer.models.checks import DryRun, Verification
 from reindexer.models.model import Model
 from reindexer.tally import Attempts, Tally
@@ -66,8 +68,15 @@ class Report(Model):
     unbalanced_shards: list[int] = []
     code: str | None = None  # of the job file
     dry_run: DryRun | None = None
+    #: The tally of each named partition key value, of a job over partitions; those of which nothing was found
+    #: too. They add up to `tally`, unless a warning names some that are not known.
+    partitions: ByPartition = {}
+    unbalanced_partitions: list[str] = Field(default=[], exclude_if=operator.not_)  # some of them
 
 
 class ReportInput(Model):
+    """`partitions`: those of the report, which is handed over without them."""
+
     report: Report
     version_attribute: str
+    partitions: PackedByPartition = {}

@@ -19,6 +19,7 @@ class VerifyInput(Model):
     share: Share = Share()
     keep: NonNegativeInt = 1000  # keys of rows behind to hand back; more are only counted
     keys: list[Key] | None = None  # instead of a segment
+    values: list[str] | None = None  # instead of both: partitions of `target.within`, whole
     heartbeat_timeout: float = 10.0
     seconds: float = 30.0
 
@@ -27,6 +28,7 @@ class VerifyResult(Model):
     scanned: NonNegativeInt = 0
     behind: NonNegativeInt = 0
     keys: list[Key] = []
+    partitions: list[str] = []  # that each of these keys was found in, of a job over partitions
     cursor: Key | None = None
     done: bool = False
     fault: Fault | None = None

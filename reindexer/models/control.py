@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import re
+from typing import Any, Literal
 
-from pydantic import NonNegativeFloat, NonNegativeInt
+from pydantic import NonNegativeFloat, NonNegativeInt, field_validator
 
 from reindexer.items import Key
+from reindexer.models.by_partition import PackedByPartition
 from reindexer.models.model import Model
 from reindexer.models.plan import Source, Target
 from reindexer.models.rounds import Isolated, Share
 from reindexer.tally import Attempts, Tally
+
+
+class Resume(Model):
+    """What may come with a `resume`. `code`: digits of the hash of a job's changed code, to go on with it."""
+
+    reason: str | None = None
+    code: str | None = None
+
+    @field_validator("code", mode="before")
+    @classmethod
+    def _is_a_hash(cls, given: Any) -> Any:
+        # From the 12 that are shown, which tell two versions of a file apart, to all of SHA-256.
+        if given is not None and not (isinstance(given, str) and re.fullmatch("[0-9a-f]{12,64}", given)):
+            raise ValueError(
+                "should be 12 to 64 digits (0-9, a-f) of the code's hash, as the parked job's reason shows it "
+                f"(given: {str(given)[:80]!r})"  # 80: a hash and some more
+            )
+        return given
 
 
 class Control(Model):
@@ -33,6 +53,7 @@ class ShardState(Model):
     isolated: list[Isolated] = []
     unknown: list[Key] = []
     deleting: list[Key] = []  # as in `Progress`
+    deleting_in: list[str] = []  # the partition of each of these, where a job counts by partition
     read_units: NonNegativeFloat = 0.0
     write_units: NonNegativeFloat = 0.0
     rounds: NonNegativeInt = 0
@@ -40,6 +61,8 @@ class ShardState(Model):
     failures: dict[str, int] = {}
     quarantined: list[Isolated] = []
     timed_out: bool = False  # an attempt timed out: its zombie may still write for one heartbeat timeout
+    #: The tally by partition; not in a report to the root, where thousands would come every two seconds.
+    partitions: PackedByPartition = {}
 
 
 class ShardInput(Model):
@@ -54,6 +77,7 @@ class ShardInput(Model):
     state: ShardState = ShardState()
     seq: NonNegativeInt = 0  # of the last report sent
     rounds_queue: str = "reindexer-rounds"
+    records_queue: str | None = None
     round_seconds: float = 30.0
     continue_after: NonNegativeInt = 0  # events of a run before it continues as new; 0: when the server says
 
@@ -68,3 +92,9 @@ class ShardReport(Model):
     scope: str | None = None  # of a throttle
     acknowledged: NonNegativeInt  # the control seq in force
     progress: ShardState
+
+
+class EndedShard(Model):
+    """A shard that ended without a result, by the id of its workflow."""
+
+    workflow_id: str

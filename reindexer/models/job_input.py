@@ -50,19 +50,56 @@ class Sample(Model):
 
 
 class Keys(Model):
-    """Named records. Each key holds the table's key attributes: N as string or integer, B as base64."""
+    """Named records. Each key holds the table's key attributes: N as string or integer, B as base64.
+
+    `values` instead of `keys`: of a table whose key is one attribute, its values.
+    """
 
     kind: Literal["keys"]
     # 10,000 keys are about 1 MB of JSON, half of what one Temporal payload may hold.
     # Strict: 1.0 and true would otherwise pass for the integer 1.
-    keys: Annotated[list[dict[str, StrictStr | StrictInt]], Field(min_length=1, max_length=10_000)]
+    keys: Annotated[list[dict[str, StrictStr | StrictInt]], Field(min_length=1, max_length=10_000)] | None = (
+        None
+    )
+    values: Annotated[list[StrictStr | StrictInt], Field(min_length=1, max_length=10_000)] | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Keys:
+        if (self.keys is None) == (self.values is None):
+            raise ValueError('needs "keys", a list of objects; or "values", of a key with one attribute')
+        return self
+
+
+class SortKey(Model):
+    """Exactly one condition on the sort key, named as boto3 names it. Bounds of `between` are both included."""
+
+    eq: StrictStr | StrictInt | None = None
+    lt: StrictStr | StrictInt | None = None
+    lte: StrictStr | StrictInt | None = None
+    gt: StrictStr | StrictInt | None = None
+    gte: StrictStr | StrictInt | None = None
+    begins_with: StrictStr | None = None
+    between: Annotated[list[StrictStr | StrictInt], Field(min_length=2, max_length=2)] | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> SortKey:
+        given = [name for name in SortKey.model_fields if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(
+                f"has to hold exactly one of {', '.join(SortKey.model_fields)} "
+                f"(given: {', '.join(given) or 'none'})"
+            )
+        return self
 
 
 class Partitions(Model):
-    """All records of the named partition key values."""
+    """All records of the named partition key values, of the table or of an index."""
 
     kind: Literal["partitions"]
-    values: Annotated[list[StrictStr | StrictInt], Field(min_length=1, max_length=10_000)]  # as for keys
+    #: Of the partition key's type: N as string or integer, B as base64. As many as `keys` may name.
+    values: Annotated[list[StrictStr | StrictInt], Field(min_length=1, max_length=10_000)]
+    sort_key: SortKey | None = None
+    index: Annotated[str, Field(min_length=1, max_length=255)] | None = None  # 255: DynamoDB's longest name
 
 
 class Quarantined(Model):

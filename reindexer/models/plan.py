@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -15,6 +16,22 @@ from reindexer.models.model import Model
 class KeyAttribute(Model):
     name: str
     type: Literal["S", "N", "B"]
+
+
+class SortCondition(Model):
+    """A condition on the sort key; `values` as text (B: base64): one, or the two bounds of `between`."""
+
+    operator: Literal["eq", "lt", "lte", "gt", "gte", "begins_with", "between"]
+    values: list[str]
+
+
+class PartitionScope(Model):
+    """What the partitions of a job are partitions of: the table, or an index of it."""
+
+    partition: KeyAttribute  # the partition key of the table, or of the index
+    sort: KeyAttribute | None = None  # the sort key there
+    index: str | None = None
+    condition: SortCondition | None = None
 
 
 class Target(Model):
@@ -31,6 +48,7 @@ class Target(Model):
     operation: Touch | Transform | Verify = Touch()
     code: str | None = None  # SHA-256 of the job file that was planned with, or as many digits as were accepted
     index_keys: dict[str, str] = {}  # attributes that are keys of an index, and their types
+    within: PartitionScope | None = None  # of a `partitions` scope; the values are the sources'
 
     def running(self, code: str | None) -> Target:
         """The same with other code of its job; None: with what was planned."""
@@ -68,9 +86,30 @@ class KeyList(Model):
     kind: Literal["keys"] = "keys"
     keys: list[Key]
     unknown: list[Key] = []  # those of them to which an earlier run sent a write whose answer never came
+    #: The partition that each key counts to, in their order, where a job counts by partitions.
+    partitions: list[str] = Field(default=[], exclude_if=operator.not_)
 
 
-Source = Annotated[Segment | KeyList, Field(discriminator="kind")]
+class PartitionRange(Model):
+    """Rows of one partition whose sort key is at or above `first` and below `before`; None: no such bound.
+
+    All values are text: numbers normalised, so that 1 and 1.0 are one, binary as base64.
+    """
+
+    value: str  # of the partition key
+    first: str | None = None
+    before: str | None = None
+    rows: NonNegativeInt | None = None  # that were there when it was planned; None: not known
+
+
+class PartitionRanges(Model):
+    """Ranges of partitions, read one after another. `Target.within` says of what they are partitions."""
+
+    kind: Literal["partitions"] = "partitions"
+    ranges: list[PartitionRange]
+
+
+Source = Annotated[Segment | KeyList | PartitionRanges, Field(discriminator="kind")]
 
 
 class Plan(Model):
@@ -86,11 +125,29 @@ class Plan(Model):
     limits_from: str = ""  # where the chosen limits come from, for people
     heartbeat_timeout: float = 10.0  # seconds
     rounds_queue: str = "reindexer-rounds"
+    records_queue: str | None = None  # of records and their quarantine; None: that of the job's workflow
     round_seconds: float = 30.0
     continue_after: NonNegativeInt = (
         0  # events of a shard's run before it continues as new; 0: the server's word
     )
     search_attributes: list[str] = []  # registered names that may be upserted
+
+    @property
+    def expected(self) -> int | None:
+        """About how many records the job is for, by counts that may be hours old; None: not known."""
+        named = [source for source in self.sources if isinstance(source, PartitionRanges)]
+        if named:
+            rows = [part.rows for source in named for part in source.ranges]
+            return None if None in rows else sum(count or 0 for count in rows)
+        keys = sum(len(source.keys) for source in self.sources if isinstance(source, KeyList))
+        limit = sum(source.limit or 0 for source in self.sources if isinstance(source, Segment))
+        return keys or (min(limit, self.facts.items) if limit else self.facts.items)
+
+
+class Elsewhere(Model):
+    """Not planned here: the job has workers of its own, on this task queue, and is planned there."""
+
+    queue: str
 
 
 class PlanInput(Model):

@@ -5,9 +5,10 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import NonNegativeFloat, NonNegativeInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt
 
 from reindexer.items import Key
+from reindexer.models.by_partition import ByPartition
 from reindexer.models.model import Model
 from reindexer.models.plan import Source, Target
 from reindexer.tally import Attempts, Tally
@@ -23,13 +24,16 @@ class Isolated(Model):
     unknown: bool = False
     given_up: bool = False  # can never succeed: straight to quarantine
     deleting: bool = False  # the write that may have landed is its deletion
+    #: The partition key value, as text, that its outcome counts to; None where a job does not count by them.
+    partition: str | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class Progress(Model):
     """One value that covers exactly the rows up to the cursor: heartbeat detail and result of a round.
 
     Counts are those of this round alone; `unknown` are keys beyond the cursor to which a write was sent
-    whose answer never came.
+    whose answer never came. `partitions`: the tally by partition, of those that this round has come to; it
+    adds up to `tally`. Empty where a job does not count by partitions.
     """
 
     cursor: Key | None = None
@@ -38,8 +42,10 @@ class Progress(Model):
     isolated: list[Isolated] = []
     unknown: list[Key] = []
     deleting: list[Key] = []  # those of `unknown` whose deletion was sent: not handed out again if it landed
+    deleting_in: list[str] = []  # the partition of each of these, where a job counts by partition
     read_units: NonNegativeFloat = 0.0
     write_units: NonNegativeFloat = 0.0
+    partitions: ByPartition = {}
 
 
 class Share(Model):
@@ -57,6 +63,7 @@ class RoundInput(Model):
     handed_out: NonNegativeInt = 0  # rows before the cursor; a sample counts down from its limit
     unknown: list[Key] = []
     deleting: list[Key] = []  # as in `Progress`
+    deleting_in: list[str] = []  # the partition of each of these, where a job counts by partition
     doubt: bool = False  # an attempt was lost before: it may have sent writes beyond the cursor, unanswered
     share: Share = Share()
     isolation: Literal["batch", "record"] = "batch"
@@ -66,7 +73,9 @@ class RoundInput(Model):
     @property
     def beginning(self) -> Progress:
         """Where the round stands before it has done anything."""
-        return Progress(cursor=self.cursor, unknown=self.unknown, deleting=self.deleting)
+        return Progress(
+            cursor=self.cursor, unknown=self.unknown, deleting=self.deleting, deleting_in=self.deleting_in
+        )
 
 
 class Stop(StrEnum):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Protocol
 
+from reindexer.dynamo.table import Page
 from reindexer.dynamo.wire import Stamp
 from reindexer.items import Skip, WireItem, Write
 from reindexer.models import Target, Touch, Transform
 from reindexer.operations.touch import TouchOperation
 from reindexer.operations.transform import TransformOperation
+from reindexer.operations.within import WithinIndex
 from reindexer.pulse import Pulse
 
 
@@ -28,8 +30,8 @@ class Operation(Protocol):
     #: Most records per call of the sink.
     at_once: int
 
-    def foresee(self, rows: Sequence[WireItem]) -> None:
-        """These are going to be asked for, in this order; some may be left out."""
+    def foresee(self, page: Page) -> None:
+        """Its rows are going to be asked for, in this order; some may be left out."""
         ...
 
     def again(self, item: WireItem) -> Write | Skip:
@@ -41,8 +43,13 @@ class Operation(Protocol):
 
 def make_operation(target: Target, stamp: Stamp, pulse: Pulse | None = None) -> Operation:
     """The operation that the target names. Raises `EnvironmentFault` where its job is not there, or another."""
+    operation: Operation
     if isinstance(target.operation, Touch):
-        return TouchOperation(tuple(attribute.name for attribute in target.key), stamp)
-    if isinstance(target.operation, Transform):
-        return TransformOperation(target, stamp, pulse)
-    raise AssertionError(f"{target.operation.kind} writes no records: it has no rounds")
+        operation = TouchOperation(tuple(attribute.name for attribute in target.key), stamp)
+    elif isinstance(target.operation, Transform):
+        operation = TransformOperation(target, stamp, pulse)
+    else:
+        raise AssertionError(f"{target.operation.kind} writes no records: it has no rounds")
+    if target.within is not None and target.within.index is not None:
+        return WithinIndex(operation, target.within)
+    return operation

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
+from reindexer.dynamo.table import Page
 from reindexer.dynamo.wire import Stamp
 from reindexer.items import Skip, WireItem, Write
 
@@ -23,7 +24,7 @@ class TouchOperation:
         self.pure = True
         self.at_once = 25  # as many as one call may carry
 
-    def foresee(self, rows: Sequence[WireItem]) -> None:
+    def foresee(self, page: Page) -> None:
         """Nothing to prepare."""
 
     def again(self, item: WireItem) -> Write | Skip:  # noqa: ARG002

@@ -14,10 +14,11 @@ from reindexer.bounded import Bounded
 from reindexer.catalogue import find_job
 from reindexer.conditions import filter_of
 from reindexer.deciding import Decider, failure_of
+from reindexer.dynamo.table import Page
 from reindexer.dynamo.wire import Stamp
 from reindexer.errors import BadInput, EnvironmentFault
 from reindexer.items import Skip, WireItem, Write, second_write
-from reindexer.job import Job
+from reindexer.job import CODE_SHOWN, Job
 from reindexer.models import Target, Transform
 from reindexer.pulse import Pulse
 
@@ -49,9 +50,9 @@ class TransformOperation:
         self._next = 0
         self._known: dict[int, Write | Skip | Exception] = {}
 
-    def foresee(self, rows: Sequence[WireItem]) -> None:
+    def foresee(self, page: Page) -> None:
         """These are going to be asked for, in this order; some may be left out."""
-        self._rows, self._next = rows, 0
+        self._rows, self._next = page.rows, 0
         self._known.clear()
 
     def decide(self, item: WireItem) -> Write | Skip:
@@ -123,5 +124,6 @@ def check_code(job: Job, planned: str | None) -> None:
     if planned is not None and not job.code.startswith(planned):
         raise EnvironmentFault(
             "CodeChanged",
-            f"job {job.name!r} was planned with code {planned[:12]}; this worker has {job.code} ({job.file})",
+            f"job {job.name!r} was planned with code {planned[:CODE_SHOWN]}; "
+            f"this worker has {job.code} ({job.file})",
         )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import groupby
 
 from reindexer.dynamo.reading import read_consistently
 from reindexer.dynamo.table import Page, TableClient
@@ -21,6 +23,7 @@ class KeySource:
     def __init__(self, table: TableClient, keys: KeyList, reads: tuple[str, ...] | None, pulse: Pulse) -> None:
         self._table, self._pulse = table, pulse
         self._keys = [from_json_key(key) for key in keys.keys]
+        self._partitions = keys.partitions
         self._reads = reads
 
     def pages(
@@ -39,7 +42,26 @@ class KeySource:
             rows = [found.get(key_identity(key), key) for key in chunk]
             gone = frozenset(i for i, key in enumerate(chunk) if key_identity(key) not in found)
             last_key = chunk[-1] if start + _KEYS_PER_CALL < len(self._keys) else None
-            yield Page(rows, last_key, consumed, len(rows), gone)
+            yield from self._by_partition(Page(rows, last_key, consumed, len(rows), gone), start)
+
+    def _by_partition(self, page: Page, start: int) -> Iterator[Page]:
+        """The page whole, or a page for each run of keys that count to one partition."""
+        if not self._partitions:
+            yield page
+            return
+        size, first = len(page.rows), 0
+        for partition, group in groupby(self._partitions[start : start + size]):
+            end = first + len(list(group))
+            yield replace(
+                page,
+                rows=page.rows[first:end],
+                last_key=self._keys[start + end - 1] if end < size else page.last_key,
+                consumed=0.0 if first else page.consumed,
+                scanned=end - first,
+                gone=frozenset(place - first for place in page.gone if first <= place < end),
+                partition=partition,
+            )
+            first = end
 
 
 def distinct(keys: Sequence[WireKey]) -> list[WireKey]:

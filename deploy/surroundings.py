@@ -1,0 +1,53 @@
+"""What a process of ours sees of its caller: nothing of AWS, nothing of Temporal."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import urllib.request
+
+# DynamoDB Local takes letters and digits only.
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "local",
+    "AWS_SECRET_ACCESS_KEY": "local",
+    "AWS_REGION": "us-east-1",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+}
+
+
+def caller_free_environment(engine_endpoint: str, temporal_address: str) -> dict[str, str]:
+    """What a process needs in its environment to reach these two servers and nobody else's.
+
+    The caller's variables, except all of AWS's and Temporal's; their settings files are out of sight, too.
+    """
+    around = ",".join(filter(None, (os.environ.get("NO_PROXY"), "127.0.0.1", "localhost")))
+    return {
+        **without_caller(),
+        **CREDENTIALS,
+        "AWS_ENDPOINT_URL": engine_endpoint,  # of every service: none may reach the real one
+        "AWS_ENDPOINT_URL_DYNAMODB": engine_endpoint,
+        "AWS_ENDPOINT_URL_DYNAMODB_STREAMS": engine_endpoint,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "TEMPORAL_ADDRESS": temporal_address,
+        "TEMPORAL_NAMESPACE": "default",
+        "NO_PROXY": around,  # botocore would ask a proxy for loopback, too
+        "no_proxy": around,
+    }
+
+
+def without_caller() -> dict[str, str]:
+    """The environment without the caller's AWS and Temporal settings, their files included."""
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "TEMPORAL_"))}
+    return {**inherited, "TEMPORAL_CONFIG_FILE": "/nonexistent/temporal.toml"}  # none or "" is the caller's own
+
+
+def answers(request: urllib.request.Request) -> bool:
+    """Whether the server says yes; asked directly, whatever proxy the caller has."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with direct.open(request, timeout=2) as answer:  # on loopback; a busy start is asked again
+            return bool(answer.status == 200)
+    except (OSError, http.client.HTTPException):
+        return False

@@ -1,0 +1,160 @@
+"""Verification of named partitions: each whole, however the rounds had cut it.
+
+A gap or an overlap between two parts of a partition does not show in a read by the same parts. The conditions
+are boto3's own, built and judged as those of a job's query are.
+"""
+
+from __future__ import annotations
+
+import base64
+from decimal import Decimal
+from typing import Any
+
+import boto3.dynamodb.conditions as boto
+
+from reindexer.conditions import Condition, compiled
+from reindexer.errors import Interrupted
+from reindexer.items import WireItem, WireKey
+from reindexer.models import PartitionScope, VerifyResult
+from reindexer.values import wire
+from reindexer.verification_pace import BEHIND, Paced
+
+_KEYS_PER_CALL = 100  # DynamoDB's limit
+_TO_FINISH = 5.0  # seconds for the rows that entries name, also where the slice is over: a call's read time-out
+_PLACE = ""  # holds a cursor's position in the list of values; DynamoDB's attributes have names of at least 1
+
+
+class PartitionReading(Paced):
+    """Partitions one after another: of the table by a consistent Query; of an index by its keys, whose rows are
+    then read consistently from the table, and must still be what the index said."""
+
+    def partitions(self, values: list[str]) -> VerifyResult:
+        """The cursor: the position among the values, and the key there after which to go on."""
+        scope = self._request.target.within
+        assert scope is not None, "partitions of what?"
+        place, start = 0, None
+        if self._request.cursor:
+            cursor = self._decoded(self._request.cursor)
+            place = int(cursor.pop(_PLACE)["N"])
+            start = cursor or None
+        while place < len(values) and self._may_go_on():
+            condition = _asked(scope, values[place], boto.Key)
+            asked = self._asked_of_keys(scope, condition)
+            more = {"ExclusiveStartKey": start} if start else {}
+            # Of an index no more than one consistent read can follow up, so that a slice always gets somewhere.
+            most = min(self._page_rows(), _KEYS_PER_CALL) if scope.index else self._page_rows()
+            page = self._call("query", **asked, **more, Limit=most)
+            if page is None:
+                continue
+            self._spend([page.get("ConsumedCapacity") or {}], page["ScannedCount"])
+            try:
+                whole = self._take(scope, values[place], page)
+            except Interrupted:
+                break
+            if not whole:  # read again: what the entries name could not all be read
+                break
+            start = page.get("LastEvaluatedKey") or None
+            place += start is None
+        if place == len(values):
+            return self._result(None, done=True)
+        return self._result({**(start or {}), _PLACE: {"N": str(place)}})
+
+    def _decoded(self, cursor: dict[str, dict[str, str]]) -> WireKey:
+        return {
+            name: {kind: base64.b64decode(text) if kind == "B" else text}
+            for name, value in cursor.items()
+            for kind, text in value.items()
+        }
+
+    def _asked_of_keys(self, scope: PartitionScope, condition: Condition) -> dict[str, Any]:
+        """The Query: of the table for rows behind the target, of an index for all its keys."""
+        made = boto.ConditionExpressionBuilder().build_expression(condition, is_key_condition=True)
+        # A job's query is built alike, and joins it in one request: their placeholders must differ.
+        expression = made.condition_expression.replace("#n", "#key").replace(":v", ":key")
+        real = _names(scope)
+        aliases = {
+            name.replace("#n", "#key"): real[part] for name, part in made.attribute_name_placeholders.items()
+        }
+        values = {
+            name.replace(":v", ":key"): wire(value) for name, value in made.attribute_value_placeholders.items()
+        }
+        keys = [attribute.name for attribute in self._request.target.key]
+        keyed = {f"#k{number}": name for number, name in enumerate(keys)}
+        asked: dict[str, Any] = {
+            "TableName": self._request.target.table,
+            "KeyConditionExpression": expression,
+            "ReturnConsumedCapacity": "TOTAL",
+        }
+        names = {**aliases, **keyed}
+        if scope.index is not None:
+            return {
+                **asked,
+                "IndexName": scope.index,
+                "ProjectionExpression": ",".join(keyed),
+                "ExpressionAttributeNames": names,
+                "ExpressionAttributeValues": values,
+            }
+        asked |= {
+            "ConsistentRead": True,
+            "FilterExpression": BEHIND,
+            "ExpressionAttributeNames": {"#v": self._version, **aliases},
+            "ExpressionAttributeValues": {
+                ":v": {"N": str(self._request.target.version)},
+                ":n": {"S": "N"},
+                **values,
+            },
+        }
+        if self._judge:  # it needs whole items
+            return self._judge.filtered(asked, unnamed=keys)
+        asked["ExpressionAttributeNames"] = {"#v": self._version, **names}
+        return {**asked, "ProjectionExpression": ",".join(keyed)}
+
+    def _take(self, scope: PartitionScope, value: str, page: dict[str, Any]) -> bool:
+        """Count a page. False: not all its rows could be read in time; nothing of it was counted."""
+        rows: list[WireItem] = page["Items"]
+        if scope.index is None:
+            behind = self._judge.behind(rows) if self._judge else rows
+            self._count_in(value, page["ScannedCount"], behind)
+            return True
+        belongs = compiled(_asked(scope, value, boto.Attr))
+        names = _names(scope)
+        self._deadline = max(self._deadline, self._pulse.now() + _TO_FINISH)
+        some = self._read_all(rows, list(names.values())) if rows else []
+        if some is None:
+            return False
+        found = [
+            item for item in some if belongs({part: item[name] for part, name in names.items() if name in item})
+        ]
+        behind = [item for item in found if self._is_behind(item)]
+        if self._judge:
+            behind = self._judge.behind(behind)
+        self._count_in(value, len(found), behind)
+        return True
+
+    def _count_in(self, value: str, scanned: int, behind: list[WireItem]) -> None:
+        self._count(scanned, len(behind), behind)
+        self._partitions += [value] * (len(self._found) - len(self._partitions))
+
+
+def _names(scope: PartitionScope) -> dict[str, str]:
+    """The attributes that `partition` and `sort` stand for."""
+    sort = {} if scope.sort is None else {"sort": scope.sort.name}
+    return {"partition": scope.partition.name, **sort}
+
+
+def _asked(scope: PartitionScope, value: str, kind: Any) -> Condition:
+    """What a row of the partition holds, as a condition on its keys (`Key`) or on its attributes (`Attr`).
+
+    The names in it are stand-ins: boto3 would read a dot in an attribute's name as the way into a map.
+    """
+    condition: Condition = kind("partition").eq(_python(scope.partition.type, value))
+    if scope.condition is not None and scope.sort is not None:
+        bounds = [_python(scope.sort.type, text) for text in scope.condition.values]
+        condition = condition & getattr(kind("sort"), scope.condition.operator)(*bounds)
+    return condition
+
+
+def _python(kind: str, text: str) -> Any:
+    if kind == "N":
+        return Decimal(text)
+    return base64.b64decode(text) if kind == "B" else text

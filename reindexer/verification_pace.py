@@ -1,0 +1,178 @@
+"""Pace, counts and calls of one verifying read, whatever it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from reindexer.dynamo.table import CallFailed, TableClient
+from reindexer.dynamo.taxonomy import Action, Scope
+from reindexer.items import Key, WireItem, WireKey, to_json_key
+from reindexer.job_verification import JobJudge
+from reindexer.models import Fault, VerifyInput, VerifyResult
+from reindexer.pulse import Pulse
+from reindexer.throttle import backoff
+
+#: True for a row that is not at the target: version missing, lower, or no number at all. DynamoDB never finds
+#: values of two types in order; the type is asked for in case an engine does.
+BEHIND = "NOT (attribute_type(#v, :n) AND #v >= :v)"
+_PAGE_UNITS = 200.0  # of the 256 that 1 MB costs: rows may be a quarter larger than those of the page before
+_THROTTLED_SECONDS = 5.0  # nothing but throttles: hand back, as a round does; the workflow waits longer
+_UNITS_PER_ROW = 0.125  # read units where an engine reports none: rows of 500 bytes, 4 KB a unit
+
+
+class Paced:
+    """One call: its pace, and what was counted."""
+
+    def __init__(
+        self, request: VerifyInput, table: TableClient, pulse: Pulse, judge: JobJudge | None = None
+    ) -> None:
+        self._request, self._table, self._pulse, self._judge = request, table, pulse, judge
+        self._version = request.target.attributes.version
+        self._deadline = pulse.now() + request.seconds
+        self._patience = min(_THROTTLED_SECONDS, request.seconds / 2)  # else a short slice would be over first
+        self._next_at = pulse.now()  # when the budget allows the next call
+        self._row_units = 1.0  # read units a row, learnt from each page; up to 4 KB cost one
+        self._calls = 0
+        self._answered = False  # whether any call brought something
+        self._down: Fault | None = None  # why nothing answers, so far
+        self._tries = 0  # calls in a row that brought nothing
+        self._throttled_at: float | None = None  # since when there were only throttles
+        self._throttled = False  # for too long
+        self._scope: Scope | None = None  # how far they reach
+        self._scanned = self._behind = 0
+        self._found: list[Key] = []
+        self._partitions: list[str] = []  # of each of these, where partitions are read
+        self._units = 0.0
+        self._fault: Fault | None = None
+
+    def _read_all(self, chunk: list[WireKey], also: Sequence[str] = ()) -> list[WireItem] | None:
+        """Those of the keys that exist; None: not all could be read before the slice was over.
+
+        Where no job judges, they hold their keys, the version and what is named in `also`.
+        """
+        names = {f"#k{index}": name for index, name in enumerate(dict.fromkeys((*chunk[0], *also)))}
+        names["#v"] = self._version
+        shape: dict[str, Any] = {}
+        if self._judge is None:  # else whole items
+            shape = {"ProjectionExpression": ",".join(names), "ExpressionAttributeNames": names}
+        items: list[WireItem] = []
+        left: list[WireKey] = chunk
+        while left:
+            if not self._may_go_on():
+                return None
+            request = {"Keys": left, "ConsistentRead": True, **shape}
+            answer = self._call(
+                "batch_get_item",
+                RequestItems={self._request.target.table: request},
+                ReturnConsumedCapacity="TOTAL",
+            )
+            if answer is None:
+                continue
+            for found in answer["Responses"].values():
+                items += found
+            self._spend(answer.get("ConsumedCapacity") or [], len(left))
+            unprocessed = list((answer.get("UnprocessedKeys") or {}).values())
+            before, left = len(left), unprocessed[0]["Keys"] if unprocessed else []
+            if len(left) == before:  # want of capacity, told by silence
+                self._refused(None)
+                self._back_off()
+            else:
+                self._throttled_at = None
+        return items
+
+    def _is_behind(self, item: WireItem) -> bool:
+        """The filter's own rule, for rows read by key."""
+        number = item.get(self._version, {}).get("N")
+        if self._judge and self._judge.marked(item):
+            return True
+        return number is None or Decimal(number) < self._request.target.version
+
+    def _call(self, operation: str, **parameters: Any) -> dict[str, Any] | None:
+        """One attempt. None: it failed; then either `_fault` is set, or it has waited for the next one."""
+        self._calls += 1
+        try:
+            answer = self._table.call(operation, **parameters)
+        except CallFailed as failed:
+            fault = Fault(code=failed.failure.code, message=failed.failure.message)
+            if failed.failure.action is Action.WAIT:
+                self._refused(failed.failure.scope)
+            else:
+                self._throttled_at = None
+            if failed.failure.action not in (Action.WAIT, Action.RETRY):
+                self._fault = fault
+                return None
+            # A throttle passes. Anything else that lasts for a whole slice has to be seen by a person.
+            self._down = fault if failed.failure.action is Action.RETRY and not self._answered else None
+            self._back_off()
+            return None
+        self._answered, self._down, self._tries = True, None, 0
+        return answer
+
+    def _refused(self, scope: Scope | None) -> None:
+        """For want of capacity."""
+        self._scope = scope or self._scope
+        if self._throttled_at is None:
+            self._throttled_at = self._pulse.now()
+
+    def _back_off(self) -> None:
+        self._tries += 1
+        self._pulse.wait(backoff(self._tries))
+
+    def _may_go_on(self) -> bool:
+        """Wait until the budget allows a call. False: fault, told to stop, or slice over after one call."""
+        self._pulse.beat()
+        while self._fault is None and not self._pulse.stopping():
+            if self._throttled_at is not None:
+                self._throttled = self._pulse.now() - self._throttled_at > self._patience
+                if self._throttled:
+                    return False
+            if self._calls and self._pulse.now() >= self._deadline:
+                self._fault = self._down
+                return False
+            wait = self._next_at - self._pulse.now()
+            if wait <= 0:
+                return True
+            self._pulse.wait(wait)
+        return False
+
+    def _page_rows(self) -> int:
+        """Rows of a page: about a second's budget, and short of the 1 MB at which DynamoDB would end it.
+
+        An engine was seen to count a row twice in ScannedCount when it, not we, ends the page.
+        """
+        units = min(_PAGE_UNITS, self._request.share.read_units or _PAGE_UNITS)
+        return max(1, int(units / self._row_units))
+
+    def _count(self, scanned: int, behind: int, rows: list[WireItem]) -> None:
+        self._throttled_at = None
+        self._scanned += scanned
+        self._behind += behind
+        names = [attribute.name for attribute in self._request.target.key]
+        room = self._request.keep - len(self._found)
+        self._found += [to_json_key({name: row[name] for name in names}) for row in rows[: max(0, room)]]
+
+    def _spend(self, capacities: list[dict[str, Any]], rows: int) -> None:
+        """Charge a call: the next one waits until its units have been earned."""
+        reported = [float(entry["CapacityUnits"]) for entry in capacities if "CapacityUnits" in entry]
+        units = sum(reported) if reported else rows * _UNITS_PER_ROW
+        self._units += units
+        if rows and units:
+            self._row_units = units / rows
+        if rate := self._request.share.read_units:
+            self._next_at = max(self._next_at, self._pulse.now()) + units / rate
+
+    def _result(self, cursor: WireKey | None, *, done: bool = False) -> VerifyResult:
+        return VerifyResult(
+            scanned=self._scanned,
+            behind=self._behind,
+            keys=self._found,
+            partitions=self._partitions,
+            cursor=to_json_key(cursor) if cursor else None,
+            done=done,
+            fault=self._fault,
+            read_units=self._units,
+            throttled=self._throttled,
+            throttle=self._scope.value if self._throttled and self._scope else None,
+        )

@@ -1,0 +1,200 @@
+"""Totals by partition: how they travel, how a round and a job come by them, what other jobs pay."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reindexer.by_partition import MOST_PARTITIONS, PartitionTallies
+from reindexer.models import Isolated, KeyList, Progress, ReportInput, ShardState, Stop
+from reindexer.models.by_partition import brief, pack, ranked, unpack
+from reindexer.tally import Outcome, Tally, plus_each, total
+from tests.driving import shard
+from tests.model_table import ModelTable
+from tests.reports import a_report
+from workflows.by_partition import Standing, as_result, few, totals, with_quarantined
+from workflows.shards import Shard
+
+PAYLOAD = 2 * 1024 * 1024  # bytes; more than that Temporal refuses
+names = st.text(max_size=20)
+tallies = st.builds(Tally, **dict.fromkeys(Tally.model_fields, st.integers(0, 2) | st.integers(0, 10**9)))
+by_partition = st.dictionaries(names, tallies, max_size=5)
+THOUSANDS = {str(uuid.UUID(int=number * 7**40)): Tally(scanned=3, updated=3) for number in range(10_000)}
+
+
+def keys_of(rows: dict[str, int]) -> KeyList:
+    """A key list of so many rows of each partition, in that order."""
+    labels = [name for name, count in rows.items() for _ in range(count)]
+    return KeyList(keys=[{"id": {"S": f"row-{number:05}"}} for number in range(len(labels))], partitions=labels)
+
+
+def table_of(source: KeyList) -> ModelTable:
+    return ModelTable([dict(key) for key in source.keys])
+
+
+# ── How they travel ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@given(by_partition)
+def test_they_come_back_as_they_were_sent(tallies: dict[str, Tally]) -> None:
+    assert unpack(pack(tallies)) == tallies
+    for value in (Progress(partitions=tallies), ShardState(partitions=tallies), a_report(partitions=tallies)):
+        assert type(value).model_validate_json(value.model_dump_json()) == value
+
+
+def test_many_are_compressed_where_they_travel_beside_other_things() -> None:
+    state = ShardState(partitions=THOUSANDS)
+    sent = state.model_dump_json()
+    assert len(sent) < PAYLOAD / 4
+    assert ShardState.model_validate_json(sent) == state
+    few_of_them = ShardState(partitions={"acme": Tally(scanned=2, vanished=2)})
+    assert json.loads(few_of_them.model_dump_json())["partitions"] == {"acme": {"scanned": 2, "vanished": 2}}
+
+
+def test_a_job_that_does_not_count_by_them_sends_nothing_of_them() -> None:
+    record = Isolated(key={"id": {"S": "a"}})
+    values: list[Any] = [record, Progress(isolated=[record]), ShardState(), a_report(), KeyList(keys=[])]
+    assert not any("partition" in value.model_dump_json() for value in values)
+
+
+def test_one_of_which_nothing_was_found_is_listed_with_zero() -> None:
+    assert a_report(partitions={"acme": Tally()}).model_dump(mode="json")["partitions"] == {
+        "acme": {"scanned": 0}
+    }
+
+
+def test_a_heartbeat_stays_far_below_a_payloads_bound_with_the_longest_values_there_are() -> None:
+    longest = {f"{number:03}".ljust(2731, "A"): Tally(scanned=1) for number in range(MOST_PARTITIONS)}
+    assert len(Progress(partitions=longest).model_dump_json()) < 0.7 * PAYLOAD  # 2,731: 2,048 bytes in base64
+
+
+def test_what_a_workflow_ends_with_has_ten_thousand_whole_and_never_more_than_a_payload_holds() -> None:
+    plain = a_report(partitions=THOUSANDS)
+    assert as_result(plain) == plain.model_dump(mode="json")
+    assert len(json.dumps(as_result(plain))) < PAYLOAD / 2
+
+    long = {name.ljust(400, "x"): tally for name, tally in THOUSANDS.items()}
+    bad = list(long)[5000]
+    long[bad] = Tally(scanned=1, quarantined=1)
+    cut = as_result(a_report(partitions=long))
+    assert len(json.dumps(cut)) < PAYLOAD
+    assert len(cut["partitions"]) == 2500
+    assert cut["partitions"][bad] == {"scanned": 1, "quarantined": 1}
+    assert "7,500 of 10,000 partitions are left out here" in cut["warnings"][-1]
+
+    handed_over = ReportInput(report=a_report(), version_attribute="v", partitions=long)
+    assert len(handed_over.model_dump_json()) < PAYLOAD
+
+
+# ── A round ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@given(st.lists(st.tuples(st.sampled_from(["a", "b", "c"]), tallies), max_size=8), by_partition)
+def test_each_gets_what_was_counted_while_it_was_in_hand(
+    pages: list[tuple[str, Tally]], inherited: dict[str, Tally]
+) -> None:
+    parts, counted, expected = PartitionTallies(inherited), Tally(), inherited
+    for name, page in pages:
+        parts.turn_to(name, lambda counted=counted: counted)  # type: ignore[misc]
+        counted += page
+        expected = plus_each(expected, {name: page} if page != Tally() else {})
+        assert parts.upto(counted) == expected
+
+
+def test_a_row_that_is_gone_counts_to_the_partition_it_was_asked_for() -> None:
+    source = keys_of({"acme": 120, "bolt": 3, "coda": 1})
+    model = table_of(source)
+    for number in (0, 119, 121):
+        del model.rows[("S", f"row-{number:05}"),]
+    carried = shard(model, source=source).run()
+    assert carried.partitions == {
+        "acme": Tally(scanned=120, updated=118, vanished=2),
+        "bolt": Tally(scanned=3, updated=2, vanished=1),
+        "coda": Tally(scanned=1, updated=1),
+    }
+
+
+def test_a_round_hands_back_before_it_has_come_to_too_many() -> None:
+    source = keys_of({f"tenant-{number:04}": 1 for number in range(1200)})
+    carried = shard(table_of(source), source=source).run()
+    assert carried.stops == [Stop.SLICE, Stop.SLICE, Stop.DONE]
+    assert carried.tally == Tally(scanned=1200, updated=1200)
+    assert len(carried.partitions) == 1200
+
+
+def test_an_isolated_record_knows_where_its_outcome_will_count() -> None:
+    source = keys_of({"acme": 5, "bolt": 5})
+    carried = shard(table_of(source), source=source, isolation="record").run()
+    assert [record.partition for record in carried.isolated] == ["acme"] * 5 + ["bolt"] * 5
+    assert carried.partitions == {"acme": Tally(scanned=5), "bolt": Tally(scanned=5)}
+
+
+# ── A job ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def slot(index: int, rows: dict[str, int], counted: dict[str, Tally], **more: Any) -> Shard:
+    """A shard as the root knows it when it has ended."""
+    state = ShardState(tally=total(Tally, counted.values()), partitions=counted, **more.pop("state", {}))
+    return Shard(index, keys_of(rows), state, **{"done": True, "starts": 1, "situation": "done", **more})
+
+
+def test_a_job_has_a_total_for_each_partition_also_where_nothing_was_found() -> None:
+    shards = [
+        slot(0, {"acme": 1, "bolt": 1}, {"acme": Tally(scanned=2, updated=2)}),
+        slot(1, {"acme": 1}, {"acme": Tally(scanned=3, current=3)}),
+    ]
+    found = totals(shards)
+    assert found.tallies == {"acme": Tally(scanned=5, updated=2, current=3), "bolt": Tally()}
+    assert (found.unbalanced, found.unknown) == ([], [])
+
+
+def test_one_whose_outcomes_do_not_add_up_is_named() -> None:
+    under_way = [Isolated(key={"id": {"S": "a"}}, partition="bolt")]
+    counted = {"acme": Tally(scanned=2, updated=1), "bolt": Tally(scanned=2, updated=1)}
+    found = totals([slot(0, {"acme": 1, "bolt": 1}, counted, state={"isolated": under_way})])
+    assert found.unbalanced == ["acme"]
+
+
+@pytest.mark.parametrize("ended", [{"starts": 2}, {"situation": "lost"}])
+def test_of_a_shard_that_was_ended_by_somebody_none_is_told_wrong(ended: dict[str, Any]) -> None:
+    """Its last report had the tally alone; what came after it would look like all there was."""
+    cut_short = slot(0, {"acme": 1, "bolt": 1}, {"acme": Tally(scanned=1, updated=1)}, **ended)
+    cut_short.state = cut_short.state.model_copy(update={"tally": Tally(scanned=9, updated=9)})
+    found = totals([cut_short, slot(1, {"acme": 1, "coda": 1}, {"coda": Tally(scanned=1, updated=1)})])
+    assert (found.unknown, found.tallies) == (["acme", "bolt"], {"coda": Tally(scanned=1, updated=1)})
+
+    whole = slot(0, {"acme": 1}, {"acme": Tally(scanned=1, updated=1)}, **ended)
+    assert totals([whole]).unknown == [], "it began anew before it had done anything"
+
+
+def test_one_is_done_when_every_shard_that_reads_it_is() -> None:
+    standing = Standing()
+    shards = [slot(0, {"acme": 1, "bolt": 1}, {}), slot(1, {"acme": 1}, {}, done=False)]
+    assert standing.of(shards) == {"total": 2, "done": 1}
+    shards[1].done = True
+    assert standing.of(shards) == {"total": 2, "done": 2}
+    assert Standing().of([Shard(0, KeyList(keys=[]))]) is None
+
+
+def test_those_with_records_given_up_are_named_first() -> None:
+    counted = {"acme": Tally(scanned=1, quarantined=1), "bolt": Tally(scanned=5), "coda": Tally(scanned=9)}
+    assert ranked(counted) == ["acme", "coda", "bolt"]
+    newest = [Isolated(key={"id": {"S": str(number)}}, partition="dune") for number in range(2)]
+    running = Shard(1, keys_of({"dune": 1}), ShardState(quarantined=newest))
+    assert with_quarantined([slot(0, {}, counted), running]) == ["dune", "acme"]
+
+
+def test_people_see_a_few_short_names() -> None:
+    assert few(f"t{number}" for number in range(12)) == "t0, t1, t2, t3, t4, t5, t6, t7, t8, t9 and 2 more"
+    assert brief("a\nb|c" + "d" * 100) == "a\N{REPLACEMENT CHARACTER}b|c" + "d" * 34 + "…"
+
+
+def test_totals_add_up_field_by_field() -> None:
+    parts = [Tally(scanned=2, updated=1).plus(Outcome.CURRENT), Tally(scanned=1, vanished=1)]
+    assert total(Tally, parts) == parts[0] + parts[1]
+    assert parts[0] + parts[1] - parts[1] == parts[0]

@@ -1,0 +1,80 @@
+"""The plan of a job: made by any worker, or by the workers that the job has of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError
+
+from workflows.options import CONTROL
+
+with workflow.unsafe.imports_passed_through():
+    from reindexer.models import Elsewhere, JobInput, Plan, PlanInput
+
+if TYPE_CHECKING:
+    from workflows.reindex_table import ReindexTable
+
+#: What planning answers; of a type of its own, since a union is none in the eyes of the SDK's signatures.
+_PLANNED: Any = Plan | Elsewhere
+
+
+async def make_plan(root: ReindexTable, job: JobInput) -> Plan:
+    """The plan, with the search attributes there are. Raises `ApplicationError` where the job is refused."""
+    info = workflow.info()
+    request = PlanInput(
+        job=job,
+        workflow_id=info.workflow_id,
+        started_at=info.workflow_start_time,
+        run=workflow.uuid4().hex[:10],  # 40 bits: two runs of a table never share a stamp
+    )
+    try:
+        plan: Plan | Elsewhere = await workflow.execute_activity(
+            "make_plan", request, result_type=_PLANNED, **CONTROL
+        )
+        if isinstance(plan, Elsewhere):
+            plan = await _planned_on(root, plan.queue, request)
+        known = await workflow.execute_activity(
+            "registered_search_attributes", result_type=list[str], **CONTROL
+        )
+    except ActivityError as error:
+        raise plainly(error) from error
+    return plan.model_copy(update={"search_attributes": known})
+
+
+async def _planned_on(root: ReindexTable, queue: str, request: PlanInput) -> Plan:
+    """The plan that the job's own workers make; waits until there are some, or the job is cancelled."""
+    root.planned_on = queue
+    root.view.refresh()
+    handle = workflow.start_activity(
+        "make_plan",
+        request,
+        task_queue=queue,
+        result_type=_PLANNED,
+        summary=f"on task queue {queue}",
+        **CONTROL,
+    )
+    root.gate.when_stopped(handle.cancel)
+    try:
+        plan: Plan | Elsewhere = await handle
+    except ActivityError:
+        if root.gate.stopping:
+            raise asyncio.CancelledError from None
+        raise
+    if isinstance(plan, Elsewhere):
+        raise ApplicationError(
+            f"operation.job: the workers on task queue {queue} have another file of this job, which says "
+            f"{plan.queue}; give all workers the same one",
+            type="BadInput",
+            non_retryable=True,
+        )
+    return plan
+
+
+def plainly(error: ActivityError) -> ApplicationError:
+    """The cause of a failed plan as the workflow's own failure, so that its sentence comes first."""
+    cause = error.cause
+    if isinstance(cause, ApplicationError):
+        return ApplicationError(cause.message, type=cause.type, non_retryable=True)
+    return ApplicationError(f"planning failed: {cause or error}", type="PlanFailed", non_retryable=True)
