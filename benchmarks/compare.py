@@ -25,7 +25,7 @@ from benchmarks.measured import Section, ratio
 from benchmarks.stand import Stand, stand
 from benchmarks.tables import make_table
 from commands.cities import EVERY, LARGE
-from deploy.processes import ServerUnavailable
+from deploy.embedded import ServerUnavailable, cure_parallel_scans
 
 _SECTIONS = ("spine", "transform", "profile", "faults", "safety")
 _RECORDS = 120_000  # about ten seconds of a job: its start and end no longer decide
@@ -99,6 +99,7 @@ def _measure(stands: Stand, options: argparse.Namespace) -> list[Section]:
         if name == _CITIES and "transform" not in options.only:
             continue
         filled = make_table(name, size, stands.processes, inhabitants)
+        cure_parallel_scans(stands.engine, name)
         told(f"{name}: {size:,} records written, {filled.rate:,.0f}/s, CPU {filled.cpu:.1f} s")
     ways: dict[str, Callable[[], Section]] = {
         "spine": lambda: spine.measure(stands, _LARGE, _SMALL, records, repeat, told),

@@ -7,7 +7,13 @@ this process, however that ends. The caller's AWS and Temporal settings are neve
 from __future__ import annotations
 
 from deploy.development_server import TemporalServer, temporal_server
-from deploy.engines import Engine, available_engines, cure_stream_index, dynamodb_engine
+from deploy.engines import (
+    Engine,
+    available_engines,
+    cure_parallel_scans,
+    cure_stream_index,
+    dynamodb_engine,
+)
 from deploy.obtain import obtain
 from deploy.processes import ServerUnavailable
 from deploy.surroundings import caller_free_environment
@@ -18,6 +24,7 @@ __all__ = [
     "TemporalServer",
     "available_engines",
     "caller_free_environment",
+    "cure_parallel_scans",
     "cure_stream_index",
     "dynamodb_engine",
     "obtain",

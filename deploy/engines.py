@@ -94,12 +94,23 @@ def cure_stream_index(engine: Engine) -> bool:
 
     Without it every write to a table with a stream reads all of the stream. `dynamodb_engine` does it already.
     """
+    # In the engine's own spelling, upper case: SQLite uses an index on a CAST for the very same letters only.
+    return _index(engine, "_stream_records", "table_name, CAST(sequence_number AS INTEGER)")
+
+
+def cure_parallel_scans(engine: Engine, table: str) -> bool:
+    """Give a table in dynoxide's database the index its parallel scans lack; False as above.
+
+    Without it every page of a segment reads the whole table: 120,000 records are reindexed a tenth slower.
+    """
+    return _index(engine, table, "hash_prefix, pk, sk")  # the order in which it hands out a segment
+
+
+def _index(engine: Engine, table: str, columns: str) -> bool:
     if engine.name != "dynoxide" or engine.database is None:
         return False
-    # In the engine's own spelling, upper case: SQLite uses an index on a CAST for the very same letters only.
-    columns = "table_name, CAST(sequence_number AS INTEGER)"
     with closing(sqlite3.connect(engine.database, timeout=PATIENCE_SECONDS)) as connection, connection:
-        connection.execute(f"CREATE INDEX IF NOT EXISTS reindexer_stream ON _stream_records({columns})")
+        connection.execute(f'CREATE INDEX IF NOT EXISTS "reindexer {table}" ON "{table}" ({columns})')
     return True
 
 
