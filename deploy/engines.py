@@ -109,8 +109,9 @@ def cure_parallel_scans(engine: Engine, table: str) -> bool:
 def _index(engine: Engine, table: str, columns: str) -> bool:
     if engine.name != "dynoxide" or engine.database is None:
         return False
+    name = f"reindexer_{table.lstrip('_')}"
     with closing(sqlite3.connect(engine.database, timeout=PATIENCE_SECONDS)) as connection, connection:
-        connection.execute(f'CREATE INDEX IF NOT EXISTS "reindexer {table}" ON "{table}" ({columns})')
+        connection.execute(f'CREATE INDEX IF NOT EXISTS "{name}" ON "{table}" ({columns})')
     return True
 
 
