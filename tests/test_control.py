@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -232,6 +233,9 @@ async def test_a_shard_ended_by_hand_parks_the_job_and_resume_starts_it_again(
     await handle.signal("resume")
     kind, report = await outcome(handle)
     assert (kind, report["tally"]["scanned"], report["tally"]["updated"]) == ("complete", 3000, 3000)
+    history = await client.get_workflow_handle(f"{handle.id}/{run}/shard-002-again-2").fetch_history()
+    started = history.events[0].workflow_execution_started_event_attributes.input.payloads[0]
+    assert json.loads(started.data)["state"]["timed_out"], "the ended shard's attempt may still have written"
 
 
 async def test_search_attributes_and_details_tell_what_it_is(quiet: Stack, make_table: Make) -> None:
