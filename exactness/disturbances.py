@@ -18,6 +18,7 @@ from exactness.verbs import DELETE, Item, stays
 
 _NOBODY: Mapping[int, Item] = {}
 _WRITING = 30.0  # seconds after which another writer stops, whatever the job does; it takes some ten
+_PASSES = 8  # in each, the records whose answers were just lost are the ones that matter
 _BETWEEN_LOOKS = 50  # writes between two looks at how far the job is
 _ALMOST_ALL = 0.9  # of the records
 _LOOKING = 12.0  # seconds after which rows that are still there are not going to be deleted
@@ -50,13 +51,27 @@ async def freeze(stand: Stand, _cell: Cell, _table: str) -> Mapping[int, Item]:
 
 
 async def drop_stamps(stand: Stand, cell: Cell, table: str) -> Mapping[int, Item]:
-    """Another writer puts whole items, without stamps, while calls are being tried again; then it stops."""
-    for _ in range(8):  # passes; in each, the records whose answers were just lost are the ones that matter
+    """Another writer puts whole items, without stamps, while calls are being tried again; then it stops.
+
+    Not before the edge was reached: on a busy machine a job may begin to write only after all passes.
+    """
+    until, passes = time.monotonic() + _WRITING, 0
+    while passes < _PASSES or (
+        time.monotonic() < until and not await asyncio.to_thread(_changed_twice, stand, table)
+    ):
         rows = map(cell.verb.before, range(cell.records))
         await asyncio.to_thread(tables.put, stand.direct, table, rows)
         await asyncio.sleep(0.1)  # seconds; about what a call takes while the job is held back
+        passes += 1
     stand.proxy.set_plan(FaultPlan())
     return _NOBODY
+
+
+def _changed_twice(stand: Stand, table: str) -> bool:
+    """Whether the proxy has seen a record of the table changed twice by one run."""
+    truth = stand.proxy.truth()
+    stamps = {stamp for key in truth.tables.get(table, {}).values() for stamp in key.runs}
+    return any(truth.changed_twice(stamp) for stamp in stamps)
 
 
 async def change_names(stand: Stand, cell: Cell, table: str) -> Mapping[int, Item]:
