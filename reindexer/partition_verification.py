@@ -42,8 +42,8 @@ class PartitionReading(Paced):
             asked = self._asked_of_keys(scope, condition)
             more = {"ExclusiveStartKey": start} if start else {}
             # Of an index no more than one consistent read can follow up, so that a slice always gets somewhere.
-            most = min(self._page_rows(), _KEYS_PER_CALL) if scope.index else self._page_rows()
-            page = self._call("query", **asked, **more, Limit=most)
+            most = _KEYS_PER_CALL if scope.index else None
+            page = self._page("query", {**asked, **more}, most)
             if page is None:
                 continue
             self._spend([page.get("ConsumedCapacity") or {}], page["ScannedCount"])

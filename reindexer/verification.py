@@ -73,7 +73,7 @@ class _Reading(Paced):
             asked = {**fixed, **shape}
             if self._judge:  # it needs whole items, and beyond `keep` too
                 asked = self._judge.filtered({**fixed, **plain})
-            page = self._call("scan", **asked, **start, Limit=self._page_rows())
+            page = self._page("scan", {**asked, **start})
             if page is None:
                 continue
             behind, rows = page["Count"], page.get("Items", [])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -137,11 +137,25 @@ class Paced:
             self._pulse.wait(wait)
         return False
 
-    def _page_rows(self) -> int:
-        """Rows of a page: about a second's budget, and short of the 1 MB at which DynamoDB would end it.
+    def _page(
+        self, operation: str, parameters: Mapping[str, Any], most: int | None = None
+    ) -> dict[str, Any] | None:
+        """A page of `scan` or `query`, of `most` rows; None as from `_call`.
 
-        An engine was seen to count a row twice in ScannedCount when it, not we, ends the page.
+        An engine was seen to count a row too many in ScannedCount where 1 MB, not our limit, ends the page. So
+        a page that comes short is asked for once more, a row shorter.
         """
+        limit = min(self._page_rows(), most or self._page_rows())
+        page = self._call(operation, **parameters, Limit=limit)
+        if page is None or not page.get("LastEvaluatedKey") or page["ScannedCount"] >= limit:
+            return page
+        self._spend([page.get("ConsumedCapacity") or {}], page["ScannedCount"])
+        if not self._may_go_on():
+            return None
+        return self._call(operation, **parameters, Limit=max(1, page["ScannedCount"] - 1))
+
+    def _page_rows(self) -> int:
+        """Rows of a page: about a second's budget, and short of the 1 MB at which DynamoDB would end it."""
         units = min(_PAGE_UNITS, self._request.share.read_units or _PAGE_UNITS)
         return max(1, int(units / self._row_units))
 

@@ -121,6 +121,15 @@ def test_every_row_of_many_pages_is_counted_once(make_table: MakeTable, each_eng
     assert totals(verify(table, Clock(), total=2, version=8, keep=10_000)) == (1500, 1500, 1500)
 
 
+def test_rows_that_grow_suddenly_are_counted_once(make_table: MakeTable, each_engine: Any) -> None:
+    table = make_table()
+    keys = table.fill(2100)
+    # Whatever the order of the pages: in an engine that goes by key the large ones come last.
+    large = sorted(keys, key=str)[1500:]
+    table.put(*({**key, "padding": {"S": "x" * 4000}} for key in large))
+    assert totals(verify(table, Clock(), total=1, keep=10_000)) == (2100, 2100, 2100)
+
+
 def test_it_keeps_to_its_read_units(make_table: MakeTable, dynamodb: Any) -> None:
     table = make_table()
     table.fill(60, **AT_TARGET, padding={"S": "x" * 3000})  # about a unit each
