@@ -139,3 +139,19 @@ def interleaved(rows: Sequence[Way], repeat: int, told: Callable[[str], None]) -
         for row, run in rows:
             row.runs.append(run())
             told(f"{row.name}: {row.runs[-1].rate:,.0f} records/s (run {number + 1} of {repeat})")
+
+
+def compared(
+    name: str, one: Way, other: Way, floor: tuple[str, float], repeat: int, told: Callable[[str], None]
+) -> Section:
+    """A section of two ways in turn. `floor`: what is held, and the least rate of `one` over `other`'s."""
+    interleaved([one, other], repeat, told)
+    what, least = floor
+    kept = ratio(one[0], other[0])
+    return Section(
+        name,
+        rows=[one[0], other[0]],
+        floors=[Floor(what, kept, least)],
+        facts=cpu_facts(one[0], other[0]),
+        data={"ratios": {what: round(kept, 3)}},
+    )

@@ -67,6 +67,10 @@ class Truth(BaseModel):
         """Keys of the table to which a write with this run stamp was applied."""
         return sum(1 for key in self.tables.get(table, {}).values() if key.runs.get(run))
 
+    def stamps(self, table: str) -> set[str]:
+        """The run stamps with which writes were applied to the table."""
+        return {stamp for key in self.tables.get(table, {}).values() for stamp in key.runs}
+
     def changed_twice(self, run: str) -> list[tuple[str, str]]:
         """(table, key) of each item to which writes with this run stamp were applied more than once."""
         return [

@@ -70,8 +70,7 @@ async def drop_stamps(stand: Stand, cell: Cell, table: str) -> Mapping[int, Item
 def _changed_twice(stand: Stand, table: str) -> bool:
     """Whether the proxy has seen a record of the table changed twice by one run."""
     truth = stand.proxy.truth()
-    stamps = {stamp for key in truth.tables.get(table, {}).values() for stamp in key.runs}
-    return any(truth.changed_twice(stamp) for stamp in stamps)
+    return any(truth.changed_twice(stamp) for stamp in truth.stamps(table))
 
 
 async def change_names(stand: Stand, cell: Cell, table: str) -> Mapping[int, Item]:

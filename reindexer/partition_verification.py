@@ -14,7 +14,7 @@ import boto3.dynamodb.conditions as boto
 
 from reindexer.conditions import Condition, compiled
 from reindexer.errors import Interrupted
-from reindexer.items import WireItem, WireKey
+from reindexer.items import WireItem, from_json_key
 from reindexer.models import PartitionScope, VerifyResult
 from reindexer.values import wire
 from reindexer.verification_pace import BEHIND, Paced
@@ -34,7 +34,7 @@ class PartitionReading(Paced):
         assert scope is not None, "partitions of what?"
         place, start = 0, None
         if self._request.cursor:
-            cursor = self._decoded(self._request.cursor)
+            cursor = from_json_key(self._request.cursor)
             place = int(cursor.pop(_PLACE)["N"])
             start = cursor or None
         while place < len(values) and self._may_go_on():
@@ -58,13 +58,6 @@ class PartitionReading(Paced):
         if place == len(values):
             return self._result(None, done=True)
         return self._result({**(start or {}), _PLACE: {"N": str(place)}})
-
-    def _decoded(self, cursor: dict[str, dict[str, str]]) -> WireKey:
-        return {
-            name: {kind: base64.b64decode(text) if kind == "B" else text}
-            for name, value in cursor.items()
-            for kind, text in value.items()
-        }
 
     def _asked_of_keys(self, scope: PartitionScope, condition: Condition) -> dict[str, Any]:
         """The Query: of the table for rows behind the target, of an index for all its keys."""

@@ -140,12 +140,12 @@ class Paced:
     def _page(
         self, operation: str, parameters: Mapping[str, Any], most: int | None = None
     ) -> dict[str, Any] | None:
-        """A page of `scan` or `query`, of `most` rows; None as from `_call`.
+        """A page of `scan` or `query`, of at most `most` rows; None as from `_call`.
 
         An engine was seen to count a row too many in ScannedCount where 1 MB, not our limit, ends the page. So
         a page that comes short is asked for once more, a row shorter.
         """
-        limit = min(self._page_rows(), most or self._page_rows())
+        limit = self._page_rows() if most is None else min(most, self._page_rows())
         page = self._call(operation, **parameters, Limit=limit)
         if page is None or not page.get("LastEvaluatedKey") or page["ScannedCount"] >= limit:
             return page

@@ -17,6 +17,9 @@ from reindexer.models import Attributes, KeyAttribute, Target, Touch
 #: Attribute and table names that break whatever is not quoted or aliased: dots, dashes, reserved words, quotes.
 ODD_NAMES = ["a.b", "a-b", "select", 'with "quotes"', "it's", "with space", "#hash", ":colon", "ünï"]
 
+#: An index for partitions: tenants, and a number that not every row has.
+BY_TENANT = {"by-tenant": [KeyAttribute(name="tenant", type="S"), KeyAttribute(name="at", type="N")]}
+
 
 @dataclass(frozen=True)
 class Table:

@@ -10,16 +10,14 @@ from typing import Any
 import pytest
 
 from deploy.faults import FaultPlan
-from reindexer.models import KeyAttribute
 from tests.stack import Stack, outcome, until
-from tests.tables import Table
+from tests.tables import BY_TENANT, Table
 from tests.test_control import has_begun
 from tests.test_crashes import exact, slow
 
 pytestmark = pytest.mark.servers
 
 Make = Callable[..., Table]
-BY_TENANT = {"by-tenant": [KeyAttribute(name="tenant", type="S"), KeyAttribute(name="at", type="N")]}
 
 
 def tenants(table: Table, rows: dict[str, int], **attributes: Any) -> None:

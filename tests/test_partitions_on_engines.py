@@ -34,13 +34,12 @@ from reindexer.throttle import Budget
 from reindexer.verification import verify_segment
 from tests.driving import FakePulse
 from tests.model_table import Clock
-from tests.tables import ODD_NAMES, Table
+from tests.tables import BY_TENANT, ODD_NAMES, Table
 
 pytestmark = pytest.mark.servers
 
 Make = Callable[..., Table]
 OPERATORS: Sequence[Any] = (None, "eq", "lt", "lte", "gt", "gte", "begins_with", "between")
-BY_TENANT = {"by-tenant": [KeyAttribute(name="tenant", type="S"), KeyAttribute(name="at", type="N")]}
 
 
 def sort_key(kind: str, number: int) -> dict[str, Any]:

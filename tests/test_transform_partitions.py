@@ -12,7 +12,6 @@ from reindexer.dry_run import dry_run
 from reindexer.job import Job
 from reindexer.models import (
     DryRunInput,
-    KeyAttribute,
     PartitionRange,
     PartitionRanges,
     PartitionScope,
@@ -26,13 +25,12 @@ from reindexer.tally import Tally
 from reindexer.verification import verify_segment
 from tests.driving import FakePulse
 from tests.model_table import Clock
-from tests.tables import Table
+from tests.tables import BY_TENANT, Table
 from tests.written_jobs import offer, write_job
 
 pytestmark = pytest.mark.servers
 
 Make = Callable[..., Table]
-BY_TENANT = {"by-tenant": [KeyAttribute(name="tenant", type="S"), KeyAttribute(name="at", type="N")]}
 WRITERS = pytest.mark.parametrize("writer", ["partiql", "update_item"])
 
 

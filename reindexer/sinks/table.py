@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -40,14 +41,14 @@ def impossible_key(key: Sequence[KeyAttribute]) -> WireKey:
     return {attribute.name: _IMPOSSIBLE[attribute.type] for attribute in key}
 
 
-class _TableSink:
+class _TableSink(ABC):
     def __init__(self, table: TableClient, target: Target, stamp: Stamp) -> None:
         self._table, self._stamp = table, stamp
         self._names = tuple(attribute.name for attribute in target.key)
         self._impossible = impossible_key(target.key)
 
-    def attempt(self, writes: Sequence[tuple[WireKey, Write]]) -> Answers:
-        raise NotImplementedError
+    @abstractmethod
+    def attempt(self, writes: Sequence[tuple[WireKey, Write]]) -> Answers: ...
 
     def healthy(self) -> bool:
         try:
