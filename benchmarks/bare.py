@@ -1,6 +1,7 @@
 """The raw limit: scan and batched statements from as many processes as we have, without Temporal.
 
-No retries, no counts, no cursor: what DynamoDB and the way to it allow, and nothing else.
+No retries, no counts, no cursor: what DynamoDB and the way to it allow, and nothing else. A job reads the table
+once more when all is written, to verify; so does `run_checked`, for the same work on both sides.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from benchmarks.tables import KEY, next_version
 from reindexer.dynamo.client import make_client
 from reindexer.dynamo.taxonomy import of_statement
 from reindexer.dynamo.wire import Stamp, StatementBuilder, projection, quoted
-from reindexer.items import WireItem, WireKey, Write
+from reindexer.items import WireKey, Write
+from reindexer.verification_pace import BEHIND
 
 _STATEMENTS = 25  # DynamoDB's most for BatchExecuteStatement, and what the reindexer sends
+_PAGE = 1000  # rows, as the reindexer asks for; the engine is slower at larger ones
 _VERSION, _RUN = "reindexVersion", "reindexRun"  # the reindexer's own defaults
 _TOUCH = Write()
 
@@ -43,6 +46,15 @@ def run_bare(stands: Stand, how: Bare) -> Run:
     return run
 
 
+def run_checked(stands: Stand, how: Bare) -> Run:
+    """The same, and then a consistent read of all rows. Raises if it finds one behind."""
+    loop, before = run_bare(stands, how), servers_cpu(stands)
+    read = crowd(prepare_reading, 1, how)  # one call at a time, as the job does: more at once were no faster
+    servers = {name: loop.details[name] + cpu - before[name] for name, cpu in servers_cpu(stands).items()}
+    peak = max(loop.peak_mb, read.peak_mb)
+    return Run(loop.records, loop.seconds + read.seconds, loop.cpu + read.cpu, peak, servers)
+
+
 def prepare(number: int, count: int, how: Bare) -> Callable[[], int]:
     """A client with open connections, and the work on this process's segments."""
     client = make_client(pool=how.threads, lean=how.lean)
@@ -53,11 +65,35 @@ def prepare(number: int, count: int, how: Bare) -> Callable[[], int]:
     return lambda: sum(pool.map(lambda segment: _segment(client, how, segment, total), mine))
 
 
+def prepare_reading(_number: int, _count: int, how: Bare) -> Callable[[], int]:
+    """A client with an open connection, and the read that a verification is: rows behind the target counted."""
+    client: Any = make_client(pool=1)
+    client.scan(TableName=how.table, Limit=1)
+    request = {
+        "ConsistentRead": True,
+        "Select": "COUNT",
+        "FilterExpression": BEHIND,
+        "ExpressionAttributeNames": {"#v": _VERSION},
+        "ExpressionAttributeValues": {":v": {"N": str(how.version)}, ":n": {"S": "N"}},
+    }
+
+    def work() -> int:
+        rows = 0
+        for page in _pages(client, how.table, request):
+            if page["Count"]:
+                raise RuntimeError(f"{page['Count']} rows of {how.table} are behind")
+            rows += page["ScannedCount"]
+        return rows
+
+    return work
+
+
 def _segment(client: Any, how: Bare, segment: int, total: int) -> int:
     stamp = Stamp(_VERSION, _RUN, how.version, f"bare-{how.version}")
     build = StatementBuilder(how.table, (KEY,), stamp).statement if how.safe else _overwrite(how)
     done = 0
-    for rows in _pages(client, how.table, segment, total):
+    request = {"Segment": segment, "TotalSegments": total, **projection((KEY, _VERSION, _RUN))}
+    for rows in (page["Items"] for page in _pages(client, how.table, request)):
         for start in range(0, len(rows), _STATEMENTS):
             statements = [build({KEY: row[KEY]}, _TOUCH) for row in rows[start : start + _STATEMENTS]]
             answer = client.batch_execute_statement(Statements=statements, ReturnConsumedCapacity="TOTAL")
@@ -69,20 +105,14 @@ def _segment(client: Any, how: Bare, segment: int, total: int) -> int:
     return done
 
 
-def _pages(client: Any, table: str, segment: int, total: int) -> Iterator[list[WireItem]]:
-    request = {
-        "TableName": table,
-        "Segment": segment,
-        "TotalSegments": total,
-        "ReturnConsumedCapacity": "TOTAL",
-    }
-    request |= projection((KEY, _VERSION, _RUN))
+def _pages(client: Any, table: str, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    start: dict[str, Any] = {}
     while True:
-        page = client.scan(**request)
-        yield page["Items"]
+        page = client.scan(TableName=table, Limit=_PAGE, ReturnConsumedCapacity="TOTAL", **request, **start)
+        yield page
         if not page.get("LastEvaluatedKey"):
             return
-        request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+        start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
 
 def _overwrite(how: Bare) -> Callable[[WireKey, Write], dict[str, Any]]:

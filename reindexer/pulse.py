@@ -21,7 +21,7 @@ class Pulse(Protocol):
     def beat(self, progress: Callable[[], Progress] | None = None) -> None:
         """Tell that the round lives, and where it stands; None: where it last stood.
 
-        Cheap to call: at most every 0.2 s it asks for the progress and sends it.
+        Cheap to call: at most every 0.4 s it asks for the progress and sends it.
         """
         ...
 

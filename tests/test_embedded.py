@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from deploy.embedded import (
 )
 from deploy.obtain import find, obtain
 from deploy.processes import Process, free_port, listening
+from deploy.servers import dynoxide
 from deploy.servers import temporal as obtaining
 
 ROOT = Path(__file__).parent.parent
@@ -342,6 +344,13 @@ class TestObtain:
             obtain("dynamite")
         assert not {"dynoxide", "local"} & set(available_engines())
 
+    def test_the_program_built_is_of_the_version_it_is_kept_as(self) -> None:
+        package = ROOT / "deploy" / "servers" / "dynoxide_serve"
+        asked = tomllib.loads((package / "Cargo.toml").read_text())["dependencies"]["dynoxide-rs"]["version"]
+        locked = tomllib.loads((package / "Cargo.lock").read_text())["package"]
+        assert asked == f"={dynoxide.VERSION}"
+        assert dynoxide.VERSION in [one["version"] for one in locked if one["name"] == "dynoxide-rs"]
+
     def test_a_failed_build_is_told_with_its_last_words(self, tmp_path: Path) -> None:
         self.tool(tmp_path, "cargo", "echo no space left; exit 1")
         with pytest.raises(ServerUnavailable, match=r"(?s)cannot be built.*ministack.*no space left"):
@@ -362,7 +371,7 @@ class TestObtain:
         ]
         both = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(2)]
         told = {process.communicate()[0].strip() for process in both}
-        assert told == {str(tmp_path / "cache" / "bin" / "dynoxide-3.2.0-o3")}
+        assert told == {str(tmp_path / "cache" / "bin" / "dynoxide-3.2.0-jemalloc")}
         assert (tmp_path / "builds").read_text() == "built\n"
 
     def test_temporal_is_built_where_nothing_else_is_to_be_had(

@@ -13,6 +13,10 @@ from reindexer.items import WireKey
 from reindexer.models import Segment
 from reindexer.throttle import Budget
 
+#: Rows of a page, at most: 40 batches' worth, so that reading is few of the calls. 1 MB of small rows would be
+#: 10,000 to hold in memory, and an engine may read all that follow before it cuts at 1 MB.
+_PAGE_ROWS = 1000
+
 _EVERY: Mapping[str, Any] = MappingProxyType({})  # nothing is left out
 
 
@@ -49,7 +53,8 @@ class ScanSource:
             if not budget.wait_to_read():
                 return
             # With a filter a page's limit says nothing of the rows that come back.
-            most = [b for b in (None if self._filtered else left, budget.page_rows()) if b is not None]
+            bounds = (budget.page_rows(), *(() if self._filtered else (left, _PAGE_ROWS)))
+            most = [bound for bound in bounds if bound is not None]
             limits = {"Limit": min(most)} if most else {}
             page = self._table.read("scan", {**self._parameters, **limits}, cursor)
             budget.read(page.consumed, page.scanned)
