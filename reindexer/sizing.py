@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from reindexer.items import Key, key_text
 from reindexer.models import KeyList, PartitionRange, PartitionRanges, Segment
 
-#: Records a shard should have: a second or two of work at full speed, so that few shards end late and a
-#: thousand-record table is not cut to pieces.
-RECORDS_PER_SHARD = 10_000
+#: Records a shard should have: two seconds of a core's work, so that few shards end late. Half as many in each
+#: made a job of 120,000 a tenth slower, for the workflows and for the rounds that heartbeat at the same time.
+RECORDS_PER_SHARD = 20_000
 #: Bytes a shard should have: 12,800 read units, a few seconds of one partition's 3,000 per second.
 BYTES_PER_SHARD = 100_000_000
 #: More children than that do not help (a partition's rate bounds each) and would fill the root's history.

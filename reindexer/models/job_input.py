@@ -151,7 +151,7 @@ class JobInput(Model):
     scope: Scope = Complete()
     limits: Limits = Limits()
     attributes: Attributes = Attributes()
-    #: Shards; null: about 10,000 records each, at most 400.
+    #: Shards; null: about 20,000 records each, at most 400.
     total_segments: Annotated[int, Field(ge=1, le=400)] | None = None
     #: "record": every record is its own activity; "batch": only those that keep failing.
     #: null: "record" for a list of up to 100 keys, else "batch".
