@@ -19,10 +19,10 @@ from reindexer.dynamo.client import make_client
 from reindexer.dynamo.taxonomy import of_statement
 from reindexer.dynamo.wire import Stamp, StatementBuilder, projection, quoted
 from reindexer.items import WireKey, Write
+from reindexer.sources.scan import PAGE_ROWS
 from reindexer.verification_pace import BEHIND
 
 _STATEMENTS = 25  # DynamoDB's most for BatchExecuteStatement, and what the reindexer sends
-_PAGE = 1000  # rows, as the reindexer asks for; the engine is slower at larger ones
 _VERSION, _RUN = "reindexVersion", "reindexRun"  # the reindexer's own defaults
 _TOUCH = Write()
 
@@ -108,7 +108,7 @@ def _segment(client: Any, how: Bare, segment: int, total: int) -> int:
 def _pages(client: Any, table: str, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
     start: dict[str, Any] = {}
     while True:
-        page = client.scan(TableName=table, Limit=_PAGE, ReturnConsumedCapacity="TOTAL", **request, **start)
+        page = client.scan(TableName=table, Limit=PAGE_ROWS, ReturnConsumedCapacity="TOTAL", **request, **start)
         yield page
         if not page.get("LastEvaluatedKey"):
             return

@@ -15,7 +15,7 @@ from reindexer.throttle import Budget
 
 #: Rows of a page, at most: 40 batches' worth, so that reading is few of the calls. 1 MB of small rows would be
 #: 10,000 to hold in memory, and an engine may read all that follow before it cuts at 1 MB.
-_PAGE_ROWS = 1000
+PAGE_ROWS = 1000
 
 _EVERY: Mapping[str, Any] = MappingProxyType({})  # nothing is left out
 
@@ -53,7 +53,7 @@ class ScanSource:
             if not budget.wait_to_read():
                 return
             # With a filter a page's limit says nothing of the rows that come back.
-            bounds = (budget.page_rows(), *(() if self._filtered else (left, _PAGE_ROWS)))
+            bounds = (budget.page_rows(), *(() if self._filtered else (left, PAGE_ROWS)))
             most = [bound for bound in bounds if bound is not None]
             limits = {"Limit": min(most)} if most else {}
             page = self._table.read("scan", {**self._parameters, **limits}, cursor)
