@@ -13,12 +13,13 @@ import pytest
 from deploy.workers import Workers
 from tests.stack import Stack, outcome, stack_environment, until
 from tests.tables import Table
+from tests.test_control import has_begun
 from tests.written_jobs import HEAD
 
 pytestmark = pytest.mark.servers
 MakeTable = Callable[..., Table]
 
-SLOW = "    import time; time.sleep(0.002)\n"
+PACED = {"records_per_second": 300}  # 3,000 records last for 10 s, however fast the machine is
 TEXT = """
 def transform(item, params):
     return Update(set={"name": item["name"].upper()})
@@ -144,20 +145,21 @@ async def test_a_function_that_fails_on_everything_parks_the_job_within_seconds(
 async def test_changed_code_parks_the_job_until_it_is_accepted(
     quiet: Stack, make_table: MakeTable, own: Any, tmp_path: Path
 ) -> None:
-    first = own(TEXT.replace("    return", SLOW + "    return"))
+    first = own(TEXT)
     table = make_table()
     table.fill(3000, name={"S": "ulm"})
-    handle = await begin(quiet, tmp_path, table, total_segments=2)
-    await until(handle, lambda p: p["tally"]["updated"] > 0)
+    handle = await begin(quiet, tmp_path, table, total_segments=2, limits=PACED)
+    await has_begun(handle, table)
     assert await asyncio.to_thread(first.stop) == 0
-    own(TEXT)  # the same job, quicker
+    own("\n# the same job in other words" + TEXT)
     state = await until(handle, lambda p: p["state"] == "parked")
     assert "the job's code changed" in state["reason"]
     code = state["reason"].split("this worker has ")[1].split()[0]
     await handle.signal("resume", {"code": code.upper()})  # no hash: the job stays where it is
     state = await until(handle, lambda p: "a resume was refused: code: should be" in p["reason"])
     assert state["state"] == "parked"
-    await handle.signal("resume", {"code": code, "reason": "quicker"})
+    await handle.signal("resume", {"code": code, "reason": "read and agreed"})
+    await handle.execute_update("set_limits", {"records_per_second": "unlimited"})
     kind, report = await outcome(handle)
     assert (kind, report["tally"]["updated"], report["code"]) == ("complete", 3000, code)
     assert {row["name"]["S"] for row in table.items()} == {"ULM"}
@@ -167,12 +169,14 @@ async def test_killed_workers_in_the_middle_of_a_transform_change_no_record_twic
     quiet: Stack, make_table: MakeTable, own: Any, tmp_path: Path
 ) -> None:
     """The function is not idempotent on purpose: done twice it would show."""
-    workers = own(f'\ndef transform(item, params):\n{SLOW}    return Update(set={{"n": item["n"] + 1}})\n')
+    workers = own('\ndef transform(item, params):\n    return Update(set={"n": item["n"] + 1})\n')
     table = make_table()
     table.fill(2500, n={"N": "1"})
-    handle = await begin(quiet, tmp_path, table, total_segments=2)
-    await until(handle, lambda p: p["tally"]["updated"] > 200)
+    handle = await begin(quiet, tmp_path, table, total_segments=2, limits=PACED)
+    await has_begun(handle, table)
     workers.kill()
+    done = sum(item["n"] == {"N": "2"} for item in table.items())
+    assert 0 < done < 2500
     workers.start()
     kind, report = await outcome(handle)
     assert (kind, report["tally"]["updated"], report["tally"]["scanned"]) == ("complete", 2500, 2500)
