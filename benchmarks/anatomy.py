@@ -55,7 +55,7 @@ _PARTS: Sequence[tuple[str, set[tuple[str, str]]]] = (
     ("build", {("dynamo/wire.py", "statement"), ("dynamo/transport.py", "call")}),
     ("parse", {("dynamo/table.py", "execute_batch")}),
     ("build", {("sinks/table.py", "attempt")}),
-    ("settle", {("reindexer/delivery.py", "_attempt"), ("reindexer/round.py", "_advance")}),
+    ("settle", {("reindexer/delivery.py", "_attempt"), ("reindexer/reached.py", "_advance")}),
     ("decide", {("reindexer/round.py", "_works")}),
     ("loop", {("reindexer/delivery.py", "deliver")}),
 )

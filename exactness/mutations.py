@@ -48,21 +48,21 @@ MUTATIONS = (
     ),
     Mutation(
         "the cursor moves to the end of the page early",
-        "reindexer/round.py",
+        "reindexer/reached.py",
         "self._cursor = to_json_key(page[prefix - 1].cursor)",
         "self._cursor = to_json_key(page[-1].cursor)",
     ),
     Mutation(
         "records beyond the settled prefix are counted",
-        "reindexer/round.py",
+        "reindexer/reached.py",
         "while prefix < len(page) and (result := page[prefix].result) is not None:",
         "while prefix < len(page):\n            result = page[prefix].result or Outcome.UPDATED",
     ),
     Mutation(
         "what an earlier attempt counted is added twice",
-        "reindexer/round.py",
-        "tally=base.tally + counted,",
-        "tally=base.tally + base.tally + counted,",
+        "reindexer/reached.py",
+        '"tally": self._base.tally + counted,',
+        '"tally": self._base.tally + self._base.tally + counted,',
     ),
     Mutation(
         "what a lost attempt counted by partition is forgotten",
@@ -232,8 +232,8 @@ MUTATIONS = (
     Mutation(
         "a record that is gone after its deletion is taken for vanished",
         "reindexer/round.py",
-        "elif item is None and self._doubts.deletion_sent(row.key):",
-        "elif False:",
+        "if item is None and self._doubts.deletion_sent(key):",
+        "if False:",
         DELETIONS,
     ),
 )

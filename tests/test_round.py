@@ -20,7 +20,8 @@ from reindexer.models import (
     Share,
     Stop,
 )
-from reindexer.round import MOST_ISOLATED, Round
+from reindexer.reached import MOST_ISOLATED
+from reindexer.round import Round
 from reindexer.tally import Tally
 from tests.driving import PATIENCE, FakePulse, Life, shard, target
 from tests.model_table import Clock, Killed, ModelTable, Plan
