@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass
 
@@ -12,9 +13,11 @@ from reindexer.dynamo.taxonomy import Action
 from reindexer.models import Fault, Stop, Target
 from reindexer.pulse import Pulse
 
-#: Seconds for which one answer serves a process's isolated records: many run beside each other, and
-#: DescribeTable is not made for hundreds of calls a second. A round works for longer on one answer.
+#: Seconds for which one answer serves whatever a process begins: a round works for longer on one, and AWS takes
+#: longer to delete a table and make it anew. DescribeTable is not made for hundreds of calls a second.
 _FRESH_SECONDS = 5.0
+#: Seconds to wait for another thread that is asking. A pulse may rest for so long.
+_PATIENCE_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -27,17 +30,34 @@ class Standing:
 
 
 class Identities:
-    """Asks DynamoDB which table answers to a target's name."""
+    """Asks DynamoDB which table answers to a target's name, for a process."""
 
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
-        self._seen: dict[tuple[str, str], float] = {}  # (ARN, id) → when it was last seen to be right
+        self._seen: dict[tuple[str, str], float] = {}  # (ARN, id) → when the last good answer was asked for
+        self._asking: dict[tuple[str, str], threading.Lock] = {}
 
-    def trouble(self, target: Target, pulse: Pulse, *, fresh: bool = True) -> Standing | None:
-        """None: it is that table. `fresh` False: an answer of the last seconds will do."""
+    def trouble_before(self, target: Target, pulse: Pulse) -> Standing | None:
+        """None: work may begin, for it was that table in the last seconds."""
+        return self._trouble(target, pulse, time.monotonic() - _FRESH_SECONDS)
+
+    def trouble_after(self, target: Target, pulse: Pulse) -> Standing | None:
+        """None: what was done until now was done to that table."""
+        return self._trouble(target, pulse, time.monotonic())
+
+    def _trouble(self, target: Target, pulse: Pulse, since: float) -> Standing | None:
+        """Of those who want to know at the same time one asks, and the others take its answer."""
         name = (target.table_arn, target.table_id)
-        if not fresh and time.monotonic() - self._seen.get(name, float("-inf")) < _FRESH_SECONDS:
-            return None
+        asking = self._asking.setdefault(name, threading.Lock())
+        held = asking.acquire(timeout=_PATIENCE_SECONDS)
+        try:
+            return None if self._seen.get(name, float("-inf")) >= since else self._ask(target, name, pulse)
+        finally:
+            if held:
+                asking.release()
+
+    def _ask(self, target: Target, name: tuple[str, str], pulse: Pulse) -> Standing | None:
+        asked = time.monotonic()
         try:
             fault = identity_fault(self._clients.table(target), *name, pulse)
         except CallFailed as failed:  # throttled, or nobody there: it may pass, and is waited for as in a round
@@ -45,6 +65,6 @@ class Identities:
             scope = failed.failure.scope
             return Standing(Stop.THROTTLED if waits else Stop.UNAVAILABLE, None, scope.value if scope else None)
         if fault is None:
-            self._seen[name] = time.monotonic()
+            self._seen[name] = asked
             return None
         return Standing(Stop.TOLD) if fault.code == Stop.TOLD.name else Standing(Stop.FAULT, fault)

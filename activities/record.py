@@ -15,8 +15,8 @@ from reindexer.record import attempt_record
 class RecordActivities:
     """Records that left their round."""
 
-    def __init__(self, clients: Clients) -> None:
-        self._clients, self._identities = clients, Identities(clients)
+    def __init__(self, clients: Clients, identities: Identities) -> None:
+        self._clients, self._identities = clients, identities
 
     @activity.defn(name="reindex_record", no_thread_cancel_exception=True)
     def reindex_record(self, request: RecordInput) -> RecordResult:
@@ -30,7 +30,7 @@ class RecordActivities:
         # From here on a write may be sent. Should this attempt die, that is what its successor has to assume.
         in_doubt = known.record.model_copy(update={"unknown": True})
         activity.heartbeat(known.model_copy(update={"record": in_doubt}))
-        trouble = self._identities.trouble(request.target, pulse, fresh=False)
+        trouble = self._identities.trouble_before(request.target, pulse)
         if trouble:
             waiting = trouble.stop in (Stop.THROTTLED, Stop.UNAVAILABLE)
             return known.model_copy(update={"waiting": waiting, "fault": trouble.fault})

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from activities.clients import Clients
 from activities.dry_run import DryRunActivities
 from activities.ended_shard import EndedShardActivities
+from activities.identity import Identities
 from activities.lock import LockActivities
 from activities.plan import PlanActivities, SearchAttributeActivities
 from activities.quarantine import QuarantineActivities
@@ -42,15 +43,16 @@ def job_activities(clients: Clients, settings: Settings) -> list[Callable[..., A
     """Of those what a job's own workers do: what reaches its records one by one, or runs its code."""
     return [
         PlanActivities(clients, settings).make_plan,
-        RecordActivities(clients).reindex_record,
+        RecordActivities(clients, Identities(clients)).reindex_record,
         QuarantineActivities(clients).quarantine_record,
     ]
 
 
 def round_activities(clients: Clients) -> list[Callable[..., Any]]:
     """On the rounds queue: what reads or writes the table in number."""
+    identities = Identities(clients)
     return [
-        RoundActivities(clients).reindex_round,
-        VerifyActivities(clients).verify_segment,
+        RoundActivities(clients, identities).reindex_round,
+        VerifyActivities(clients, identities).verify_segment,
         DryRunActivities(clients).dry_run,
     ]

@@ -19,8 +19,8 @@ log = logging.getLogger(__name__)
 class RoundActivities:
     """Rounds, on the rounds queue. `clients` are made and warmed when the worker starts."""
 
-    def __init__(self, clients: Clients) -> None:
-        self._clients, self._identities = clients, Identities(clients)
+    def __init__(self, clients: Clients, identities: Identities) -> None:
+        self._clients, self._identities = clients, identities
 
     @activity.defn(name="reindex_round", no_thread_cancel_exception=True)
     def reindex_round(self, request: RoundInput) -> RoundResult:
@@ -38,7 +38,7 @@ class RoundActivities:
             request = request.model_copy(update={"doubt": True})
         stands = resume or request.beginning
         pulse.beat(lambda: stands)
-        trouble = self._identities.trouble(request.target, pulse)
+        trouble = self._identities.trouble_before(request.target, pulse)
         if trouble:
             return RoundResult(
                 progress=stands, stop=trouble.stop, fault=trouble.fault, throttle=trouble.throttle
@@ -47,7 +47,7 @@ class RoundActivities:
         if result.stop is not Stop.DONE:
             return result  # the next round looks before it reads
         # Had the table been made anew meanwhile, its end would look like the end of the shard.
-        trouble = self._identities.trouble(request.target, pulse)
+        trouble = self._identities.trouble_after(request.target, pulse)
         if trouble:
             return result.model_copy(
                 update={"stop": trouble.stop, "fault": trouble.fault, "throttle": trouble.throttle}

@@ -14,8 +14,8 @@ from reindexer.verification import verify_segment
 class VerifyActivities:
     """Verification, on the rounds queue: it reads as much as the rounds did."""
 
-    def __init__(self, clients: Clients) -> None:
-        self._clients, self._identities = clients, Identities(clients)
+    def __init__(self, clients: Clients, identities: Identities) -> None:
+        self._clients, self._identities = clients, identities
 
     @activity.defn(name="verify_segment", no_thread_cancel_exception=True)
     def verify_segment(self, request: VerifyInput) -> VerifyResult:
@@ -25,11 +25,11 @@ class VerifyActivities:
         """
         pulse = TemporalPulse(request.heartbeat_timeout)
         activity.heartbeat()
-        trouble = self._identities.trouble(request.target, pulse)
+        trouble = self._identities.trouble_before(request.target, pulse)
         if trouble:
             return _nothing(request, trouble)
         result = verify_segment(request, self._clients.raw(request.target), pulse)
-        trouble = self._identities.trouble(request.target, pulse) if result.done else None
+        trouble = self._identities.trouble_after(request.target, pulse) if result.done else None
         if trouble:  # what was read counts for nothing; this part is read again
             return _nothing(request, trouble)
         return result

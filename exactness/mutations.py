@@ -236,4 +236,11 @@ MUTATIONS = (
         "if False:",
         DELETIONS,
     ),
+    Mutation(
+        "the end of a shard is judged by what was known of the table before it",
+        "activities/identity.py",
+        "return self._trouble(target, pulse, time.monotonic())",
+        "return self._trouble(target, pulse, time.monotonic() - _FRESH_SECONDS)",
+        ("tests/test_identity.py",),
+    ),
 )
