@@ -41,6 +41,11 @@ ASKING: dict[str, Any] = {
 }
 
 
+#: The time slice of a shard's first round: by the time a person has opened the Web UI something is to be seen,
+#: and how much it uses of the budgets is known. The others take the setting's.
+FIRST_ROUND_SECONDS = 5.0
+
+
 def round_options(seconds: float, heartbeat_timeout: float) -> dict[str, Any]:
     """For a round or a verification round with a time slice of `seconds`."""
     return {

@@ -11,6 +11,7 @@ from temporalio.exceptions import TimeoutError as ActivityTimeout
 from workflows.controls import Gate, run_shielded
 from workflows.faults import in_plain_words
 from workflows.options import (
+    FIRST_ROUND_SECONDS,
     FIRST_WAIT,
     LONGEST_WAIT,
     MOST_LOST_ROUNDS,
@@ -185,6 +186,7 @@ class ReindexShard:
                 return
         request = self.request
         state = self.state
+        seconds = request.round_seconds if state.rounds else min(FIRST_ROUND_SECONDS, request.round_seconds)
         work = RoundInput(
             target=self.target,
             source=request.source,
@@ -196,7 +198,7 @@ class ReindexShard:
             doubt=state.timed_out,
             share=self._records.share_of_round(self.share),
             isolation=request.isolation,
-            seconds=request.round_seconds,
+            seconds=seconds,
             heartbeat_timeout=request.heartbeat_timeout,
         )
         self._round = workflow.start_activity(
@@ -205,7 +207,7 @@ class ReindexShard:
             task_queue=request.rounds_queue,
             result_type=RoundResult,
             summary=f"round {state.rounds + 1} after {state.tally.scanned:,} records",
-            **round_options(request.round_seconds, request.heartbeat_timeout),
+            **round_options(seconds, request.heartbeat_timeout),
         )
         try:
             result = await self._round
