@@ -46,13 +46,13 @@ def run_bare(stands: Stand, how: Bare) -> Run:
     return run
 
 
-def run_checked(stands: Stand, how: Bare) -> Run:
-    """The same, and then a consistent read of all rows. Raises if it finds one behind."""
+def run_checked(stands: Stand, how: Bare) -> tuple[Run, Run]:
+    """The same, and the same with a consistent read of all rows after it. Raises if that finds one behind."""
     loop, before = run_bare(stands, how), servers_cpu(stands)
     read = crowd(prepare_reading, 1, how)  # one call at a time, as the job does: more at once were no faster
     servers = {name: loop.details[name] + cpu - before[name] for name, cpu in servers_cpu(stands).items()}
     peak = max(loop.peak_mb, read.peak_mb)
-    return Run(loop.records, loop.seconds + read.seconds, loop.cpu + read.cpu, peak, servers)
+    return loop, Run(loop.records, loop.seconds + read.seconds, loop.cpu + read.cpu, peak, servers)
 
 
 def prepare(number: int, count: int, how: Bare) -> Callable[[], int]:

@@ -243,4 +243,11 @@ MUTATIONS = (
         "return self._trouble(target, pulse, time.monotonic() - _FRESH_SECONDS)",
         ("tests/test_identity.py",),
     ),
+    Mutation(
+        "what was deleted is told with the next heartbeat that is due",
+        "reindexer/delivery.py",
+        "self._pulse.beat(at_once=self._deleted)",
+        "self._pulse.beat()",
+        DELETIONS,
+    ),
 )

@@ -75,6 +75,7 @@ class Delivery:
         self.throttle: Scope | None = None
         self._settled: Settled = lambda _work, _result: None
         self._tried = False  # whether a batch was sent at all
+        self._deleted = False  # since the last heartbeat: no row tells a successor of it
         self._done = 0  # records that left the loop so far
         self._through = 0  # those of them that got an outcome: isolating one proves nothing for another
         self._streak = 0  # calls in a row that settled nothing
@@ -113,7 +114,8 @@ class Delivery:
         return None
 
     def _reason_to_stop(self) -> Stop | None:
-        self._pulse.beat()
+        self._pulse.beat(at_once=self._deleted)
+        self._deleted = False
         if self._pulse.stopping():
             return Stop.TOLD
         now = self._pulse.now()
@@ -163,6 +165,7 @@ class Delivery:
 
     def _settle(self, work: Work, result: Outcome | Isolated) -> None:
         self._done += 1
+        self._deleted = self._deleted or result is Outcome.DELETED
         self._through += not isinstance(result, Isolated)
         self._settled(work, result)
 

@@ -18,10 +18,10 @@ class Pulse(Protocol):
         """Monotonic seconds."""
         ...
 
-    def beat(self, progress: Callable[[], Progress] | None = None) -> None:
+    def beat(self, progress: Callable[[], Progress] | None = None, *, at_once: bool = False) -> None:
         """Tell that the round lives, and where it stands; None: where it last stood.
 
-        Cheap to call: at most every 0.4 s it asks for the progress and sends it.
+        Cheap to call: at most every 0.4 s it asks for the progress and sends it; `at_once`: now.
         """
         ...
 

@@ -62,6 +62,7 @@ class FakePulse:
             look,
         )
         self.beats = 0
+        self.told_at_once: Progress | None = None  # by the last heartbeat that could not wait
         self.delivered: Progress | None = None
         self.waited: list[float] = []
         self.frozen = False
@@ -70,12 +71,13 @@ class FakePulse:
     def now(self) -> float:
         return self.clock.now
 
-    def beat(self, progress: Callable[[], Progress] | None = None) -> None:
+    def beat(self, progress: Callable[[], Progress] | None = None, *, at_once: bool = False) -> None:
         self._progress = progress or self._progress
         self.beats += 1
         if self._progress:
             seen = self._progress()
             self._look(seen)
+            self.told_at_once = seen if at_once else self.told_at_once
             if self._deliver(self.beats):
                 # As a heartbeat travels: encoded, and validated on the other side.
                 self.delivered = Progress.model_validate(seen.model_dump(mode="json"))

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from reindexer.dynamo.table import TableClient
-from reindexer.models import Isolated, RecordInput
+from reindexer.models import Isolated, RecordInput, RoundInput
 from reindexer.record import attempt_record
+from reindexer.round import Round
 from reindexer.tally import Tally
-from tests.driving import FakePulse, Life, shard
+from tests.driving import SEGMENT, FakePulse, Life, shard
 from tests.model_table import ModelTable, Plan
 from tests.written_jobs import aim, offer, write_job
 
@@ -56,6 +57,25 @@ def test_a_deletion_is_counted_though_its_round_ended_before_it_was_known(
     carried = shard(model, target=aim(job, writer=writer)).run([Life(stop_at=stop_at)])
     assert carried.tally == Tally(scanned=1, deleted=1)
     assert (model.rows, carried.request.deleting) == ({}, [])
+
+
+def test_what_was_deleted_is_told_before_the_next_call(job: Any) -> None:
+    """Else an attempt that hangs in that call for too long takes the count with it: no row is left to tell."""
+    rows = [{"id": {"S": f"row-{number:02}"}, "age": {"N": "20"}} for number in range(60)]
+    seen: list[tuple[int, int]] = []
+
+    def look(_call: int) -> None:
+        told = pulse.told_at_once.tally.deleted if pulse.told_at_once else 0
+        seen.append((len(rows) - len(model.rows), told))
+
+    model = ModelTable(rows, plan=look)
+    pulse = FakePulse(model.clock)
+    target = aim(job, writer="partiql")  # UpdateItem goes one by one: up to eight are not told yet
+    request = RoundInput(target=target, source=SEGMENT, seconds=60, heartbeat_timeout=10)
+    result = Round(request, TableClient(model, "t"), pulse).run()  # type: ignore[arg-type]
+    assert result.progress.tally.deleted == 60
+    assert {deleted for deleted, _ in seen} == {0, 25, 50}
+    assert all(deleted == told for deleted, told in seen)
 
 
 @pytest.mark.parametrize(("sent", "outcome"), [(True, "deleted"), (False, "vanished")])

@@ -31,7 +31,7 @@ class LivePulse:
     def now(self) -> float:
         return time.monotonic()
 
-    def beat(self, progress: Callable[[], Progress] | None = None) -> None:
+    def beat(self, progress: Callable[[], Progress] | None = None, *, at_once: bool = False) -> None:
         pass
 
     def stopping(self) -> bool:

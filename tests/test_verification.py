@@ -29,7 +29,7 @@ class Clock:
         self._now += self._step
         return self._now
 
-    def beat(self, progress: Any = None) -> None: ...
+    def beat(self, progress: Any = None, *, at_once: bool = False) -> None: ...
 
     def stopping(self) -> bool:
         self._looks += 1
