@@ -11,11 +11,11 @@ from temporalio.exceptions import TimeoutError as ActivityTimeout
 from workflows.controls import Gate, run_shielded
 from workflows.faults import in_plain_words
 from workflows.options import (
-    FIRST_ROUND_SECONDS,
     FIRST_WAIT,
     LONGEST_WAIT,
     MOST_LOST_ROUNDS,
     MOST_PENDING_RECORDS,
+    first_round_seconds,
     round_options,
 )
 from workflows.records import Records
@@ -186,7 +186,9 @@ class ReindexShard:
                 return
         request = self.request
         state = self.state
-        seconds = request.round_seconds if state.rounds else min(FIRST_ROUND_SECONDS, request.round_seconds)
+        seconds = request.round_seconds
+        if not state.rounds:
+            seconds = first_round_seconds(request.index, seconds)
         work = RoundInput(
             target=self.target,
             source=request.source,
