@@ -45,7 +45,7 @@ def first_round_seconds(shard: int, seconds: float) -> float:
     """The time slice of a shard's first round, 3 to 6.5 s; the others take `seconds`, as this one at most.
 
     By the time a person has opened the Web UI something is to be seen, and it is known what the shard uses of
-    the budgets. Not the same for all: where all turned over at the same moment, a job was a tenth slower.
+    the budgets. Not the same for all, so that not all of them turn over at the same moment.
     """
     return min(seconds, 3.0 + shard % 8 / 2)
 
