@@ -48,13 +48,18 @@ class Identities:
     def _trouble(self, target: Target, pulse: Pulse, since: float) -> Standing | None:
         """Of those who want to know at the same time one asks, and the others take its answer."""
         name = (target.table_arn, target.table_id)
+        if self._known(name, since):  # nobody is waited for
+            return None
         asking = self._asking.setdefault(name, threading.Lock())
         held = asking.acquire(timeout=_PATIENCE_SECONDS)
         try:
-            return None if self._seen.get(name, float("-inf")) >= since else self._ask(target, name, pulse)
+            return None if self._known(name, since) else self._ask(target, name, pulse)
         finally:
             if held:
                 asking.release()
+
+    def _known(self, name: tuple[str, str], since: float) -> bool:
+        return self._seen.get(name, float("-inf")) >= since
 
     def _ask(self, target: Target, name: tuple[str, str], pulse: Pulse) -> Standing | None:
         asked = time.monotonic()

@@ -31,7 +31,7 @@ class Reached:
     """
 
     def __init__(self, base: Progress, *, named: bool) -> None:
-        self._base, self._named = base, named
+        self._base, self.named = base, named
         self._cursor = base.cursor
         self._scanned = 0
         self._outcomes: Counter[Outcome] = Counter()
@@ -133,7 +133,7 @@ class Reached:
             self._prefix = prefix
             self._scanned += prefix - first
             self._cursor = to_json_key(page[prefix - 1].cursor)
-        if self._deletes and not self._named:
+        if self._deletes and not self.named:
             self._count_deleted(first)
 
     def _count_deleted(self, first: int) -> None:

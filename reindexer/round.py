@@ -62,8 +62,8 @@ class Round:
         )
         self._from = resume or request.beginning
         # A record that is gone may be handed out again where it is asked for by its key, or by a lagging index.
-        self._named = isinstance(request.source, KeyList) or bool(target.within and target.within.index)
-        self._reached = Reached(self._from, named=self._named)
+        named = isinstance(request.source, KeyList) or bool(target.within and target.within.index)
+        self._reached = Reached(self._from, named=named)
         # After a crash nobody knows which rows beyond the cursor were sent a write that may yet land. Where
         # every record is its own activity, no round has sent one.
         self._doubt = (request.doubt or resume is not None) and request.isolation == "batch"
@@ -117,7 +117,7 @@ class Round:
         failing_since = self._pulse.now()
         while True:
             try:
-                if not self._named:
+                if not self._reached.named:
                     self._count_gone()
                 handed_out = self._request.handed_out + self._reached.scanned
                 for page in self._source.pages(self._reached.cursor, handed_out, self._budget):

@@ -11,7 +11,7 @@ import pytest
 
 from activities import identity
 from activities.identity import Identities
-from reindexer.models import Stop
+from reindexer.models import Stop, Target
 from tests.driving import FakePulse, target
 from tests.model_table import Clock
 
@@ -19,16 +19,15 @@ TARGET = target()
 
 
 class Describing:
-    """Clients whose every table is this one. `open` lets its answers out."""
+    """Clients with one table. `open` lets its answers out."""
 
     def __init__(self) -> None:
         self.table_id, self.asked = TARGET.table_id, 0
         self.open = threading.Event()
         self.open.set()
 
-    @property
-    def table(self) -> Any:
-        return lambda _target: _Table(self)
+    def table(self, _target: Target) -> _Table:
+        return _Table(self)
 
     def answer(self) -> dict[str, Any]:
         self.asked += 1
@@ -104,6 +103,22 @@ def test_a_wave_of_rounds_asks_once_at_its_beginning_and_twice_at_most_at_its_en
         describing.open.set()
         assert [end.result() for end in ends] == [None] * 8
     assert describing.asked == 3, "what was asked before the others had ended proves nothing for them"
+
+
+def test_what_begins_on_a_known_answer_does_not_wait_for_one_who_asks(
+    identities: Identities, describing: Describing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(identity, "_PATIENCE_SECONDS", 60.0)
+    identities.trouble_before(TARGET, pulse())
+    describing.open.clear()
+    with ThreadPoolExecutor(2) as pool:
+        end = pool.submit(identities.trouble_after, TARGET, pulse())
+        wait_until_asked(describing, 2)
+        beginning = pool.submit(identities.trouble_before, TARGET, pulse())
+        assert beginning.result(timeout=5) is None
+        assert not end.done()
+        describing.open.set()
+        assert end.result() is None
 
 
 def test_trouble_is_not_remembered(identities: Identities, describing: Describing) -> None:

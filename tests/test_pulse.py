@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from temporalio.testing import ActivityEnvironment
 
 from activities.pulse import TemporalPulse
@@ -25,6 +23,5 @@ def test_heartbeats_are_rare_but_for_what_cannot_wait() -> None:
             pulse.beat()
         pulse.beat(at_once=True)
 
-    run: Any = environment.run
-    run(attempt)
+    environment.run(attempt)
     assert sent == [0, 1]
