@@ -72,7 +72,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a round's tally is folded twice",
-        "workflows/reindex_shard.py",
+        "workflows/rounds.py",
         '"tally": state.tally + progress.tally,',
         '"tally": state.tally + progress.tally + progress.tally,',
         JOBS,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import tomllib
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,21 @@ def test_imports_flow_one_way(path: Path) -> None:
     for _, module in _imports(ast.parse(path.read_text())):
         other = module.split(".")[0]
         assert other not in ROOMS - {room} or other in MAY_IMPORT[room], f"{room} may not import {module}"
+
+
+def test_no_file_of_a_room_imports_in_a_circle() -> None:
+    """Not for types either: two files that need each other are one, or a third is missing between them."""
+    names = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in FILES}
+    needs = {
+        name: {
+            found
+            for _, module in _imports(ast.parse(path.read_text()))
+            for found in (module, module.rpartition(".")[0])
+            if found in names and found != name
+        }
+        for name, path in names.items()
+    }
+    TopologicalSorter(needs).prepare()  # raises `CycleError`, which names the circle
 
 
 @EVERY_FILE

@@ -18,7 +18,7 @@ from tests.driving import shard
 from tests.model_table import ModelTable
 from tests.reports import a_report
 from workflows.by_partition import Standing, as_result, few, totals, with_quarantined
-from workflows.shards import Shard
+from workflows.slot import Shard
 
 PAYLOAD = 2 * 1024 * 1024  # bytes; more than that Temporal refuses
 names = st.text(max_size=20)

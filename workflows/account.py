@@ -13,14 +13,15 @@ with workflow.unsafe.imports_passed_through():
     from reindexer.tally import Tally, total
 
 if TYPE_CHECKING:
-    from workflows.reindex_table import ReindexTable
+    from workflows.running_job import RunningJob
+    from workflows.shards import Shards
 
 
 class Account:
     """Made when the lock is held; `report` may be asked at any time after."""
 
-    def __init__(self, root: ReindexTable, plan: Plan) -> None:
-        self._root, self._plan = root, plan
+    def __init__(self, job: RunningJob, shards: Shards, plan: Plan) -> None:
+        self._job, self._shards, self._plan = job, shards, plan
 
     def opening(self) -> ReportInput:
         """What is known before the first write: enough to remember the target version."""
@@ -28,9 +29,8 @@ class Account:
 
     def report(self) -> Report:
         """Everything as it stands now."""
-        root, plan = self._root, self._plan
+        job, shards, plan = self._job, self._shards, self._plan
         info = workflow.info()
-        shards = root.shards
         unbalanced = [s.index for s in shards.all if not s.state.tally.balanced(len(s.state.isolated))]
         tally, by_partition = shards.tally, totals(shards.all)
         adds_up = not unbalanced and not by_partition.unbalanced and _adds_up(by_partition, tally)
@@ -46,10 +46,10 @@ class Account:
             attempts=shards.attempts,
             # A closed job has no record under way; a cancelled one says honestly that some are.
             balanced=balanced,
-            verification=root.verification,
+            verification=job.verification,
             shards=len(shards.all),
             warnings=self._warnings(by_partition),
-            controls=list(root.controls),
+            controls=list(job.controls),
             started_at=info.workflow_start_time,
             seconds=max(0.0, (workflow.now() - info.workflow_start_time).total_seconds()),
             state=self._state(balanced=balanced),
@@ -59,29 +59,29 @@ class Account:
                 "write_units": round(sum(s.state.write_units for s in shards.all), 1),
             },
             unbalanced_shards=unbalanced,
-            code=plan.target.running(root.code).code,
-            dry_run=root.tried,
+            code=plan.target.running(job.code).code,
+            dry_run=job.tried,
             partitions=by_partition.tallies,
             unbalanced_partitions=by_partition.unbalanced[:100],  # a defect: to see which, not to count them
         )
 
     def _state(self, *, balanced: bool) -> Literal["complete", "incomplete", "cancelled", "failed"]:
-        root = self._root
-        if root.gate.stopping:
+        job, shards = self._job, self._shards
+        if job.gate.stopping:
             return "cancelled"
-        tally = root.shards.tally
+        tally = shards.tally
         complete = (
             balanced
-            and all(shard.done for shard in root.shards.all)
+            and all(shard.done for shard in shards.all)
             and not tally.quarantined
             and not (tally.superseded and isinstance(self._plan.target.operation, Transform))
-            and not (root.verification and root.verification.behind)
+            and not (job.verification and job.verification.behind)
         )
         return "complete" if complete else "incomplete"
 
     def _warnings(self, by_partition: Totals) -> list[str]:
-        warnings = list(self._plan.warnings) + list(self._root.warnings)
-        again = [shard.index for shard in self._root.shards.all if shard.starts > 1]
+        warnings = list(self._plan.warnings) + list(self._job.warnings)
+        again = [shard.index for shard in self._shards.all if shard.starts > 1]
         if again:
             warnings.append(f"shards {again} were ended by somebody and started again from their last report")
         if by_partition.unknown:
@@ -91,15 +91,15 @@ class Account:
                 f"somebody had to do with them: {few(names)}; the job's own tally is exact"
             )
         warnings += self._index_told()
-        if self._root.tried:
+        if self._job.tried:
             warnings.append("a dry run: nothing was written")
-        elif self._root.verification is None and not isinstance(self._plan.target.operation, Verify):
+        elif self._job.verification is None and not isinstance(self._plan.target.operation, Verify):
             warnings.append("not verified: no consistent read was made after the job")
         return warnings
 
     def _index_told(self) -> list[str]:
         """What an index named that the table had not, or had elsewhere."""
-        target, tally = self._plan.target, self._root.shards.tally
+        target, tally = self._plan.target, self._shards.tally
         if target.within is None or target.within.index is None:
             return []
         index, told = target.within.index, []

@@ -15,7 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from reindexer.tally import Tally, total
 
 if TYPE_CHECKING:
-    from workflows.shards import Shard
+    from workflows.slot import Shard
 
 #: Partitions named in a warning, a defect's list or the Web UI: enough to see which; there may be thousands.
 _NAMED = 10

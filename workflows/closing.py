@@ -13,22 +13,21 @@ from workflows.faults import in_plain_words
 from workflows.options import CLOSING, CONTROL
 
 with workflow.unsafe.imports_passed_through():
-    from reindexer.models import CloseInput, Fault, KeyList, Plan, Quarantined, Report, ReportInput
+    from reindexer.models import CloseInput, Fault, KeyList, Plan, Quarantined, Report, ReportInput, Scope
 
 if TYPE_CHECKING:
-    from workflows.reindex_table import ReindexTable
+    from workflows.running_job import RunningJob
+    from workflows.shards import Shards
 
 
-async def close_redriven(root: ReindexTable, plan: Plan) -> None:
+async def close_redriven(job: RunningJob, shards: Shards, plan: Plan, scope: Scope) -> None:
     """Take what a redrive settled off the open failures of the run that gave it up.
 
     A shard that did not get to its end, on cancel, closes nothing: redriven again, its records are found done.
     """
-    assert root.job is not None
-    scope = root.job.scope
     if not isinstance(scope, Quarantined):
         return
-    for shard in root.shards.all[: len(plan.sources)]:  # shards beyond these swept what others had written
+    for shard in shards.all[: len(plan.sources)]:  # shards beyond these swept what others had written
         if not shard.done or not isinstance(shard.source, KeyList):
             continue
         request = CloseInput(
@@ -38,10 +37,10 @@ async def close_redriven(root: ReindexTable, plan: Plan) -> None:
             by_job=workflow.info().workflow_id,
             by_run=plan.run,
         )
-        await insist(root, "close_redriven", lambda request=request: request)  # type: ignore[misc]
+        await insist(job, "close_redriven", lambda request=request: request)  # type: ignore[misc]
 
 
-async def keep_report(root: ReindexTable, plan: Plan, report: Callable[[], Report]) -> Report:
+async def keep_report(job: RunningJob, plan: Plan, report: Callable[[], Report]) -> Report:
     """Write the report to the ledger, as it stands at each try; returns the one that was kept."""
     last = report()
 
@@ -50,26 +49,26 @@ async def keep_report(root: ReindexTable, plan: Plan, report: Callable[[], Repor
         last = report()
         return report_input(last, plan.target.attributes.version)
 
-    await insist(root, "write_report", request)
+    await insist(job, "write_report", request)
     return last
 
 
-async def insist(root: ReindexTable, activity: str, request: Callable[[], Any], **more: Any) -> Any:
+async def insist(job: RunningJob, activity: str, request: Callable[[], Any], **more: Any) -> Any:
     """One call of the ledger, tried until it succeeds, parked in between; returns its result.
 
     None: the job is being cancelled, and is let go without.
     """
-    while await root.gate.wait_open() or root.gate.stopping:
-        stopping = root.gate.stopping
+    while await job.gate.wait_open() or job.gate.stopping:
+        stopping = job.gate.stopping
         options = CLOSING if stopping else CONTROL
         try:
             return await workflow.execute_activity(activity, request(), **more, **options)
         except ActivityError as error:
             if stopping:
-                root.warnings.append(f"{activity} failed, and the job was cancelled: {error.cause or error}")
+                job.warnings.append(f"{activity} failed, and the job was cancelled: {error.cause or error}")
                 return None
-            if not root.gate.stopping:
-                root.park(_why(error))
+            if not job.gate.stopping:
+                job.park(_why(error))
     return None
 
 

@@ -9,19 +9,17 @@ from temporalio import workflow
 from workflows.options import round_options
 
 with workflow.unsafe.imports_passed_through():
-    from reindexer.models import DryRun, DryRunInput, Plan, Sample
+    from reindexer.models import DryRun, DryRunInput, Plan, Sample, Scope
 
 if TYPE_CHECKING:
-    from workflows.reindex_table import ReindexTable
+    from workflows.running_job import RunningJob
 
 #: Records looked at unless the scope names a number: seconds of reading, and enough to see each kind of change.
 _RECORDS = 1000
 
 
-async def dry_run(root: ReindexTable, plan: Plan) -> DryRun:
+async def dry_run(job: RunningJob, plan: Plan, scope: Scope) -> DryRun:
     """What would become of a sample. Raises `ActivityError`."""
-    assert root.job is not None
-    scope = root.job.scope
     request = DryRunInput(
         target=plan.target,
         source=plan.sources[0],  # all of them name the same table; of a long key list the first part
@@ -36,7 +34,7 @@ async def dry_run(root: ReindexTable, plan: Plan) -> DryRun:
         summary=f"dry run over up to {request.limit:,} records",
         **round_options(request.seconds, plan.heartbeat_timeout),
     )
-    forget = root.when_changed(handle.cancel)
+    forget = job.when_changed(handle.cancel)
     try:
         result: DryRun = await handle
         return result

@@ -14,17 +14,17 @@ with workflow.unsafe.imports_passed_through():
     from reindexer.models import Elsewhere, JobInput, Plan, PlanInput
 
 if TYPE_CHECKING:
-    from workflows.reindex_table import ReindexTable
+    from workflows.running_job import RunningJob
 
 #: What planning answers; of a type of its own, since a union is none in the eyes of the SDK's signatures.
 _PLANNED: Any = Plan | Elsewhere
 
 
-async def make_plan(root: ReindexTable, job: JobInput) -> Plan:
+async def make_plan(job: RunningJob, asked: JobInput) -> Plan:
     """The plan, with the search attributes there are. Raises `ApplicationError` where the job is refused."""
     info = workflow.info()
     request = PlanInput(
-        job=job,
+        job=asked,
         workflow_id=info.workflow_id,
         started_at=info.workflow_start_time,
         run=workflow.uuid4().hex[:10],  # 40 bits: two runs of a table never share a stamp
@@ -34,7 +34,7 @@ async def make_plan(root: ReindexTable, job: JobInput) -> Plan:
             "make_plan", request, result_type=_PLANNED, **CONTROL
         )
         if isinstance(plan, Elsewhere):
-            plan = await _planned_on(root, plan.queue, request)
+            plan = await _planned_on(job, plan.queue, request)
         known = await workflow.execute_activity(
             "registered_search_attributes", result_type=list[str], **CONTROL
         )
@@ -43,10 +43,10 @@ async def make_plan(root: ReindexTable, job: JobInput) -> Plan:
     return plan.model_copy(update={"search_attributes": known})
 
 
-async def _planned_on(root: ReindexTable, queue: str, request: PlanInput) -> Plan:
+async def _planned_on(job: RunningJob, queue: str, request: PlanInput) -> Plan:
     """The plan that the job's own workers make; waits until there are some, or the job is cancelled."""
-    root.planned_on = queue
-    root.view.refresh()
+    job.planned_on = queue
+    job.tell()
     handle = workflow.start_activity(
         "make_plan",
         request,
@@ -55,11 +55,11 @@ async def _planned_on(root: ReindexTable, queue: str, request: PlanInput) -> Pla
         summary=f"on task queue {queue}",
         **CONTROL,
     )
-    root.gate.when_stopped(handle.cancel)
+    job.gate.when_stopped(handle.cancel)
     try:
         plan: Plan | Elsewhere = await handle
     except ActivityError:
-        if root.gate.stopping:
+        if job.gate.stopping:
             raise asyncio.CancelledError from None
         raise
     if isinstance(plan, Elsewhere):

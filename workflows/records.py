@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, CancelledError
 
 from workflows.faults import in_plain_words
 from workflows.options import CONTROL, KEPT_FAILURES, RECORDS_AT_ONCE, record_options
+from workflows.running_shard import RunningShard
 
 with workflow.unsafe.imports_passed_through():
     from pydantic import ValidationError
@@ -18,14 +18,11 @@ with workflow.unsafe.imports_passed_through():
     from reindexer.models import Isolated, QuarantineInput, RecordInput, RecordResult, Share
     from reindexer.tally import Outcome, Tally
 
-if TYPE_CHECKING:
-    from workflows.reindex_shard import ReindexShard
-
 
 class Records:
     """Works off `state.isolated` of its shard. A record leaves that list only when it has its outcome."""
 
-    def __init__(self, shard: ReindexShard) -> None:
+    def __init__(self, shard: RunningShard) -> None:
         self._shard = shard
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._handles: dict[str, workflow.ActivityHandle[RecordResult]] = {}
@@ -33,7 +30,7 @@ class Records:
 
     def start(self) -> None:
         """Start as many as may run at once."""
-        if not self._shard.may_work():
+        if not self._shard.may_work:
             return
         for record in self._shard.state.isolated:
             name = key_text(record.key)
@@ -55,13 +52,13 @@ class Records:
 
     async def wait_for_one(self) -> None:
         """Wait until one was settled, all came back, or the shard is told something."""
-        before, seq = self._settled, self._shard.control_seq
+        before, seq = self._settled, self._shard.control.seq
         await workflow.wait_condition(
             lambda: (
                 self._settled > before
                 or not self._tasks
-                or self._shard.control_seq != seq
-                or not self._shard.may_work()
+                or self._shard.control.seq != seq
+                or not self._shard.may_work
             )
         )
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ChildWorkflowError, TemporalError, WorkflowAlreadyStartedError
@@ -13,15 +11,15 @@ from temporalio.workflow import ChildWorkflowCancellationType, ParentClosePolicy
 from workflows.by_partition import named
 from workflows.options import ASKING
 from workflows.reindex_shard import ReindexShard
+from workflows.running_job import RunningJob
 from workflows.shares import Grant, limited, opening, redistribute
+from workflows.slot import Shard
 
 with workflow.unsafe.imports_passed_through():
     from reindexer.models import (
+        Control,
         EndedShard,
-        KeyList,
-        PartitionRanges,
         Plan,
-        Segment,
         ShardInput,
         ShardReport,
         ShardState,
@@ -30,9 +28,6 @@ with workflow.unsafe.imports_passed_through():
     )
     from reindexer.tally import Attempts, Tally, total
 
-if TYPE_CHECKING:
-    from workflows.reindex_table import ReindexTable
-
 #: Reports a job may receive in all: 4 events each, well below the 10,000 signals and 51,200 events of a run.
 _REPORTS = 4000
 #: After each so many reports the interval doubles, so that eight times as many carry a job for days.
@@ -40,33 +35,11 @@ _REPORTS_PER_INTERVAL = _REPORTS // 8
 _FIRST_INTERVAL = 2.0  # seconds; what a person watching bears
 
 
-@dataclass
-class Shard:
-    """One slot. `state` is replaced by newer reports and closed by the child's result, never added to."""
-
-    index: int
-    source: Source
-    state: ShardState = field(default_factory=ShardState)
-    seq: int = 0
-    situation: str = "waiting"  # waiting running throttled pausing paused parked done
-    reason: str = ""
-    scope: str | None = None
-    active: bool = False  # begun and not ended, also while its start is under way
-    open: bool = False  # its child runs
-    done: bool = False
-    sent: int = -1  # control seq last sent
-    acknowledged: int = -1
-    starts: int = 0
-    grant: Grant = field(default_factory=lambda: Grant(Share()))
-    reported_at: float = 0.0
-    handle: workflow.ChildWorkflowHandle[ReindexShard, ShardState] | None = None
-
-
 class Shards:
     """All shards of a job. The driving task is `run`; reports and control change only fields."""
 
-    def __init__(self, root: ReindexTable) -> None:
-        self._root = root
+    def __init__(self, job: RunningJob) -> None:
+        self._job = job
         self.all: list[Shard] = []
         self._reports = 0
         self._waiting = 0  # shards still to begin
@@ -93,12 +66,12 @@ class Shards:
     def _slots(self) -> int:
         """Shards that work at the same time, those still to begin included."""
         active = sum(shard.active for shard in self.all)
-        return min(self._root.limits.shards_in_flight, active + self._waiting)
+        return min(self._job.limits.shards_in_flight, active + self._waiting)
 
     @property
     def quiet(self) -> bool:
         """Whether every open shard has acknowledged the control state in force and runs no attempt."""
-        seq = self._root.control_seq
+        seq = self._job.control_seq
         return all(s.acknowledged >= seq and s.situation in ("paused", "parked") for s in self.open)
 
     # ── Driving ────────────────────────────────────────────────────────────────────────────────────────────
@@ -106,24 +79,24 @@ class Shards:
     async def run(self, plan: Plan, sources: list[Source]) -> None:
         """Carry the sources to their end, a bounded number at a time; returns early when stopping."""
         first = len(self.all)
-        mine = [Shard(first + number, source, _opening(source)) for number, source in enumerate(sources)]
+        mine = [Shard.of(first + number, source) for number, source in enumerate(sources)]
         self.all += mine
         waiting = list(mine)
         tasks: set[asyncio.Task[None]] = set()
-        gate = self._root.gate
+        gate = self._job.gate
         while (waiting or tasks) and not (gate.stopping and not tasks):
-            room = self._root.limits.shards_in_flight - len(tasks) if gate.open else 0
+            room = self._job.limits.shards_in_flight - len(tasks) if gate.open else 0
             starting, waiting = waiting[: max(0, room)], waiting[max(0, room) :]
             self._waiting = len(waiting)
             for shard in starting:
                 shard.active = True
             tasks |= {asyncio.ensure_future(self._one(plan, shard)) for shard in starting}
             running = set(tasks)
-            before = (gate.open, self._root.limits.shards_in_flight)
+            before = (gate.open, self._job.limits.shards_in_flight)
             await workflow.wait_condition(
                 lambda running=running, before=before: (  # type: ignore[misc]
                     any(task.done() for task in running)
-                    or before != (gate.open, self._root.limits.shards_in_flight)
+                    or before != (gate.open, self._job.limits.shards_in_flight)
                 )
             )
             for task in [task for task in tasks if task.done()]:
@@ -135,12 +108,35 @@ class Shards:
 
     async def _one(self, plan: Plan, shard: Shard) -> None:
         """One child from start to end. A child that was ended by somebody parks the job."""
+        try:
+            handle = shard.handle = await self._start(plan, shard)
+        except WorkflowAlreadyStartedError as error:
+            self._ended_badly(shard, f"its workflow id is taken: {error}")
+            return
+        shard.open = True
+        if self._job.gate.stopping:
+            handle.cancel()
+        try:
+            state = await handle
+        except ChildWorkflowError as error:
+            await _recall(shard)
+            # Its last attempt may write on for a heartbeat timeout. Jobs begun before did not reckon with that.
+            if workflow.patched("ended-shard-in-doubt"):
+                shard.state = shard.state.model_copy(update={"timed_out": True})
+            self._ended_badly(shard, str(error.cause or error))
+            return
+        finally:
+            shard.open = shard.active = False
+        shard.close(state)
+        self._job.noticed()
+
+    async def _start(self, plan: Plan, shard: Shard) -> workflow.ChildWorkflowHandle[ReindexShard, ShardState]:
+        """Its child, from where the shard stands, with the control state in force."""
         shard.starts += 1
         shard.situation, shard.reason = "running", ""
-        again = "" if shard.starts == 1 else f"-again-{shard.starts}"
         held = [other.grant.share for other in self.all if other.active and other is not shard]
-        shard.grant = Grant(opening(self._root.limits, self._slots, held))
-        control = self._root.control_for(shard)
+        shard.grant = Grant(opening(self._job.limits, self._slots, held))
+        control = self._control(shard)
         shard.sent = control.seq
         info = workflow.info()
         request = ShardInput(
@@ -159,43 +155,20 @@ class Shards:
             round_seconds=plan.round_seconds,
             continue_after=plan.continue_after,
         )
-        try:
-            shard.handle = await workflow.start_child_workflow(
-                ReindexShard.run,
-                request,
-                id=f"{info.workflow_id}/{plan.run}/shard-{shard.index:03d}{again}",
-                # The root waits for each child's own account of where it stands, also on cancel.
-                cancellation_type=ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
-                parent_close_policy=ParentClosePolicy.TERMINATE,
-                static_summary=_summary(shard, len(self.all)),
-            )
-        except WorkflowAlreadyStartedError as error:
-            self._ended_badly(shard, f"its workflow id is taken: {error}")
-            return
-        shard.open = True
-        if self._root.gate.stopping:
-            shard.handle.cancel()
-        try:
-            state = await shard.handle
-        except ChildWorkflowError as error:
-            await _recall(shard)
-            # Its last attempt may write on for a heartbeat timeout. Jobs begun before did not reckon with that.
-            if workflow.patched("ended-shard-in-doubt"):
-                shard.state = shard.state.model_copy(update={"timed_out": True})
-            self._ended_badly(shard, str(error.cause or error))
-            return
-        finally:
-            shard.open = shard.active = False
-        shard.state = state
-        finished = state.done and not state.isolated
-        shard.done, shard.situation = finished, "done" if finished else "stopped"
-        self._root.noticed()
+        return await workflow.start_child_workflow(
+            ReindexShard.run,
+            request,
+            id=f"{info.workflow_id}/{plan.run}/{shard.name()}",
+            # The root waits for each child's own account of where it stands, also on cancel.
+            cancellation_type=ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
+            parent_close_policy=ParentClosePolicy.TERMINATE,
+            static_summary=shard.summary(len(self.all)),
+        )
 
     def _ended_badly(self, shard: Shard, why: str) -> None:
-        shard.open = shard.active = False
-        shard.situation, shard.reason = "lost", why
-        if not self._root.gate.stopping:
-            self._root.park(f"shard {shard.index} ended: {why}; resume starts it again from its last report")
+        shard.lost(why)
+        if not self._job.gate.stopping:
+            self._job.park(f"shard {shard.index} ended: {why}; resume starts it again from its last report")
 
     def cancel(self) -> None:
         """Ask every open shard to hand back where it stands."""
@@ -205,9 +178,26 @@ class Shards:
 
     # ── Steering and listening ─────────────────────────────────────────────────────────────────────────────
 
-    async def send(self, shard: Shard) -> None:
+    def _control(self, shard: Shard) -> Control:
+        """The whole desired state, for one shard."""
+        return Control(
+            seq=self._job.control_seq,
+            paused=self._job.gate.paused,
+            share=shard.grant.share,
+            code=self._job.code,
+            report_every=self.report_every,
+        )
+
+    async def reconcile(self) -> None:
+        """Send the whole desired state to every open shard that does not have it yet, for ever."""
+        while True:
+            await workflow.wait_condition(lambda: any(s.sent < self._job.control_seq for s in self.open))
+            behind = [shard for shard in self.open if shard.sent < self._job.control_seq]
+            await asyncio.gather(*(self._send(s) for s in behind))
+
+    async def _send(self, shard: Shard) -> None:
         """Send the control state in force. A shard that has just finished is no error."""
-        control = self._root.control_for(shard)
+        control = self._control(shard)
         shard.sent = control.seq
         if shard.handle is None:
             return
@@ -224,12 +214,7 @@ class Shards:
         if report.seq <= shard.seq or not shard.open:
             return
         self._reports += 1
-        now = workflow.now().timestamp()
-        if shard.reported_at and now > shard.reported_at and limited(self._root.limits):
-            shard.grant.used = _used(shard.state, report.progress, now - shard.reported_at)
-        shard.seq, shard.state, shard.reported_at = report.seq, report.progress, now
-        shard.situation, shard.reason, shard.scope = report.state, report.reason, report.scope
-        shard.acknowledged = report.acknowledged
+        shard.take(report, workflow.now().timestamp(), measured=limited(self._job.limits))
 
     @property
     def report_every(self) -> float:
@@ -240,20 +225,20 @@ class Shards:
         """Equal shares of changed limits for all open shards; what they use decides from there."""
         held: list[Share] = []
         for shard in self.open:
-            shard.grant = Grant(opening(self._root.limits, self._slots, held))
+            shard.grant = Grant(opening(self._job.limits, self._slots, held))
             held.append(shard.grant.share)
 
     def share_out(self) -> None:
         """Share the budgets anew among the open shards, where it is worth telling."""
-        if not limited(self._root.limits):
+        if not limited(self._job.limits):
             return
         shards = {shard.index: shard for shard in self.open}
         grants = {index: shard.grant for index, shard in shards.items()}
-        changed = redistribute(self._root.limits, grants, self._slots)
+        changed = redistribute(self._job.limits, grants, self._slots)
         for index, share in changed.items():
             shards[index].grant = Grant(share)
         if changed:
-            self._root.changed()
+            self._job.changed()
 
 
 async def _recall(shard: Shard) -> None:
@@ -268,25 +253,3 @@ async def _recall(shard: Shard) -> None:
         shard.state = await workflow.execute_activity("last_state", asked, result_type=ShardState, **ASKING)
     except ActivityError as error:
         workflow.logger.warning("shard %d cannot be asked any more: %s", shard.index, error.cause or error)
-
-
-def _opening(source: Source) -> ShardState:
-    """Where a shard begins: at its beginning, yet not without what an earlier run could not find out."""
-    return ShardState(unknown=source.unknown) if isinstance(source, KeyList) else ShardState()
-
-
-def _used(before: ShardState, after: ShardState, seconds: float) -> dict[str, float]:
-    return {
-        "read_units": (after.read_units - before.read_units) / seconds,
-        "write_units": (after.write_units - before.write_units) / seconds,
-        "records": (after.tally.settled - before.tally.settled) / seconds,
-    }
-
-
-def _summary(shard: Shard, total: int) -> str:
-    if isinstance(shard.source, Segment):
-        return f"segment {shard.source.segment} of {shard.source.total}"
-    if isinstance(shard.source, PartitionRanges):
-        names = ", ".join(part.value for part in shard.source.ranges[:3])[:120]  # a line of the Web UI
-        return f"{len(shard.source.ranges)} partitions ({names}), shard {shard.index} of {total}"
-    return f"{len(shard.source.keys)} keys, shard {shard.index} of {total}"

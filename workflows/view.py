@@ -17,9 +17,10 @@ with workflow.unsafe.imports_passed_through():
     from reindexer.tally import Outcome
 
 if TYPE_CHECKING:
-    from workflows.reindex_table import ReindexTable
-    from workflows.shards import Shard
-    from workflows.verification import Waiting
+    from workflows.readers import Readers, Waiting
+    from workflows.running_job import RunningJob
+    from workflows.shards import Shards
+    from workflows.slot import Shard
 
 #: Seconds over which rates are taken: two rounds.
 _WINDOW = 60.0
@@ -28,8 +29,8 @@ _WINDOW = 60.0
 class View:
     """Derived from the root's state whenever that changes; holds only what rates need."""
 
-    def __init__(self, root: ReindexTable) -> None:
-        self._root = root
+    def __init__(self, job: RunningJob, shards: Shards, readers: Readers) -> None:
+        self._job, self._shards, self._readers = job, shards, readers
         self._state, self._since = "planning", ""
         self._throttled_since = ""
         #: (active seconds, settled records, read units, write units) at each report.
@@ -40,7 +41,7 @@ class View:
 
     def announce(self) -> None:
         """Once planned: what this is, for lists and searches."""
-        plan = self._root.plan
+        plan = self._job.plan
         assert plan is not None
         values = {"ReindexTable": plan.target.table, "ReindexOperation": plan.target.operation.kind}
         self._upsert(values)
@@ -52,7 +53,7 @@ class View:
         if self._active_at and self._state in ("running", "throttled", "verifying"):
             self._active += now - self._active_at
         self._active_at = now
-        shards = self._root.shards
+        shards = self._shards
         self._samples.append(
             (
                 self._active,
@@ -84,20 +85,20 @@ class View:
     # ── State ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def _compute(self) -> str:
-        root = self._root
-        if root.phase in ("planning", "done"):
-            return root.phase
-        if root.gate.stopping:
+        job = self._job
+        if job.phase in ("planning", "done"):
+            return job.phase
+        if job.gate.stopping:
             return "cancelling"
-        if root.gate.paused:
-            if not root.shards.quiet or root.busy:
+        if job.gate.paused:
+            if not self._shards.quiet or job.busy:
                 return "pausing"
-            return "parked" if root.parked else "paused"
-        if root.phase == "verifying":
-            return "throttled" if root.readers.waiting else "verifying"
-        throttled = [s for s in root.shards.open if s.situation == "throttled"]
+            return "parked" if job.parked else "paused"
+        if job.phase == "verifying":
+            return "throttled" if self._readers.waiting else "verifying"
+        throttled = [s for s in self._shards.open if s.situation == "throttled"]
         everywhere = any(s.scope in EVERYWHERE for s in throttled)
-        if throttled and (everywhere or len(throttled) == len(root.shards.open)):
+        if throttled and (everywhere or len(throttled) == len(self._shards.open)):
             return "throttled"
         return "running"
 
@@ -109,7 +110,7 @@ class View:
         self._throttled_since = (self._throttled_since or workflow.now().isoformat()) if throttled else ""
 
     def _upsert(self, values: dict[str, str]) -> None:
-        plan = self._root.plan
+        plan = self._job.plan
         known = plan.search_attributes if plan else []
         updates = [SearchAttributeKey.for_keyword(n).value_set(v) for n, v in values.items() if n in known]
         if updates:
@@ -119,7 +120,7 @@ class View:
 
     def progress(self) -> dict[str, Any]:
         """The `progress` query. Counts are as of the shards' last reports; rates leave paused time out."""
-        root, shards = self._root, self._root.shards
+        job, shards = self._job, self._shards
         tally = shards.tally
         rates = self._rates()
         remaining = self._remaining()
@@ -134,18 +135,18 @@ class View:
             "in_flight": len([s for s in shards.open if s.situation in ("running", "throttled")]),
             "isolated": shards.isolated,
             "shards": {
-                "total": max(len(shards.all), len(root.plan.sources) if root.plan else 0),
+                "total": max(len(shards.all), len(job.plan.sources) if job.plan else 0),
                 "done": len([s for s in shards.all if s.done]),
                 "running": len(shards.open),
             },
             "consumed": {"read_units": rates["read_units"], "write_units": rates["write_units"]},
-            "limits": root.limits.model_dump(),
+            "limits": job.limits.model_dump(),
             "throttle": self._throttle(),
             "records_per_second": rate,
             "eta_seconds": round(remaining / rate) if rate and remaining is not None else None,
             "partitions": self._partitions.of(shards.all),
-            "run": root.plan.run if root.plan else None,
-            "verification": root.verification.model_dump() if root.verification else None,
+            "run": job.plan.run if job.plan else None,
+            "verification": job.verification.model_dump() if job.verification else None,
         }
 
     def failures(self, asked: dict[str, Any]) -> dict[str, Any]:
@@ -155,7 +156,7 @@ class View:
         size = limit if isinstance(limit, int) and 0 < limit <= 1000 else 50  # a screen; at most about 300 kB
         counts: dict[str, int] = {}
         rows = []
-        for shard in self._root.shards.all:
+        for shard in self._shards.all:
             for name, count in shard.state.failures.items():
                 counts[name] = counts.get(name, 0) + count
             rows += [(key_text(r.key), r) for r in shard.state.quarantined if error in (None, r.error)]
@@ -172,19 +173,19 @@ class View:
 
     def _reason(self) -> str | None:
         """Why the state is what it is; what was wrong with a resume is told as long as it matters."""
-        reason, refused = self._why(), self._root.refused
+        reason, refused = self._why(), self._job.refused
         if not refused or self._state == "done":
             return reason
         return f"{reason + '; ' if reason else ''}a resume was refused: {refused}"
 
     def _why(self) -> str | None:
-        root = self._root
-        if self._state == "planning" and root.planned_on:
-            return f"the job's own workers plan it, on task queue {root.planned_on}"
-        if self._state in ("parked", "pausing") and root.parked:
-            return root.parked
+        job = self._job
+        if self._state == "planning" and job.planned_on:
+            return f"the job's own workers plan it, on task queue {job.planned_on}"
+        if self._state in ("parked", "pausing") and job.parked:
+            return job.parked
         if self._state in ("paused", "pausing"):
-            return root.paused_for or None
+            return job.paused_for or None
         if self._state == "throttled":
             waiting = self._waiting()
             return waiting.reason if waiting else None
@@ -198,19 +199,18 @@ class View:
 
     def _waiting(self) -> Shard | Waiting | None:
         """A shard that waits for capacity, or the readers of a verification."""
-        root = self._root
-        throttled = (shard for shard in root.shards.open if shard.situation == "throttled")
-        return next(throttled, None) or root.readers.waiting
+        throttled = (shard for shard in self._shards.open if shard.situation == "throttled")
+        return next(throttled, None) or self._readers.waiting
 
     def _remaining(self) -> int | None:
         """An estimate from a count up to six hours old; None where nothing can be said."""
-        plan = self._root.plan
+        plan = self._job.plan
         if plan is None:
             return None
-        if all(shard.done for shard in self._root.shards.all) and self._root.shards.all:
+        if all(shard.done for shard in self._shards.all) and self._shards.all:
             return 0
         expected = plan.expected
-        return None if expected is None else max(0, expected - self._root.shards.tally.settled)
+        return None if expected is None else max(0, expected - self._shards.tally.settled)
 
     def _rates(self) -> dict[str, float]:
         names = ("records", "read_units", "write_units")
@@ -226,8 +226,8 @@ class View:
 
     def _details(self) -> str:
         """A small table in Markdown."""
-        root, progress = self._root, self.progress()
-        plan = root.plan
+        job, progress = self._job, self.progress()
+        plan = job.plan
         headline = f"**{progress['state']}**" + (f": {progress['reason']}" if progress["reason"] else "")
         if plan is None:
             return headline
@@ -248,8 +248,8 @@ class View:
             f"| records/s\u2003 | {progress['records_per_second']:,.0f} |",
             *self._partition_lines(progress["partitions"]),
         ]
-        if root.verification:
-            lines.append(f"| behind after verification\u2003 | {root.verification.behind:,} |")
+        if job.verification:
+            lines.append(f"| behind after verification\u2003 | {job.verification.behind:,} |")
         return "\n".join(lines)
 
     def _partition_lines(self, partitions: dict[str, int] | None) -> list[str]:
@@ -257,7 +257,7 @@ class View:
         if partitions is None:
             return []
         lines = [f"| partitions done\u2003 | {partitions['done']:,} of {partitions['total']:,} |"]
-        failed = with_quarantined(self._root.shards.all)
+        failed = with_quarantined(self._shards.all)
         if failed:
             names = few(failed).replace("|", "\\|")  # a bar ends a cell
             lines.append(f"| with quarantined records\u2003 | {names} |")
