@@ -49,8 +49,8 @@ class ModelPartitions:
         self.queries += 1
         names = self._index if IndexName else self._key
         text, values = KeyConditionExpression, ExpressionAttributeValues
-        first, _, rest = text.partition(" AND ")
-        alias, _, placeholder = first.partition(" = ")
+        first, rest = (*text.split(" AND ", 1), "")[:2]
+        alias, placeholder = first.split(" = ")
         assert ExpressionAttributeNames[alias] == names[0]
         found = [row for row in self.rows if all(name in row for name in names)]
         found = [row for row in found if order(row[names[0]]) == order(values[placeholder])]

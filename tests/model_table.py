@@ -323,7 +323,7 @@ class ModelTable:
         return self._error(operation, name, status, error.get("Item"))
 
     def _error(self, operation: str, code: str, status: int, item: Item | None = None) -> ClientError:
-        response: Item = {
+        response: Any = {
             "Error": {"Code": code, "Message": code},
             "ResponseMetadata": {"HTTPStatusCode": status},
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from rich.console import Console, RenderableType
@@ -152,7 +153,8 @@ def test_durations_are_said_as_people_do(seconds: float, text: str) -> None:
 
 
 def test_heartbeats_are_laid_over_reports_and_nothing_is_counted_twice() -> None:
-    reported = {"tally": Tally(scanned=100, updated=100).model_dump(), "isolated": 1, "remaining": 50}
+    tally = Tally(scanned=100, updated=100).model_dump()
+    reported: dict[str, Any] = {"tally": tally, "isolated": 1, "remaining": 50}
     running = [
         Progress(tally=Tally(scanned=20, updated=19), attempts=Attempts(throttled=2)),
         Progress(tally=Tally(scanned=5, current=5)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -121,11 +122,13 @@ def test_a_throttle_says_why(code: str, proxy: FaultProxy, through: Any, table: 
     with pytest.raises(getattr(through.exceptions, code)) as caught:  # a modelled error of its own
         through.batch_execute_statement(**touches(table, 0))
     name = "throttlingReasons" if code == "ThrottlingException" else "ThrottlingReasons"
-    assert caught.value.response[name] == [{"reason": expected[code], "resource": table.arn}]
+    answer: Any = caught.value.response
+    assert answer[name] == [{"reason": expected[code], "resource": table.arn}]
     inject(proxy, Fault(kind=K.THROTTLE, code=code, keys=(key(1),)))
     with pytest.raises(ClientError) as caught:
         through.update_item(**update(table, 1))
-    assert caught.value.response[name][0]["reason"] == "TableWriteKeyRangeThroughputExceeded"
+    answer = caught.value.response
+    assert answer[name][0]["reason"] == "TableWriteKeyRangeThroughputExceeded"
     through.update_item(**update(table, 0))
 
 
@@ -157,7 +160,8 @@ def test_a_read_is_charged_what_it_consumed(
     time.sleep(1)  # seconds; 2 units of some 29 owed, more than if the scan had cost one
     with pytest.raises(ClientError) as caught:
         through.scan(TableName=table.name, ReturnConsumedCapacity="TOTAL")
-    assert caught.value.response["ThrottlingReasons"][0]["reason"].startswith("TableRead")
+    answer: Any = caught.value.response
+    assert answer["ThrottlingReasons"][0]["reason"].startswith("TableRead")
 
 
 def test_a_hot_range_is_the_same_partitions_every_time(proxy: FaultProxy, through: Any, table: Table) -> None:
@@ -200,7 +204,8 @@ def test_one_statement_fails_inside_a_200(
 def test_a_poisoned_record_fails_every_call_it_is_in(proxy: FaultProxy, through: Any, table: Table) -> None:
     inject(proxy, Fault(kind=K.SERVER_ERROR, keys=({"id": "row-000001"},)))
     for numbers in ([0, 1], [1], [1, 2, 3]):
-        assert_fails(K.SERVER_ERROR, lambda n=numbers: through.batch_execute_statement(**touches(table, *n)))
+        call = partial(through.batch_execute_statement, **touches(table, *numbers))
+        assert_fails(K.SERVER_ERROR, call)
     assert_fails(K.SERVER_ERROR, lambda: through.get_item(TableName=table.name, Key=key(1)))
     through.batch_execute_statement(**touches(table, 0, 2, 3))
     through.get_item(TableName=table.name, Key=key(2))

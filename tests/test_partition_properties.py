@@ -54,7 +54,7 @@ def scopes(draw: st.DrawFn, kind: str) -> SortCondition | None:
     if operator is None:
         return None
     values = [draw(_TEXTS[kind]) for _ in range(2 if operator == "between" else 1)]
-    return SortCondition(operator=operator, values=sorted(values, key=lambda text: ordered(kind, text)))  # type: ignore[arg-type,return-value]
+    return SortCondition(operator=operator, values=sorted(values, key=lambda text: ordered(kind, text)))
 
 
 def wire(kind: str, text: str) -> dict[str, Any]:
@@ -108,7 +108,7 @@ def sort_type(scope: PartitionScope, name: str) -> Any:
 @given(st.data(), KIND)
 def test_a_midpoint_lies_above_the_low_and_not_above_the_high(data: st.DataObject, kind: str) -> None:
     two = data.draw(st.lists(_TEXTS[kind], min_size=2, max_size=2, unique_by=lambda text: ordered(kind, text)))
-    low, high = sorted(two, key=lambda text: ordered(kind, text))  # type: ignore[arg-type,return-value]
+    low, high = sorted(two, key=lambda text: ordered(kind, text))
     middle = midpoint(kind, low, high)
     assert ordered(kind, low) < ordered(kind, middle) <= ordered(kind, high)  # type: ignore[operator]
 
@@ -164,7 +164,7 @@ def test_of_an_index_with_equal_sort_keys_every_row_is_read_once(
     model = ModelPartitions([*rows, *sparse], ["id", "sort"], ["tenant", "at"], page_rows=page_rows)
     scope = PartitionScope(
         partition=KeyAttribute(name="tenant", type="S"),
-        sort=KeyAttribute(name="at", type=kind),  # type: ignore[arg-type]
+        sort=KeyAttribute(name="at", type=kind),
         index="by-tenant",
         condition=data.draw(scopes(kind)),
     )

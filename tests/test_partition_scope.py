@@ -29,7 +29,7 @@ def described(*key: str, **description: Any) -> Described:
     """A table as DescribeTable tells of it."""
     facts = TableFacts(account="1", region="us-east-1", items=1000, size_bytes=0)
     definitions = [{"AttributeName": name, "AttributeType": kind} for name, kind in TYPES.items()]
-    attributes: list[Any] = [KeyAttribute(name=name, type=TYPES[name]) for name in key]  # type: ignore[arg-type]
+    attributes: list[Any] = [KeyAttribute(name=name, type=TYPES[name]) for name in key]
     table: Any = type("Named", (), {"table": "orders"})()
     about = {"AttributeDefinitions": definitions, **description}
     return Described(table, "arn", "id", attributes, facts, {}, about, None)

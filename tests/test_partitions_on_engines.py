@@ -43,7 +43,7 @@ OPERATORS: Sequence[Any] = (None, "eq", "lt", "lte", "gt", "gte", "begins_with",
 
 
 def sort_key(kind: str, number: int) -> dict[str, Any]:
-    values = {
+    values: dict[str, dict[str, Any]] = {
         "S": {"S": f"2024-{number:03}"},
         "N": {"N": f"{number - 20}.5"},
         "B": {"B": b"\xff\x00" + bytes([number])},
@@ -128,11 +128,12 @@ def _thirds(keys: list[str]) -> list[PartitionRange]:
 @pytest.mark.parametrize("kind", ["S", "N", "B"])
 def test_a_huge_partition_is_cut_and_read_whole(each_engine: Any, make_table: Make, kind: str) -> None:
     table = make_table(range_type=kind)
-    values = {
+    lists: dict[str, list[dict[str, Any]]] = {
         "S": [{"S": f"k-{number:05}"} for number in range(2500)],
         "N": [{"N": str(number * 1.5 - 900)} for number in range(2500)],
         "B": [{"B": number.to_bytes(2, "big")} for number in range(2500)],
-    }[kind]
+    }
+    values = lists[kind]
     table.put(*({"id": {"S": "acme"}, "sort": value} for value in values))
     sizes = looked_at(table.calls, scope_of(table), ["acme"], wanted=8, most_parts=8, rate=None)
     assert 3 <= len(sizes.ranges) <= 8

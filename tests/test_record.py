@@ -37,7 +37,7 @@ def test_an_isolated_record_that_fails_again_is_handed_back_after_one_attempt() 
 
 
 def test_an_isolated_record_whose_write_had_landed_is_found_and_ambiguous() -> None:
-    model = table(1, **{VERSION: {"N": "7"}, "reindexRun": {"S": "run-1"}})
+    model = table(1, stored={VERSION: {"N": "7"}, "reindexRun": {"S": "run-1"}})
     result = record(model, unknown=True)
     assert (result.outcome, result.attempts.ambiguous) == ("updated", 1)
 

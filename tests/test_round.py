@@ -29,9 +29,9 @@ from tests.model_table import Clock, Killed, ModelTable, Plan
 VERSION = "reindexVersion"
 
 
-def table(rows: int, plans: Any = None, page_rows: int = 1000, **attributes: Any) -> ModelTable:
+def table(rows: int, plans: Any = None, page_rows: int = 1000, stored: Any = None) -> ModelTable:
     plans = plans or {}
-    items = [{"id": {"S": f"row-{number:05}"}, **attributes} for number in range(rows)]
+    items = [{"id": {"S": f"row-{number:05}"}, **(stored or {})} for number in range(rows)]
     return ModelTable(items, plan=plans.get, page_rows=page_rows)
 
 
@@ -59,7 +59,7 @@ def test_a_quiet_table_is_done_in_one_round() -> None:
 
 
 def test_the_same_version_again_changes_nothing() -> None:
-    model = table(50, **{VERSION: {"N": "7"}, "reindexRun": {"S": "earlier"}})
+    model = table(50, stored={VERSION: {"N": "7"}, "reindexRun": {"S": "earlier"}})
     assert run(model).progress.tally == Tally(scanned=50, current=50)
     assert model.batches == []
 
@@ -231,7 +231,7 @@ def test_budgets_are_kept_over_time() -> None:
 
 
 def test_one_page_of_hopeless_rows_does_not_become_one_giant_heartbeat() -> None:
-    model = table(1000, **{VERSION: {"S": "x"}})
+    model = table(1000, stored={VERSION: {"S": "x"}})
     result = run(model)
     assert result.stop is Stop.ISOLATED
     assert len(result.progress.isolated) == MOST_ISOLATED

@@ -45,8 +45,8 @@ def test_the_sum_never_exceeds_the_budget(used: list[list[float]], leaving: set[
             if turn and index in leaving:
                 grants.pop(index)
         for index, grant in grants.items():
-            share = grant.share.write_units or 0.0
-            grant.used = {"write_units": min(consumed[index], share)}
+            granted_units = grant.share.write_units or 0.0
+            grant.used = {"write_units": min(consumed[index], granted_units)}
         for index, share in redistribute(LIMITS, grants, max(slots if not turn else 1, len(grants))).items():
             grants[index] = Grant(share)
             assert share.write_units is not None

@@ -12,11 +12,12 @@ from reindexer.dynamo.taxonomy import CODES, Action, Scope, of_call, of_statemen
 
 
 def client_error(code: str, status: int = 400, **more: Any) -> boto.ClientError:
-    response = {
+    response: Any = {
         "Error": {"Code": code, "Message": f"about {code}"},
         "ResponseMetadata": {"HTTPStatusCode": status},
+        **more,
     }
-    return boto.ClientError({**response, **more}, "UpdateItem")
+    return boto.ClientError(response, "UpdateItem")
 
 
 THROTTLES = [
@@ -89,12 +90,12 @@ def test_a_statement_error_that_is_no_refusal_leaves_the_write_unknown(code: str
         boto.ReadTimeoutError(endpoint_url="x"),
         boto.ConnectionClosedError(endpoint_url="x"),
         boto.HTTPClientError(error="reset"),
-        boto.ChecksumError(checksum_type="crc32", expected_checksum=1, actual_checksum=2),
+        boto.ChecksumError(checksum_type="crc32", expected_checksum="1", actual_checksum="2"),
         boto.IncompleteReadError(actual_bytes=1, expected_bytes=2),
         ConnectionResetError("reset by peer"),
         ResponseParserError("half an answer"),
         # A TLS error may also come while the answer is read; nothing in it tells the two apart.
-        boto.SSLError(endpoint_url="x", error="bad record mac"),
+        boto.SSLError(endpoint_url="x", error=OSError("bad record mac")),
     ],
 )
 def test_an_answer_that_never_came_leaves_the_write_unknown(error: Exception) -> None:
@@ -187,7 +188,7 @@ def test_an_engine_without_the_call_parks_the_job_and_blames_no_record(code: str
 def test_throttling_reasons_tell_how_far_a_throttle_reaches(
     spelling: str, inside: bool, reasons: list[str], scope: Scope
 ) -> None:
-    said = {spelling: [{"reason": reason, "resource": "arn"} for reason in reasons]}
+    said: dict[str, Any] = {spelling: [{"reason": reason, "resource": "arn"} for reason in reasons]}
     error = client_error("ThrottlingException", **({} if inside else said))
     if inside:
         error.response["Error"].update(said)  # type: ignore[typeddict-item]

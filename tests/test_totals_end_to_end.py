@@ -15,10 +15,10 @@ from deploy.faults import Fault, FaultKind, FaultPlan
 from reindexer.tally import Tally, total
 from tests.faulty import inject
 from tests.stack import Stack, outcome, progress, until
-from tests.tables import Table
+from tests.tables import BY_TENANT, Table
 from tests.test_control import has_begun
 from tests.test_crashes import slow
-from tests.test_partitions_end_to_end import BY_TENANT, row, tenants
+from tests.test_partitions_end_to_end import row, tenants
 
 pytestmark = pytest.mark.servers
 

@@ -129,7 +129,7 @@ def test_deletions_and_the_query_on_every_engine(
     job = write_job(tmp_path, text)
     offer(monkeypatch, job)
     table = make_table()
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"age": 11, "n": 1}, {"age": 10, "n": 1}, {"tags": {"x"}, "n": 3}, {"tags": ["x"], "n": 3},
         {"age": 11, "n": 1, "keep": False}, {"age": 11, "n": 4}, {"tags": "axb", "n": 2}, {"age": "11", "n": 1},
     ]  # fmt: skip
