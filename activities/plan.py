@@ -10,10 +10,10 @@ from temporalio.service import RPCError
 from activities.clients import Clients
 from activities.failures import translated
 from reindexer.connect import registered_search_attributes
-from reindexer.job_planning import queue_of
 from reindexer.models import Elsewhere, Plan, PlanInput
-from reindexer.planning import make_plan
-from reindexer.redrive import operation_of
+from reindexer.planning.job import queue_of
+from reindexer.planning.plan import make_plan
+from reindexer.planning.redrive import operation_of
 from reindexer.settings import Settings
 
 if TYPE_CHECKING:

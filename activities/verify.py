@@ -8,7 +8,7 @@ from activities.clients import Clients
 from activities.identity import Identities, Standing
 from activities.pulse import TemporalPulse
 from reindexer.models import Stop, VerifyInput, VerifyResult
-from reindexer.verification import verify_segment
+from reindexer.verification.segment import verify_segment
 
 
 class VerifyActivities:

@@ -28,7 +28,7 @@ from reindexer.items import WireItem
 from reindexer.ledger import Ledger
 from reindexer.models import JobInput, PlanInput, RoundInput, Segment, Target, VerifyInput
 from reindexer.operations.transform import prepared
-from reindexer.planning import make_plan
+from reindexer.planning.plan import make_plan
 from reindexer.settings import settings
 
 _SAMPLE_SECONDS = 0.001  # a batch call takes 2 ms: each of its parts is met
@@ -48,7 +48,6 @@ _PARTS: Sequence[tuple[str, set[tuple[str, str]]]] = (
     ("guard", {("reindexer/deciding.py", "_guarded")}),
     ("encode what changed", {("reindexer/deciding.py", "_update")}),
     ("scan", {("sources/scan.py", "pages")}),
-    ("verify", {("reindexer/verification.py", "_call")}),
     ("wait for the engine", {("python/socket.py", "readinto")}),
     ("HTTP client", {("botocore/httpsession.py", "send")}),
     ("sign", {("dynamo/transport.py", "_signed"), ("botocore/awsrequest.py", "prepare")}),

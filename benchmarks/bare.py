@@ -20,7 +20,7 @@ from reindexer.dynamo.taxonomy import of_statement
 from reindexer.dynamo.wire import Stamp, StatementBuilder, projection, quoted
 from reindexer.items import WireKey, Write
 from reindexer.sources.scan import PAGE_ROWS
-from reindexer.verification_pace import BEHIND
+from reindexer.verification.pace import BEHIND
 
 _STATEMENTS = 25  # DynamoDB's most for BatchExecuteStatement, and what the reindexer sends
 _VERSION, _RUN = "reindexVersion", "reindexRun"  # the reindexer's own defaults

@@ -26,7 +26,7 @@ from reindexer.dynamo.client import make_client
 from reindexer.job import JobBroken
 from reindexer.ledger import Ledger
 from reindexer.models import JobInput, PlanInput
-from reindexer.planning import make_plan
+from reindexer.planning.plan import make_plan
 from reindexer.settings import settings
 
 

@@ -15,10 +15,10 @@ from commands.screen import WARN, emit_json, note
 from commands.server import JOB_TYPE, address, own_workers, somebody_works, talk, worker_command
 from commands.watching import goes_on, show_ending, watch_job
 from reindexer.errors import BadInput, ReindexerError
-from reindexer.job_planning import queue_of
 from reindexer.ledger import Ledger
 from reindexer.models import JobInput
-from reindexer.redrive import operation_of
+from reindexer.planning.job import queue_of
+from reindexer.planning.redrive import operation_of
 from reindexer.settings import settings
 
 Wait = Annotated[bool, typer.Option("--wait", help="Follow the job to its end, show its report.")]

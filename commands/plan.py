@@ -13,7 +13,6 @@ from rich.text import Text
 from commands.screen import DIM, WARN, count, facts, note, size, some
 from reindexer.dynamo.client import make_client
 from reindexer.errors import EnvironmentFault
-from reindexer.job_planning import queue_of
 from reindexer.ledger import Ledger
 from reindexer.models import (
     JobInput,
@@ -25,7 +24,8 @@ from reindexer.models import (
     Transform,
     Verify,
 )
-from reindexer.planning import make_plan
+from reindexer.planning.job import queue_of
+from reindexer.planning.plan import make_plan
 from reindexer.settings import settings
 
 

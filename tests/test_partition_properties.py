@@ -22,8 +22,8 @@ from reindexer.models import (
     Share,
     SortCondition,
 )
-from reindexer.partition_cutting import cut
-from reindexer.partition_sizes import Look, Pace, looked_at
+from reindexer.planning.partition_cutting import cut
+from reindexer.planning.partition_sizes import Look, Pace, looked_at
 from reindexer.sort_keys import holds, midpoint, number_text, ordered
 from reindexer.sources.partitions import PartitionSource
 from reindexer.throttle import Budget

@@ -10,10 +10,10 @@ from pydantic import ValidationError
 
 from reindexer.errors import BadInput, Refused
 from reindexer.explain import explain
-from reindexer.facts import Described
 from reindexer.models import JobInput, KeyAttribute, PartitionRange, Partitions, SortCondition, TableFacts
-from reindexer.partition_scope import checked_scope, index_warning
-from reindexer.sizing import partition_shards
+from reindexer.planning.facts import Described
+from reindexer.planning.partition_scope import checked_scope, index_warning
+from reindexer.planning.sizing import partition_shards
 from tests.stack import CHECKOUT
 
 TYPES = {"id": "S", "at": "N", "tenant": "N", "name": "S", "raw": "B"}

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from reindexer.errors import BadInput
-from reindexer.facts import describe
 from reindexer.models import (
     Isolated,
     KeyAttribute,
@@ -23,15 +22,16 @@ from reindexer.models import (
     SortCondition,
     VerifyInput,
 )
-from reindexer.partition_scope import checked_scope
-from reindexer.partition_sizes import looked_at
+from reindexer.planning.facts import describe
+from reindexer.planning.partition_scope import checked_scope
+from reindexer.planning.partition_sizes import looked_at
 from reindexer.record import attempt_record
 from reindexer.round import run_round
 from reindexer.sort_keys import holds, ordered, text_of
 from reindexer.sources.partitions import PartitionSource
 from reindexer.tally import Tally
 from reindexer.throttle import Budget
-from reindexer.verification import verify_segment
+from reindexer.verification.segment import verify_segment
 from tests.driving import FakePulse
 from tests.model_table import Clock
 from tests.tables import BY_TENANT, ODD_NAMES, Table

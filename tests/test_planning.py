@@ -20,7 +20,7 @@ from reindexer.models import (
     QuarantineEntry,
     Segment,
 )
-from reindexer.planning import make_plan
+from reindexer.planning.plan import make_plan
 from tests.tables import Table
 
 MakeTable = Callable[..., Table]
@@ -212,7 +212,7 @@ def test_without_partiql_records_are_written_one_by_one(table: Table, ledger: Le
 def test_a_busy_table_does_not_decide_how_records_are_written(
     table: Table, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("reindexer.asking.backoff", lambda _: 0.0)
+    monkeypatch.setattr("reindexer.planning.asking.backoff", lambda _: 0.0)
     with pytest.raises(Unavailable) as busy:
         plan(table, ledger, Altered(table.client, "batch_execute_statement", code="ThrottlingException"))
     assert busy.value.retryable

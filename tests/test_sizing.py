@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from reindexer.capacity import capacity_of, resolved
 from reindexer.errors import BadInput
 from reindexer.models import (
     KeyAttribute,
@@ -15,8 +14,9 @@ from reindexer.models import (
     Limits,
     TableFacts,
 )
-from reindexer.scopes import distinct_keys, sources_of, typed_key
-from reindexer.sizing import key_lists, segments
+from reindexer.planning.capacity import capacity_of, resolved
+from reindexer.planning.scopes import distinct_keys, sources_of, typed_key
+from reindexer.planning.sizing import key_lists, segments
 
 # ── Sizing and limits ──────────────────────────────────────────────────────────────────────────────────────
 

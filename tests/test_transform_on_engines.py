@@ -17,7 +17,7 @@ from reindexer.job import Job
 from reindexer.models import Progress, RoundInput, Segment, Stop, Transform, VerifyInput
 from reindexer.round import run_round
 from reindexer.values import plain, wire_item
-from reindexer.verification import verify_segment
+from reindexer.verification.segment import verify_segment
 from tests.tables import Table
 from tests.written_jobs import offer, write_job
 

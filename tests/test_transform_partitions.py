@@ -22,7 +22,7 @@ from reindexer.models import (
 )
 from reindexer.round import run_round
 from reindexer.tally import Tally
-from reindexer.verification import verify_segment
+from reindexer.verification.segment import verify_segment
 from tests.driving import FakePulse
 from tests.model_table import Clock
 from tests.tables import BY_TENANT, Table

@@ -11,7 +11,7 @@ import pytest
 from reindexer.items import to_json_key
 from reindexer.models import Share, VerifyInput, VerifyResult
 from reindexer.pulse import Pulse
-from reindexer.verification import verify_segment
+from reindexer.verification.segment import verify_segment
 from tests.tables import Table
 
 MakeTable = Callable[..., Table]

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from reindexer.asking import DENIED, UNKNOWN_OPERATION, ask, verdict
-from reindexer.capacity import capacity_of
 from reindexer.dynamo.identity import table_id
 from reindexer.dynamo.table import CallFailed, TableClient
 from reindexer.errors import BadInput, Refused
 from reindexer.models import KeyAttribute, TableFacts
+from reindexer.planning.asking import DENIED, UNKNOWN_OPERATION, ask, verdict
+from reindexer.planning.capacity import capacity_of
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from reindexer.asking import DENIED, UNKNOWN_OPERATION, ask, denied, verdict
 from reindexer.dynamo.table import CallFailed, TableClient
 from reindexer.dynamo.taxonomy import Action, Failure, of_statement
 from reindexer.dynamo.wire import Stamp, StatementBuilder, update_parameters
 from reindexer.errors import EnvironmentFault, Refused
 from reindexer.items import Write
 from reindexer.models import Attributes, KeyAttribute, PartitionScope
-from reindexer.partition_scope import where
+from reindexer.planning.asking import DENIED, UNKNOWN_OPERATION, ask, denied, verdict
+from reindexer.planning.partition_scope import where
 from reindexer.sinks.table import impossible_key
 from reindexer.throttle import backoff
 

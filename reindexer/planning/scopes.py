@@ -12,7 +12,7 @@ from decimal import Context, Decimal
 from reindexer.errors import BadInput
 from reindexer.items import Key, from_json_key, key_identity
 from reindexer.models import Complete, KeyAttribute, Keys, Sample, Scope, Segment, Source, TableFacts
-from reindexer.sizing import key_lists, segments
+from reindexer.planning.sizing import key_lists, segments
 
 _WORDS = {"S": "a string", "N": "a number", "B": "binary, as base64"}
 #: What DynamoDB reads as a number; Python's own readers also take 1_000, NaN and digits of other scripts.

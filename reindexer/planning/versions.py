@@ -8,11 +8,11 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from reindexer.asking import ask, verdict
 from reindexer.dynamo.table import CallFailed, TableClient
 from reindexer.dynamo.wire import projection
 from reindexer.errors import BadInput, Refused
 from reindexer.models import MAX_VERSION, Attributes, Touch, Transform
+from reindexer.planning.asking import ask, verdict
 
 _FIRST_ROWS = 100  # a table of up to so many rows is seen whole, for at most one page's price
 _SEGMENTS = 4  # places of a larger table, besides its first rows

@@ -9,10 +9,10 @@ from typing import Any
 from reindexer.dynamo.table import CallFailed, TableClient
 from reindexer.dynamo.taxonomy import Action, Scope
 from reindexer.items import Key, WireItem, WireKey, to_json_key
-from reindexer.job_verification import JobJudge
 from reindexer.models import Fault, VerifyInput, VerifyResult
 from reindexer.pulse import Pulse
 from reindexer.throttle import backoff
+from reindexer.verification.job import JobJudge
 
 #: True for a row that is not at the target: version missing, lower, or no number at all. DynamoDB never finds
 #: values of two types in order; the type is asked for in case an engine does.

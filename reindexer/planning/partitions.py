@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from reindexer.errors import BadInput
-from reindexer.facts import Described
 from reindexer.models import JobInput, Limits, PartitionRange, PartitionScope, Source, Verify
-from reindexer.partition_scope import index_warning
-from reindexer.partition_sizes import looked_at
-from reindexer.sizing import BYTES_OF_KEYS, MOST_SHARDS, partition_shards
+from reindexer.planning.facts import Described
+from reindexer.planning.partition_scope import index_warning
+from reindexer.planning.partition_sizes import looked_at
+from reindexer.planning.sizing import BYTES_OF_KEYS, MOST_SHARDS, partition_shards
 
 #: Parts of one huge partition: its 1,000 write units a second are far below what as many shards can do.
 _MOST_PARTS = 32

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from reindexer.dynamo.table import TableClient
 from reindexer.errors import EnvironmentFault, Interrupted
 from reindexer.items import Key, from_json_key, key_identity
-from reindexer.job_verification import JobJudge
 from reindexer.models import Fault, Transform, VerifyInput, VerifyResult
-from reindexer.partition_verification import PartitionReading
 from reindexer.pulse import Pulse
-from reindexer.verification_pace import BEHIND, Paced
+from reindexer.verification.job import JobJudge
+from reindexer.verification.pace import BEHIND, Paced
+from reindexer.verification.partitions import PartitionReading
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -17,7 +17,7 @@ from reindexer.errors import Interrupted
 from reindexer.items import WireItem, from_json_key
 from reindexer.models import PartitionScope, VerifyResult
 from reindexer.values import wire
-from reindexer.verification_pace import BEHIND, Paced
+from reindexer.verification.pace import BEHIND, Paced
 
 _KEYS_PER_CALL = 100  # DynamoDB's limit
 _TO_FINISH = 5.0  # seconds for the rows that entries name, also where the slice is over: a call's read time-out

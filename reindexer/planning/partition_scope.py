@@ -8,9 +8,9 @@ from decimal import Decimal
 from typing import Any
 
 from reindexer.errors import BadInput, Refused
-from reindexer.facts import Described
 from reindexer.models import KeyAttribute, Partitions, PartitionScope, SortCondition, SortKey
-from reindexer.scopes import typed_value
+from reindexer.planning.facts import Described
+from reindexer.planning.scopes import typed_value
 from reindexer.sort_keys import number_text, ordered
 
 

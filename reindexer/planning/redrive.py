@@ -27,8 +27,8 @@ from reindexer.models import (
     Transform,
     Verify,
 )
-from reindexer.scopes import typed_key
-from reindexer.sizing import key_lists
+from reindexer.planning.scopes import typed_key
+from reindexer.planning.sizing import key_lists
 
 _OPERATION: TypeAdapter[Touch | Transform | Verify] = TypeAdapter(Operation)
 

@@ -8,11 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from reindexer.capacity import resolved
 from reindexer.errors import BadInput, Refused
-from reindexer.facts import Described, describe
 from reindexer.items import Key
-from reindexer.job_planning import checked_job, index_types, plan_job
 from reindexer.ledger import Ledger
 from reindexer.models import (
     Attributes,
@@ -28,12 +25,15 @@ from reindexer.models import (
     Transform,
     Verify,
 )
-from reindexer.partition_planning import plan_partitions
-from reindexer.partition_scope import checked_scope
-from reindexer.probes import probe_access
-from reindexer.redrive import Redrive, plan_redrive
-from reindexer.scopes import sources_of
-from reindexer.versions import sample, target_version
+from reindexer.planning.capacity import resolved
+from reindexer.planning.facts import Described, describe
+from reindexer.planning.job import checked_job, index_types, plan_job
+from reindexer.planning.partition_scope import checked_scope
+from reindexer.planning.partitions import plan_partitions
+from reindexer.planning.probes import probe_access
+from reindexer.planning.redrive import Redrive, plan_redrive
+from reindexer.planning.scopes import sources_of
+from reindexer.planning.versions import sample, target_version
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from reindexer.asking import DENIED, ask, denied, verdict
 from reindexer.catalogue import find_job
 from reindexer.conditions import Condition, filter_of, named
 from reindexer.deciding import Decider, failure_of
 from reindexer.dynamo.table import CallFailed
 from reindexer.dynamo.wire import Stamp, StatementBuilder, delete_parameters
 from reindexer.errors import BadInput, Refused
-from reindexer.facts import Described
 from reindexer.items import Write
 from reindexer.job import Job, JobBroken, Params
 from reindexer.models import Attributes, JobInput, Keys, Partitions, Quarantined, Touch, Transform, Verify
-from reindexer.probes import Writer
+from reindexer.planning.asking import DENIED, ask, denied, verdict
+from reindexer.planning.facts import Described
+from reindexer.planning.probes import Writer
 from reindexer.sinks.table import impossible_key
 
 

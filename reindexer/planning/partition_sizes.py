@@ -12,12 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from reindexer.asking import ask, verdict
 from reindexer.dynamo.table import CallFailed, TableClient
 from reindexer.dynamo.taxonomy import Action
 from reindexer.models import PartitionRange, PartitionScope, SortCondition
-from reindexer.partition_cutting import OutOfTime, cut
-from reindexer.partition_scope import where
+from reindexer.planning.asking import ask, verdict
+from reindexer.planning.partition_cutting import OutOfTime, cut
+from reindexer.planning.partition_scope import where
 from reindexer.sort_keys import Bounds, text_of
 from reindexer.sources.partitions import query_of
 

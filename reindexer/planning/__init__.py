@@ -1,0 +1,1 @@
+"""The plan: everything that is decided before the first record is read."""

@@ -1,0 +1,1 @@
+"""Verification: an independent consistent read. It shares no code with the rounds."""
