@@ -183,8 +183,9 @@ class Delivery:
         elif failure.action is Action.WAIT:
             self._stall, self.throttle = Stop.THROTTLED, failure.scope or self.throttle
             work.throttles += 1
-            # A call that brought nothing at all slows the whole round: its streak counts too.
-            self._again(work, max(work.throttles, self._streak))
+            # A call that brought nothing at all slows the whole round: its streak counts too. One more than for
+            # an error: capacity comes back more slowly than luck.
+            self._again(work, 1 + max(work.throttles, self._streak))
         elif failure.action is Action.SPLIT:
             if work.alone:  # refused alone as well: it is the record's own
                 self._settle(work, self._isolated(work, given_up=False))
