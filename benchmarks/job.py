@@ -40,14 +40,17 @@ def transform() -> dict[str, Any]:
     }
 
 
-def run_fresh(stands: Stand, table: str, operation: Callable[[], dict[str, Any]] = touch) -> Run:
+def run_fresh(
+    stands: Stand, table: str, operation: Callable[[], dict[str, Any]] = touch, *, verify: bool = True
+) -> Run:
     """One whole job by workers that have done nothing before, so that their peak memory is this job's."""
     with crew(stands) as workers:
-        return asyncio.run(run_job(stands, workers, {"table": table, "operation": operation()}))
+        job = {"table": table, "operation": operation(), "verify": verify}
+        return asyncio.run(run_job(stands, workers, job))
 
 
 async def run_job(stands: Stand, workers: Workers, job: dict[str, Any]) -> Run:
-    """One job, from the request to the answer, verification included. Raises if it is not complete.
+    """One job, from the request to the answer. Raises if it is not complete.
 
     Details: seconds of each phase, `events` of all its histories, CPU seconds of the servers.
     """
