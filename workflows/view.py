@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey
 
-from workflows.by_partition import Standing, few, with_quarantined
+from workflows.by_partition import Standing, with_quarantined
+from workflows.details import details
 from workflows.options import EVERYWHERE
+from workflows.rates import Rates
 
 with workflow.unsafe.imports_passed_through():
     from reindexer.items import key_text
     from reindexer.models import Report
-    from reindexer.tally import Outcome
 
 if TYPE_CHECKING:
     from workflows.readers import Readers, Waiting
     from workflows.running_job import RunningJob
     from workflows.shards import Shards
     from workflows.slot import Shard
-
-#: Seconds over which rates are taken: two rounds.
-_WINDOW = 60.0
 
 
 class View:
@@ -33,10 +30,7 @@ class View:
         self._job, self._shards, self._readers = job, shards, readers
         self._state, self._since = "planning", ""
         self._throttled_since = ""
-        #: (active seconds, settled records, read units, write units) at each report.
-        self._samples: deque[tuple[float, int, float, float]] = deque(maxlen=512)
-        self._active = 0.0  # seconds in which the job was neither paused nor parked
-        self._active_at = 0.0
+        self._rates = Rates()
         self._partitions = Standing()
 
     def announce(self) -> None:
@@ -49,21 +43,14 @@ class View:
 
     def refresh(self) -> None:
         """After any change: state, rates, current details, the state's search attribute."""
-        now = workflow.now().timestamp()
-        if self._active_at and self._state in ("running", "throttled", "verifying"):
-            self._active += now - self._active_at
-        self._active_at = now
         shards = self._shards
-        self._samples.append(
-            (
-                self._active,
-                shards.tally.settled,
-                sum(s.state.read_units for s in shards.all),
-                sum(s.state.write_units for s in shards.all),
-            )
+        self._rates.sample(
+            workflow.now().timestamp(),
+            records=shards.tally.settled,
+            read_units=sum(s.state.read_units for s in shards.all),
+            write_units=sum(s.state.write_units for s in shards.all),
+            active=self._state in ("running", "throttled", "verifying"),
         )
-        while len(self._samples) > 2 and self._active - self._samples[0][0] > _WINDOW:
-            self._samples.popleft()
         self._enter(self._compute())
         workflow.set_current_details(self._details())
 
@@ -122,7 +109,7 @@ class View:
         """The `progress` query. Counts are as of the shards' last reports; rates leave paused time out."""
         job, shards = self._job, self._shards
         tally = shards.tally
-        rates = self._rates()
+        rates = self._rates.now()
         remaining = self._remaining()
         rate = rates["records"]
         return {
@@ -212,53 +199,7 @@ class View:
         expected = plan.expected
         return None if expected is None else max(0, expected - self._shards.tally.settled)
 
-    def _rates(self) -> dict[str, float]:
-        names = ("records", "read_units", "write_units")
-        if len(self._samples) < 2:
-            return dict.fromkeys(names, 0.0)
-        first, last = self._samples[0], self._samples[-1]
-        seconds = last[0] - first[0]
-        if seconds <= 0:
-            return dict.fromkeys(names, 0.0)
-        return {
-            name: round((last[place] - first[place]) / seconds, 1) for place, name in enumerate(names, start=1)
-        }
-
     def _details(self) -> str:
-        """A small table in Markdown."""
         job, progress = self._job, self.progress()
-        plan = job.plan
-        headline = f"**{progress['state']}**" + (f": {progress['reason']}" if progress["reason"] else "")
-        if plan is None:
-            return headline
-        counted = [(o.value, progress["tally"][o.value]) for o in Outcome if progress["tally"][o.value]]
-        counted.append(("scanned", progress["tally"]["scanned"]))
-        if progress["isolated"]:
-            counted.append(("isolated", progress["isolated"]))
-        counted += [(name, count) for name, count in progress["attempts"].items() if count]
-        done, total = progress["shards"]["done"], progress["shards"]["total"]
-        lines = [
-            f"{headline} · {plan.target.operation.kind} `{plan.target.table}` to version {plan.target.version}",
-            "",
-            "| | |",
-            "|---|---:|",
-            # The Web UI draws cells without any padding: an em space keeps names and numbers apart.
-            *[f"| {name}\u2003 | {count:,} |" for name, count in counted],
-            f"| shards done\u2003 | {done} of {total} |",
-            f"| records/s\u2003 | {progress['records_per_second']:,.0f} |",
-            *self._partition_lines(progress["partitions"]),
-        ]
-        if job.verification:
-            lines.append(f"| behind after verification\u2003 | {job.verification.behind:,} |")
-        return "\n".join(lines)
-
-    def _partition_lines(self, partitions: dict[str, int] | None) -> list[str]:
-        """Two lines at most, however many there are."""
-        if partitions is None:
-            return []
-        lines = [f"| partitions done\u2003 | {partitions['done']:,} of {partitions['total']:,} |"]
-        failed = with_quarantined(self._shards.all)
-        if failed:
-            names = few(failed).replace("|", "\\|")  # a bar ends a cell
-            lines.append(f"| with quarantined records\u2003 | {names} |")
-        return lines
+        failed = with_quarantined(self._shards.all) if progress["partitions"] else []
+        return details(progress, job.plan.target if job.plan else None, failed)
