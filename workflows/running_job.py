@@ -101,11 +101,11 @@ class RunningJob:
         """Put changed limits in force; who shares them out then calls `changed`."""
         self._limits_changed |= change
         self.limits = self.with_limits(change)
-        self.controls.append(ControlEvent(at=workflow.now(), what="set_limits", reason=reason, limits=change))
+        self.note("set_limits", reason, change)
 
-    def note(self, what: str, reason: str | None) -> None:
-        """Keep who did what, for the report."""
-        self.controls.append(ControlEvent(at=workflow.now(), what=what, reason=reason))
+    def note(self, what: str, reason: str | None, limits: dict[str, Any] | None = None) -> None:
+        """Keep what was done and why, for the report."""
+        self.controls.append(ControlEvent(at=workflow.now(), what=what, reason=reason, limits=limits))
 
     # ── Where it stands ────────────────────────────────────────────────────────────────────────────────────
 

@@ -29,7 +29,7 @@ class Shard:
     source: Source
     state: ShardState = field(default_factory=ShardState)
     seq: int = 0
-    situation: str = "waiting"  # waiting running throttled pausing paused parked done
+    situation: str = "waiting"  # running throttled paused parked, as it reports; done stopped lost
     reason: str = ""
     scope: str | None = None
     active: bool = False  # begun and not ended, also while its start is under way
