@@ -1,46 +1,85 @@
-"""How fast a job goes, over its last minute of work."""
+"""How fast a job goes, over a minute of its work."""
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from typing import NamedTuple
 
-#: Seconds over which rates are taken: two rounds.
-_WINDOW = 60.0
-_MOST_SAMPLES = 512  # more than come in a minute; a bound for the memory of many shards that report at once
+from workflows.slot import Shard
+
+_WINDOW = 60.0  # seconds over which rates are taken: two rounds
+_MOST_SPANS = 4096  # all reports of a job (see `shards.py`); a bound for memory, not for accuracy
 
 
-class _Sample(NamedTuple):
-    active: float  # seconds in which the job was neither paused nor parked
-    records: int
-    read_units: float
-    write_units: float
+class _Account(NamedTuple):
+    """What a shard has come to. Also a difference of two."""
+
+    records: float = 0
+    read_units: float = 0.0
+    write_units: float = 0.0
+
+    @classmethod
+    def of(cls, shard: Shard) -> _Account:
+        state = shard.state
+        return cls(state.tally.settled, state.read_units, state.write_units)
+
+
+class _Span(NamedTuple):
+    """What a shard did between two of its accounts, which come half a minute apart: taken as done evenly."""
+
+    begin: float
+    end: float
+    done: _Account
 
 
 class Rates:
-    """Paused time is left out. Times are the workflow's own: they stand still between its tasks."""
+    """Times are seconds in which the job has worked, neither paused nor parked, by the workflow's own clock.
+
+    The last minute of which everything is known counts: up to the oldest account among the shards at work. One
+    that has told nothing for a minute is not waited for.
+    """
 
     def __init__(self) -> None:
-        self._samples: deque[_Sample] = deque(maxlen=_MOST_SAMPLES)
-        self._active = self._at = 0.0
+        self._worked = self._looked = 0.0
+        self._known: dict[int, tuple[float, _Account]] = {}  # when each shard last told something, and what
+        self._at_work: set[int] = set()
+        self._spans: deque[_Span] = deque(maxlen=_MOST_SPANS)
 
-    def sample(self, now: float, *, records: int, read_units: float, write_units: float, active: bool) -> None:
-        """What was done so far. `active`: whether the job has worked since the sample before."""
-        if self._at and active:
-            self._active += now - self._at
-        self._at = now
-        self._samples.append(_Sample(self._active, records, read_units, write_units))
-        while len(self._samples) > 2 and self._active - self._samples[0].active > _WINDOW:
-            self._samples.popleft()
+    def look(self, now: float, shards: Iterable[Shard], *, working: bool) -> None:
+        """Take what shards have told since the last look. `working`: whether the job has worked since then."""
+        before = self._worked
+        if self._looked and working:
+            self._worked += now - self._looked
+        self._looked = now
+        self._at_work.clear()
+        for shard in shards:
+            if not shard.starts:
+                continue
+            if shard.active:
+                self._at_work.add(shard.index)
+            begun = max(before, self._worked - (now - shard.began_at))
+            since, known = self._known.setdefault(shard.index, (begun, _Account()))
+            account = _Account.of(shard)
+            if account != known:
+                done = _Account(*(new - old for new, old in zip(account, known, strict=True)))
+                self._spans.append(_Span(since, self._worked, done))
+                self._known[shard.index] = self._worked, account
+        while self._spans and self._spans[0].end < self._spans[-1].end - 2 * _WINDOW:  # one is waited for
+            self._spans.popleft()
 
     def now(self) -> dict[str, float]:
         """`records`, `read_units` and `write_units` a second; 0.0 where nothing can be said yet."""
-        first, last = (self._samples[0], self._samples[-1]) if self._samples else (None, None)
-        seconds = last.active - first.active if first and last else 0.0
-        if not first or not last or seconds <= 0:
-            return dict.fromkeys(("records", "read_units", "write_units"), 0.0)
-        return {
-            "records": round((last.records - first.records) / seconds, 1),
-            "read_units": round((last.read_units - first.read_units) / seconds, 1),
-            "write_units": round((last.write_units - first.write_units) / seconds, 1),
-        }
+        told = [self._known[index][0] for index in self._at_work]
+        last = max((span.end for span in self._spans), default=0.0)
+        end = max(min(told), self._worked - _WINDOW) if told else last
+        begin = max(0.0, end - _WINDOW)
+        totals = [0.0, 0.0, 0.0]
+        for span in self._spans:
+            inside = min(end, span.end) - max(begin, span.begin)
+            share = inside / (span.end - span.begin) if span.end > span.begin else float(inside >= 0)
+            if share > 0:
+                totals = [total + part * share for total, part in zip(totals, span.done, strict=True)]
+        seconds = end - begin
+        rates = [round(total / seconds, 1) if seconds > 0 else 0.0 for total in totals]
+        return dict(zip(_Account._fields, rates, strict=True))

@@ -133,6 +133,7 @@ class Shards:
     async def _start(self, plan: Plan, shard: Shard) -> workflow.ChildWorkflowHandle[ReindexShard, ShardState]:
         """Its child, from where the shard stands, with the control state in force."""
         shard.starts += 1
+        shard.began_at = workflow.now().timestamp()
         shard.situation, shard.reason = "running", ""
         held = [other.grant.share for other in self.all if other.active and other is not shard]
         shard.grant = Grant(opening(self._job.limits, self._slots, held))

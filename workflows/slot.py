@@ -39,6 +39,7 @@ class Shard:
     acknowledged: int = -1
     starts: int = 0
     grant: Grant = field(default_factory=lambda: Grant(Share()))
+    began_at: float = 0.0  # its child, the last time
     reported_at: float = 0.0
     handle: workflow.ChildWorkflowHandle[ReindexShard, ShardState] | None = None
 

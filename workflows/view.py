@@ -43,14 +43,8 @@ class View:
 
     def refresh(self) -> None:
         """After any change: state, rates, current details, the state's search attribute."""
-        shards = self._shards
-        self._rates.sample(
-            workflow.now().timestamp(),
-            records=shards.tally.settled,
-            read_units=sum(s.state.read_units for s in shards.all),
-            write_units=sum(s.state.write_units for s in shards.all),
-            active=self._state in ("running", "throttled", "verifying"),
-        )
+        working = self._state in ("running", "throttled", "verifying")
+        self._rates.look(workflow.now().timestamp(), self._shards.all, working=working)
         self._enter(self._compute())
         workflow.set_current_details(self._details())
 
