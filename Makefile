@@ -22,7 +22,7 @@ check: .venv/dev            ## the quick part: style, types, everything that nee
 	$(BIN)/mypy
 	$(BIN)/pytest -m "not servers" $(ARGS)
 
-bench: .venv/dev            ## speeds as ratios, all in one run (about ten minutes)
+bench: .venv/dev            ## speeds as ratios, all in one run (about a quarter of an hour)
 	$(BIN)/python -m benchmarks.compare $(ARGS)
 
 faults: .venv/dev           ## the exactness matrix; writes docs/exactness.md
