@@ -19,6 +19,13 @@ def shards(count: int) -> list[Shard]:
     return every
 
 
+def at_work(count: int) -> tuple[Rates, list[Shard]]:
+    """All of them begin at second 1000."""
+    rates, every = Rates(), shards(count)
+    rates.look(1000.0, every, working=False)
+    return rates, every
+
+
 def tell(shard: Shard, seconds: float) -> None:
     """What it has come to after so many seconds of work."""
     done = round(SPEED * seconds)
@@ -29,8 +36,7 @@ def tell(shard: Shard, seconds: float) -> None:
 
 @pytest.mark.parametrize("count", [1, 4, 9])
 def test_reports_half_a_minute_apart_give_the_true_rate_at_every_moment(count: int) -> None:
-    rates, every = Rates(), shards(count)
-    rates.look(1000.0, every, working=False)
+    rates, every = at_work(count)
     for second in range(1, 300):
         for shard in every:  # each at a moment of its own, first after 3 to 7 s, then every 30 s
             first = 3 + shard.index % 5
@@ -43,16 +49,14 @@ def test_reports_half_a_minute_apart_give_the_true_rate_at_every_moment(count: i
 
 
 def test_before_all_shards_have_told_something_nothing_is_said() -> None:
-    rates, every = Rates(), shards(2)
-    rates.look(1000.0, every, working=False)
+    rates, every = at_work(2)
     tell(every[0], 3)
     rates.look(1003.0, every, working=True)
     assert rates.now() == {"records": 0.0, "read_units": 0.0, "write_units": 0.0}
 
 
 def test_time_in_which_the_job_was_paused_does_not_count() -> None:
-    rates, every = Rates(), shards(1)
-    rates.look(1000.0, every, working=False)
+    rates, every = at_work(1)
     tell(every[0], 30)
     rates.look(1030.0, every, working=True)
     rates.look(5000.0, every, working=False)  # resumed now
@@ -62,8 +66,7 @@ def test_time_in_which_the_job_was_paused_does_not_count() -> None:
 
 
 def test_a_shard_that_tells_nothing_for_a_minute_is_not_waited_for() -> None:
-    rates, every = Rates(), shards(2)
-    rates.look(1000.0, every, working=False)
+    rates, every = at_work(2)
     for second in range(10, 301, 10):
         tell(every[0], second)
         rates.look(1000.0 + second, every, working=True)
@@ -71,8 +74,7 @@ def test_a_shard_that_tells_nothing_for_a_minute_is_not_waited_for() -> None:
 
 
 def test_a_slowing_job_is_seen_to_slow_within_two_minutes() -> None:
-    rates, every = Rates(), shards(1)
-    rates.look(1000.0, every, working=False)
+    rates, every = at_work(1)
     for second in range(30, 301, 30):
         tell(every[0], second)
         rates.look(1000.0 + second, every, working=True)
@@ -97,8 +99,7 @@ def test_short_shards_one_after_another_give_the_true_rate() -> None:
 
 
 def test_what_a_closed_job_shows_is_how_fast_it_worked() -> None:
-    rates, every = Rates(), shards(3)
-    rates.look(1000.0, every, working=False)
+    rates, every = at_work(3)
     for shard in every:
         tell(shard, 10)
         shard.active = False
