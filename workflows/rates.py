@@ -43,7 +43,7 @@ class Rates:
     def __init__(self) -> None:
         self._worked = self._looked = 0.0
         self._known: dict[int, tuple[float, _Account]] = {}  # when each shard last told something, and what
-        self._at_work: set[int] = set()
+        self._whole_until = 0.0  # when everything was known last
         self._spans: deque[_Span] = deque(maxlen=_MOST_SPANS)
 
     def look(self, now: float, shards: Iterable[Shard], *, working: bool) -> None:
@@ -52,27 +52,30 @@ class Rates:
         if self._looked and working:
             self._worked += now - self._looked
         self._looked = now
-        self._at_work.clear()
+        at_work = []  # since when each shard at work has told nothing
         for shard in shards:
             if not shard.starts:
                 continue
-            if shard.active:
-                self._at_work.add(shard.index)
             begun = max(before, self._worked - (now - shard.began_at))
             since, known = self._known.setdefault(shard.index, (begun, _Account()))
             account = _Account.of(shard)
             if account != known:
                 done = _Account(*(new - old for new, old in zip(account, known, strict=True)))
                 self._spans.append(_Span(since, self._worked, done))
-                self._known[shard.index] = self._worked, account
+                since = self._worked
+                self._known[shard.index] = since, account
+            if shard.active:
+                at_work.append(since)
+        if at_work:
+            self._whole_until = max(min(at_work), self._worked - _WINDOW)
+        elif self._spans:
+            self._whole_until = self._spans[-1].end
         while self._spans and self._spans[0].end < self._spans[-1].end - 2 * _WINDOW:  # one is waited for
             self._spans.popleft()
 
     def now(self) -> dict[str, float]:
         """`records`, `read_units` and `write_units` a second; 0.0 where nothing can be said yet."""
-        told = [self._known[index][0] for index in self._at_work]
-        last = max((span.end for span in self._spans), default=0.0)
-        end = max(min(told), self._worked - _WINDOW) if told else last
+        end = self._whole_until
         begin = max(0.0, end - _WINDOW)
         totals = [0.0, 0.0, 0.0]
         for span in self._spans:
