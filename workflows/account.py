@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from temporalio import workflow
 
 from workflows.by_partition import Totals, few, report_input, totals
+from workflows.running_job import RunningJob
+from workflows.shards import Shards
 
 with workflow.unsafe.imports_passed_through():
     from reindexer.models import Plan, Report, ReportInput, Touch, Transform, Verify
     from reindexer.tally import Tally, total
-
-if TYPE_CHECKING:
-    from workflows.running_job import RunningJob
-    from workflows.shards import Shards
 
 
 class Account:

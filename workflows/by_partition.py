@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from temporalio import workflow
+
+from workflows.slot import Shard
 
 with workflow.unsafe.imports_passed_through():
     from reindexer.models import Report, ReportInput, Source
     from reindexer.models.by_partition import brief, ranked
     from reindexer.tally import Tally, total
-
-if TYPE_CHECKING:
-    from workflows.slot import Shard
 
 #: Partitions named in a warning, a defect's list or the Web UI: enough to see which; there may be thousands.
 _NAMED = 10

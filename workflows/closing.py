@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
@@ -11,13 +11,11 @@ from temporalio.exceptions import ActivityError, ApplicationError
 from workflows.by_partition import report_input
 from workflows.faults import in_plain_words
 from workflows.options import CLOSING, CONTROL
+from workflows.running_job import RunningJob
+from workflows.shards import Shards
 
 with workflow.unsafe.imports_passed_through():
     from reindexer.models import CloseInput, Fault, KeyList, Plan, Quarantined, Report, ReportInput, Scope
-
-if TYPE_CHECKING:
-    from workflows.running_job import RunningJob
-    from workflows.shards import Shards
 
 
 async def close_redriven(job: RunningJob, shards: Shards, plan: Plan, scope: Scope) -> None:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from temporalio import workflow
 
 from workflows.options import round_options
+from workflows.running_job import RunningJob
 
 with workflow.unsafe.imports_passed_through():
     from reindexer.models import DryRun, DryRunInput, Plan, Sample, Scope
-
-if TYPE_CHECKING:
-    from workflows.running_job import RunningJob
 
 #: Records looked at unless the scope names a number: seconds of reading, and enough to see each kind of change.
 _RECORDS = 1000

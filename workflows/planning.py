@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
 from workflows.options import CONTROL
+from workflows.running_job import RunningJob
 
 with workflow.unsafe.imports_passed_through():
     from reindexer.models import Elsewhere, JobInput, Plan, PlanInput
-
-if TYPE_CHECKING:
-    from workflows.running_job import RunningJob
 
 #: What planning answers; of a type of its own, since a union is none in the eyes of the SDK's signatures.
 _PLANNED: Any = Plan | Elsewhere

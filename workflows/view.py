@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey
@@ -11,16 +11,14 @@ from workflows.by_partition import Standing, with_quarantined
 from workflows.details import details
 from workflows.options import EVERYWHERE
 from workflows.rates import Rates
+from workflows.readers import Readers, Waiting
+from workflows.running_job import RunningJob
+from workflows.shards import Shards
+from workflows.slot import Shard
 
 with workflow.unsafe.imports_passed_through():
     from reindexer.items import key_text
     from reindexer.models import Report
-
-if TYPE_CHECKING:
-    from workflows.readers import Readers, Waiting
-    from workflows.running_job import RunningJob
-    from workflows.shards import Shards
-    from workflows.slot import Shard
 
 
 class View:
