@@ -183,9 +183,8 @@ class Delivery:
         elif failure.action is Action.WAIT:
             self._stall, self.throttle = Stop.THROTTLED, failure.scope or self.throttle
             work.throttles += 1
-            # A call that brought nothing at all slows the whole round: its streak counts too. One more than for
-            # an error: capacity comes back more slowly than luck.
-            self._again(work, 1 + max(work.throttles, self._streak))
+            # A call that brought nothing at all slows the whole round: its streak counts too.
+            self._again(work, max(work.throttles, self._streak), throttled=True)
         elif failure.action is Action.SPLIT:
             if work.alone:  # refused alone as well: it is the record's own
                 self._settle(work, self._isolated(work, given_up=False))
@@ -217,8 +216,8 @@ class Delivery:
         self._pulse.beat()  # the attempt may have taken a read time-out, and the probe may take another
         return self._sink.healthy()
 
-    def _again(self, work: Work, tries: int) -> None:
-        work.not_before = self._pulse.now() + backoff(tries)
+    def _again(self, work: Work, tries: int, *, throttled: bool = False) -> None:
+        work.not_before = self._pulse.now() + backoff(tries, throttled=throttled)
         self._pending.retries.append(work)
 
     def _classify(self, refused: Sequence[tuple[Work, Failure]]) -> None:

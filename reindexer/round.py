@@ -138,7 +138,7 @@ class Round:
                 if failure.counter:
                     self._delivery.attempts[failure.counter] += 1
                 tries += 1
-                self._pulse.wait(backoff(tries + (failure.action is Action.WAIT)))  # as for writes
+                self._pulse.wait(backoff(tries, throttled=failure.action is Action.WAIT))
                 if self._pulse.stopping():
                     return Stop.TOLD
                 if self._pulse.now() - failing_since > 5.0:  # seconds, as for writes: the workflow waits longer

@@ -109,12 +109,18 @@ class Budget:
 
 
 def backoff(
-    tries: int, base: float = 0.025, cap: float = 5.0, draw: Callable[[], float] = random.random
+    tries: int,
+    base: float = 0.025,
+    cap: float = 5.0,
+    draw: Callable[[], float] = random.random,
+    *,
+    throttled: bool = False,
 ) -> float:
     """Seconds to wait before try number `tries` + 1: exponential with full jitter.
 
     `base` 25 ms is what botocore's standard retries take for DynamoDB; `cap` 5 s keeps a recovering table from
-    waiting on us.
+    waiting on us. `throttled`: twice as long, since capacity comes back more slowly than luck.
     """
+    tries += throttled
     # 2^10 × 25 ms is past any cap in use; the bound keeps a long outage from overflowing.
     return cap * draw() if tries > 10 else min(cap, base * 2.0**tries) * draw()

@@ -95,3 +95,4 @@ def test_back_off_stays_between_nothing_and_its_cap(tries: int, drawn: float) ->
 
 def test_back_off_doubles() -> None:
     assert [backoff(tries, draw=lambda: 1.0) for tries in range(4)] == [0.025, 0.05, 0.1, 0.2]
+    assert backoff(1, draw=lambda: 1.0, throttled=True) == 0.1
