@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import urllib.request
@@ -51,20 +52,23 @@ def temporal_server(
     port: int | None = None,
     ui_port: int | None = None,
     search_attributes: Mapping[str, str] | None = None,
+    dynamic_config: Mapping[str, object] | None = None,
 ) -> Iterator[TemporalServer]:
     """Temporal's development server for the block; `server.process.restart()` plays a crash.
 
     Without a `database` file its workflows are in memory and lost at its end. `search_attributes` are names and
-    types (`{"ReindexTable": "Keyword"}`). May get the server first, see `obtain`. Raises `ServerUnavailable`.
+    types (`{"ReindexTable": "Keyword"}`). `dynamic_config` goes over our own, for limits that a test wants low.
+    May get the server first, see `obtain`. Raises `ServerUnavailable`.
     """
     obtained = obtain("temporal")
     port, ui_port = port or free_port(), ui_port or free_port()
     attributes = [f"{name}={kind}" for name, kind in (search_attributes or {}).items()]
     old = database is not None and database.exists()
     ui_url = f"http://127.0.0.1:{ui_port}"
+    config = {**_DYNAMIC_CONFIG, **(dynamic_config or {})}
     process = Process(
         "Temporal's server",
-        _command(obtained, port, ui_port, database, attributes),
+        _command(obtained, port, ui_port, database, attributes, config),
         port=port,
         log=logs / "temporal.log",
         environment=without_caller(),
@@ -81,13 +85,18 @@ def temporal_server(
 
 
 def _command(
-    obtained: Obtained, port: int, ui_port: int, database: Path | None, attributes: list[str]
+    obtained: Obtained,
+    port: int,
+    ui_port: int,
+    database: Path | None,
+    attributes: list[str],
+    config: Mapping[str, object],
 ) -> list[str]:
     # An old style of settings file in the caller's home would set even --port and --db-filename.
     command = [*obtained.command, "--env-file", os.devnull, "server", "start-dev", "--log-level", "error"]
     command += ["--ip", "127.0.0.1", "--port", str(port), "--ui-port", str(ui_port)]
-    for key, value in _DYNAMIC_CONFIG.items():
-        command += ["--dynamic-config-value", f"{key}={value}"]
+    for key, value in config.items():
+        command += ["--dynamic-config-value", f"{key}={json.dumps(value)}"]
     for attribute in attributes:
         command += ["--search-attribute", attribute]
     if database is not None:

@@ -20,6 +20,7 @@ from botocore.config import Config
 from temporalio import workflow
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.client import Client
+from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
@@ -188,6 +189,15 @@ class TestTemporal:
         with temporal_server(logs=tmp_path, database=database, search_attributes=both) as server:
             assert await search_attributes(server.address) == {"Colour", "Weight"}
         assert not (home / "leak.db").exists()
+
+    async def test_a_limit_can_be_lowered(self, tmp_path: Path) -> None:
+        with temporal_server(logs=tmp_path, dynamic_config={"history.maximumSignalsPerExecution": 2}) as server:
+            connected = await Client.connect(server.address)
+            waiting = await connected.start_workflow("Unserved", id="unserved", task_queue="unserved")
+            await waiting.signal("first")
+            await waiting.signal("second")
+            with pytest.raises(RPCError, match="limit for signal events"):
+                await waiting.signal("third")
 
     @pytest.fixture
     def home(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
