@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo dev test check bench faults lock clean
+.PHONY: demo dev test check bench faults scale lock clean
 
 demo: .venv/demo            ## reindex 34,006 real records on servers of this machine; ARGS="--records 5000 --keep"
 	$(BIN)/python starter.py demo $(ARGS)
@@ -27,6 +27,9 @@ bench: .venv/dev            ## speeds as ratios, all in one run (about a quarter
 
 faults: .venv/dev           ## the exactness matrix; writes docs/exactness.md
 	$(BIN)/python -m exactness.matrix --write docs/exactness.md $(ARGS)
+
+scale: .venv/dev            ## jobs of days, simulated and in a storm; writes docs/scale.md (about an hour)
+	$(BIN)/python -m scale --write docs/scale.md $(ARGS)
 
 lock: .venv/dev             ## pin what CI uses
 	$(BIN)/pip freeze --exclude-editable > requirements.lock

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from temporalio import activity
 
-from reindexer.models import EndedShard, ShardState
+from activities.clients import Clients
+from activities.failures import translated
+from reindexer.models import MAX_STATE_BYTES, EndedShard, HandBack, ShardState
 
 if TYPE_CHECKING:
     from temporalio.client import Client
@@ -19,17 +22,24 @@ _SECONDS = 10
 class EndedShardActivities:
     """Asks the Temporal server."""
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self, clients: Clients, client: Client) -> None:
+        self._ledger, self._client = clients.ledger, client
 
     @activity.defn
-    async def last_state(self, ended: EndedShard) -> ShardState:
-        """The state by the end of its history: newer than its last report, and with its partitions.
+    async def last_state(self, ended: EndedShard) -> HandBack:
+        """The state by the end of its history, as the shard itself would have handed it back.
 
-        Raises what the query raises where nobody can replay it any more.
+        Its running round is missing: what that had done shows by the stamps. Raises what the query raises where
+        nobody can replay it any more.
         """
         handle = self._client.get_workflow_handle(ended.workflow_id)
         state: ShardState = await handle.query(
             "state", result_type=ShardState, rpc_timeout=timedelta(seconds=_SECONDS)
         )
-        return state
+        state = state.model_copy(update={"timed_out": True})
+        account, number = state.account, ended.kept.number
+        if len(state.model_dump_json().encode()) <= MAX_STATE_BYTES:
+            return HandBack(how="cancelled", account=account, state=state, hand_backs=number - 1)
+        with translated():
+            await asyncio.to_thread(self._ledger.keep_state, ended.kept, state)
+        return HandBack(how="cancelled", account=account, kept=ended.kept, hand_backs=number)

@@ -19,6 +19,21 @@ from reindexer.models import Holder, LockInput
 if TYPE_CHECKING:
     from temporalio.client import Client
 
+#: Statuses after which a workflow's chain of runs has ended. Continued as new is none: the next run goes on.
+_CLOSED = frozenset(
+    (
+        WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_COMPLETED,
+        WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_FAILED,
+        WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_CANCELED,
+        WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_TERMINATED,
+        WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_TIMED_OUT,
+    )
+)
+#: Answers that are the same each time: a server that keeps its cluster's name to itself.
+_UNTOLD = frozenset(
+    (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNIMPLEMENTED, RPCStatusCode.UNAUTHENTICATED)
+)
+
 
 class LockActivities:
     """The lock is an item of the ledger; its holder is asked at the Temporal server."""
@@ -31,57 +46,82 @@ class LockActivities:
         """Take the table's lock. Raises `Locked`, not retryable, naming the holder.
 
         The lock of a closed job is taken over one heartbeat timeout later: until then its last attempts
-        may still write. A holder that cannot be asked is never assumed to be gone.
+        may still write. A holder that cannot be asked is never assumed to be gone. Where Temporal does not
+        answer for a moment, this raises `RPCError`, and a retry asks again.
         """
         with translated():
             mine = request.model_copy(update={"namespace": await self._where()})
             ledger = self._clients.ledger
-            holder = await asyncio.to_thread(ledger.take_lock, mine)
-            if holder is None:
-                return
-            if not (request.take or await self._closed(holder, mine.namespace)):
-                raise Refused(
-                    f"{request.table_arn} is being worked on by job {holder.workflow_id} (run {holder.run_id}, "
-                    f"since {holder.since:%Y-%m-%d %H:%M:%S} UTC); wait for it, or cancel it",
-                    kind="Locked",
-                )
-            for _ in range(max(1, int(request.wait_seconds))):
-                activity.heartbeat()
-                await asyncio.sleep(1)
-            if not await asyncio.to_thread(ledger.replace_lock, mine, holder):
-                raise Refused(f"another job took the lock of {request.table_arn} just now", kind="Locked")
+            by_force = request.take
+            while True:
+                holder = await asyncio.to_thread(ledger.take_lock, mine)
+                if holder is None:
+                    return
+                if not (by_force and _may_force(holder)):
+                    await self._require_closed(holder, mine)
+                await _wait(request.wait_seconds, holder)
+                if await asyncio.to_thread(ledger.replace_lock, mine, holder):
+                    return
+                by_force = False  # it has changed hands meanwhile: force was meant for the holder of before
 
     @activity.defn
     async def release_lock(self, request: LockInput) -> None:
         """Give the lock back, if it is ours. Idempotent."""
         with translated():
-            mine = request.model_copy(update={"namespace": await self._where()})
-            await asyncio.to_thread(self._clients.ledger.release_lock, mine)
+            await asyncio.to_thread(self._clients.ledger.release_lock, request)
 
     async def _where(self) -> str:
-        """Namespace and cluster: two clusters may both call theirs `default`."""
+        """Namespace and cluster: two clusters may both call theirs `default`.
+
+        Raises `RPCError` where the server does not answer now: the holder has to have one name at all times.
+        """
         try:
             info = await self._client.workflow_service.get_cluster_info(GetClusterInfoRequest())
-        except RPCError:  # Temporal Cloud may not tell; there a namespace's name is unique
-            return self._client.namespace
+        except RPCError as error:
+            if error.status in _UNTOLD:  # as Temporal Cloud, where a namespace's name is unique
+                return self._client.namespace
+            raise
         return f"{self._client.namespace}@{info.cluster_id}"
 
-    async def _closed(self, holder: Holder, here: str) -> bool:
-        if holder.namespace != here:
+    async def _require_closed(self, holder: Holder, mine: LockInput) -> None:
+        """Raises `Refused` unless every run of the holder's chain has closed."""
+        if holder.namespace != mine.namespace:
             raise Refused(
                 f"the lock is held by job {holder.workflow_id} in {holder.namespace}, which cannot be asked "
-                f'from here ({here}); if that job surely stopped, start with "take_lock": true',
+                f'from here ({mine.namespace}); if that job surely stopped, start with "take_lock": true',
                 kind="Locked",
             )
+        if await self._open(holder):
+            raise Refused(
+                f"{mine.table_arn} is being worked on by job {holder.workflow_id} (run {holder.run}, "
+                f"since {holder.since:%Y-%m-%d %H:%M:%S} UTC); wait for it, or cancel it",
+                kind="Locked",
+            )
+
+    async def _open(self, holder: Holder) -> bool:
+        """Whether a run of the holder's chain is open. By workflow id alone, which finds the newest run."""
         request = DescribeWorkflowExecutionRequest(
             namespace=self._client.namespace,
-            execution=WorkflowExecution(workflow_id=holder.workflow_id, run_id=holder.run_id),
+            execution=WorkflowExecution(workflow_id=holder.workflow_id),
         )
         try:
             found = await self._client.workflow_service.describe_workflow_execution(request)
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:  # closed so long ago that its history is gone
-                return True
+                return False
             raise
-        running = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING
-        return found.workflow_execution_info.status != running
+        newest = found.workflow_execution_info
+        # Another first run: the id was used again, which Temporal permits only after the holder has closed.
+        return newest.first_run_id == holder.run_id and newest.status not in _CLOSED
+
+
+def _may_force(holder: Holder) -> bool:
+    """Whether force is meant for this holder: a retry takes it from the one that its first attempt found."""
+    found = activity.info().heartbeat_details
+    return not found or found[0] == holder.run_id
+
+
+async def _wait(seconds: float, holder: Holder) -> None:
+    for _ in range(max(1, int(seconds))):
+        activity.heartbeat(holder.run_id)
+        await asyncio.sleep(1)

@@ -10,7 +10,7 @@ from temporalio.service import RPCError
 from activities.clients import Clients
 from activities.failures import translated
 from reindexer.connect import registered_search_attributes
-from reindexer.models import Elsewhere, Plan, PlanInput
+from reindexer.models import CycleBounds, Elsewhere, Plan, PlanInput
 from reindexer.planning.job import queue_of
 from reindexer.planning.plan import make_plan
 from reindexer.planning.redrive import operation_of
@@ -49,6 +49,12 @@ class PlanActivities:
                 "records_queue": settings.job_queue or None,
                 "round_seconds": settings.round_seconds,
                 "continue_after": settings.continue_after_events,
+                "look_seconds": settings.look_seconds,
+                "cycle": CycleBounds(
+                    events=settings.cycle_events,
+                    signals=settings.cycle_signals,
+                    updates=settings.cycle_updates,
+                ),
             }
         )
 

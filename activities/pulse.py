@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from temporalio import activity
 
-from reindexer.models import Progress
+from reindexer.models import Model
 from reindexer.pulse import TICK_SECONDS
 
 #: Between two heartbeats of a round, at least: what the server is told is never much older than it need be.
@@ -25,13 +25,13 @@ class TemporalPulse:
         self._timeout = heartbeat_timeout
         self._sent_at = float("-inf")
         self._step_at = self.now()
-        self._progress: Callable[[], Progress] | None = None
+        self._progress: Callable[[], Model] | None = None
 
     def now(self) -> float:
         """Monotonic seconds; they run on while the process is frozen."""
         return time.monotonic()
 
-    def beat(self, progress: Callable[[], Progress] | None = None, *, at_once: bool = False) -> None:
+    def beat(self, progress: Callable[[], Model] | None = None, *, at_once: bool = False) -> None:
         """Heartbeat, at most every 0.4 s: a call costs 200 µs, and by default the server sees one a second."""
         self._progress = progress or self._progress
         now = self.now()

@@ -10,9 +10,9 @@ from activities.clients import Clients
 from activities.failures import translated
 from reindexer.dynamo.reading import read_consistently
 from reindexer.errors import EnvironmentFault, Refused
-from reindexer.items import Key, from_json_key, key_identity
+from reindexer.items import from_json_key, key_identity
 from reindexer.ledger.quarantine import GIVEN_UP_AGAIN
-from reindexer.models import CloseInput, Fault, KeysOfRun, QuarantineEntry, QuarantineInput, RecordResult
+from reindexer.models import CloseInput, Fault, QuarantineEntry, QuarantineInput, RecordResult
 from reindexer.settle import stamp_of, standing
 from reindexer.tally import Attempts, Outcome
 
@@ -60,13 +60,6 @@ class QuarantineActivities:
         return RecordResult(outcome=Outcome.QUARANTINED.value, record=record)
 
     @activity.defn
-    def not_quarantined(self, request: KeysOfRun) -> list[Key]:
-        """Those of the keys that the run has not given up."""
-        with translated():
-            given_up = self._given_up(request.job, request.run)
-        return [key for key in request.keys if key_identity(from_json_key(key)) not in given_up]
-
-    @activity.defn
     def close_redriven(self, request: CloseInput) -> int:
         """Close the failures of an earlier run that a redrive has taken up; returns how many it settled.
 
@@ -79,10 +72,10 @@ class QuarantineActivities:
             again = self._given_up(request.by_job, request.by_run)
             for key in request.keys:
                 activity.heartbeat()
-                anew = key_identity(from_json_key(key)) in again
-                reason = f"{GIVEN_UP_AGAIN}{by}" if anew else f"by {by}"
+                given_up = key_identity(from_json_key(key)) in again
+                reason = f"{GIVEN_UP_AGAIN}{by}" if given_up else f"by {by}"
                 self._clients.ledger.close_failure(request.job, request.run, key, "redriven", reason)
-                settled += not anew
+                settled += not given_up
         return settled
 
     def _given_up(self, job: str, run: str) -> set[tuple[object, ...]]:

@@ -6,10 +6,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from activities.clients import Clients
+from activities.closing_look import ClosingLookActivities
 from activities.dry_run import DryRunActivities
 from activities.ended_shard import EndedShardActivities
 from activities.identity import Identities
+from activities.kept import KeptActivities
 from activities.lock import LockActivities
+from activities.look import LookActivities
 from activities.plan import PlanActivities, SearchAttributeActivities
 from activities.quarantine import QuarantineActivities
 from activities.record import RecordActivities
@@ -25,17 +28,22 @@ if TYPE_CHECKING:
 def control_activities(clients: Clients, client: Client, settings: Settings) -> list[Callable[..., Any]]:
     """On the task queue itself: everything but rounds, so that none of it waits behind them."""
     lock, report = LockActivities(clients, client), ReportActivities(clients)
-    quarantine = QuarantineActivities(clients)
+    kept, quarantine = KeptActivities(clients), QuarantineActivities(clients)
     return [
         *job_activities(clients, settings),
         SearchAttributeActivities(client).registered_search_attributes,
         lock.take_lock,
         lock.release_lock,
-        quarantine.not_quarantined,
+        kept.keep_state,
+        kept.load_state,
+        kept.collect_behind,
+        kept.clear_kept,
+        kept.partition_totals,
         quarantine.close_redriven,
         report.write_report,
         report.record_version,
-        EndedShardActivities(client).last_state,
+        EndedShardActivities(clients, client).last_state,
+        LookActivities(client).look,
     ]
 
 
@@ -54,5 +62,6 @@ def round_activities(clients: Clients) -> list[Callable[..., Any]]:
     return [
         RoundActivities(clients, identities).reindex_round,
         VerifyActivities(clients, identities).verify_segment,
+        ClosingLookActivities(clients, identities).count_ahead,
         DryRunActivities(clients).dry_run,
     ]

@@ -6,6 +6,7 @@ from temporalio import activity
 
 from activities.clients import Clients
 from activities.failures import translated
+from activities.kept import every_partition
 from reindexer.models import ReportInput
 
 
@@ -17,9 +18,10 @@ class ReportActivities:
 
     @activity.defn
     def write_report(self, request: ReportInput) -> None:
-        """Put the report; a second attempt overwrites it with the same."""
+        """Put the report with all its partitions; a second attempt overwrites it with the same."""
         with translated():
-            report = request.report.model_copy(update={"partitions": request.partitions})
+            partitions = every_partition(self._clients.ledger, request.partitions)
+            report = request.report.model_copy(update={"partitions": partitions})
             self._clients.ledger.put_report(report)
 
     @activity.defn

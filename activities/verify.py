@@ -1,4 +1,4 @@
-"""verify_segment: an independent consistent read of one segment, or of named keys."""
+"""verify_segment: an independent consistent read of one segment, of named keys or of partitions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from temporalio import activity
 from activities.clients import Clients
 from activities.identity import Identities, Standing
 from activities.pulse import TemporalPulse
-from reindexer.models import Stop, VerifyInput, VerifyResult
+from activities.sources import fetched
+from reindexer.errors import EnvironmentFault, Refused
+from reindexer.items import Key
+from reindexer.models import Fault, Keep, Stop, VerifyInput, VerifyResult
+from reindexer.verification.pace import KeepKeys
 from reindexer.verification.segment import verify_segment
 
 
@@ -19,20 +23,34 @@ class VerifyActivities:
 
     @activity.defn(name="verify_segment", no_thread_cancel_exception=True)
     def verify_segment(self, request: VerifyInput) -> VerifyResult:
-        """Hands back its cursor when its time slice is over or it is told to stop. Reads only.
+        """Hands back its cursor when its time slice is over or it is told to stop. Does not change the table.
 
-        A table that was made anew, before or meanwhile, verifies nothing: that is a fault.
+        A table that was replaced, before or meanwhile, verifies nothing: that is a fault. Keys of rows behind
+        are in the ledger before a heartbeat or the result covers them.
         """
         pulse = TemporalPulse(request.heartbeat_timeout)
-        activity.heartbeat()
+        pulse.beat(lambda: VerifyResult(cursor=request.cursor))
         trouble = self._identities.trouble_before(request.target, pulse)
         if trouble:
             return _nothing(request, trouble)
-        result = verify_segment(request, self._clients.raw(request.target), pulse)
+        work = fetched(request, self._clients.ledger)
+        if isinstance(work, Fault):
+            return _nothing(request, Standing(Stop.FAULT, work))
+        keep = self._keeper(request.keep, pulse) if request.keep else None
+        result = verify_segment(work, self._clients.raw(request.target), pulse, keep)
         trouble = self._identities.trouble_after(request.target, pulse) if result.done else None
         if trouble:  # what was read counts for nothing; this part is read again
             return _nothing(request, trouble)
         return result
+
+    def _keeper(self, where: Keep, pulse: TemporalPulse) -> KeepKeys:
+        def keep(keys: list[Key], partitions: list[str]) -> None:
+            try:
+                self._clients.ledger.keep_behind(where.job, where.run, keys, partitions, pulse.beat)
+            except Refused as error:  # the ledger is gone
+                raise EnvironmentFault(error.kind, str(error)) from error
+
+        return keep
 
 
 def _nothing(request: VerifyInput, trouble: Standing) -> VerifyResult:

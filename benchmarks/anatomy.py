@@ -75,7 +75,7 @@ def run_anatomy(table: str) -> dict[str, Parts]:
     with _Sampler() as reading:
         read = environment.run(
             VerifyActivities(clients, Identities(clients)).verify_segment,
-            VerifyInput(target=target, segment=0, total=1, seconds=_WHOLE_TABLE),
+            VerifyInput(target=target, source=Segment(segment=0, total=1), seconds=_WHOLE_TABLE),
         )
     found["verification"] = reading.parts(read.scanned)
     target = _target(clients, table, transform())

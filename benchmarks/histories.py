@@ -22,7 +22,7 @@ class Activity:
 
 @dataclass(frozen=True)
 class Account:
-    """The root's history and those of all its children, read whole."""
+    """The histories of the root and of all its children, over all runs of each, read whole."""
 
     events: int
     began: float
@@ -51,18 +51,18 @@ class Account:
 
 async def account(client: Client, workflow_id: str) -> Account:
     """Read them. Raises `KeyError` if the job is not closed."""
-    root = await _events(client, workflow_id, None)
+    described = (await client.get_workflow_handle(workflow_id).describe()).raw_description
+    root = await _events(client, workflow_id, described.workflow_execution_info.first_run_id)
     every = list(root)
     for event in root:
         if event.event_type == EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED:
             child = event.child_workflow_execution_started_event_attributes.workflow_execution
             every += await _events(client, child.workflow_id, child.run_id)
-    activities = [*_activities(root)]
-    rest = every[len(root) :]
-    # Ids of events begin anew in each history: each is looked through on its own.
-    starts = [i for i, event in enumerate(rest) if event.event_id == 1]
-    for begin, end in zip(starts, [*starts[1:], len(rest)], strict=True):
-        activities += _activities(rest[begin:end])
+    # Ids of events begin again in each history: each is read on its own.
+    starts = [i for i, event in enumerate(every) if event.event_id == 1]
+    activities: list[Activity] = []
+    for begin, end in zip(starts, [*starts[1:], len(every)], strict=True):
+        activities += _activities(every[begin:end])
     return Account(len(every), _at(root[0]), _at(root[-1]), activities)
 
 

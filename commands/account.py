@@ -25,11 +25,20 @@ MEANING = {
     Outcome.VANISHED: "gone before this run wrote it",
     Outcome.QUARANTINED: "given up, listed in the ledger",
 }
-STYLE = {"complete": GOOD, "incomplete": BAD, "failed": BAD, "cancelled": WARN}
+STYLE = {
+    "complete": GOOD,
+    "incomplete": BAD,
+    "failed": BAD,
+    "terminated": BAD,
+    "cancelled": WARN,
+    "running": "",
+}
 
 
 def exit_code(report: Report) -> Exit:
-    """0 only for a complete job."""
+    """0 only for a complete job; 3 for what the ledger has of one that has not ended."""
+    if report.state == "running":
+        return Exit.NOT_FINISHED
     return Exit.COMPLETE if report.state == "complete" else Exit.INCOMPLETE
 
 
@@ -56,6 +65,11 @@ def headline(report: Report) -> str:
 def _headline(report: Report) -> Text:
     records = _records(report)
     speed = records / report.seconds if report.seconds else 0.0
+    if report.as_of:
+        return Text.assemble(
+            (report.state, f"bold {STYLE[report.state]}".strip()),
+            f"  at least {some(records, 'record')}, as of {moment(report.as_of)}",
+        )
     return Text.assemble(
         (report.state, f"bold {STYLE[report.state]}"),
         f"  {some(records, 'record')} in {duration(report.seconds)}, ",
@@ -90,6 +104,8 @@ def _outcomes(report: Report) -> Iterator[tuple[str | Text, ...]]:
 
 
 def _balance(report: Report) -> Text:
+    if report.as_of:
+        return Text("a lower bound, as are the others", WARN)
     if report.balanced:
         return Text("balanced", DIM)
     if not _defect(report):
@@ -99,8 +115,11 @@ def _balance(report: Report) -> Text:
 
 
 def _defect(report: Report) -> bool:
-    """Whether counts differ for no good reason; a cancelled job may leave isolated records without outcome."""
-    return not report.balanced and (
+    """Whether counts differ for no good reason.
+
+    A cancelled job may leave isolated records without outcome, and one that has not ended has them under way.
+    """
+    return not (report.balanced or report.as_of) and (
         report.state != "cancelled" or bool(report.unbalanced_shards or report.unbalanced_partitions)
     )
 
@@ -135,7 +154,8 @@ def _facts(report: Report) -> Iterator[tuple[str, RenderableType]]:
         yield "attempts", attempts_text(report.attempts)
         if report.attempts.ambiguous:
             yield "", ambiguous_text(report.attempts.ambiguous)
-        yield "verified", _verification(report)
+        if report.verification or not report.as_of:
+            yield "verified", _verification(report)
         yield "shards", count(report.shards) + _unbalanced(str(i) for i in report.unbalanced_shards)
         if report.partitions or report.unbalanced_partitions:
             wrong = (brief(name) for name in report.unbalanced_partitions)
@@ -175,11 +195,15 @@ def _consumed(report: Report) -> str:
 
 def _what_next(report: Report) -> Iterator[Text]:
     """What the reader can do about an incomplete job."""
+    if report.state == "terminated":
+        yield Text()
+        yield Text("To carry the rest to this version:")
+        yield Text(f"  reindexer start {report.table} --version {report.version}")
     if report.tally.quarantined:
         yield Text()
         yield Text(f"see them:   reindexer failures {report.job}")
         yield Text(f"run again:  reindexer redrive {report.job}")
-    elif report.verification and report.verification.behind:
+    elif report.verification and report.verification.behind and report.state != "terminated":
         yield Text()
         why = "" if _only_reads(report) else "Records were added or overwritten meanwhile. "
         yield Text(f"{why}To carry them to this version:")

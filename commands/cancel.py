@@ -7,10 +7,11 @@ import asyncio
 from temporalio.client import Client
 
 from commands.account import account
+from commands.ending import ending
 from commands.exits import Exit, Stopped
 from commands.options import Job, Reason
 from commands.screen import say
-from commands.server import CONFIRM_SECONDS, ending, open_job, somebody_works, talk
+from commands.server import CONFIRM_SECONDS, open_job, somebody_works, talk
 
 
 def cancel(job: Job, reason: Reason = None) -> None:
@@ -29,10 +30,10 @@ async def _cancel(client: Client, job: str, reason: str | None) -> None:
         raise Stopped(
             Exit.NOT_FINISHED,
             f"{job} is told to cancel; no worker answers, so it ends when one comes. To end it at once, "
-            f"without a report: temporal workflow terminate -w {job}",
+            f"without a final report: temporal workflow terminate -w {job}",
         )
     try:
-        end = await asyncio.wait_for(ending(handle), CONFIRM_SECONDS)
+        end = await asyncio.wait_for(ending(client, job), CONFIRM_SECONDS)
     except TimeoutError:
         raise Stopped(
             Exit.NOT_FINISHED, f"{job} is being cancelled; `reindexer watch {job}` shows its end"

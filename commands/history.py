@@ -1,141 +1,141 @@
 """Reading a job's history: what the server knows of it, for when no worker is there to be asked.
 
-The plan is the result of an activity, a finished shard's state the result of its workflow; what a shard under
-way has done is its input plus the results of its rounds and records since.
+Of the root's runs the last is enough: it begins with what the one before it handed over. The plan is that, or
+the result of an activity; what a shard has come to is its hand-back, or what was last seen of it.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TypeVar
 
+from google.protobuf.message import DecodeError
 from pydantic import BaseModel
-from temporalio.api.common.v1 import Payloads
+from temporalio.api.common.v1 import Payload
 from temporalio.api.history.v1 import HistoryEvent
-from temporalio.client import Client, WorkflowExecutionDescription, WorkflowHandle
+from temporalio.client import Client
 
-from reindexer.models import Plan, RecordResult, RoundResult, ShardInput, ShardReport, ShardState, Stop
-from reindexer.tally import Outcome
+from reindexer.models import READING, Carried, Counts, HandBack, Looked, Plan, Seen, ShardAccount, ShardReport
 
 M = TypeVar("M", bound=BaseModel)
 
-#: Histories that are read at the same time.
-_AT_ONCE = 8
+
+@dataclass(frozen=True)
+class Shard:
+    """A shard as the root's history shows it."""
+
+    account: ShardAccount
+    done: bool = False
+    open: bool = False  # begun and, by this history, not ended
 
 
 @dataclass
 class Told:
-    """What the histories of a job and its shards tell. `plan` None: not made yet."""
+    """What the history of a job's current run tells. `plan` None: not made yet."""
 
     plan: Plan | None = None
-    states: dict[int, ShardState] = field(default_factory=dict)  # by shard; those that never began are missing
+    started_at: datetime | None = None  # of the job; None: that of this run, which is the first
+    cycle: int = 0
+    #: By the end of the workflow id without what follows the number: `shard-007`, `verify-012`.
+    shards: dict[str, Shard] = field(default_factory=dict)
 
 
-async def told(client: Client, description: WorkflowExecutionDescription) -> Told:
-    """Read the histories of the job and of its open shards: seconds for a job of days."""
+def shard_name(workflow_id: str) -> tuple[str, int]:
+    """(`shard-007`, 7) of the workflow id `job/run/shard-007-again-2`. Raises `ValueError` for another's."""
+    kind, number = workflow_id.rsplit("/", 1)[-1].split("-")[:2]
+    return f"{kind}-{number}", int(number)
+
+
+async def run_stamp(client: Client, job: str) -> str | None:
+    """The run stamp of a job's newest chain, by its history; None: it is not planned yet."""
     reader = _Reader(client)
-    found = await reader.job(client.get_workflow_handle(description.id, run_id=description.run_id))
-    gate = asyncio.Semaphore(_AT_ONCE)
+    async for event in client.get_workflow_handle(job).fetch_history_events():
+        await reader.read(event)
+        if reader.known.plan:
+            return reader.known.plan.run
+    return None
 
-    async def shard(workflow_id: str, run_id: str) -> tuple[int, ShardState] | None:
-        async with gate:
-            return await reader.shard(client.get_workflow_handle(workflow_id, run_id=run_id or None))
 
-    children = description.raw_description.pending_children
-    open_ = await asyncio.gather(*(shard(child.workflow_id, child.run_id) for child in children))
-    found.states.update(entry for entry in open_ if entry is not None)
-    return found
+async def told(client: Client, job: str) -> Told:
+    """Read the history of a job's current run, at most 10,000 events."""
+    reader = _Reader(client)
+    async for event in client.get_workflow_handle(job).fetch_history_events():
+        await reader.read(event)
+    return reader.known
 
 
 class _Reader:
     def __init__(self, client: Client) -> None:
         self._converter = client.data_converter
+        self.known = Told()
+        self._activities: dict[int, str] = {}  # names of the activities asked for, by event
+        self._names: dict[int, str] = {}  # of the shard that was started last under a number
 
-    async def job(self, handle: WorkflowHandle[object, object]) -> Told:
-        """The plan, the results of closed shards, and the last reports of those that were ended by force."""
-        found = Told()
-        seqs: dict[int, int] = {}
-        async for kind, event in _events(handle):
-            if kind == "make_plan":
-                found.plan = await self._read(event.activity_task_completed_event_attributes.result, Plan)
-            signal = event.workflow_execution_signaled_event_attributes
-            if signal.signal_name == "shard_report":
-                report = await self._read(signal.input, ShardReport)
-                if report and report.seq > seqs.get(report.index, -1):
-                    found.states[report.index], seqs[report.index] = report.progress, report.seq
-            child = event.child_workflow_execution_completed_event_attributes
-            state = await self._read(child.result, ShardState) if child.HasField("result") else None
-            if state is not None:
-                # <job>/<run>/shard-003, with -again-2 at the end where it was started anew
-                index = int(child.workflow_execution.workflow_id.rsplit("/shard-", 1)[-1].split("-")[0])
-                found.states[index], seqs[index] = state, 2**63  # nothing that comes after a result is newer
-        return found
+    async def read(self, event: HistoryEvent) -> None:
+        """Take what the event tells."""
+        known = self.known
+        started = event.workflow_execution_started_event_attributes.input.payloads
+        if len(started) > 1 and (carried := await self._decode(started[1], Carried)):
+            self._carried(carried)
+        scheduled = event.activity_task_scheduled_event_attributes
+        if scheduled.activity_type.name in ("make_plan", "look"):
+            self._activities[event.event_id] = scheduled.activity_type.name
+        await self._activity(event)
+        signal = event.workflow_execution_signaled_event_attributes
+        if signal.signal_name == "shard_report" and signal.input.payloads:
+            report = await self._decode(signal.input.payloads[0], ShardReport)
+            if report:
+                self._seen(report.index, Seen(situation=report.situation))
+        begun = event.start_child_workflow_execution_initiated_event_attributes
+        if begun.workflow_id:
+            name, number = shard_name(begun.workflow_id)
+            self._names[number] = name
+            before = known.shards.get(name, Shard(ShardAccount()))
+            known.shards[name] = Shard(before.account, open=True)
+        ended = event.child_workflow_execution_completed_event_attributes
+        if ended.result.payloads:
+            back = await self._decode(ended.result.payloads[0], HandBack)
+            if back:
+                name, _ = shard_name(ended.workflow_execution.workflow_id)
+                known.shards[name] = Shard(back.account, back.how == "done")
 
-    async def shard(self, handle: WorkflowHandle[object, object]) -> tuple[int, ShardState] | None:
-        """Index and state of a shard; None where its history cannot be read."""
-        given: ShardInput | None = None
-        state = ShardState()
-        async for kind, event in _events(handle):
-            started = event.workflow_execution_started_event_attributes
-            if started.HasField("input"):
-                given = await self._read(started.input, ShardInput)
-                state = given.state if given else state
-            result = event.activity_task_completed_event_attributes.result
-            if kind == "reindex_round":
-                state = _with_round(state, await self._read(result, RoundResult))
-            elif kind in ("reindex_record", "quarantine_record"):
-                state = _with_record(state, await self._read(result, RecordResult))
-        return (given.index, state) if given else None
+    def _carried(self, carried: Carried) -> None:
+        run = carried.run
+        self.known.plan, self.known.started_at, self.known.cycle = run.plan, run.started_at, run.cycle
+        for shard in run.shards:
+            name = f"{'verify' if shard.phase in READING else 'shard'}-{shard.index:03d}"
+            self._names[shard.index] = name
+            self.known.shards[name] = Shard(shard.account, shard.done)
 
-    async def _read(self, payloads: Payloads, model: type[M]) -> M | None:
-        """None where there is nothing, or where it was written by another version."""
-        if not payloads.payloads:
-            return None
+    async def _activity(self, event: HistoryEvent) -> None:
+        completed = event.activity_task_completed_event_attributes
+        name = self._activities.pop(completed.scheduled_event_id, "")
+        if not name or not completed.result.payloads:
+            return
+        if name == "make_plan":
+            self.known.plan = await self._decode(completed.result.payloads[0], Plan) or self.known.plan
+        elif looked := await self._decode(completed.result.payloads[0], Looked):
+            for index, seen in looked.shards.items():
+                self._seen(index, seen)
+
+    def _seen(self, index: int, seen: Seen) -> None:
+        """What was seen of a shard, unless it has handed back meanwhile: that is newer."""
+        name = self._names.get(index)
+        if name and self.known.shards[name].open:
+            self.known.shards[name] = Shard(with_round(seen), open=True)
+
+    async def _decode(self, payload: Payload, model: type[M]) -> M | None:
+        """None where it was written by another version."""
         try:
-            value: M = (await self._converter.decode(payloads.payloads, [model]))[0]
-        except (ValueError, RuntimeError):  # pydantic's errors are ValueErrors
+            value: M = (await self._converter.decode([payload], [model]))[0]
+        except (ValueError, RuntimeError, DecodeError):  # pydantic's errors are ValueErrors
             return None
         return value
 
 
-async def _events(handle: WorkflowHandle[object, object]) -> AsyncIterator[tuple[str, HistoryEvent]]:
-    """The events, an activity's completion with the activity's name."""
-    names: dict[int, str] = {}
-    async for event in handle.fetch_history_events():
-        scheduled = event.activity_task_scheduled_event_attributes
-        if scheduled.activity_type.name:
-            names[event.event_id] = scheduled.activity_type.name
-        completed = event.activity_task_completed_event_attributes
-        yield names.get(completed.scheduled_event_id, ""), event
-
-
-def _with_round(state: ShardState, result: RoundResult | None) -> ShardState:
-    if result is None:
-        return state
-    progress = result.progress
-    return state.model_copy(
-        update={
-            "tally": state.tally + progress.tally,
-            "attempts": state.attempts + progress.attempts,
-            "isolated": [*state.isolated, *progress.isolated],
-            "done": result.stop is Stop.DONE,
-        }
-    )
-
-
-def _with_record(state: ShardState, result: RecordResult | None) -> ShardState:
-    if result is None:
-        return state
-    attempts = state.attempts + result.attempts
-    if result.outcome is None:
-        return state.model_copy(update={"attempts": attempts})
-    others = [record for record in state.isolated if record.key != result.record.key]
-    tally = state.tally.plus(Outcome(result.outcome))
-    return state.model_copy(update={"attempts": attempts, "isolated": others, "tally": tally})
-
-
-def finished(states: Iterable[ShardState]) -> int:
-    """How many shards are done, isolated records included."""
-    return sum(1 for state in states if state.done and not state.isolated)
+def with_round(seen: Seen) -> ShardAccount:
+    """What an open shard has come to, its running round included."""
+    account = seen.situation.account
+    counts: Counts = account.counts + seen.running
+    return account.model_copy(update={"counts": counts})

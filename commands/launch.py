@@ -17,6 +17,7 @@ from commands.watching import goes_on, show_ending, watch_job
 from reindexer.errors import BadInput, ReindexerError
 from reindexer.ledger import Ledger
 from reindexer.models import JobInput
+from reindexer.planning.bounds import check_workflow_id
 from reindexer.planning.job import queue_of
 from reindexer.planning.redrive import operation_of
 from reindexer.settings import settings
@@ -28,7 +29,11 @@ _WORKERS_SECONDS = 5.0
 
 
 def launch(job: JobInput, workflow_id: str, *, summary: str, details: str, wait: bool, as_json: bool) -> Exit:
-    """Start the job, and follow it if asked. Raises `BadInput` where one of that name is running."""
+    """Start the job, and follow it if asked.
+
+    Raises `BadInput` where one of that name is running, or the name is too long.
+    """
+    check_workflow_id(workflow_id)
 
     async def work(client: Client) -> Exit:
         handle = await begin(client, job, workflow_id, summary=summary, details=details)

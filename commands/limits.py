@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
 from typing import Any
 
-from temporalio.client import Client, WorkflowUpdateFailedError
+from temporalio.client import (
+    Client,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
 from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
 
 from commands.exits import Exit, Stopped
 from commands.options import (
@@ -22,8 +26,30 @@ from commands.options import (
     limits_given,
 )
 from commands.screen import count, emit_json, facts, say
-from commands.server import CONFIRM_SECONDS, open_job, somebody_works, talk
+from commands.server import (
+    CONFIRM_SECONDS,
+    QUERY_SECONDS,
+    open_job,
+    progress_of,
+    somebody_works,
+    talk,
+)
 from reindexer.errors import BadInput
+
+#: How the server fails an update that a run has accepted and not answered when it continues as new.
+_CUT_OFF = "AcceptedUpdateCompletedWorkflow"
+#: What it answers to one that the run has not accepted; or that came when too many were under way (10).
+_ABORTED = frozenset(
+    (
+        RPCStatusCode.ABORTED,
+        RPCStatusCode.FAILED_PRECONDITION,
+        RPCStatusCode.NOT_FOUND,  # "workflow execution already completed": that run, not the chain
+        RPCStatusCode.RESOURCE_EXHAUSTED,
+        RPCStatusCode.UNAVAILABLE,
+    )
+)
+#: Seconds until it is sent again: the next run begins within about half a second.
+_AGAIN = 0.5
 
 
 def limits(
@@ -53,23 +79,42 @@ async def _limits(client: Client, job: str, change: dict[str, Any], reason: str 
             Exit.NOT_FINISHED, f"no worker answers for {job}, so its limits stay as they are; start one first"
         )
     if not change:
-        answer: dict[str, Any] = await handle.query("progress", rpc_timeout=timedelta(seconds=CONFIRM_SECONDS))
+        answer = await progress_of(handle)
+        if answer is None:
+            raise Stopped(Exit.NOT_FINISHED, f"{job} has not answered within {QUERY_SECONDS:.0f} s")
         return dict(answer["limits"])
     try:
-        in_force: dict[str, Any] = await asyncio.wait_for(
-            handle.execute_update("set_limits", {**change, **({"reason": reason} if reason else {})}),
-            CONFIRM_SECONDS,
+        return await asyncio.wait_for(
+            set_limits(client, job, {**change, **({"reason": reason} if reason else {})}), CONFIRM_SECONDS
         )
-    except WorkflowUpdateFailedError as rejected:
-        cause = rejected.cause
-        raise BadInput(cause.message if isinstance(cause, ApplicationError) else str(cause)) from None
-    except TimeoutError:
+    except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
         raise Stopped(
             Exit.NOT_FINISHED,
             f"{job} has not answered within {CONFIRM_SECONDS:.0f} s; whether its limits changed shows "
             f"`reindexer limits {job}`",
         ) from None
-    return in_force
+
+
+async def set_limits(client: Client, job: str, change: dict[str, Any]) -> dict[str, Any]:
+    """The limits then in force. Raises `BadInput` where the job rejects the change, or has ended.
+
+    A run that hands over to the next one aborts the updates it has not answered: they are sent again, since
+    the same limits set twice are the same limits. Never ends where no worker answers.
+    """
+    while True:
+        handle = await open_job(client, job)
+        try:
+            in_force: dict[str, Any] = await handle.execute_update("set_limits", change)
+        except WorkflowUpdateFailedError as failed:
+            cause = failed.cause
+            if not isinstance(cause, ApplicationError) or cause.type != _CUT_OFF:
+                raise BadInput(cause.message if isinstance(cause, ApplicationError) else str(cause)) from None
+        except RPCError as error:
+            if error.status not in _ABORTED:
+                raise
+        else:
+            return in_force
+        await asyncio.sleep(_AGAIN)
 
 
 def _shown(value: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -22,6 +23,14 @@ _STYLE = {
 }
 
 
+@dataclass(frozen=True)
+class _Listed:
+    """A job by its newest run. `started_at`: of the job."""
+
+    run: WorkflowExecution
+    started_at: datetime
+
+
 def list_jobs(
     limit: Annotated[int, typer.Option(min=1, max=1000, help="The newest so many.")] = 20,
     as_json: AsJson = False,
@@ -36,13 +45,34 @@ def list_jobs(
         note("no jobs; `reindexer start TABLE` starts one")
 
 
-async def _jobs(client: Client, limit: int) -> list[WorkflowExecution]:
+async def _jobs(client: Client, limit: int) -> list[_Listed]:
+    """Each job once, by the newest of its runs: those before it have continued as new."""
     # Visibility's own order is newest first; other orders are refused on some stores.
-    found = client.list_workflows(f"WorkflowType = '{JOB_TYPE}'", limit=limit)
-    return [job async for job in found]
+    found = client.list_workflows(f"WorkflowType = '{JOB_TYPE}' AND ExecutionStatus != 'ContinuedAsNew'")
+    jobs: list[_Listed] = []
+    seen = set()
+    async for run in found:
+        # Visibility lags: for a moment a run that has handed over is listed as running below the next one.
+        if run.id in seen and run.status is WorkflowExecutionStatus.RUNNING:
+            continue
+        seen.add(run.id)
+        # A run that took over says in its memo when the job began.
+        told = _moment(await run.memo_value("started_at", None))
+        jobs.append(_Listed(run, told or run.start_time))
+        if len(jobs) == limit:
+            break
+    return jobs
 
 
-def _plain(job: WorkflowExecution) -> dict[str, Any]:
+def _moment(told: object) -> datetime | None:
+    try:
+        return datetime.fromisoformat(told) if isinstance(told, str) else None
+    except ValueError:
+        return None
+
+
+def _plain(listed: _Listed) -> dict[str, Any]:
+    job = listed.run
     return {
         "job": job.id,
         "run_id": job.run_id,
@@ -50,12 +80,13 @@ def _plain(job: WorkflowExecution) -> dict[str, Any]:
         "state": _attribute(job, "ReindexState"),
         "table": _attribute(job, "ReindexTable"),
         "operation": _attribute(job, "ReindexOperation"),
-        "started_at": job.start_time.isoformat(),
+        "started_at": listed.started_at.isoformat(),
         "closed_at": job.close_time.isoformat() if job.close_time else None,
     }
 
 
-def _row(job: WorkflowExecution) -> tuple[Cell, ...]:
+def _row(listed: _Listed) -> tuple[Cell, ...]:
+    job = listed.run
     running = job.status is WorkflowExecutionStatus.RUNNING
     status = job.status.name.lower().replace("_", " ") if job.status else "?"
     state = _attribute(job, "ReindexState") or status if running else status
@@ -65,8 +96,8 @@ def _row(job: WorkflowExecution) -> tuple[Cell, ...]:
         Text(state, style),
         _attribute(job, "ReindexTable") or "",
         _attribute(job, "ReindexOperation") or "",
-        moment(job.start_time),
-        _took(job),
+        moment(listed.started_at),
+        _took(listed),
     )
 
 
@@ -76,5 +107,5 @@ def _attribute(job: WorkflowExecution, name: str) -> str | None:
     return str(values[0]) if values else None
 
 
-def _took(job: WorkflowExecution) -> str:
-    return duration(((job.close_time or datetime.now(UTC)) - job.start_time).total_seconds())
+def _took(listed: _Listed) -> str:
+    return duration(((listed.run.close_time or datetime.now(UTC)) - listed.started_at).total_seconds())

@@ -7,7 +7,7 @@ from temporalio.client import Client
 from commands.exits import Exit, Stopped
 from commands.options import Job, Reason
 from commands.screen import say
-from commands.server import CONFIRM_SECONDS, open_job, somebody_works, state_of, talk, within
+from commands.server import CONFIRM_SECONDS, last_within, open_job, somebody_works, state_of, talk
 
 
 def pause(job: Job, reason: Reason = None) -> None:
@@ -24,11 +24,11 @@ async def _pause(client: Client, job: str, reason: str | None) -> None:
     if not await somebody_works(client):
         raise Stopped(Exit.NOT_FINISHED, f"{job} is told to pause; no worker answers, so no round is under way")
     stopped = ("paused", "parked", "done")
-    if not await within(CONFIRM_SECONDS, lambda: state_of(handle), lambda state: state[0] in stopped):
+    state, why = await last_within(CONFIRM_SECONDS, lambda: state_of(handle), lambda seen: seen[0] in stopped)
+    if state not in stopped:
         raise Stopped(
             Exit.NOT_FINISHED,
             f"{job} is told to pause; not every shard has confirmed within {CONFIRM_SECONDS:.0f} s: "
             f"`reindexer status {job}` shows when",
         )
-    state, why = await state_of(handle)
     say(f"{job} is {state}" + (f": {why}" if why else ""))

@@ -12,14 +12,13 @@ from rich.table import Table
 from rich.text import Text
 
 from commands.account import attempts_text
+from commands.figures import age, cycling, done_of, expected, scanned, speed, which_run
 from commands.screen import BAD, DIM, GOOD, WARN, count, duration, facts, moment, per_second, some
 from commands.standing import Standing
 from reindexer.tally import Attempts, Tally
 
 #: Colours of states; those of the ordinary course have none.
 _STYLE = {"done": GOOD, "throttled": WARN, "pausing": WARN, "paused": WARN, "parked": BAD, "cancelling": WARN}
-#: States in which records are being settled; in others a rate is history.
-_MOVING = ("running", "throttled", "verifying", "pausing")
 _BAR = 36  # columns: leaves room for "1,234,567 of 12,345,678  12,345/s  12 min 05 s left" in 100
 
 
@@ -33,14 +32,16 @@ def plain_line(stands: Standing) -> str:
     """The picture in one line, for logs."""
     progress = stands.progress
     shards = progress.get("shards") or {}
-    parts = [_state(progress), _done_of(progress)]
-    speed = _speed(progress)
-    if speed:
-        parts.append(per_second(speed))
+    parts = [_state(progress), done_of(progress), cycling(progress)]
+    rate = speed(progress)
+    if rate:
+        parts.append(per_second(rate))
     if shards.get("total"):
         parts.append(f"{shards.get('done') or 0} of {some(shards['total'], 'shard')} done")
     if progress.get("isolated"):
         parts.append(f"{progress['isolated']} isolated")
+    if old := age(progress):
+        parts.append(old)
     if not stands.workers and not stands.ending:
         parts.append("no worker answers")
     return ", ".join(part for part in parts if part)
@@ -71,44 +72,23 @@ def _elapsed(started: datetime) -> str:
     return duration(max(0.0, (datetime.now(UTC) - started).total_seconds()))
 
 
-def _expected(progress: Mapping[str, Any]) -> int | None:
-    """How many records there will have been; None: not known. An estimate: item counts are hours old."""
-    tally, remaining = progress.get("tally") or {}, progress.get("remaining")
-    if remaining is None:
-        return None
-    return max(1, int(tally.get("scanned") or 0) + int(remaining))
-
-
-def _done_of(progress: Mapping[str, Any]) -> str:
-    tally = progress.get("tally")
-    if not tally:
-        return ""
-    scanned, expected = int(tally["scanned"]), _expected(progress)
-    if not expected or not progress.get("remaining"):
-        return some(scanned, "record")
-    return f"{count(scanned)} of about {count(expected)}"
-
-
-def _speed(progress: Mapping[str, Any]) -> float:
-    return float(progress.get("records_per_second") or 0) if progress.get("state") in _MOVING else 0.0
-
-
 def _bar(progress: Mapping[str, Any]) -> RenderableType:
-    tally, expected = progress.get("tally") or {}, _expected(progress)
-    scanned = int(tally.get("scanned") or 0)
+    goal = expected(progress)
     bar = ProgressBar(
-        total=expected or 1,
-        completed=scanned if expected else 0,
+        total=goal or 1,
+        completed=(scanned(progress) or 0) if goal else 0,
         width=_BAR,
         complete_style="cyan",
         finished_style=GOOD,
     )
-    texts = [_done_of(progress)]
-    speed, eta = _speed(progress), progress.get("eta_seconds")
-    if speed:
-        texts.append(per_second(speed))
-    if speed and eta:
+    texts = [done_of(progress)]
+    rate, eta = speed(progress), progress.get("eta_seconds")
+    if rate:
+        texts.append(per_second(rate))
+    if rate and eta:
         texts.append(f"{duration(eta)} left")
+    if old := age(progress):
+        texts.append(old)
     row = Table.grid(padding=(0, 2, 0, 0))
     row.add_row(bar, *(Text(text) for text in texts))
     return row
@@ -124,6 +104,9 @@ def _lines(stands: Standing) -> Iterator[tuple[str, RenderableType]]:
         yield "partitions", f"{count(partitions['total'])}: {count(partitions['done'])} done"
     if progress.get("tally"):
         yield "outcomes", _outcomes(Tally.model_validate(progress["tally"]), int(progress.get("isolated") or 0))
+    found = progress.get("verification")
+    if found:
+        yield "verified", f"{count(found['scanned'])} read consistently, {count(found['behind'])} behind"
     attempts = progress.get("attempts")
     if attempts and any(attempts.values()):
         yield "attempts", attempts_text(Attempts.model_validate(attempts))
@@ -132,6 +115,8 @@ def _lines(stands: Standing) -> Iterator[tuple[str, RenderableType]]:
         scope = f", {throttle['scope']}" if throttle.get("scope") else ""
         since = f", since {moment(throttle['since'])}" if throttle.get("since") else ""
         yield "throttled", Text(f"{throttle.get('reason') or 'by DynamoDB'}{scope}{since}", WARN)
+    if run := which_run(progress):
+        yield "run", run
     limits = _limits(progress.get("limits") or {}, progress.get("consumed") or {})
     if limits:
         yield "limits", limits

@@ -13,11 +13,11 @@ from rich.text import Text
 from temporalio.client import Client
 
 from commands.cities import TABLE, add_stream, cities, create_table, load
+from commands.ending import Ending
 from commands.exits import Exit
 from commands.launch import begin
 from commands.options import EngineChoice
 from commands.screen import BAD, DIM, GOOD, count, duration, err, facts, line, note, say, some, step
-from commands.server import Ending
 from commands.stack import (
     Stack,
     crew,

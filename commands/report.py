@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import typer
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.service import RPCError
 
 from commands.account import account, exit_code
+from commands.ending import ending
 from commands.exits import Exit, Stopped
+from commands.history import run_stamp
 from commands.options import AsJson, Job, Run
-from commands.screen import emit_json, say
+from commands.screen import emit_json, note, say
+from commands.server import is_open, is_unknown, talk
+from commands.unfinished import as_ended, utc
+from reindexer.errors import EnvironmentFault, one_line
 from reindexer.ledger import Ledger
+from reindexer.models import Report
 from reindexer.settings import settings
+
+#: Seconds that Temporal gets to say whether an unfinished job still runs; the ledger's part needs it not.
+_SECONDS = 8.0
 
 
 def report(job: Job, run: Run = None, as_json: AsJson = False) -> None:
     """What a job did, from the ledger: works without Temporal, and long after it has forgotten the job.
 
-    Exit code 0 complete, 1 incomplete, 3 no report (yet).
+    Of a job that has not ended it shows what the ledger knows so far; Temporal says whether it still runs.
+    Exit code 0 complete, 1 incomplete or terminated, 3 no report yet, or not ended.
     """
     ledger = Ledger(settings().ledger_table)
     found = ledger.report(job, run)
@@ -26,8 +40,50 @@ def report(job: Job, run: Run = None, as_json: AsJson = False) -> None:
             f"the ledger {ledger.table} has no report of {which}: it has not ended, or never began; "
             f"`reindexer status {job}` asks Temporal",
         )
+    sentence = ""
+    if found.state == "running":
+        found, sentence = _unfinished(ledger, found)
     if as_json:
         emit_json(found)
     else:
         say(account(found))
+    if sentence:
+        note(sentence)
     raise typer.Exit(exit_code(found))
+
+
+def _unfinished(ledger: Ledger, interim: Report) -> tuple[Report, str]:
+    """What to show of a run without a final report, and what to say of it besides."""
+    known = f"the ledger knows of run {interim.run} of {interim.job} as of {utc(interim)}"
+    try:
+        final = talk(lambda client: asyncio.wait_for(_final(client, ledger, interim), _SECONDS), _SECONDS)
+    except EnvironmentFault as fault:
+        return interim, f"{known}; whether it still runs is not known: {fault.message}"
+    except (RPCError, TimeoutError) as error:
+        late = f"Temporal has not answered within {_SECONDS:.0f} s"
+        said = late if isinstance(error, TimeoutError) else f"Temporal answered: {one_line(error)}"
+        return interim, f"{known}; whether it still runs is not known: {said}"
+    if final is None:
+        return interim, f"{interim.job} has not ended; this is what {known}"
+    return final, ""
+
+
+async def _final(client: Client, ledger: Ledger, interim: Report) -> Report | None:
+    """The report of the run as it ended; None: it is open. Raises `RPCError` where Temporal does not say."""
+    try:
+        description = await client.get_workflow_handle(interim.job).describe()
+        newest = await run_stamp(client, interim.job)
+    except RPCError as error:
+        if not is_unknown(error):
+            raise
+        newest = None  # closed so long ago that its history is gone
+    if newest == interim.run and is_open(description):
+        return None
+    now = await asyncio.to_thread(ledger.report, interim.job, interim.run)
+    if now and now.state != "running":  # it has just ended
+        return now
+    if newest == interim.run and description.status is not WorkflowExecutionStatus.TERMINATED:
+        end = await ending(client, interim.job)
+        if end.report is not None:
+            return end.report
+    return await asyncio.to_thread(as_ended, ledger, now or interim, "terminated")

@@ -9,7 +9,7 @@ from commands.exits import Exit, Stopped
 from commands.job_options import Code
 from commands.options import Job, Reason
 from commands.screen import say
-from commands.server import open_job, somebody_works, state_of, talk, within
+from commands.server import last_within, open_job, somebody_works, state_of, talk
 from reindexer.errors import BadInput
 from reindexer.explain import explain
 from reindexer.models import Resume
@@ -33,9 +33,10 @@ async def _resume(client: Client, job: str, reason: str | None, code: str | None
         raise Stopped(
             Exit.NOT_FINISHED, f"{job} is told to resume; no worker answers, it goes on when one comes"
         )
-    still = ("paused", "parked", "pausing")
-    goes_on = await within(_SECONDS, lambda: state_of(handle), lambda state: state[0] not in still)
-    state, why = await state_of(handle)
-    if not goes_on:
+    still = ("", "paused", "parked", "pausing")
+    state, why = await last_within(_SECONDS, lambda: state_of(handle), lambda seen: seen[0] not in still)
+    if not state:
+        raise Stopped(Exit.NOT_FINISHED, f"{job} is told to resume, and has not answered yet")
+    if state in still:
         raise Stopped(Exit.NOT_FINISHED, f"{job} is still {state}" + (f": {why}" if why else ""))
     say(f"{job} is {state}")

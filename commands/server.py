@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import shlex
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypeVar
 
@@ -16,26 +15,13 @@ from temporalio.client import (
     Client,
     WorkflowExecutionDescription,
     WorkflowExecutionStatus,
-    WorkflowFailureError,
     WorkflowHandle,
     WorkflowQueryFailedError,
 )
-from temporalio.exceptions import (
-    ActivityError,
-    ApplicationError,
-    CancelledError,
-    ChildWorkflowError,
-    TerminatedError,
-)
-from temporalio.exceptions import TimeoutError as RanOutOfTime
 from temporalio.service import RPCError, RPCStatusCode
 
-from commands.account import exit_code
-from commands.exits import Exit
 from reindexer.connect import connect
-from reindexer.errors import BadInput, EnvironmentFault, ReindexerError
-from reindexer.ledger import Ledger
-from reindexer.models import Report
+from reindexer.errors import BadInput
 from reindexer.settings import settings
 
 T = TypeVar("T")
@@ -47,15 +33,20 @@ JOB_TYPE = "ReindexTable"
 POLLER_GONE_AFTER = timedelta(seconds=75)
 #: How long a control waits for the job to confirm: the rounds hand back within about two seconds.
 CONFIRM_SECONDS = 10.0
-#: Types of failures with which a job ends because of a defect, not because it was refused.
-_DEFECTS = frozenset(("PlanFailed", "Unbalanced"))
+#: How long a query may take: a worker replays at most some thousand events for an answer.
+QUERY_SECONDS = 5.0
+#: Seconds until a query is put once more: a run that has just begun to take over answers by then.
+_AGAIN = 0.3
 
 
-def talk(work: Callable[[Client], Awaitable[T]]) -> T:
-    """Connect by Temporal's own settings and do the work. Raises `EnvironmentFault` where nobody answers."""
+def talk(work: Callable[[Client], Awaitable[T]], seconds: float | None = None) -> T:
+    """Connect by Temporal's own settings and do the work. Raises `EnvironmentFault` where nobody answers.
+
+    `seconds`: for connecting, then `TimeoutError`; None: as long as gRPC tries.
+    """
 
     async def connected() -> T:
-        return await work(await connect())
+        return await work(await asyncio.wait_for(connect(), seconds))
 
     return asyncio.run(connected())
 
@@ -65,7 +56,7 @@ async def describe(client: Client, job: str) -> WorkflowExecutionDescription:
     try:
         description = await client.get_workflow_handle(job).describe()
     except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:
+        if is_unknown(error):
             raise BadInput(
                 f"there is no job {job} in namespace {client.namespace} at {address(client)}; "
                 "`reindexer list` shows those that are there"
@@ -76,13 +67,30 @@ async def describe(client: Client, job: str) -> WorkflowExecutionDescription:
     return description
 
 
+def is_unknown(error: RPCError) -> bool:
+    """Whether the server knows no such workflow; a namespace that is not there says nothing of its jobs."""
+    details = error.grpc_status.details
+    return error.status is RPCStatusCode.NOT_FOUND and not any(
+        detail.type_url.endswith("NamespaceNotFoundFailure") for detail in details
+    )
+
+
+def is_open(description: WorkflowExecutionDescription) -> bool:
+    """Whether the job goes on. A run that continued as new has one after it, which the next look finds."""
+    return description.status in (WorkflowExecutionStatus.RUNNING, WorkflowExecutionStatus.CONTINUED_AS_NEW)
+
+
 async def open_job(client: Client, job: str) -> WorkflowHandle[Any, Any]:
-    """A handle to the running run of a job. Raises `BadInput` where it does not exist or has ended."""
+    """A handle to a running job, in whichever run it is. Raises `BadInput` where none of that name is running.
+
+    It cancels and terminates this job alone, never a later one of the same name.
+    """
     description = await describe(client, job)
-    if description.status is not WorkflowExecutionStatus.RUNNING:
+    if not is_open(description):
         ended = description.status.name.lower() if description.status else "ended"
         raise BadInput(f"{job} is not running, it has {ended}; `reindexer report {job}` shows what it did")
-    return client.get_workflow_handle(job, run_id=description.run_id)
+    first = description.raw_description.workflow_execution_info.first_run_id
+    return client.get_workflow_handle(job, first_execution_run_id=first or None)
 
 
 def address(client: Client) -> str:
@@ -128,68 +136,39 @@ async def own_workers(client: Client, queue: str | None, seconds: float = 0.0) -
     return queue is None or await within(seconds, lambda: pollers(client, queue, "activity"), bool)
 
 
+async def progress_of(handle: WorkflowHandle[Any, Any], *looked: Any) -> dict[str, Any] | None:
+    """The `progress` query, computed as if the job had just `looked`. None: no worker answers in time."""
+    for wait in (0.0, _AGAIN):
+        await asyncio.sleep(wait)
+        try:
+            answer: dict[str, Any] = await handle.query(
+                "progress", args=looked, rpc_timeout=timedelta(seconds=QUERY_SECONDS)
+            )
+        except WorkflowQueryFailedError:
+            continue
+        except RPCError as error:
+            if error.status in (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED):
+                return None  # a second wait as long would find no worker either
+            continue
+        return answer
+    return None
+
+
 async def state_of(handle: WorkflowHandle[Any, Any]) -> tuple[str, str]:
     """(state, reason) as the job's workers answer; ("", "") where none does in time."""
-    try:
-        answer: dict[str, Any] = await handle.query("progress", rpc_timeout=timedelta(seconds=5))
-    except (RPCError, WorkflowQueryFailedError):
-        return "", ""
-    return str(answer["state"]), str(answer.get("reason") or "")
+    answer = await progress_of(handle)
+    return ("", "") if answer is None else (str(answer["state"]), str(answer.get("reason") or ""))
 
 
 async def within(seconds: float, ask: Callable[[], Awaitable[T]], good: Callable[[T], bool]) -> bool:
     """Ask until the answer is good. False: it was not within so many seconds."""
+    return good(await last_within(seconds, ask, good))
+
+
+async def last_within(seconds: float, ask: Callable[[], Awaitable[T]], good: Callable[[T], bool]) -> T:
+    """Ask until the answer is good, for at most so many seconds; returns the last answer."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
-    while not good(await ask()):
-        if loop.time() >= deadline:
-            return False
+    while not good(answer := await ask()) and loop.time() < deadline:
         await asyncio.sleep(0.25)  # seconds: a person feels no delay, a server no load
-    return True
-
-
-@dataclass(frozen=True)
-class Ending:
-    """How a job ended. `sentence` is what to say where there is no report."""
-
-    code: Exit
-    report: Report | None
-    sentence: str = ""
-
-
-async def ending(handle: WorkflowHandle[Any, Any]) -> Ending:
-    """Wait for the end of a job; needs no workers once it has ended."""
-    try:
-        report = Report.model_validate(await handle.result())
-    except WorkflowFailureError as failure:
-        return await asyncio.to_thread(_failed, handle.id, failure.cause)
-    return Ending(exit_code(report), report)
-
-
-def _failed(job: str, cause: BaseException) -> Ending:
-    # Taking the lock is an activity: what it refuses arrives inside an ActivityError.
-    while isinstance(cause, ActivityError | ChildWorkflowError) and cause.cause is not None:
-        cause = cause.cause
-    if isinstance(cause, ApplicationError):
-        if cause.type == "Incomplete" and cause.details:
-            return Ending(Exit.INCOMPLETE, Report.model_validate(cause.details[0]))
-        refused = cause.non_retryable and cause.type not in _DEFECTS
-        code = Exit.BAD_INPUT if refused else Exit.INCOMPLETE
-        return Ending(code, None, f"{job} {'was refused' if refused else 'failed'}: {cause.message}")
-    if isinstance(cause, CancelledError):
-        # What it did until then is in the ledger; Temporal keeps no result of a cancelled workflow.
-        report = _kept_report(job)
-        return Ending(Exit.INCOMPLETE, report, f"{job} was cancelled")
-    if isinstance(cause, TerminatedError):
-        return Ending(Exit.INCOMPLETE, None, f"{job} was terminated, so it left no report: {cause.message}")
-    if isinstance(cause, RanOutOfTime):
-        return Ending(Exit.INCOMPLETE, None, f"{job} ran into a time limit set at its start")
-    return Ending(Exit.INCOMPLETE, None, f"{job} failed: {cause}")
-
-
-def _kept_report(job: str) -> Report | None:
-    try:
-        report = Ledger(settings().ledger_table).report(job)
-    except (ReindexerError, EnvironmentFault):
-        return None
-    return report if report and report.state == "cancelled" else None
+    return answer

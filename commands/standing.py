@@ -1,29 +1,22 @@
-"""Where a job stands: what its workers answer, made live by heartbeats; else what the server knows."""
+"""Where a job stands: what its workers make of what was just seen of its shards; else what the server knows."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
-from temporalio.client import (
-    Client,
-    WorkflowExecutionDescription,
-    WorkflowExecutionStatus,
-    WorkflowQueryFailedError,
-)
+from temporalio.client import Client, WorkflowExecutionDescription
 from temporalio.service import RPCError
 
+from activities.look import look_at
+from commands.ending import Ending, ending
 from commands.exits import Exit
-from commands.history import finished, told
-from commands.rounds import overlay, running_rounds, speed_of
-from commands.server import Ending, describe, ending, somebody_works
-from reindexer.models import Report
-from reindexer.tally import Attempts, Tally
-
-#: A worker replays at most some thousand events for an answer: more than this is a worker that is not there.
-_QUERY_SECONDS = 5.0
+from commands.from_history import from_history, nothing_known
+from commands.history import shard_name
+from commands.server import describe, is_open, progress_of, somebody_works
+from reindexer.models import Looked, Report
 
 
 @dataclass
@@ -31,13 +24,13 @@ class Standing:
     """Where a job stands. `progress` has the fields of the query of that name; None where nobody knows."""
 
     job: str
-    run_id: str
+    run_id: str  # of the run that was asked; the job may be in another by now
     status: str  # Temporal's word: running, completed, failed, canceled, terminated …
-    started_at: datetime
+    started_at: datetime  # of the job
     progress: dict[str, Any]
-    workers: bool | None  # whether they answered; False: counts are the last reports'; None: not asked
+    workers: bool | None  # whether they answered; False: counts are from histories; None: not asked
     ending: Ending | None = None
-    in_flight: list[dict[str, Any]] = field(default_factory=list)  # shards whose rounds are running
+    in_flight: list[dict[str, Any]] = field(default_factory=list)  # open shards, and their running rounds
 
     @property
     def code(self) -> Exit:
@@ -62,112 +55,72 @@ class Standing:
 async def standing(client: Client, job: str) -> Standing:
     """Ask for everything once. Raises `BadInput` where there is no such job."""
     description = await describe(client, job)
-    base = Standing(
+    stands = Standing(
         job=job,
         run_id=description.run_id,
         status=description.status.name.lower() if description.status else "unknown",
         started_at=description.start_time,
         progress={},
-        workers=False,
+        workers=None,
     )
-    if description.status is not WorkflowExecutionStatus.RUNNING:
-        base.ending = await ending(client.get_workflow_handle(job, run_id=description.run_id))
-        base.progress = _of_ending(description, base.ending)
-        base.workers = None
-        return base
-    # Asked before the heartbeats: a round that ends in between is missed for a moment, never counted twice.
-    answer = await _ask(client, description)
-    rounds = await running_rounds(client, description)
-    base.workers = answer is not None
-    reported = answer if answer is not None else await _from_server(client, description)
-    base.progress = overlay(reported, [entry.progress for entry in rounds])
-    if base.workers:
-        base.progress["records_per_second"] = speed_of(base.progress, rounds)
-        base.progress["eta_seconds"] = _eta(base.progress)
-    base.in_flight = [entry.as_json() for entry in rounds]
-    return base
+    if not is_open(description):
+        end = stands.ending = await ending(client, job)
+        stands.progress = _of_ending(description, end)
+        stands.started_at = end.report.started_at if end.report else description.start_time
+        return stands
+    names, looked = await _look(client, description)
+    answer = None
+    if await somebody_works(client):
+        arguments = [] if looked is None else [looked.model_dump(mode="json")]
+        answer = await progress_of(client.get_workflow_handle(job), *arguments)
+    stands.workers = answer is not None
+    stands.progress = answer if answer is not None else await from_history(client, description, names, looked)
+    if stands.progress.get("started_at"):
+        stands.started_at = datetime.fromisoformat(stands.progress["started_at"])
+    stands.in_flight = _rounds(names, looked)
+    return stands
 
 
-async def _ask(client: Client, description: WorkflowExecutionDescription) -> dict[str, Any] | None:
-    """The `progress` query. None: nobody answers."""
-    if not await somebody_works(client):
-        return None
-    handle = client.get_workflow_handle(description.id, run_id=description.run_id)
+async def _look(
+    client: Client, description: WorkflowExecutionDescription
+) -> tuple[dict[int, str], Looked | None]:
+    """Names of the open shards by index, and what was seen of them; None where the server did not tell."""
+    children = [child.workflow_id for child in description.raw_description.pending_children]
+    if not children:
+        return {}, Looked()
+    run = children[0].rsplit("/", 2)[1]  # <job>/<run>/shard-007
+    names = {shard_name(child)[1]: child.rsplit("/", 1)[1] for child in children}
     try:
-        answer: dict[str, Any] = await handle.query("progress", rpc_timeout=timedelta(seconds=_QUERY_SECONDS))
-    except (RPCError, WorkflowQueryFailedError):
-        return None
-    return answer
+        return names, await look_at(client, description.id, run, names)
+    except RPCError:  # as when many are asked and calls are limited: older figures are better than none
+        return names, None
 
 
-def _eta(progress: Mapping[str, Any]) -> float | None:
-    remaining, speed = progress.get("remaining"), progress.get("records_per_second")
-    if not remaining or not speed or progress.get("state") not in ("running", "throttled"):
-        told = progress.get("eta_seconds")
-        return None if told is None else float(told)
-    return float(remaining) / float(speed)
-
-
-# ── Without workers ────────────────────────────────────────────────────────────────────────────────────────
-
-
-async def _from_server(client: Client, description: WorkflowExecutionDescription) -> dict[str, Any]:
-    """Progress as far as the server can tell, from what the histories hold."""
-    known = await told(client, description)
-    states = list(known.states.values())
-    children = len(description.raw_description.pending_children)
-    state = description.search_attributes.get("ReindexState")
-    tally = sum((s.tally for s in states), Tally())
-    plan = known.plan
-    expected = plan.expected if plan else None
-    return {
-        **_nothing_known(
-            description,
-            str(state[0]) if state else "running" if plan else "planning",
-            "no worker answers; this is what the server knows",
-        ),
-        "tally": tally.model_dump(),
-        "attempts": sum((s.attempts for s in states), Attempts()).model_dump(),
-        "isolated": sum(len(s.isolated) for s in states),
-        "remaining": None if expected is None else max(0, expected - tally.settled),
-        "shards": {
-            "total": max(len(states), len(plan.sources)) if plan else None,
-            "done": finished(states),
-            "running": children,
-        },
-        "limits": plan.limits.model_dump() if plan else None,
-    }
-
-
-def _nothing_known(description: WorkflowExecutionDescription, state: str, reason: str) -> dict[str, Any]:
-    """The fields of `progress`, empty."""
-    return {
-        "state": state,
-        "reason": reason,
-        "since": (description.close_time or description.start_time).isoformat(),
-        "tally": None,
-        "attempts": None,
-        "remaining": None,
-        "in_flight": None,
-        "isolated": 0,
-        "shards": {"total": None, "done": None, "running": 0},
-        "consumed": {},
-        "limits": None,
-        "throttle": None,
-        "records_per_second": None,
-        "eta_seconds": None,
-        "partitions": None,
-    }
+def _rounds(names: Mapping[int, str], looked: Looked | None) -> list[dict[str, Any]]:
+    """For `--json`: each open shard, with the counts of its running round alone."""
+    seen = looked.shards if looked else {}
+    return [
+        {
+            "shard": names[index],
+            "state": one.situation.state,
+            "reason": one.situation.reason or None,
+            "tally": one.running.tally.model_dump(),
+            "checked": one.running.checked.model_dump(),
+        }
+        for index, one in sorted(seen.items())
+    ]
 
 
 def _of_ending(description: WorkflowExecutionDescription, end: Ending) -> dict[str, Any]:
-    progress = _nothing_known(description, "done", end.sentence)
+    since = (description.close_time or datetime.now(UTC)).isoformat()
+    progress = nothing_known("done", end.sentence, since)
     if end.report is not None:
         progress |= _of_report(end.report)
     return progress
 
 
 def _of_report(report: Report) -> dict[str, Any]:
+    verification = report.verification
     return {
         "reason": report.state,
         "tally": report.tally.model_dump(),
@@ -176,4 +129,8 @@ def _of_report(report: Report) -> dict[str, Any]:
         "in_flight": 0,
         "shards": {"total": report.shards, "done": None, "running": 0},
         "records_per_second": report.tally.scanned / report.seconds if report.seconds else None,
+        "started_at": report.started_at.isoformat(),
+        "as_of": report.as_of.isoformat() if report.as_of else None,
+        "verification": verification.model_dump() if verification else None,
+        "run": report.run,
     }

@@ -34,6 +34,7 @@ from commands.scope_options import (
 )
 from commands.screen import err
 from reindexer.models import JobInput
+from reindexer.planning.bounds import check_workflow_id
 
 
 def start(
@@ -119,6 +120,7 @@ def start(
     }
     job = job_input(given, input_file)
     name = workflow_id or f"reindex-{job.table.rsplit('/', 1)[-1]}"  # of an ARN the table's name
+    check_workflow_id(name)  # before anything is shown and asked
     details = _show(job, name, ask=not yes)
     code = launch(job, name, summary=summary(job), details=details, wait=wait or job.dry_run, as_json=as_json)
     raise typer.Exit(code)

@@ -12,10 +12,11 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from commands.account import account
+from commands.ending import Ending
 from commands.exits import Exit
+from commands.figures import scanned
 from commands.picture import picture, plain_line
 from commands.screen import emit_json, err, note, say
-from commands.server import Ending
 from commands.standing import Standing, standing
 
 #: Seconds between two looks. Each running shard is asked for its heartbeat: many shards, fewer looks.
@@ -48,7 +49,7 @@ def goes_on(job: str) -> Exit:
 async def watch_job(client: Client, job: str, *, quiet: bool = False) -> Ending:
     """Show where the job stands, on stderr, until it ends; returns how. `quiet`: show nothing."""
     shown = _Quiet() if quiet else _Bar() if err.is_terminal else _Lines()
-    highest, failing_since = 0, 0.0
+    highest, state, failing_since = 0, "", 0.0
     with shown:
         while True:
             try:
@@ -61,9 +62,9 @@ async def watch_job(client: Client, job: str, *, quiet: bool = False) -> Ending:
                 continue
             failing_since = 0.0
             # A round that ended between two answers is missing for a moment: never show that as going back.
-            tally = stands.progress.get("tally") or {}
-            if stands.ending or tally.get("scanned", 0) >= highest:
-                highest = tally.get("scanned", 0)
+            reached, now = scanned(stands.progress) or 0, str(stands.progress.get("state"))
+            if stands.ending or now != state or reached >= highest:
+                highest, state = reached, now
                 shown.show(stands)
             if stands.ending:
                 return stands.ending

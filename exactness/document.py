@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-BEGIN = "<!-- matrix: written by make faults -->"
-END = "<!-- end of matrix -->"
 
-
-def put_between_markers(document: Path, text: str) -> None:
-    """Replace what stands between the markers. Raises `ValueError` where the document has none."""
-    before, begin, rest = document.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
+def put_between_markers(document: Path, name: str, text: str) -> None:
+    """Replace what is between the markers of that name. Raises `ValueError` where the document has none."""
+    first, last = f"<!-- {name}: written by make -->", f"<!-- end of {name} -->"
+    before, begin, rest = document.read_text().partition(first)
+    _, end, after = rest.partition(last)
     if not begin or not end:
-        raise ValueError(f"{document} has no place for the table: it needs {BEGIN} and {END}")
-    document.write_text(f"{before}{BEGIN}\n\n{text.strip()}\n\n{END}{after}")
+        raise ValueError(f"{document} has no place for the table: it needs {first} and {last}")
+    document.write_text(f"{before}{begin}\n\n{text.strip()}\n\n{end}{after}")

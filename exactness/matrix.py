@@ -69,7 +69,7 @@ def main() -> None:
         table = f"{heading(stands)}\n\n{markdown(rows)}\n"
     print(f"\n{table}")
     if options.write:
-        put_between_markers(options.write, table)
+        put_between_markers(options.write, "matrix", table)
     wrong = [row for row in rows if row.wrong]
     for row in wrong:
         print(f"DOES NOT HOLD: {row.operation}, {row.fault}, {row.moment}: {'; '.join(row.wrong)}")

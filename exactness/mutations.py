@@ -10,7 +10,10 @@ SEMANTICS = ("tests/test_semantics.py",)  # on real engines
 JOBS = ("tests/test_jobs_end_to_end.py",)  # on the whole stack
 TAXONOMY = ("tests/test_taxonomy.py",)
 TRANSFORM = ("tests/test_transform.py",)  # a job's function and its guards, against the model
+CLOSING = ("tests/test_closing_look.py", "tests/test_round_properties.py")  # against the model, too
 DELETIONS = ("tests/test_transform.py", "tests/test_deletions.py")
+FOLDING = ("tests/test_folding.py",)
+SLOT = ("tests/test_slot.py",)
 
 
 @dataclass(frozen=True)
@@ -59,23 +62,74 @@ MUTATIONS = (
         "while prefix < len(page):\n            result = page[prefix].result or Outcome.UPDATED",
     ),
     Mutation(
-        "what an earlier attempt counted is added twice",
+        "what was settled beyond the cursor is not told",
         "reindexer/reached.py",
-        '"tally": self._base.tally + counted,',
-        '"tally": self._base.tally + self._base.tally + counted,',
+        "return max(own, inherited - self._passed, 0)",
+        "return max(0, inherited - self._passed)",
+        CLOSING,
     ),
     Mutation(
-        "what a lost attempt counted by partition is forgotten",
-        "reindexer/by_partition.py",
-        "self._left = dict(inherited)",
-        "self._left = {}",
+        "what an earlier round settled beyond the cursor is not told again",
+        "reindexer/reached.py",
+        "return max(own, inherited - self._passed, 0)",
+        "return max(own, 0)",
+        CLOSING,
+    ),
+    Mutation(
+        "the closing look counts what is not this run's",
+        "reindexer/closing_look.py",
+        "if position in page.gone or standing(self._stamp, row) is not Outcome.UPDATED:",
+        "if position in page.gone or standing(self._stamp, row) is None:",
+        CLOSING,
+    ),
+    Mutation(
+        "the closing look counts a record twice that was unanswered",
+        "reindexer/closing_look.py",
+        "            if identity not in self._known:\n",
+        "            if True:\n",
+        CLOSING,
+    ),
+    Mutation(
+        "a defect forgets what was sent",
+        "reindexer/delivery.py",
+        "                    work.unknown = True\n                raise",
+        "                    pass\n                raise",
+        ("tests/test_bounds.py",),
     ),
     Mutation(
         "a round's tally is folded twice",
-        "workflows/rounds.py",
+        "reindexer/models/folding.py",
         '"tally": state.tally + progress.tally,',
         '"tally": state.tally + progress.tally + progress.tally,',
-        JOBS,
+        FOLDING,
+    ),
+    Mutation(
+        "what a round counted by partition is forgotten",
+        "reindexer/models/folding.py",
+        '"partitions": plus_each(state.partitions, progress.partitions),',
+        '"partitions": progress.partitions,',
+        FOLDING,
+    ),
+    Mutation(
+        "a settled record stays isolated",
+        "reindexer/models/folding.py",
+        '"isolated": [*others[0], *others[1]]}',
+        '"isolated": state.isolated}',
+        FOLDING,
+    ),
+    Mutation(
+        "a round that has ended is counted as running, too",
+        "workflows/slot.py",
+        'self.account, self.running = end.account.model_copy(update={"newest": []}), Counts()',
+        'self.account = end.account.model_copy(update={"newest": []})',
+        SLOT,
+    ),
+    Mutation(
+        "what was seen of a shard takes back what it has signalled",
+        "workflows/slot.py",
+        "if _place(account) >= _place(known):",
+        "if True:",
+        SLOT,
     ),
     Mutation(
         "a 500 is read as not applied",
@@ -117,7 +171,7 @@ MUTATIONS = (
     Mutation(
         "after a crash nothing is in doubt",
         "reindexer/round.py",
-        "self._doubt = (request.doubt or resume is not None) and",
+        "self._doubt = request.doubt and",
         "self._doubt = False and",
     ),
     Mutation(

@@ -57,7 +57,7 @@ async def _once(cell: Cell, stand: Stand) -> Row:
     report = await _report(handle)
     seconds = time.monotonic() - began
     truth = await asyncio.to_thread(stand.proxy.truth, _LATE)
-    restarts = await _restarts(handle, report)
+    restarts = await _restarts(handle)
     rows = {row["id"]["S"]: row for row in await asyncio.to_thread(lambda: [*tables.rows(stand.direct, table)])}
     stand.direct.delete_table(TableName=table)
     return judged(cell, Evidence(report, truth, rows, others, restarts, seconds))
@@ -103,9 +103,10 @@ async def _report(handle: WorkflowHandle[Any, Any]) -> dict[str, Any]:
         raise RuntimeError(f"{handle.id}: {error.cause}") from error
 
 
-async def _restarts(handle: WorkflowHandle[Any, Any], report: dict[str, Any]) -> int:
+async def _restarts(handle: WorkflowHandle[Any, Any]) -> int:
     """Shard workflows started beyond one for each shard, and those that ended otherwise than normally."""
-    started = ended_badly = 0
+    started: list[str] = []
+    ended_badly = 0
     bad = (
         EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_FAILED,
         EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_TERMINATED,
@@ -113,6 +114,8 @@ async def _restarts(handle: WorkflowHandle[Any, Any], report: dict[str, Any]) ->
         EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_FAILED,
     )
     async for event in handle.fetch_history_events():
-        started += event.event_type == EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED
+        if event.event_type == EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED:
+            child = event.child_workflow_execution_started_event_attributes.workflow_execution
+            started.append(child.workflow_id.split("-again-")[0])
         ended_badly += event.event_type in bad
-    return started - int(report["shards"]) + ended_badly
+    return len(started) - len(set(started)) + ended_badly

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
+from reindexer.items import text_bytes
 from reindexer.models import Isolated
 from reindexer.tally import Tally, plus_each
 
-#: Partitions a round comes to before it returns. A heartbeat carries them all: about 40 kB with short values,
-#: and still below a payload's 2 MB where each has DynamoDB's longest (2,048 bytes, a third more in base64).
+#: Partitions a round comes to before it returns: a heartbeat carries them all, about 40 kB with short values.
 MOST_PARTITIONS = 500
+#: The same in bytes of JSON: with DynamoDB's longest values (2,048 bytes, a third more in base64) about 90.
+MOST_PARTITIONS_BYTES = 256 * 1024
+_TALLY_BYTES = 150  # of JSON: eight counts with their names
 
 
 class PartitionTallies:
@@ -18,8 +21,8 @@ class PartitionTallies:
     So they always add up to that tally, whatever a round counts, and a source without partitions costs nothing.
     """
 
-    def __init__(self, inherited: Mapping[str, Tally]) -> None:
-        self._left = dict(inherited)  # of partitions before the one in hand, an earlier attempt's included
+    def __init__(self) -> None:
+        self._left: dict[str, Tally] = {}  # of partitions before the one in hand
         self._partition: str | None = None
         self._since = Tally()
 
@@ -52,4 +55,5 @@ class PartitionTallies:
     @property
     def many(self) -> bool:
         """Whether it is time to hand them back."""
-        return len(self._left) >= MOST_PARTITIONS
+        size = sum(text_bytes(name) + _TALLY_BYTES for name in self._left)
+        return len(self._left) >= MOST_PARTITIONS or size >= MOST_PARTITIONS_BYTES

@@ -57,6 +57,7 @@ class Delivery:
         patience: Patience = Patience(),  # noqa: B008 – frozen
         at_once: int = 25,  # records per call; DynamoDB takes no more
         may_look_ahead: bool = True,  # whether a record may be decided about before it can be sent
+        room: Callable[[], bool] = lambda: True,  # whether one more may be under way
     ) -> None:
         self._table, self._sink, self._operation, self._stamp = table, sink, operation, stamp
         self._budget, self._pulse, self._deadline, self._patience = budget, pulse, deadline, patience
@@ -65,6 +66,7 @@ class Delivery:
             most=min(sink.most, at_once),
             in_trouble=patience.in_trouble,
             may_look_ahead=may_look_ahead,
+            room=room,
             budget=budget,
             pulse=pulse,
         )
@@ -78,6 +80,7 @@ class Delivery:
         self._deleted = False  # since the last heartbeat: no row tells a successor of it
         self._done = 0  # records that left the loop so far
         self._through = 0  # those of them that got an outcome: isolating one proves nothing for another
+        self._in_hand: list[Work] = []  # being sent, or being settled by the answer
         self._streak = 0  # calls in a row that settled nothing
         self._moved_at = pulse.now()  # when a record was last settled
         self._stall = Stop.UNAVAILABLE
@@ -85,7 +88,18 @@ class Delivery:
     @property
     def unknown(self) -> list[Work]:
         """Records whose last answer never came and which are not settled."""
-        return [work for work in self._pending.retries if work.unknown]
+        return [work for work in self._under_way() if work.unknown]
+
+    @property
+    def sent(self) -> list[Work]:
+        """Records that are not settled, and to which a write was sent that may have been applied."""
+        in_hand = {id(work) for work in self._in_hand}
+        return [work for work in self._under_way() if work.unknown or id(work) in in_hand]
+
+    def _under_way(self) -> list[Work]:
+        waiting = {id(work) for work in self._pending.retries}
+        in_hand = [work for work in self._in_hand if not work.settled and id(work) not in waiting]
+        return [*self._pending.retries, *in_hand]
 
     def deliver(
         self, works: Iterable[Work], settled: Settled, any_left: Callable[[], bool] = lambda: True
@@ -108,7 +122,14 @@ class Delivery:
             if self._pulse.stale():
                 self._pending.retries += batch
                 return Stop.STALE
-            self._attempt(batch)
+            self._in_hand = batch
+            try:
+                self._attempt(batch)
+            except Exception:  # a defect; what was sent may have landed
+                for work in self.sent:
+                    work.unknown = True
+                raise
+            self._in_hand = []
             if self.fault:
                 return Stop.FAULT
         return None
@@ -165,6 +186,7 @@ class Delivery:
 
     def _settle(self, work: Work, result: Outcome | Isolated) -> None:
         self._done += 1
+        work.settled = True
         self._deleted = self._deleted or result is Outcome.DELETED
         self._through += not isinstance(result, Isolated)
         self._settled(work, result)

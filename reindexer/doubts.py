@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from reindexer.dynamo.reading import read_consistently
 from reindexer.dynamo.table import TableClient
-from reindexer.items import WireKey, from_json_key, key_identity, to_json_key
+from reindexer.items import WireKey, from_json_key, key_bytes, key_identity, text_bytes, to_json_key
 from reindexer.models import Progress
 from reindexer.pulse import Pulse
 
@@ -25,6 +25,8 @@ class Doubts:
         }
         keys = {key_identity(key): key for key in map(from_json_key, stands.unknown)}
         self._keys = {one: (key, one in sent, sent.get(one)) for one, key in keys.items()}
+        #: Bytes of JSON that they take in a heartbeat.
+        self.size = sum(_size(key, place) for key, _, place in self._keys.values())
 
     def __contains__(self, key: WireKey) -> bool:
         return bool(self._keys) and key_identity(key) in self._keys
@@ -45,7 +47,8 @@ class Doubts:
     def clear(self, key: WireKey) -> None:
         """It has its outcome, or has left the round."""
         if self._keys:
-            self._keys.pop(key_identity(key), None)
+            known = self._keys.pop(key_identity(key), None)
+            self.size -= _size(known[0], known[2]) if known else 0
 
     def with_new(self, new: Unanswered) -> dict[str, Any]:
         """Fields of a `Progress`: these, together with those of the round itself."""
@@ -57,3 +60,7 @@ class Doubts:
             "deleting": [key for key, _ in sent],
             "deleting_in": places if len(places) == len(sent) else [],  # all of a job's keys have one, or none
         }
+
+
+def _size(key: WireKey, partition: str | None) -> int:
+    return key_bytes(key) + (text_bytes(partition) if partition is not None else 0)

@@ -15,7 +15,7 @@ from reindexer.dynamo.reading import read_consistently
 from reindexer.dynamo.table import CallFailed, TableClient
 from reindexer.dynamo.taxonomy import Action
 from reindexer.dynamo.wire import Stamp
-from reindexer.errors import EnvironmentFault, RecordFailed
+from reindexer.errors import EnvironmentFault, RecordFailed, cut, named_failure
 from reindexer.items import Skip, WireItem, WireValue, Write, from_json_key, key_identity, to_json_key
 from reindexer.job import Job
 from reindexer.models import Change, DryRun, DryRunInput, KeyList, Pair, PartitionRanges, Share
@@ -30,7 +30,12 @@ from reindexer.throttle import Budget, backoff
 from reindexer.values import plain
 
 _ROWS_PER_PAGE = 100  # a page's rows are decided together; the first answers are there after one page
-_MOST_TEXT = 300  # characters of one value: ten pairs stay far below what a workflow's result may hold
+_MOST_TEXT_BYTES = 300  # of one value: nobody compares more by eye
+_MOST_CHANGES = 50  # attributes of one pair; an item may have thousands
+#: Bytes of JSON of all pairs: a quarter of what a workflow's result may hold.
+MOST_PAIRS_BYTES = 512 * 1024
+_MOST_CLASSES = 100  # error classes told apart: a job may make up one for each record
+_OTHER_CLASSES = "Others"
 _KEYS_PER_CALL = 100  # DynamoDB's limit
 
 
@@ -155,7 +160,7 @@ class _Seen:
     """What the sample showed so far."""
 
     def __init__(self, key_names: list[str], pairs: int) -> None:
-        self._key_names, self._most = key_names, pairs
+        self._key_names, self._most, self._room = key_names, pairs, MOST_PAIRS_BYTES
         self._outcomes: Counter[Outcome] = Counter()
         self._pairs: list[Pair] = []
         self._failures: Counter[str] = Counter()
@@ -166,8 +171,11 @@ class _Seen:
 
     def failed(self, failure: RecordFailed) -> None:
         self.count(Outcome.QUARANTINED)
-        self._failures[failure.code] += 1
-        self._messages.setdefault(failure.code, failure.message)
+        code, message = named_failure(failure)
+        if code not in self._failures and len(self._failures) >= _MOST_CLASSES:
+            code = _OTHER_CLASSES
+        self._failures[code] += 1
+        self._messages.setdefault(code, message)
 
     def decided(self, row: WireItem, decision: Write | Skip) -> None:
         if isinstance(decision, Skip):
@@ -177,14 +185,24 @@ class _Seen:
         if len(self._pairs) < self._most:
             after: WireItem = {} if decision.mark else written(row, decision)
             key = to_json_key({name: row[name] for name in self._key_names})
-            self._pairs.append(Pair(key=key, changes=self._changes(row, after), delete=decision.mark))
+            pair = Pair(key=key, changes=self._changes(row, after), delete=decision.mark)
+            self._room -= len(pair.model_dump_json().encode())
+            self._pairs += [pair] if self._room >= 0 else []
 
     def _changes(self, before: WireItem, after: WireItem) -> list[Change]:
-        names = [name for name in dict.fromkeys([*before, *after]) if name not in self._key_names]
+        names = [
+            name
+            for name in dict.fromkeys([*before, *after])
+            if name not in self._key_names and before.get(name) != after.get(name)
+        ]
+        changes = [
+            Change(name=cut(name), before=_text(before.get(name)), after=_text(after.get(name)))
+            for name in names[:_MOST_CHANGES]
+        ]
+        more = len(names) - len(changes)
         return [
-            Change(name=name, before=_text(before.get(name)), after=_text(after.get(name)))
-            for name in names
-            if before.get(name) != after.get(name)
+            *changes,
+            *([Change(name=f"and {more:,} attributes more", before=None, after=None)] * (more > 0)),
         ]
 
     def result(self) -> DryRun:
@@ -202,7 +220,7 @@ def _text(value: WireValue | None) -> str | None:
     if value is None:
         return None
     text = json.dumps(plain(value), default=_jsonable, ensure_ascii=False)
-    return text if len(text) <= _MOST_TEXT else text[: _MOST_TEXT - 1] + "…"
+    return cut(text, _MOST_TEXT_BYTES)
 
 
 def _jsonable(value: Any) -> Any:

@@ -67,14 +67,28 @@ class Unbalanced(ReindexerError):
     """Outcomes and scanned records differ: a defect in this program, never closed over in silence."""
 
 
+#: Bytes of an error's class and of its message as they travel: a job's own code may raise anything. 300 fit a
+#: UI summary and a ledger row.
+MAX_CLASS_BYTES, MAX_MESSAGE_BYTES = 100, 300
+
+
 def named_failure(error: Exception) -> tuple[str, str]:
     """(class, message) under which a record is given up for what its job's code raised."""
     if isinstance(error, RecordFailed):
-        return error.code, error.message
-    return type(error).__name__, one_line(error)
+        return cut(error.code, MAX_CLASS_BYTES), cut(error.message)
+    return cut(type(error).__name__, MAX_CLASS_BYTES), one_line(error)
 
 
-def one_line(error: BaseException, limit: int = 300) -> str:  # 300: fits a UI summary and a ledger row
-    """The error as one line of at most `limit` characters."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+def one_line(error: BaseException, limit: int = MAX_MESSAGE_BYTES) -> str:
+    """The error as one line of at most `limit` bytes of UTF-8."""
+    return cut(" ".join(str(error).split()) or type(error).__name__, limit)
+
+
+def cut(text: str, limit: int = MAX_MESSAGE_BYTES) -> str:
+    """The text in at most `limit` bytes of UTF-8. What cannot be printed is replaced: JSON would escape it."""
+    if not text.isprintable():
+        text = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+    encoded = text.encode(errors="replace")  # a lone surrogate of a job's own text has no UTF-8
+    if len(encoded) <= limit:
+        return encoded.decode()
+    return encoded[: limit - 3].decode(errors="ignore") + "…"  # which takes 3 bytes

@@ -58,6 +58,27 @@ def key_text(key: Key) -> str:
     return json.dumps(key, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
+#: Characters up to which a text's JSON is not measured: none takes more than six bytes a character.
+_SHORT = 100
+
+
+def text_bytes(text: str) -> int:
+    """Bytes of the text as JSON, quotes included; for short ones an upper bound, which costs nothing."""
+    if len(text) <= _SHORT:
+        return 6 * len(text) + 2
+    return len(json.dumps(text, ensure_ascii=False).encode())
+
+
+def key_bytes(key: WireKey) -> int:
+    """Bytes of the key as JSON with binary in base64, or a little more."""
+    size = 2 * len(key)  # braces, commas
+    for name, value in key.items():
+        for content in value.values():
+            size += text_bytes(name) + 8  # {"S":}, and a colon
+            size += len(content) * 4 // 3 + 6 if isinstance(content, bytes) else text_bytes(content)
+    return size
+
+
 @dataclass(slots=True)
 class Write:
     """One conditional write of one item. Besides what it names it always carries version and run stamp.

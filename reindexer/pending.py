@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
 
 from reindexer.pulse import Pulse
 from reindexer.throttle import Budget
@@ -16,14 +15,23 @@ MOST_BYTES = 4_000_000
 class Pending:
     """Says what the next call carries, within the budget; all waiting for a turn happens here.
 
-    `in_trouble`: with so many waiting to be tried again no fresh one is begun. `may_look_ahead`: whether a
-    fresh one may be drawn before it can be sent; not where drawing it does its work.
+    `in_trouble`: with so many waiting to be tried again no fresh one is begun; nor where `room` says that no
+    further one can be carried. `may_look_ahead`: whether a fresh one may be drawn before it can be sent; not
+    where drawing it does its work.
     """
 
     def __init__(
-        self, *, most: int, in_trouble: int, may_look_ahead: bool, budget: Budget, pulse: Pulse
+        self,
+        *,
+        most: int,
+        in_trouble: int,
+        may_look_ahead: bool,
+        room: Callable[[], bool],
+        budget: Budget,
+        pulse: Pulse,
     ) -> None:
         self._most, self._in_trouble, self._may_look_ahead = most, in_trouble, may_look_ahead
+        self._room = room
         self._budget, self._pulse = budget, pulse
         self.retries: list[Work] = []
         self._fresh: Iterator[Work] = iter(())
@@ -70,7 +78,9 @@ class Pending:
         return self._fitting(batch)
 
     def _may_begin(self) -> bool:
-        return (self._more or bool(self._ahead)) and len(self.retries) < self._in_trouble
+        if not self.retries:  # with nobody under way there is always room for one
+            return self._more or bool(self._ahead)
+        return (self._more or bool(self._ahead)) and len(self.retries) < self._in_trouble and self._room()
 
     def _someone_is_left(self) -> bool:
         """Whether a fresh one is there to wait for the budget: else the wait would be for nobody."""
@@ -83,9 +93,12 @@ class Pending:
         drawn, self._ahead = self._ahead[:wanted], self._ahead[wanted:]
         missing = wanted - len(drawn)
         if self._more and missing:
-            fresh = list(islice(self._fresh, missing))
-            self._more = len(fresh) == missing and self._any_left()
-            drawn += fresh
+            for work in self._fresh:
+                drawn.append(work)
+                if len(drawn) == wanted or not self._room():
+                    self._more = self._any_left()
+                    return drawn
+            self._more = False
         return drawn
 
     def _fitting(self, batch: list[Work]) -> list[Work]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from reindexer.models import Progress
+from reindexer.models import Model
 
 
 class Pulse(Protocol):
@@ -18,7 +18,7 @@ class Pulse(Protocol):
         """Monotonic seconds."""
         ...
 
-    def beat(self, progress: Callable[[], Progress] | None = None, *, at_once: bool = False) -> None:
+    def beat(self, progress: Callable[[], Model] | None = None, *, at_once: bool = False) -> None:
         """Tell that the round lives, and where it stands; None: where it last stood.
 
         Cheap to call: at most every 0.4 s it asks for the progress and sends it; `at_once`: now.

@@ -32,7 +32,7 @@ def attempt_record(request: RecordInput, table: TableClient, pulse: Pulse) -> Re
         heartbeat_timeout=request.heartbeat_timeout,
     )
     try:
-        result = Round(work, table, pulse, patience=_ONE_ATTEMPT).run()
+        result = Round(work, table, pulse, _ONE_ATTEMPT).run()
     except EnvironmentFault as error:  # the job's code is not there, or has changed
         fault = Fault(code=error.code, message=error.message)
         return RecordResult(outcome=None, record=record, fault=fault)

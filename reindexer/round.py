@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -10,31 +11,32 @@ from reindexer.delivery import FENCE, Delivery, Patience, Work
 from reindexer.doubts import Doubts
 from reindexer.dynamo.table import CallFailed, Page, TableClient
 from reindexer.dynamo.taxonomy import Action
-from reindexer.errors import EnvironmentFault, Interrupted, named_failure
+from reindexer.errors import EnvironmentFault, Interrupted, named_failure, one_line
 from reindexer.items import Skip, WireItem, WireKey, Write, key_identity, to_json_key
 from reindexer.models import Fault, Isolated, KeyList, Progress, RoundInput, RoundResult, Stop
 from reindexer.operations import Operation, make_operation
 from reindexer.pulse import Pulse
-from reindexer.reached import Reached
+from reindexer.reached import MOST_UNSETTLED_BYTES, Reached
 from reindexer.settle import Marked, WrongType, stamp_of, standing
 from reindexer.sinks.table import make_sink
 from reindexer.sources import make_source
 from reindexer.tally import Attempts, Outcome
 from reindexer.throttle import Budget, backoff
 
+log = logging.getLogger(__name__)
+
 #: Rows begun between two looks at the clock while none of them needs a write: as many as a batch has.
 _ROWS_PER_LOOK = 25
 
 
 class Round:
-    """One attempt at carrying a shard forward. `resume` takes what an earlier attempt of it had reached."""
+    """One attempt at carrying a shard forward."""
 
     def __init__(
         self,
         request: RoundInput,
         table: TableClient,
         pulse: Pulse,
-        resume: Progress | None = None,
         patience: Patience = Patience(),  # noqa: B008 – frozen
     ) -> None:
         self._request, self._table, self._pulse = request, table, pulse
@@ -59,31 +61,37 @@ class Round:
             patience=replace(patience, stalled_seconds=min(patience.stalled_seconds, request.seconds / 2)),
             at_once=self._operation.at_once,
             may_look_ahead=self._operation.pure,
+            room=self._room,
         )
-        self._from = resume or request.beginning
         # A record that is gone may be handed out again where it is asked for by its key, or by a lagging index.
         named = isinstance(request.source, KeyList) or bool(target.within and target.within.index)
-        self._reached = Reached(self._from, named=named)
+        self._reached = Reached(request.cursor, named=named)
         # After a crash nobody knows which rows beyond the cursor were sent a write that may yet land. Where
         # every record is its own activity, no round has sent one.
-        self._doubt = (request.doubt or resume is not None) and request.isolation == "batch"
-        self._doubts = Doubts(self._from)
+        self._doubt = request.doubt and request.isolation == "batch"
+        self._doubts = Doubts(request.beginning)
         self._read_units = 0.0
+        self._last = request.beginning  # what was told last
 
     def run(self) -> RoundResult:
-        """Work until done or stopped. Faults of the environment are returned, not raised."""
-        self._pulse.beat(self.progress)
+        """Work until done or stopped. Faults of the environment are returned, not raised; so are defects."""
         fault: Fault | None = None
         try:
+            self._pulse.beat(self.progress)
             stop = self._pages()
             fault = self._delivery.fault
+            progress = self.progress()
         except _Parked as parked:
-            stop, fault = Stop.FAULT, parked.fault
+            stop, fault, progress = Stop.FAULT, parked.fault, self.progress()
         except EnvironmentFault as error:  # of the job's code: it hangs, or hangs too often
-            stop, fault = Stop.FAULT, Fault(code=error.code, message=error.message)
+            stop, progress = Stop.FAULT, self.progress()
+            fault = Fault(code=error.code, message=error.message)
+        except Exception as error:
+            log.exception("a round of %s failed", self._request.target.table)
+            stop, fault, progress = Stop.FAILED, _defect(error), self._where_it_stood()
         scope = self._delivery.throttle
         return RoundResult(
-            progress=self.progress(),
+            progress=progress.model_copy(update={"ahead": 0}) if stop is Stop.DONE else progress,
             stop=stop,
             fault=fault,
             throttle=scope.value if scope else None,
@@ -92,15 +100,32 @@ class Round:
 
     def progress(self) -> Progress:
         """Where the round stands now."""
-        base, delivery = self._from, self._delivery
-        attempts = {name: delivery.attempts[name] for name in Attempts.model_fields}
-        return Progress(
-            **self._reached.fields(),
-            attempts=base.attempts + Attempts(**attempts),
-            read_units=base.read_units + self._read_units + delivery.read_units,
-            write_units=base.write_units + delivery.write_units,
+        delivery = self._delivery
+        fields = self._reached.fields()
+        self._last = Progress(
+            **fields,
+            attempts=Attempts(**{name: delivery.attempts[name] for name in Attempts.model_fields}),
+            read_units=self._read_units + delivery.read_units,
+            write_units=delivery.write_units,
+            ahead=self._reached.ahead(self._request.ahead, [work.position for work in delivery.sent]),
             **self._unanswered(),
         )
+        return self._last
+
+    def _where_it_stood(self) -> Progress:
+        """After a defect: now, or at the last heartbeat if that is what does not work."""
+        try:
+            return self.progress()
+        except Exception:
+            log.exception("what a round of %s had reached is not known", self._request.target.table)
+            return self._last
+
+    def _room(self) -> bool:
+        """Whether a heartbeat can name one more row that is not settled."""
+        most = MOST_UNSETTLED_BYTES - self._doubts.size
+        if self._reached.unsettled >= most:
+            self._reached.catch_up()
+        return self._reached.unsettled < most
 
     def _unanswered(self) -> dict[str, Any]:
         """Keys whose last write was not answered; those of them for which that was the deletion, and where."""
@@ -109,6 +134,8 @@ class Round:
         for key, isolated in self._reached.isolated_beyond():
             if isolated.unknown:
                 new[key_identity(key)] = key, isolated.deleting, here
+        for key in self._reached.deleted_beyond():
+            new[key_identity(key)] = key, True, here
         return self._doubts.with_new(new)
 
     def _pages(self) -> Stop:
@@ -263,13 +290,18 @@ class _Parked(Exception):
         self.fault = fault
 
 
-def run_round(
-    request: RoundInput, pulse: Pulse, table: TableClient, resume: Progress | None = None
-) -> RoundResult:
+def _defect(error: Exception) -> Fault:
+    return Fault(code=type(error).__name__, message=one_line(error))
+
+
+def run_round(request: RoundInput, pulse: Pulse, table: TableClient) -> RoundResult:
     """Carry a shard forward. The only door of the engine that activities use for records in number."""
     try:
-        round_ = Round(request, table, pulse, resume)
+        round_ = Round(request, table, pulse)
     except EnvironmentFault as error:  # the job's code is not there, or has changed
         fault = Fault(code=error.code, message=error.message)
-        return RoundResult(progress=resume or request.beginning, stop=Stop.FAULT, fault=fault)
+        return RoundResult(progress=request.beginning, stop=Stop.FAULT, fault=fault)
+    except Exception as error:
+        log.exception("a round of %s could not begin", request.target.table)
+        return RoundResult(progress=request.beginning, stop=Stop.FAILED, fault=_defect(error))
     return round_.run()

@@ -39,6 +39,16 @@ class Settings(BaseSettings):
     round_seconds: float = Field(default=30.0, ge=1, le=3600)
     #: Events of a shard's history before it continues as new; 0: when the server suggests it.
     continue_after_events: int = Field(default=0, ge=0, le=40_000)
+    #: Seconds between two looks of a job at its shards, at first; later a 60th of its age, at most 300. One
+    #: takes six events of its history, whatever the number of shards: an hour 1,000 of them, a week 13,000.
+    look_seconds: float = Field(default=8.0, ge=0.2, le=300)
+    #: Events of a run of a job's workflow before the next run takes over; 0: when the server suggests it, at
+    #: 4,096 by default. Shards hand back for it, which takes seconds.
+    cycle_events: int = Field(default=0, ge=0, le=10_000)
+    #: Signals of a run before that: a tenth of what the server takes, so that a pause always passes.
+    cycle_signals: int = Field(default=1000, ge=10, le=5000)
+    #: Updates of a run before that: a quarter of the 2,000 that the server takes.
+    cycle_updates: int = Field(default=500, ge=10, le=1000)
     #: Seconds that a worker's activities get to hand back where they stand after SIGTERM.
     graceful_shutdown_seconds: float = Field(default=20.0, ge=1, le=3600)
     #: Folder of the job files. The default is the checkout's own.

@@ -92,7 +92,7 @@ class Budget:
         while (wait := self.reads.seconds_until(1.0, self._pulse.now())) > 0:
             if self._pulse.stopping():
                 return False
-            self._pulse.wait(wait)
+            self._pulse.wait(max(wait, 0.001))  # 1 ms, as for writes
         return True
 
     def page_rows(self) -> int | None:

@@ -25,6 +25,7 @@ class Work:
     mark: int = -1  # how many records had got an outcome when it first failed; -1: it has not
     error: str = ""
     message: str = ""
+    settled: bool = False  # it has left the loop
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class PageRow:
 
     key: WireKey
     cursor: WireKey  # where to go on after it; mostly its key
+    size: int  # bytes of JSON that it takes in a heartbeat
     result: Outcome | Isolated | None = None
     counted: bool = False  # before its turn
 

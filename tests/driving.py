@@ -7,28 +7,40 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from reindexer.closing_look import count_ahead
 from reindexer.delivery import Patience
 from reindexer.dynamo.table import TableClient
 from reindexer.models import (
     Attributes,
+    ClosingResult,
+    Control,
     Isolated,
     KeyAttribute,
     Progress,
     RoundInput,
     RoundResult,
     Segment,
+    ShardInput,
+    Share,
     Stop,
     Target,
     Touch,
 )
+from reindexer.models.folding import after_closing, at_the_end
 from reindexer.round import Round
-from reindexer.tally import Attempts, Tally, plus_each, total
+from reindexer.tally import Attempts, Tally, total
 from tests.model_table import Clock, Killed, ModelTable
+from workflows.handing_back import last_look
+from workflows.running_shard import RunningShard
+from workflows.steps import Changing
 
 PATIENCE = Patience()
+CHANGING = Changing()
+UNLIMITED = Share()
 SEGMENT = Segment(segment=0, total=1)
 
 
@@ -63,15 +75,15 @@ class FakePulse:
         )
         self.beats = 0
         self.told_at_once: Progress | None = None  # by the last heartbeat that could not wait
-        self.delivered: Progress | None = None
+        self.delivered: Any = None
         self.waited: list[float] = []
         self.frozen = False
-        self._progress: Callable[[], Progress] | None = None
+        self._progress: Callable[[], Any] | None = None
 
     def now(self) -> float:
         return self.clock.now
 
-    def beat(self, progress: Callable[[], Progress] | None = None, *, at_once: bool = False) -> None:
+    def beat(self, progress: Callable[[], Any] | None = None, *, at_once: bool = False) -> None:
         self._progress = progress or self._progress
         self.beats += 1
         if self._progress:
@@ -80,7 +92,7 @@ class FakePulse:
             self.told_at_once = seen if at_once else self.told_at_once
             if self._deliver(self.beats):
                 # As a heartbeat travels: encoded, and validated on the other side.
-                self.delivered = Progress.model_validate(seen.model_dump(mode="json"))
+                self.delivered = type(seen).model_validate(seen.model_dump(mode="json"))
         if self.beats == self._kill_at:
             raise Killed
 
@@ -105,87 +117,100 @@ class Life:
     kill_at: int | None = None
     stop_at: int | None = None
     delivered_each: int = 1  # every n-th heartbeat reaches the server
-    folded: bool = (
-        False  # after a crash: the workflow folds and starts a round, else Temporal retries the attempt
-    )
 
 
 @dataclass
 class Shard:
-    """What the workflow keeps of a shard, folded as it folds."""
+    """A shard of the workflow, with its own rules for what a round is asked and how it is folded."""
 
     model: ModelTable
-    request: RoundInput
+    running: RunningShard
     patience: Patience = PATIENCE
-    tally: Tally = field(default_factory=Tally)
-    attempts: Attempts = field(default_factory=Attempts)
-    isolated: list[Isolated] = field(default_factory=list)
+    seconds: float = 30.0  # time slice of a round
     rounds: int = 0
     stops: list[Stop] = field(default_factory=list)
     last: RoundResult | None = None
-    crashed: bool = False
-    partitions: dict[str, Tally] = field(default_factory=dict)
+    defects: bool = False  # whether a round may meet one; else what a test asserts in its midst would be lost
     check: Callable[[Shard, Progress], None] = lambda _shard, _progress: None
+
+    @property
+    def tally(self) -> Tally:
+        return self.running.state.tally
+
+    @property
+    def attempts(self) -> Attempts:
+        return self.running.state.attempts
+
+    @property
+    def isolated(self) -> list[Isolated]:
+        return self.running.state.isolated
+
+    @property
+    def partitions(self) -> dict[str, Tally]:
+        return self.running.state.partitions
+
+    @property
+    def request(self) -> RoundInput:
+        """What its next round is asked."""
+        call = CHANGING.call(self.running, self.running.share, self.seconds)
+        request: RoundInput = call.request
+        return request
 
     def run(self, lives: Iterable[Life] = (), most_rounds: int = 200) -> Shard:
         """Round after round until it is done; `lives` are used up one by one, then nothing goes wrong."""
         lives = list(lives)
         while self.last is None or self.last.stop is not Stop.DONE:
             assert self.rounds < most_rounds, f"no end: {self.stops[-20:]}"
-            self.one_round(lives.pop(0) if lives else Life(), lives)
+            self.one_round(lives.pop(0) if lives else Life())
             if self.last and self.last.stop in (Stop.THROTTLED, Stop.UNAVAILABLE):
                 self.model.clock.now += 5.0  # the workflow's durable timer
             if self.last and self.last.stop is Stop.FAULT:
                 return self
         return self
 
-    def one_round(self, life: Life, lives: list[Life]) -> None:
-        """One activity: attempts until one comes back, or until a crash is folded."""
+    def one_round(self, life: Life) -> None:
+        """One activity: its result is folded, or what the server has of a lost one."""
         self.rounds += 1
-        resume: Progress | None = None
-        while True:
-            pulse = FakePulse(
-                self.model.clock,
-                kill_at=life.kill_at,
-                stop_at=life.stop_at,
-                deliver=lambda n, each=life.delivered_each: n % each == 0,  # type: ignore[misc]
-                look=self._look,
-            )
-            request = self.request.model_copy(update={"doubt": self.request.doubt or self.crashed})
-            table = TableClient(self.model, "t")  # type: ignore[arg-type]
-            try:
-                result = Round(request, table, pulse, resume, self.patience).run()
-            except Killed:
-                self.crashed = True
-                resume = pulse.delivered or resume
-                if life.folded:
-                    self.last = None
-                    if resume:
-                        self.fold(resume)
-                    return
-                life = lives.pop(0) if lives else Life()
-                continue
-            self.fold(result.progress)
-            self.last = result
-            self.stops.append(result.stop)
-            return
-
-    def fold(self, progress: Progress) -> None:
-        """Counts add up, the cursor and the unknown keys are replaced, isolated records are appended."""
-        progress = Progress.model_validate(progress.model_dump(mode="json"))
-        self.tally += progress.tally
-        self.attempts += progress.attempts
-        self.isolated += progress.isolated
-        self.partitions = plus_each(self.partitions, progress.partitions)
-        self.request = self.request.model_copy(
-            update={
-                "cursor": progress.cursor or self.request.cursor,
-                "handed_out": self.tally.scanned,
-                "unknown": progress.unknown,
-                "deleting": progress.deleting,
-                "deleting_in": progress.deleting_in,
-            }
+        pulse = FakePulse(
+            self.model.clock,
+            kill_at=life.kill_at,
+            stop_at=life.stop_at,
+            deliver=lambda n: n % life.delivered_each == 0,
+            look=self._look,
         )
+        table = TableClient(self.model, "t")  # type: ignore[arg-type]
+        try:
+            result = Round(self.request, table, pulse, self.patience).run()
+        except Killed:
+            self.last = None
+            if pulse.delivered:
+                self.fold(CHANGING.heartbeat(pulse.delivered.model_dump(mode="json")))
+            self.running.state = self.running.state.model_copy(update={"timed_out": True})
+            return
+        assert self.defects or result.stop is not Stop.FAILED, result.fault
+        self.fold(result)
+        if result.stop is Stop.DONE:
+            self.running.state = at_the_end(self.running.state)
+        self.last = result
+        self.stops.append(result.stop)
+
+    def closed(self) -> Shard:
+        """As a cancelled job leaves it: with what carries the stamp beyond the cursor, and never more work."""
+        table = TableClient(self.model, "t")  # type: ignore[arg-type]
+        while True:  # Temporal repeats it as it is
+            with suppress(Killed):
+                found = count_ahead(last_look(self.running), table, FakePulse(self.model.clock))
+                break
+        found = ClosingResult.model_validate(found.model_dump(mode="json"))
+        assert found.complete, found.fault
+        self.running.state = after_closing(self.running.state, found)
+        assert self.tally.balanced(len(self.isolated))
+        return self
+
+    def fold(self, result: RoundResult) -> None:
+        """As it travels: encoded, and validated on the other side."""
+        result = RoundResult.model_validate(result.model_dump(mode="json"))
+        self.running.state = CHANGING.fold(self.running.state, result)
 
     def _look(self, progress: Progress) -> None:
         assert progress.tally.balanced(len(progress.isolated)), "a heartbeat out of balance"
@@ -202,7 +227,17 @@ def assert_by_partition(partitions: dict[str, Tally], tally: Tally, isolated: It
         assert part.balanced(under_way[name]), f"{name} is out of balance"
 
 
-def shard(model: ModelTable, patience: Patience = PATIENCE, **request: Any) -> Shard:
-    """A shard over the whole model table, at its beginning."""
-    fields: dict[str, Any] = {"target": target(), "source": SEGMENT, **request}
-    return Shard(model, RoundInput(**fields), patience)
+def shard(
+    model: ModelTable,
+    patience: Patience = PATIENCE,
+    *,
+    seconds: float = 30.0,
+    share: Share = UNLIMITED,
+    **more: Any,
+) -> Shard:
+    """A shard over the whole model table, at its beginning. `more`: fields of its input."""
+    fields: dict[str, Any] = {
+        "job": "job", "run": "run-1", "index": 0, "target": target(), "source": SEGMENT, "isolation": "batch",
+        "heartbeat_timeout": 10.0, "control": Control(share=share),
+    }  # fmt: skip
+    return Shard(model, RunningShard(ShardInput(**(fields | more))), patience, seconds)

@@ -177,6 +177,12 @@ class ModelTable:
             raise self._single("DeleteItem", error)
         return {"ConsumedCapacity": {"CapacityUnits": 1.0}}
 
+    def land(self) -> None:
+        """Whatever was sent and is still under way arrives."""
+        for _, statement in self._late:
+            self._apply(statement)
+        self._late = []
+
     # ── What a call meets ──────────────────────────────────────────────────────────────────────────────────
 
     def _begin(self, what: str, operation: str, statements: list[Statement] | None = None) -> Plan:

@@ -10,6 +10,7 @@ import asyncio
 import os
 import signal
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,11 @@ from tests.tables import Table, create_table
 
 HISTORIES = Path(__file__).parent / "histories"
 SLOW = FaultPlan(faults=(Fault(kind=FaultKind.SLOW, seconds=0.05, operations="writes"),))
+#: Rounds of a second and short runs, so that shards continue as new.
+SHORT = {"REINDEXER_ROUND_SECONDS": "1", "REINDEXER_CONTINUE_AFTER_EVENTS": "12"}
+#: A root's run is bounded after eight looks: here after 1.6 s.
+CYCLING = {"REINDEXER_CYCLE_EVENTS": "60", "REINDEXER_LOOK_SECONDS": "0.2", "REINDEXER_ROUND_SECONDS": "1"}
+MOST_RUNS = 4  # of one workflow that are kept: the others show nothing else
 
 
 def write(name: str, history: Any) -> None:
@@ -31,65 +37,140 @@ def write(name: str, history: Any) -> None:
     (HISTORIES / f"{name}.json").write_text(history.to_json().replace(f"{CHECKOUT}/", ""))
 
 
-async def keep(name: str, stack: Stack, handle: Any) -> None:
-    """The root's history, and that of one shard, every run of it."""
-    client = await stack.connect()
-    write(name, await handle.fetch_history())
+async def keep(name: str, stack: Stack, handle: Any, *shards: str) -> None:
+    """The root's history and those of some shards, by the ends of their ids; of each the first runs."""
     run = (await handle.query("progress"))["run"]
-    shard = f'WorkflowId="{handle.id}/{run}/shard-000"'
-    runs = [child async for child in client.list_workflows(shard)]
-    for number, child in enumerate(sorted(runs, key=lambda child: child.start_time)):
-        history = await client.get_workflow_handle(child.id, run_id=child.run_id).fetch_history()
-        write(f"{name}-shard-{number}", history)
+    await keep_runs(name, stack, handle.id)
+    for shard in shards or ("shard-000",):
+        await keep_runs(f"{name}-{shard}", stack, f"{handle.id}/{run}/{shard}")
 
 
-def table(client: Any, rows: int) -> Table:
-    made = create_table(client)
+async def keep_runs(name: str, stack: Stack, workflow_id: str) -> None:
+    """Each run of one workflow's chain, the first one first."""
+    client = await stack.connect()
+    listed = [run async for run in client.list_workflows(f'WorkflowId="{workflow_id}"')]
+    assert listed, workflow_id
+    runs = sorted(listed, key=lambda run: run.start_time)
+    for number, run in enumerate(runs[:MOST_RUNS]):
+        history = await client.get_workflow_handle(run.id, run_id=run.run_id).fetch_history()
+        write(f"{name}-{number}" if len(runs) > 1 else name, history)
+
+
+def table(client: Any, rows: int, **how: Any) -> Table:
+    made = create_table(client, **how)
     made.fill(rows)
     return made
 
 
-async def record(stack: Stack, client: Any) -> None:
-    plain = await stack.start({"table": table(client, 300).name, "total_segments": 2})
-    await outcome(plain)
-    await keep("plain", stack, plain)
+async def plain(stack: Stack, client: Any) -> None:
+    handle = await stack.start({"table": table(client, 300).name, "total_segments": 2})
+    await outcome(handle)
+    await keep("plain", stack, handle, "shard-000", "verify-002")
 
+
+async def paused_and_killed(stack: Stack, client: Any) -> None:
     stack.proxy.set_plan(SLOW)
-    paused = await stack.start({"table": table(client, 2000).name, "total_segments": 2})
+    handle = await stack.start({"table": table(client, 2000).name, "total_segments": 2})
     await asyncio.sleep(2)
-    await paused.signal("pause", {"reason": "recording"})
-    await until(paused, lambda p: p["state"] == "paused")
-    await paused.execute_update("set_limits", {"records_per_second": 5000})
-    await paused.signal("resume")
+    await handle.signal("pause", {"reason": "recording"})
+    await until(handle, lambda p: p["state"] == "paused")
+    await handle.execute_update("set_limits", {"records_per_second": 5000})
+    await handle.signal("resume")
     await asyncio.sleep(1)
-    os.kill(stack.workers.children()[0], signal.SIGKILL)
+    for pid in stack.workers.children():  # each of them, or the one killed may have no round
+        os.kill(pid, signal.SIGKILL)
     stack.proxy.set_plan(FaultPlan())
-    await outcome(paused)
-    await keep("paused-and-killed", stack, paused)
+    await outcome(handle)
+    await keep("paused-and-killed", stack, handle)
 
-    stack.proxy.set_plan(SLOW)
-    cancelled = await stack.start({"table": table(client, 2000).name, "total_segments": 2})
+
+async def cancelled(stack: Stack, client: Any) -> None:
+    # Records that wait for a retry hold the cursor back: when it is cancelled, others are ahead of it.
+    waiting = Fault(kind=FaultKind.STATEMENT_THROTTLE, probability=0.4)
+    stack.proxy.set_plan(FaultPlan(faults=(*SLOW.faults, waiting)))
+    handle = await stack.start({"table": table(client, 2000).name, "total_segments": 2})
     await asyncio.sleep(2)
-    await cancelled.cancel()
-    await outcome(cancelled)
-    await keep("cancelled", stack, cancelled)
+    await handle.cancel()
+    await outcome(handle)
+    await keep("cancelled", stack, handle, "shard-000", "shard-001")
 
-    poisoned = table(client, 200)
+
+async def parked_and_quarantined(stack: Stack, client: Any) -> None:
     bad = {"id": {"S": "row-000007"}}
     fault = Fault(kind=FaultKind.STATEMENT_ERROR, code="ValidationError", keys=(bad,))
     stack.proxy.set_plan(FaultPlan(faults=(fault,)))
-    quarantined = await stack.start({"table": poisoned.name, "limits": {"quarantined": 0}})
-    await until(quarantined, lambda p: p["state"] == "parked")
-    await quarantined.execute_update("set_limits", {"quarantined": 5})
-    await quarantined.signal("resume")
-    await outcome(quarantined)
-    await keep("parked-and-quarantined", stack, quarantined)
-    stack.proxy.set_plan(FaultPlan())
+    handle = await stack.start({"table": table(client, 200).name, "limits": {"quarantined": 0}})
+    await until(handle, lambda p: p["state"] == "parked")
+    await handle.execute_update("set_limits", {"quarantined": 5})
+    await handle.signal("resume")
+    await outcome(handle)
+    run = (await handle.query("progress"))["run"]
+    [entry] = stack.ledger().all_failures(handle.id, run)
+    assert entry.key == bad
+    shards = [f"shard-{number:03}" for number in range(4)]
+    await keep("parked-and-quarantined", stack, handle, *shards)
 
+
+async def keys(stack: Stack, client: Any) -> None:
     scope = {"kind": "keys", "keys": [{"id": "row-000001"}, {"id": "nobody"}]}
-    keys = await stack.start({"table": poisoned.name, "scope": scope})
-    await outcome(keys)
-    await keep("keys", stack, keys)
+    handle = await stack.start({"table": table(client, 10).name, "scope": scope})
+    await outcome(handle)
+    await keep("keys", stack, handle)
+
+
+async def swept(stack: Stack, client: Any) -> None:
+    """A row that is written behind the cursor of a paused shard is found by the verification."""
+    made = table(client, 600)
+    stack.proxy.set_plan(SLOW)
+    handle = await stack.start({"table": made.name, "total_segments": 1})
+    await until(handle, lambda p: p["tally"]["scanned"] >= 100)
+    await handle.signal("pause")
+    await until(handle, lambda p: p["state"] == "paused")
+    first = next(item for item in made.items() if item.get("reindexVersion"))
+    made.put({"id": first["id"]})  # as another writer would: whole, without the stamp
+    stack.proxy.set_plan(FaultPlan())
+    await handle.signal("resume")
+    _, report = await outcome(handle)
+    assert any("swept once" in warning for warning in report["warnings"]), report
+    await keep("swept", stack, handle, "verify-001", "shard-002", "verify-003")
+
+
+async def partitions(stack: Stack, client: Any) -> None:
+    """Enough of them for a shard's totals to go through the ledger."""
+    made = create_table(client, range_type="S")
+    names = [f"tenant-{number:03}" for number in range(150)]
+    rows: list[Any] = [{"id": {"S": name}, "sort": {"S": str(row)}} for name in names for row in range(3)]
+    made.put(*rows)
+    scope = {"kind": "partitions", "values": names}
+    handle = await stack.start({"table": made.name, "scope": scope, "total_segments": 2})
+    kind, report = await outcome(handle)
+    assert (kind, len(report["partitions"])) == ("complete", 150)
+    await keep("partitions", stack, handle, "shard-000", "verify-002")
+
+
+async def long_keys(stack: Stack, client: Any) -> None:
+    """A shard's state does not fit its next run's input: it goes through the ledger."""
+    made = create_table(client)
+    made.put(*({"id": {"S": f"{number:04}" + "k" * 2000}} for number in range(600)))
+    slower = Fault(kind=FaultKind.SLOW, seconds=0.4, operations="writes")
+    stack.proxy.set_plan(FaultPlan(faults=(slower,)))
+    handle = await stack.start({"table": made.name, "total_segments": 1})
+    await outcome(handle)
+    await keep("long-keys", stack, handle)
+
+
+async def cycled(stack: Stack, client: Any) -> None:
+    """Its root hands over twice, once while it is paused; then a verification."""
+    stack.proxy.set_plan(SLOW)
+    handle = await stack.start({"table": table(client, 6000).name, "total_segments": 3})
+    await until(handle, lambda p: p["cycle"] >= 1, seconds=60)
+    await handle.signal("pause", {"reason": "recording"})
+    await until(handle, lambda p: p["state"] == "paused")
+    await handle.signal("resume")
+    await until(handle, lambda p: p["cycle"] >= 2, seconds=60)
+    stack.proxy.set_plan(FaultPlan())
+    await outcome(handle)
+    await keep("cycled", stack, handle)
 
 
 async def main() -> None:
@@ -105,11 +186,27 @@ async def main() -> None:
     ):
         os.environ["AWS_ENDPOINT_URL_DYNAMODB"] = engine.endpoint_url
         Ledger("reindexer-ledger").create()
-        environment = stack_environment(temporal, proxy.endpoint_url, "recording")
-        # Rounds of a second and short runs, so that the shards continue as new.
-        environment |= {"REINDEXER_ROUND_SECONDS": "1", "REINDEXER_CONTINUE_AFTER_EVENTS": "12"}
-        with Workers(environment, logs / "worker.log") as workers:
-            await record(Stack(temporal, engine, proxy, workers, "recording"), make_client())
+
+        async def record(queue: str, settings: Mapping[str, str], *jobs: Any) -> None:
+            environment = {**stack_environment(temporal, proxy.endpoint_url, queue), **settings}
+            with Workers(environment, logs / f"{queue}.log") as workers:
+                for job in jobs:
+                    await job(Stack(temporal, engine, proxy, workers, queue), make_client())
+                    proxy.set_plan(FaultPlan())
+
+        await record(
+            "recording",
+            SHORT,
+            plain,
+            paused_and_killed,
+            cancelled,
+            parked_and_quarantined,
+            keys,
+            swept,
+            partitions,
+            long_keys,
+        )
+        await record("recording-cycles", CYCLING, cycled)
 
 
 if __name__ == "__main__":

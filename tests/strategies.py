@@ -53,7 +53,6 @@ lives = st.lists(
         kill_at=st.none() | st.integers(1, 30),
         stop_at=st.none() | st.integers(1, 30),
         delivered_each=st.integers(1, 4),
-        folded=st.booleans(),
     ),
     max_size=5,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,23 +10,12 @@ from rich.console import Console, RenderableType
 from temporalio.exceptions import ApplicationError, TerminatedError
 
 from commands import screen
-from commands.account import account
+from commands.account import account, exit_code
+from commands.ending import of_failure
 from commands.exits import Exit
-from commands.history import _with_record, _with_round, finished
-from commands.picture import picture
-from commands.rounds import overlay
-from commands.server import _failed
+from commands.picture import picture, plain_line
 from commands.standing import Standing
-from reindexer.models import (
-    ControlEvent,
-    Isolated,
-    Progress,
-    RecordResult,
-    RoundResult,
-    ShardState,
-    Stop,
-    Verification,
-)
+from reindexer.models import ControlEvent, Verification
 from reindexer.tally import Attempts, Tally, total
 from tests.reports import a_report
 
@@ -115,9 +104,7 @@ def test_partitions_are_a_table_of_those_that_matter_most() -> None:
 
 
 def test_partitions_done_are_shown_while_a_job_runs() -> None:
-    progress = {"state": "running", "partitions": {"total": 2000, "done": 12}}
-    stands = Standing("j", "r", "running", datetime.now(UTC), progress, workers=True)
-    assert "partitions  2,000: 12 done" in shown(picture(stands))
+    assert "partitions  2,000: 12 done" in shown(picture(stands(partitions={"total": 2000, "done": 12})))
 
 
 def test_a_tenant_that_does_not_add_up_is_a_defect_also_of_a_cancelled_job() -> None:
@@ -152,48 +139,81 @@ def test_durations_are_said_as_people_do(seconds: float, text: str) -> None:
 # ── Where a job stands, and how it ended ───────────────────────────────────────────────────────────────────
 
 
-def test_heartbeats_are_laid_over_reports_and_nothing_is_counted_twice() -> None:
-    tally = Tally(scanned=100, updated=100).model_dump()
-    reported: dict[str, Any] = {"tally": tally, "isolated": 1, "remaining": 50}
-    running = [
-        Progress(tally=Tally(scanned=20, updated=19), attempts=Attempts(throttled=2)),
-        Progress(tally=Tally(scanned=5, current=5)),
-    ]
-    live = overlay(reported, running)
-    assert live["tally"]["scanned"] == 125
-    assert (live["tally"]["updated"], live["tally"]["current"]) == (119, 5)
-    assert live["attempts"]["throttled"] == 2
-    assert live["remaining"] == 25
-    assert reported["tally"]["scanned"] == 100  # untouched: the next look begins from the answer again
-
-
 @pytest.mark.parametrize("kind", ["BadInput", "LedgerMissing", "Locked", "VersionTooLow", "AccessDenied"])
 def test_a_job_that_was_refused_ends_with_2(kind: str) -> None:
-    end = _failed("j", ApplicationError("table: there is no table", type=kind, non_retryable=True))
+    end = of_failure("j", ApplicationError("table: there is no table", type=kind, non_retryable=True))
     assert (end.code, end.report) == (Exit.BAD_INPUT, None)
     assert end.sentence == "j was refused: table: there is no table"
 
 
 def test_an_incomplete_job_ends_with_1_and_its_report() -> None:
     report = a_report(state="incomplete")
-    end = _failed("j", ApplicationError("2 records", report.model_dump(mode="json"), type="Incomplete"))
+    end = of_failure("j", ApplicationError("2 records", report.model_dump(mode="json"), type="Incomplete"))
     assert (end.code, end.report) == (Exit.INCOMPLETE, report)
 
 
 def test_a_terminated_job_ends_with_1_and_says_so() -> None:
-    end = _failed("j", TerminatedError("by hand"))
+    end = of_failure("j", TerminatedError("by hand"))
     assert end.code == Exit.INCOMPLETE
     assert "was terminated" in end.sentence
 
 
-def test_a_shard_is_folded_from_its_history_as_its_workflow_does() -> None:
-    record = Isolated(key={"id": {"S": "a"}}, error="Conflict")
-    told = Progress(tally=Tally(scanned=10, updated=9), isolated=[record])
-    state = _with_round(ShardState(), RoundResult(progress=told, stop=Stop.SLICE))
-    assert (state.tally.scanned, len(state.isolated), state.done) == (10, 1, False)
-    state = _with_record(state, RecordResult(outcome=None, record=record, attempts=Attempts(conflicts=3)))
-    assert len(state.isolated) == 1  # interrupted: back to pending
-    state = _with_record(state, RecordResult(outcome="quarantined", record=record))
-    assert (state.tally.quarantined, state.isolated, state.attempts.conflicts) == (1, [], 3)
-    state = _with_round(state, RoundResult(progress=Progress(), stop=Stop.DONE))
-    assert finished([state]) == 1
+def test_what_the_ledger_knows_of_a_job_that_has_not_ended_is_a_lower_bound() -> None:
+    as_of = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    report = a_report(state="terminated", as_of=as_of, tally=Tally(scanned=10, updated=8), verification=None)
+    text = shown(account(report))
+    lines = text.splitlines()
+    assert lines[0].startswith("terminated  at least 10 records, as of 2026-01-02 ")
+    assert "scanned      10  a lower bound, as are the others" in text
+    assert "reindexer start cities --version 7" in text
+    assert "defect" not in text
+    assert "verified" not in text
+    assert exit_code(report) is Exit.INCOMPLETE
+    assert exit_code(report.model_copy(update={"state": "running"})) is Exit.NOT_FINISHED
+    assert exit_code(a_report()) is Exit.COMPLETE
+
+
+# ── While it runs ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def stands(**progress: Any) -> Standing:
+    given = {"state": "running", "tally": Tally(scanned=100, updated=90).model_dump(), **progress}
+    return Standing("j", "r", "running", datetime.now(UTC), given, workers=True)
+
+
+def test_a_verification_has_its_own_progress() -> None:
+    verification = {"scanned": 1234, "behind": 2}
+    seen = stands(
+        state="verifying",
+        verification=verification,
+        remaining=4444,
+        records_per_second=500.0,
+        eta_seconds=9,
+        shards={"total": 8, "done": 3, "running": 5},
+    )
+    assert plain_line(seen) == "verifying, 1,234 of about 5,678 verified, 500/s, 3 of 8 shards done"
+    text = shown(picture(seen))
+    assert "1,234 of about 5,678 verified  500/s  9.0 s left" in text
+    assert "1,234 read consistently, 2 behind" in text
+    assert "90 updated" in text, "what the job did is still told"
+    waiting = stands(state="throttled", phase="verifying", verification=verification, remaining=0)
+    assert "1,234 records verified" in plain_line(waiting)
+    assert "100 of about 150" in plain_line(stands(verification=verification, remaining=50)), (
+        "while it is swept"
+    )
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(3, ""), (25, "figures are 25 s old"), (300, "5 min 00 s old")])
+def test_figures_that_are_old_are_shown_with_their_age(seconds: int, said: str) -> None:
+    as_of = (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat()
+    for text in (plain_line(stands(as_of=as_of)), shown(picture(stands(as_of=as_of)))):
+        assert ("old" in text) == bool(said)
+        assert said in text
+
+
+def test_a_hand_over_to_the_next_run_is_shown() -> None:
+    assert "handing over to its next run" in plain_line(stands(cycling=True))
+    lines = shown(picture(stands(cycle=2, cycling=True, reason="the run's history is long"))).splitlines()
+    assert "the run's history is long" in lines[1]
+    assert "run         3 of the job, handing over to its next run" in lines
+    assert not any(line.startswith("run ") for line in shown(picture(stands())).splitlines())

@@ -6,18 +6,27 @@ import json
 import uuid
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reindexer.by_partition import MOST_PARTITIONS, PartitionTallies
-from reindexer.models import Isolated, KeyList, Progress, ReportInput, ShardState, Stop
+from reindexer.by_partition import PartitionTallies
+from reindexer.models import (
+    Isolated,
+    Kept,
+    KeyList,
+    PartitionsInput,
+    PartitionTotals,
+    Progress,
+    ReportInput,
+    ShardState,
+    Stop,
+)
 from reindexer.models.by_partition import brief, pack, ranked, unpack
 from reindexer.tally import Outcome, Tally, plus_each, total
 from tests.driving import shard
 from tests.model_table import ModelTable
 from tests.reports import a_report
-from workflows.by_partition import Standing, as_result, few, totals, with_quarantined
+from workflows.by_partition import Standing, as_result, few, known, of_shards, unknown, with_quarantined
 from workflows.slot import Shard
 
 PAYLOAD = 2 * 1024 * 1024  # bytes; more than that Temporal refuses
@@ -68,11 +77,6 @@ def test_one_of_which_nothing_was_found_is_listed_with_zero() -> None:
     }
 
 
-def test_a_heartbeat_stays_far_below_a_payloads_bound_with_the_longest_values_there_are() -> None:
-    longest = {f"{number:03}".ljust(2731, "A"): Tally(scanned=1) for number in range(MOST_PARTITIONS)}
-    assert len(Progress(partitions=longest).model_dump_json()) < 0.7 * PAYLOAD  # 2,731: 2,048 bytes in base64
-
-
 def test_what_a_workflow_ends_with_has_ten_thousand_whole_and_never_more_than_a_payload_holds() -> None:
     plain = a_report(partitions=THOUSANDS)
     assert as_result(plain) == plain.model_dump(mode="json")
@@ -87,18 +91,18 @@ def test_what_a_workflow_ends_with_has_ten_thousand_whole_and_never_more_than_a_
     assert cut["partitions"][bad] == {"scanned": 1, "quarantined": 1}
     assert "7,500 of 10,000 partitions are left out here" in cut["warnings"][-1]
 
-    handed_over = ReportInput(report=a_report(), version_attribute="v", partitions=long)
+    handed_over = ReportInput(
+        report=a_report(), version_attribute="v", partitions=PartitionsInput(partitions=long)
+    )
     assert len(handed_over.model_dump_json()) < PAYLOAD
 
 
 # ── A round ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@given(st.lists(st.tuples(st.sampled_from(["a", "b", "c"]), tallies), max_size=8), by_partition)
-def test_each_gets_what_was_counted_while_it_was_in_hand(
-    pages: list[tuple[str, Tally]], inherited: dict[str, Tally]
-) -> None:
-    parts, counted, expected = PartitionTallies(inherited), Tally(), inherited
+@given(st.lists(st.tuples(st.sampled_from(["a", "b", "c"]), tallies), max_size=8))
+def test_each_gets_what_was_counted_while_it_was_in_hand(pages: list[tuple[str, Tally]]) -> None:
+    parts, counted, expected = PartitionTallies(), Tally(), dict[str, Tally]()
     for name, page in pages:
         parts.turn_to(name, lambda counted=counted: counted)  # type: ignore[misc]
         counted += page
@@ -139,37 +143,39 @@ def test_an_isolated_record_knows_where_its_outcome_will_count() -> None:
 
 def slot(index: int, rows: dict[str, int], counted: dict[str, Tally], **more: Any) -> Shard:
     """A shard as the root knows it when it has ended."""
-    state = ShardState(tally=total(Tally, counted.values()), partitions=counted, **more.pop("state", {}))
-    return Shard(index, keys_of(rows), state, **{"done": True, "starts": 1, "situation": "done", **more})
+    known = {"state": ShardState(partitions=counted), "done": True, "situation": "done", **more}
+    return Shard(index, "running", keys_of(rows), **known)
 
 
-def test_a_job_has_a_total_for_each_partition_also_where_nothing_was_found() -> None:
+def test_every_named_partition_has_a_tally_also_where_nothing_was_found() -> None:
     shards = [
         slot(0, {"acme": 1, "bolt": 1}, {"acme": Tally(scanned=2, updated=2)}),
         slot(1, {"acme": 1}, {"acme": Tally(scanned=3, current=3)}),
     ]
-    found = totals(shards)
-    assert found.tallies == {"acme": Tally(scanned=5, updated=2, current=3), "bolt": Tally()}
-    assert (found.unbalanced, found.unknown) == ([], [])
+    assert of_shards(shards) == PartitionsInput(
+        partitions={"acme": Tally(scanned=5, updated=2, current=3), "bolt": Tally()}
+    )
 
 
-def test_one_whose_outcomes_do_not_add_up_is_named() -> None:
-    under_way = [Isolated(key={"id": {"S": "a"}}, partition="bolt")]
-    counted = {"acme": Tally(scanned=2, updated=1), "bolt": Tally(scanned=2, updated=1)}
-    found = totals([slot(0, {"acme": 1, "bolt": 1}, counted, state={"isolated": under_way})])
-    assert found.unbalanced == ["acme"]
+def test_what_a_shard_has_kept_in_the_ledger_is_asked_for_there() -> None:
+    place = Kept(job="reindex-cities", run="stamp", index=0, number=2)
+    large = slot(0, {"acme": 1}, {}, state=None, kept=place)
+    assert of_shards([large]) == PartitionsInput(partitions={"acme": Tally()}, kept=[place])
 
 
-@pytest.mark.parametrize("ended", [{"starts": 2}, {"situation": "lost"}])
-def test_of_a_shard_that_was_ended_by_somebody_none_is_told_wrong(ended: dict[str, Any]) -> None:
-    """Its last report had the tally alone; what came after it would look like all there was."""
-    cut_short = slot(0, {"acme": 1, "bolt": 1}, {"acme": Tally(scanned=1, updated=1)}, **ended)
-    cut_short.state = cut_short.state.model_copy(update={"tally": Tally(scanned=9, updated=9)})
-    found = totals([cut_short, slot(1, {"acme": 1, "coda": 1}, {"coda": Tally(scanned=1, updated=1)})])
-    assert (found.unknown, found.tallies) == (["acme", "bolt"], {"coda": Tally(scanned=1, updated=1)})
-
-    whole = slot(0, {"acme": 1}, {"acme": Tally(scanned=1, updated=1)}, **ended)
-    assert totals([whole]).unknown == [], "it began anew before it had done anything"
+def test_of_a_shard_whose_end_is_lost_no_partition_has_a_total() -> None:
+    """What it did after its last account would be missing, and look like all there was."""
+    counted = {name: Tally(scanned=1, updated=1) for name in ("acme", "bolt", "coda")}
+    shards = [
+        slot(0, {"acme": 1, "bolt": 1}, {"acme": counted["acme"]}, lost=True, done=False),
+        slot(1, {"acme": 1, "coda": 1}, {"coda": counted["coda"]}),
+    ]
+    assert unknown(shards) == ["acme", "bolt"]
+    totals = PartitionTotals(partitions=counted, left_out=1, total=Tally(scanned=3, updated=3))
+    exact = totals.model_copy(update={"partitions": {"coda": counted["coda"]}})
+    assert known(totals, shards) == exact
+    shards[0].lost = False  # started again, it told the rest
+    assert (unknown(shards), known(totals, shards)) == ([], totals)
 
 
 def test_one_is_done_when_every_shard_that_reads_it_is() -> None:
@@ -178,15 +184,15 @@ def test_one_is_done_when_every_shard_that_reads_it_is() -> None:
     assert standing.of(shards) == {"total": 2, "done": 1}
     shards[1].done = True
     assert standing.of(shards) == {"total": 2, "done": 2}
-    assert Standing().of([Shard(0, KeyList(keys=[]))]) is None
+    assert Standing().of([Shard(0, "running", KeyList(keys=[]))]) is None
 
 
 def test_those_with_records_given_up_are_named_first() -> None:
     counted = {"acme": Tally(scanned=1, quarantined=1), "bolt": Tally(scanned=5), "coda": Tally(scanned=9)}
     assert ranked(counted) == ["acme", "coda", "bolt"]
-    newest = [Isolated(key={"id": {"S": str(number)}}, partition="dune") for number in range(2)]
-    running = Shard(1, keys_of({"dune": 1}), ShardState(quarantined=newest))
-    assert with_quarantined([slot(0, {}, counted), running]) == ["dune", "acme"]
+    newest = [Isolated(key={"id": {"S": name}}, partition=name) for name in ("acme", "dune", "dune")]
+    without = Isolated(key={"id": {"S": "a"}})
+    assert with_quarantined([*newest, without]) == ["dune", "acme"]
 
 
 def test_people_see_a_few_short_names() -> None:

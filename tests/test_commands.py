@@ -84,6 +84,8 @@ def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str
         (["start", "cities", "--keys", "/nowhere"], "--keys: cannot be read: /nowhere: No such file"),
         (["start", "--input", "/nowhere"], "--input: cannot be read"),
         (["start", "cities", "--version-attribute", "v", "--run-attribute", "v"], "two different attributes"),
+        (["start", "cities", "--workflow-id", "\u20ac" * 400], "workflow id: has 1,200 bytes"),
+        (["start", "c" * 1000], "workflow id: has 1,008 bytes"),
         (["failures", "j", "--limit", "0"], "--limit"),
         (["demo", "--faults", "2"], "--faults"),
         (["dev", "--engine", "oracle"], "oracle"),

@@ -238,6 +238,54 @@ async def test_a_shard_ended_by_hand_parks_the_job_and_resume_starts_it_again(
     assert json.loads(started.data)["state"]["timed_out"], "the ended shard's attempt may still have written"
 
 
+async def test_a_shard_cancelled_by_hand_is_counted_once_when_it_goes_on(
+    quiet: Stack, make_table: Make
+) -> None:
+    """What it had done beyond its cursor is met by the rounds of the shard started again."""
+    table = make_table()
+    table.fill(3000)
+    handle = await slow_job(quiet, table)
+    quiet.proxy.set_plan(FaultPlan(faults=(*FaultPlan.mixed(0.3, seed=5).faults, *SLOW.faults)))
+    await has_begun(handle, table)
+    run = (await progress(handle))["run"]
+
+    client = await quiet.connect()
+    for number in range(8):
+        await client.get_workflow_handle(f"{handle.id}/{run}/shard-{number:03}").cancel()
+    seen = await until(handle, lambda p: p["state"] == "parked" and not p["shards"]["running"])
+    assert "cancelled by somebody" in seen["reason"]
+
+    quiet.proxy.set_plan(FaultPlan())
+    await handle.signal("resume")
+    kind, report = await outcome(handle)
+    assert (kind, report["tally"]["scanned"], report["tally"]["updated"]) == ("complete", 3000, 3000)
+    assert any("started again" in warning for warning in report["warnings"])
+
+
+async def test_a_job_cancelled_while_ended_shards_wait_agrees_with_the_stamps(
+    quiet: Stack, make_table: Make
+) -> None:
+    table = make_table()
+    table.fill(3000)
+    handle = await slow_job(quiet, table)
+    await has_begun(handle, table)
+    run = (await progress(handle))["run"]
+    client = await quiet.connect()
+    for number in range(4):
+        await client.get_workflow_handle(f"{handle.id}/{run}/shard-{number:03}").terminate()
+    await client.get_workflow_handle(f"{handle.id}/{run}/shard-004").cancel()
+    await until(handle, lambda p: p["state"] == "parked")
+
+    await handle.cancel()
+    await outcome(handle)
+    report = quiet.ledger().report(handle.id)
+    assert report is not None
+    assert (report.state, report.balanced) == ("cancelled", True)
+    quiet.proxy.truth(wait=5)
+    stamped = sum(item.get("reindexRun", {}).get("S") == run for item in table.items())
+    assert 0 < report.tally.updated == stamped < 3000
+
+
 async def test_search_attributes_and_details_tell_what_it_is(quiet: Stack, make_table: Make) -> None:
     table = make_table()
     table.fill(10)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from reindexer.dynamo.table import TableClient
-from reindexer.models import Isolated, RecordInput, RoundInput
+from reindexer.models import Isolated, KeyList, RecordInput, RoundInput
 from reindexer.record import attempt_record
 from reindexer.round import Round
 from reindexer.tally import Tally
@@ -57,6 +57,21 @@ def test_a_deletion_is_counted_though_its_round_ended_before_it_was_known(
     carried = shard(model, target=aim(job, writer=writer)).run([Life(stop_at=stop_at)])
     assert carried.tally == Tally(scanned=1, deleted=1)
     assert (model.rows, carried.request.deleting) == ({}, [])
+
+
+def test_named_records_deleted_beyond_the_cursor_are_counted_by_the_next_round(job: Any) -> None:
+    """They are asked for by their keys, and are gone: by this run, not by another writer."""
+    rows = [{"id": {"S": f"row-{number:02}"}, "age": {"N": "20"}} for number in range(30)]
+    model = ModelTable(rows)
+    first = model.identity(rows[0])
+    model.failing[first] = "throttled"
+    carried = shard(
+        model, source=KeyList(keys=[{"id": row["id"]} for row in rows]), target=aim(job, writer="partiql")
+    )
+    carried.one_round(Life(stop_at=30))
+    assert (carried.tally, len(model.rows)) == (Tally(), 1)
+    model.failing.clear()
+    assert carried.run().tally == Tally(scanned=30, deleted=30)
 
 
 def test_what_was_deleted_is_told_before_the_next_call(job: Any) -> None:

@@ -151,6 +151,26 @@ def test_reports_are_found_by_job_by_run_and_newest_first(ledger: Ledger) -> Non
     assert ledger.last_run("job-x") is None
 
 
+def test_an_interim_report_gives_way_to_newer_ones_and_never_replaces_the_final(ledger: Ledger) -> None:
+    def interim(scanned: int, seconds: int) -> Report:
+        as_of = START + timedelta(seconds=seconds)
+        return report(state="running", tally=Tally(scanned=scanned), seconds=seconds, as_of=as_of)
+
+    ledger.put_report(interim(10, 5))
+    ledger.put_report(interim(20, 9))
+    ledger.put_report(interim(20, 9))  # a retry
+    ledger.put_report(interim(10, 5))  # a late one
+    assert ledger.report("job-a") == interim(20, 9)
+    assert ledger.last_run("job-a") == "r1"
+    ledger.put_report(report())
+    ledger.put_report(interim(30, 12))
+    assert ledger.report("job-a") == ledger.report("job-a", "r1") == report()
+    assert [found.state for found in ledger.reports()] == ["complete"]
+    later = report(run="r2", minutes=1, state="running", as_of=START + timedelta(minutes=2))
+    ledger.put_report(later)
+    assert ledger.report("job-a") == later, "of another run"
+
+
 def test_a_huge_report_is_shortened_and_says_so(ledger: Ledger) -> None:
     events = [ControlEvent(at=START, what="pause", reason="ü" * 5000)] * 400
     huge = report(
@@ -222,6 +242,8 @@ def test_a_closed_failure_stays_closed(ledger: Ledger) -> None:
     discarded = ledger.failures("job-a", "r1", state="discarded").entries
     assert [found.reason for found in discarded] == ["not wanted"]
     assert len(ledger.failures("job-a", "r1", state="redriven").entries) == 1
+    assert ledger.given_up("job-a", "r1") == 2
+    assert ledger.given_up("job-a", "r2") == 0
 
 
 def test_a_failure_that_a_redrive_gave_up_again_names_the_redrive(ledger: Ledger) -> None:

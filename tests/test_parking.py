@@ -177,7 +177,8 @@ async def test_a_verification_that_gets_only_throttles_says_so_and_goes_on(
     await handle.signal("resume")
 
     seen = await until(handle, lambda p: p["state"] == "throttled")
-    assert "throttled, waiting to go on verifying" in seen["reason"]
+    assert "throttled, waiting" in seen["reason"]
+    assert seen["phase"] == "verifying"
     assert seen["throttle"]["scope"] == "table"
     await asyncio.sleep(3)
     assert (await progress(handle))["state"] == "throttled"

@@ -31,10 +31,10 @@ from reindexer.sort_keys import holds, ordered, text_of
 from reindexer.sources.partitions import PartitionSource
 from reindexer.tally import Tally
 from reindexer.throttle import Budget
-from reindexer.verification.segment import verify_segment
 from tests.driving import FakePulse
 from tests.model_table import Clock
 from tests.tables import BY_TENANT, ODD_NAMES, Table
+from tests.verifying import verified
 
 pytestmark = pytest.mark.servers
 
@@ -157,18 +157,14 @@ def _round(table: Table, scope: PartitionScope, ranges: list[PartitionRange]) ->
     return result.progress.tally
 
 
-def _behind(table: Table, scope: PartitionScope, values: list[str], **more: Any) -> tuple[int, int]:
-    request = VerifyInput(target=table.target(within=scope), segment=0, total=1, values=values, **more)
-    scanned = behind = 0
-    for _ in range(1000):
-        result = verify_segment(request, table.client, FakePulse(Clock()))
-        assert result.fault is None
-        assert len(result.keys) == len(result.partitions)
-        scanned, behind = scanned + result.scanned, behind + result.behind
-        if result.done:
-            return scanned, behind
-        request = request.model_copy(update={"cursor": result.cursor})
-    raise AssertionError("it does not come to an end")
+def _behind(table: Table, scope: PartitionScope, values: list[str], *, keep: bool = True) -> tuple[int, int]:
+    source = PartitionRanges(ranges=[PartitionRange(value=value) for value in values])
+    request = VerifyInput(target=table.target(within=scope), source=source)
+    found = verified(request, table.client, FakePulse(Clock()), keep=keep)
+    assert found.results[-1].fault is None
+    assert len(found.kept) == (found.behind if keep else 0)
+    assert set(found.kept.values()) <= set(values)
+    return found.scanned, found.behind
 
 
 def test_the_verifying_read_sees_exactly_the_scope(each_engine: Any, make_table: Make) -> None:
@@ -178,7 +174,7 @@ def test_the_verifying_read_sees_exactly_the_scope(each_engine: Any, make_table:
     assert _behind(table, scope, ["acme", "nobody", "globex"]) == (40, 40)
     assert _round(table, scope, [PartitionRange(value="acme")]) == Tally(scanned=20, updated=20)
     assert _behind(table, scope, ["acme", "nobody", "globex"]) == (40, 20)
-    assert _behind(table, scope, ["acme", "nobody", "globex"], keep=3) == (40, 20)
+    assert _behind(table, scope, ["acme", "nobody", "globex"], keep=False) == (40, 20)
 
 
 @pytest.mark.parametrize("name", ODD_NAMES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -288,6 +289,25 @@ def test_a_redrive_keeps_target_and_stamp_of_the_run(make_table: MakeTable, ledg
     other = make_table()
     with pytest.raises(BadInput, match="are records of"):
         plan(other, ledger, scope=scope)
+
+
+def test_a_redrive_of_the_longest_keys_takes_as_many_as_travel(make_table: MakeTable, ledger: Ledger) -> None:
+    """Each may have been changed, and is in its list twice; the others are left for another redrive."""
+    table = make_table(range_type="S")
+    draw = random.Random(1)  # any seed
+    for _ in range(300):
+        key = {"id": {"S": draw.randbytes(1020).hex()}, "sort": {"S": draw.randbytes(512).hex()}}
+        entry = QuarantineEntry(
+            job="job-a", run="old", table_arn=table.arn, version=3, stamp="older", key=key, error="E",
+            message="m" * 300, attempts=1, applied="unknown", at=START,
+        )  # fmt: skip
+        ledger.quarantine(entry)
+    made = plan(table, ledger, scope={"kind": "quarantined", "job": "job-a", "run": "old"})
+    lists = [source for source in made.sources if isinstance(source, KeyList)]
+    taken = sum(len(source.keys) for source in lists)
+    assert 100 < taken < 300
+    assert all(source.unknown == source.keys for source in lists)
+    assert f"300 records are open, {taken} fit one job: redrive again for the rest" in made.warnings
 
 
 def _keys(made: Plan) -> set[str]:

@@ -1,108 +1,88 @@
-"""The rate a person sees, while shards tell what they did every half minute and not at the same time."""
+"""The rate a person sees, from looks that become rare as a job grows old."""
 
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from reindexer.models import Segment, ShardState
-from reindexer.tally import Tally
-from workflows.rates import Rates
-from workflows.slot import Shard
+from workflows.rates import Point, Rates
 
-SPEED = 100.0  # records a second and shard, in all of these
-
-
-def shards(count: int) -> list[Shard]:
-    every = [Shard.of(number, Segment(segment=number, total=count)) for number in range(count)]
-    for shard in every:
-        shard.starts, shard.active, shard.began_at = 1, True, 1000.0
-    return every
+SPEED = 100.0  # records a second, in all of these
 
 
-def at_work(count: int) -> tuple[Rates, list[Shard]]:
-    """All of them begin at second 1000."""
-    rates, every = Rates(), shards(count)
-    rates.look(1000.0, every, working=False)
-    return rates, every
+def at_work(seconds: float, speed: float = SPEED, done: float = 0.0) -> Point:
+    """What a job has come to that began with `done` and worked so long."""
+    records = done + speed * seconds
+    return Point(seconds, records, records / 2, records * 3)
 
 
-def tell(shard: Shard, seconds: float) -> None:
-    """What it has come to after so many seconds of work."""
-    done = round(SPEED * seconds)
-    shard.state = ShardState(
-        tally=Tally(scanned=done, updated=done), read_units=done / 2, write_units=float(done)
-    )
+def looked_at(*points: Point) -> Rates:
+    rates = Rates()
+    for point in points:
+        rates.add(point)
+    return rates
 
 
-@pytest.mark.parametrize("count", [1, 4, 9])
-def test_reports_half_a_minute_apart_give_the_true_rate_at_every_moment(count: int) -> None:
-    rates, every = at_work(count)
-    for second in range(1, 300):
-        for shard in every:  # each at a moment of its own, first after 3 to 7 s, then every 30 s
-            first = 3 + shard.index % 5
-            if second >= first and (second - first) % 30 == 0:
-                tell(shard, second)
-                rates.look(1000.0 + second, every, working=True)
-        if second > 8:
-            assert rates.now()["records"] == pytest.approx(SPEED * count, rel=0.01)
-            assert rates.now()["read_units"] == pytest.approx(SPEED * count / 2, rel=0.01)
+def test_before_the_first_look_nothing_is_known() -> None:
+    assert Rates().now() == {"records": 0.0, "read_units": 0.0, "write_units": 0.0}
 
 
-def test_before_all_shards_have_told_something_nothing_is_said() -> None:
-    rates, every = at_work(2)
-    tell(every[0], 3)
-    rates.look(1003.0, every, working=True)
-    assert rates.now() == {"records": 0.0, "read_units": 0.0, "write_units": 0.0}
+@given(st.lists(st.floats(min_value=0.1, max_value=300.0), min_size=1, max_size=50))
+def test_a_steady_job_shows_its_rate_whenever_it_is_looked_at(intervals: list[float]) -> None:
+    rates, worked = Rates(), 0.0
+    for interval in intervals:
+        worked += interval
+        rates.add(at_work(worked))
+        now = rates.now()
+        assert now["records"] == pytest.approx(SPEED, abs=0.1)
+        assert now["read_units"] == pytest.approx(SPEED / 2, abs=0.1)
+        assert now["write_units"] == pytest.approx(SPEED * 3, abs=0.1)
 
 
-def test_time_in_which_the_job_was_paused_does_not_count() -> None:
-    rates, every = at_work(1)
-    tell(every[0], 30)
-    rates.look(1030.0, every, working=True)
-    rates.look(5000.0, every, working=False)  # resumed now
-    tell(every[0], 60)
-    rates.look(5030.0, every, working=True)
-    assert rates.now()["records"] == pytest.approx(SPEED)
+def test_paused_time_does_not_count_since_nothing_is_worked_in_it() -> None:
+    """Points carry seconds of work: two looks an hour apart, 30 s of work between them."""
+    assert looked_at(at_work(30), at_work(60)).now()["records"] == SPEED
 
 
-def test_a_shard_that_tells_nothing_for_a_minute_is_not_waited_for() -> None:
-    rates, every = at_work(2)
-    for second in range(10, 301, 10):
-        tell(every[0], second)
-        rates.look(1000.0 + second, every, working=True)
-    assert rates.now()["records"] == pytest.approx(SPEED)
-
-
-def test_a_slowing_job_is_seen_to_slow_within_two_minutes() -> None:
-    rates, every = at_work(1)
-    for second in range(30, 301, 30):
-        tell(every[0], second)
-        rates.look(1000.0 + second, every, working=True)
-    for second in range(330, 421, 30):
-        tell(every[0], 300 + (second - 300) / 10)
-        rates.look(1000.0 + second, every, working=True)
+@pytest.mark.parametrize("interval", [8, 30, 60])
+def test_a_job_that_slows_down_shows_it_two_minutes_later(interval: int) -> None:
+    rates = Rates()
+    for second in range(interval, 601, interval):
+        rates.add(at_work(second))
+    for second in range(interval, 121, interval):
+        rates.add(Point(600 + second, SPEED * 600 + SPEED / 10 * second))
     assert rates.now()["records"] == pytest.approx(SPEED / 10)
 
 
-def test_short_shards_one_after_another_give_the_true_rate() -> None:
-    """Each is told of once, at its end; the next one begins at that moment, and is seen later."""
-    rates, every = Rates(), shards(40)
-    for shard in every:
-        shard.starts, shard.active = 0, False
-    rates.look(1000.0, every, working=False)
-    for number, shard in enumerate(every):
-        shard.starts, shard.active, shard.began_at = 1, True, 1000.0 + 5 * number
-        tell(shard, 5)
-        shard.active = False
-        rates.look(1005.0 + 5 * number, every, working=True)
-    assert rates.now()["records"] == pytest.approx(SPEED, rel=0.01)
+def test_of_rare_looks_the_last_two_count() -> None:
+    rates = looked_at(at_work(300), at_work(600), Point(900, SPEED * 600))
+    assert rates.now()["records"] == 0.0, "nothing was done between the last two"
 
 
-def test_what_a_closed_job_shows_is_how_fast_it_worked() -> None:
-    rates, every = at_work(3)
-    for shard in every:
-        tell(shard, 10)
-        shard.active = False
-    rates.look(1010.0, every, working=True)
-    rates.look(1100.0, every, working=True)  # verified meanwhile
-    assert rates.now()["records"] == pytest.approx(3 * SPEED)
+def test_however_long_a_job_lasts_few_points_are_kept() -> None:
+    rates = Rates()
+    for second in range(10_000):
+        rates.add(at_work(second))
+    assert len(rates._points) <= 62, "a window of 60 s with both its ends"
+
+
+def test_what_somebody_else_has_seen_counts_and_is_not_kept() -> None:
+    rates = looked_at(at_work(10))
+    faster = Point(20, 5 * SPEED * 20)
+    assert rates.now(faster)["records"] == pytest.approx(5 * SPEED)
+    assert rates.now()["records"] == pytest.approx(SPEED)
+
+
+def test_a_verification_begins_to_count_at_its_own_beginning() -> None:
+    rates = looked_at(at_work(60))
+    rates.begin(Point(60, 0.0, 3000.0, 18_000.0))
+    assert rates.now()["records"] == 0.0
+    rates.add(Point(70, 5000.0, 3500.0, 18_000.0))
+    assert rates.now() == {"records": 500.0, "read_units": 50.0, "write_units": 0.0}
+
+
+def test_a_count_that_went_down_is_no_negative_rate() -> None:
+    """A shard that somebody ended is known by its last account, which may be older than its last heartbeat."""
+    rates = looked_at(at_work(100), at_work(200))
+    assert rates.now(Point(210, SPEED * 50))["records"] == 0.0

@@ -38,13 +38,14 @@ def table(rows: int, plans: Any = None, page_rows: int = 1000, stored: Any = Non
 def run(
     model: ModelTable,
     pulse: FakePulse | None = None,
-    resume: Progress | None = None,
     patience: Patience = PATIENCE,
     **request: Any,
 ) -> RoundResult:
     fields: dict[str, Any] = {"target": target(), "source": Segment(segment=0, total=1), **request}
     calls = TableClient(model, "t")  # type: ignore[arg-type]
-    return Round(RoundInput(**fields), calls, pulse or FakePulse(model.clock), resume, patience).run()
+    result = Round(RoundInput(**fields), calls, pulse or FakePulse(model.clock), patience).run()
+    assert result.stop is not Stop.FAILED, result.fault
+    return result
 
 
 def keys_of(*numbers: int) -> KeyList:
@@ -93,7 +94,7 @@ def test_rows_settled_beyond_the_cursor_count_as_updated_in_the_next_round() -> 
     first = min(model.rows, key=model._order)
     model.failing[first] = "throttled"
     carried = shard(model)
-    carried.one_round(Life(), [])
+    carried.one_round(Life())
     model.failing.clear()
     carried.run()
     assert carried.tally == Tally(scanned=200, updated=200)
@@ -106,13 +107,15 @@ def test_a_crash_before_the_first_heartbeat_loses_no_count() -> None:
     assert carried.tally == Tally(scanned=100, updated=100)
 
 
-def test_a_successor_tells_at_once_what_it_inherited() -> None:
+def test_a_round_tells_at_once_where_it_begins() -> None:
     model = table(10)
-    inherited = Progress(tally=Tally(scanned=3, updated=3), cursor=to_json_key({"id": {"S": "row-00003"}}))
+    request: dict[str, Any] = {
+        "cursor": to_json_key({"id": {"S": "row-00003"}}), "unknown": [{"id": {"S": "row-00004"}}], "ahead": 4,
+    }  # fmt: skip
     pulse = FakePulse(model.clock, kill_at=1)
     with pytest.raises(Killed):
-        run(model, pulse, inherited)
-    assert pulse.delivered == inherited
+        run(model, pulse, **request)
+    assert pulse.delivered == Progress(**request)
 
 
 def test_after_a_crash_an_isolated_record_may_have_been_written() -> None:
@@ -174,7 +177,7 @@ def test_a_record_isolated_beyond_the_cursor_takes_its_unknown_write_into_the_ne
     first, _, last = sorted(model.rows, key=model._order)
     model.failing |= {first: "throttled", last: "500 before"}
     carried = shard(model)
-    carried.one_round(Life(), [])
+    carried.one_round(Life())
     assert carried.tally.scanned == 0
     model.failing = {last: "conflict"}  # from now on it is refused, and the earlier write may yet land
     carried.run()

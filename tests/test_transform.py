@@ -164,7 +164,7 @@ def test_stopping_in_the_middle_of_deletions_loses_no_count(job: WriteJob, stop_
     first = min(model.rows, key=model._order)
     model.failing[first] = "throttled"
     carried = shard(model, target=aim(job(EXPIRE)))
-    carried.one_round(Life(stop_at=stop_at), [])
+    carried.one_round(Life(stop_at=stop_at))
     model.failing.clear()
     assert carried.run().tally == Tally(scanned=90, deleted=90)
     assert model.rows == {}

@@ -17,8 +17,8 @@ from reindexer.job import Job
 from reindexer.models import Progress, RoundInput, Segment, Stop, Transform, VerifyInput
 from reindexer.round import run_round
 from reindexer.values import plain, wire_item
-from reindexer.verification.segment import verify_segment
 from tests.tables import Table
+from tests.verifying import verified
 from tests.written_jobs import offer, write_job
 
 pytestmark = pytest.mark.servers
@@ -31,7 +31,7 @@ class LivePulse:
     def now(self) -> float:
         return time.monotonic()
 
-    def beat(self, progress: Callable[[], Progress] | None = None, *, at_once: bool = False) -> None:
+    def beat(self, progress: Callable[[], Any] | None = None, *, at_once: bool = False) -> None:
         pass
 
     def stopping(self) -> bool:
@@ -138,11 +138,12 @@ def test_deletions_and_the_query_on_every_engine(
     tally = progress.tally
     assert (tally.scanned, tally.deleted, tally.updated, tally.filtered) == (4, 1, 3, 0)
     assert sorted(row["id"]["S"] for row in table.items()) == ["01", "02", "03", "04", "05", "06", "07"]
-    verified = verify_segment(VerifyInput(target=target, segment=0, total=1), table.client, LivePulse())
-    assert (verified.scanned, verified.behind, verified.fault) == (7, 0, None)
+    request = VerifyInput(target=target, source=Segment(segment=0, total=1))
+    first = verified(request, table.client, LivePulse())
+    assert (first.scanned, first.behind, first.results[-1].fault) == (7, 0, None)
     table.put(wire_item({"id": "new", "age": 20, "n": 1}), wire_item({"id": "other", "age": 2, "n": 1}))
-    verified = verify_segment(VerifyInput(target=target, segment=0, total=1), table.client, LivePulse())
-    assert (verified.behind, verified.keys) == (1, [{"id": {"S": "new"}}])
+    second = verified(request, table.client, LivePulse())
+    assert (second.behind, list(second.kept)) == (1, ['{"id":{"S":"new"}}'])
 
 
 class Writer(threading.Thread):

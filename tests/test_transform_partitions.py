@@ -48,7 +48,8 @@ def carried(table: Table, target: Target, *values: str) -> Tally:
 
 
 def behind(table: Table, target: Target, *values: str) -> tuple[int, int]:
-    request = VerifyInput(target=target, segment=0, total=1, values=list(values))
+    source = PartitionRanges(ranges=[PartitionRange(value=value) for value in values])
+    request = VerifyInput(target=target, source=source)
     result = verify_segment(request, table.client, FakePulse(Clock()))
     assert (result.done, result.fault) == (True, None)
     return result.scanned, result.behind

@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 
+from reindexer.errors import EnvironmentFault
 from reindexer.items import to_json_key
-from reindexer.models import Share, VerifyInput, VerifyResult
+from reindexer.models import KeyList, Segment, Share, VerifyInput, VerifyResult
 from reindexer.pulse import Pulse
 from reindexer.verification.segment import verify_segment
+from tests.model_table import Killed
 from tests.tables import Table
+from tests.verifying import Verified, verified
 
 MakeTable = Callable[..., Table]
 AT_TARGET = {"reindexVersion": {"N": "7"}}
@@ -43,28 +46,34 @@ class Clock:
         self.waited += seconds
 
 
-def verify(table: Table, pulse: Pulse, *, version: int = 7, total: int = 3, **more: Any) -> list[VerifyResult]:
-    """All calls that a workflow would make."""
-    results = []
-    for segment in range(1 if "keys" in more else total):
-        cursor = None
-        while True:
-            request = VerifyInput(
-                target=table.target(version), segment=segment, total=total, cursor=cursor, **more
-            )
-            result = verify_segment(request, table.client, pulse)
-            results.append(result)
-            assert len(results) < 1000, "it does not come to an end"
-            cursor = result.cursor
-            if result.done or result.fault:
-                break
-    return results
+def verify(
+    table: Table,
+    pulse: Pulse,
+    *,
+    version: int = 7,
+    total: int = 3,
+    keys: list[Any] | None = None,
+    keep: bool = True,
+    **more: Any,
+) -> list[Verified]:
+    """Every segment, or the keys."""
+    parts = (
+        [KeyList(keys=keys)] if keys is not None else [Segment(segment=n, total=total) for n in range(total)]
+    )
+    return [
+        verified(VerifyInput(target=table.target(version), source=part, **more), table.client, pulse, keep=keep)
+        for part in parts
+    ]
 
 
-def totals(results: list[VerifyResult]) -> tuple[int, int, int]:
-    keys = [str(key) for result in results for key in result.keys]
-    assert len(keys) == len(set(keys))
-    return sum(r.scanned for r in results), sum(r.behind for r in results), len(keys)
+def totals(parts: list[Verified]) -> tuple[int, int, int]:
+    kept = [key for part in parts for key in part.kept]
+    assert len(kept) == len(set(kept))
+    return sum(part.scanned for part in parts), sum(part.behind for part in parts), len(kept)
+
+
+def rounds(parts: list[Verified]) -> list[VerifyResult]:
+    return [result for part in parts for result in part.results]
 
 
 @pytest.fixture
@@ -83,19 +92,18 @@ def test_rows_behind_are_those_missing_lower_or_of_another_type(table: Table) ->
     assert totals(verify(table, Clock())) == (40, 10, 10)
 
 
-def test_keys_beyond_keep_are_counted_only(table: Table) -> None:
-    assert totals(verify(table, Clock(), total=1, keep=3)) == (40, 10, 3)
-    assert totals(verify(table, Clock(), total=1, keep=0)) == (40, 10, 0)
+def test_without_a_place_to_keep_them_rows_behind_are_counted_only(table: Table) -> None:
+    assert totals(verify(table, Clock(), total=1, keep=False)) == (40, 10, 0)
 
 
 def test_it_goes_on_from_its_cursor_after_each_time_slice(table: Table) -> None:
     results = verify(table, Clock(step=1.0), total=1, seconds=0.5, share=Share(read_units=5))
-    assert len(results) > 3
+    assert len(rounds(results)) > 3
     assert totals(results) == (40, 10, 10)
 
 
 def test_it_stops_at_once_when_told(table: Table) -> None:
-    request = VerifyInput(target=table.target(), segment=0, total=1)
+    request = VerifyInput(target=table.target(), source=Segment(segment=0, total=1))
     result = verify_segment(request, table.client, Clock(stop_after=0))
     assert (result.scanned, result.done, result.cursor) == (0, False, None)
 
@@ -110,7 +118,7 @@ def test_two_hundred_and_fifty_keys_are_read_by_the_hundred(make_table: MakeTabl
     table = make_table()
     keys = [to_json_key(key) for key in table.fill(250, **AT_TARGET)]
     results = verify(table, Clock(step=1.0), keys=keys, seconds=0.5)
-    assert len(results) > 1
+    assert len(rounds(results)) > 1
     assert totals(results) == (250, 0, 0)
 
 
@@ -118,7 +126,7 @@ def test_every_row_of_many_pages_is_counted_once(make_table: MakeTable, each_eng
     table = make_table()
     table.fill(1500, **AT_TARGET, padding={"S": "x" * 2000})  # 3 MB: DynamoDB's pages end at 1 MB
     assert totals(verify(table, Clock(), total=2)) == (1500, 0, 0)
-    assert totals(verify(table, Clock(), total=2, version=8, keep=10_000)) == (1500, 1500, 1500)
+    assert totals(verify(table, Clock(), total=2, version=8)) == (1500, 1500, 1500)
 
 
 def test_rows_that_grow_suddenly_are_counted_once(make_table: MakeTable, each_engine: Any) -> None:
@@ -127,7 +135,7 @@ def test_rows_that_grow_suddenly_are_counted_once(make_table: MakeTable, each_en
     # Whatever the order of the pages: in an engine that goes by key the large ones come last.
     large = sorted(keys, key=str)[1500:]
     table.put(*({**key, "padding": {"S": "x" * 4000}} for key in large))
-    assert totals(verify(table, Clock(), total=1, keep=10_000)) == (2100, 2100, 2100)
+    assert totals(verify(table, Clock(), total=1)) == (2100, 2100, 2100)
 
 
 def test_it_keeps_to_its_read_units(make_table: MakeTable, dynamodb: Any) -> None:
@@ -135,7 +143,7 @@ def test_it_keeps_to_its_read_units(make_table: MakeTable, dynamodb: Any) -> Non
     table.fill(60, **AT_TARGET, padding={"S": "x" * 3000})  # about a unit each
     clock = Clock()
     results = verify(table, clock, total=1, share=Share(read_units=4), seconds=1e9)
-    used = sum(result.read_units for result in results)
+    used = sum(result.read_units for result in rounds(results))
     assert used > 40
     assert clock.waited >= (used - 8) / 4, "all but the first pages are waited for"
 
@@ -166,8 +174,8 @@ class _Throttled:
 def test_throttles_are_waited_out_and_faults_returned(make_table: MakeTable, dynamodb: Any) -> None:
     table = make_table()
     keys = [to_json_key(key) for key in table.fill(10)]
-    request = VerifyInput(target=table.target(), segment=0, total=1)
-    for asked in (request, request.model_copy(update={"keys": keys})):
+    request = VerifyInput(target=table.target(), source=Segment(segment=0, total=1))
+    for asked in (request, request.model_copy(update={"source": KeyList(keys=keys)})):
         throttled: Any = _Throttled(dynamodb, "ThrottlingException", 3)
         result = verify_segment(asked, throttled, Clock())
         assert (result.scanned, result.behind, result.done, result.fault) == (10, 10, True, None)
@@ -183,6 +191,66 @@ def test_throttles_are_waited_out_and_faults_returned(make_table: MakeTable, dyn
         result = verify_segment(asked, busy, Clock(step=0.01))
         assert (result.fault, result.done, result.scanned) == (None, False, 0)
         assert (result.throttled, result.throttle) == (True, None), "it does not say how far it reaches"
+
+
+class _Dying(Clock):
+    """Remembers each heartbeat, as the server does, and dies at one."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__()
+        self._left, self._progress = at, None
+        self.told: VerifyResult | None = None
+
+    def beat(self, progress: Any = None, *, at_once: bool = False) -> None:  # noqa: ARG002
+        self._progress = progress or self._progress
+        self.told = self._progress() if self._progress else None
+        self._left -= 1
+        if not self._left:
+            raise Killed
+
+
+@pytest.mark.parametrize("at", range(1, 6))
+def test_a_lost_attempt_loses_no_count_and_no_key(make_table: MakeTable, dynamodb: Any, at: int) -> None:
+    """Also where it dies between keeping a page's keys and counting the page."""
+    table = make_table()
+    table.fill(500)
+    request = VerifyInput(
+        target=table.target(), source=Segment(segment=0, total=1), share=Share(read_units=5), seconds=1e9
+    )
+    for dies_keeping in (False, True):
+        found, pulse = Verified(), _Dying(at)
+        beat = pulse.beat if dies_keeping else lambda: None
+
+        def keep(keys: Any, partitions: Any, found: Any = found, beat: Any = beat) -> None:
+            found.keep(keys, partitions)
+            beat()
+
+        with pytest.raises(Killed):
+            verify_segment(request, table.client, pulse, keep)
+        assert pulse.told is not None
+        told = found.fold(pulse.told)
+        assert not told.done, "the table's identity is still to be checked"
+        assert len(found.kept) >= told.behind
+        rest = verified(request.model_copy(update={"cursor": told.cursor}), table.client, Clock())
+        assert (found.scanned + rest.scanned, found.behind + rest.behind) == (500, 500)
+        assert len(found.kept | rest.kept) == 500
+
+
+def test_keys_that_cannot_be_kept_are_not_counted(make_table: MakeTable, dynamodb: Any) -> None:
+    table = make_table()
+    table.fill(10)
+    request = VerifyInput(target=table.target(), source=Segment(segment=0, total=1))
+
+    def denied(_keys: Any, _partitions: Any) -> None:
+        raise EnvironmentFault("LedgerDenied", "no")
+
+    def defect(_keys: Any, _partitions: Any) -> None:
+        raise KeyError("oh")
+
+    for keep, code in ((denied, "LedgerDenied"), (defect, "KeyError")):
+        result = verify_segment(request, table.client, Clock(), keep)
+        assert result.fault is not None
+        assert (result.fault.code, result.scanned, result.done) == (code, 0, False)
 
 
 def test_it_does_not_take_long(make_table: MakeTable, dynamodb: Any) -> None:

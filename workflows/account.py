@@ -6,35 +6,44 @@ from typing import Literal
 
 from temporalio import workflow
 
-from workflows.by_partition import Totals, few, report_input, totals
+from workflows.by_partition import few, unknown
 from workflows.running_job import RunningJob
 from workflows.shards import Shards
 
 with workflow.unsafe.imports_passed_through():
-    from reindexer.models import Plan, Report, ReportInput, Touch, Transform, Verify
-    from reindexer.tally import Tally, total
+    from reindexer.models import PartitionTotals, Plan, Report, Touch, Transform, Verify
+
+#: Shards named in a warning: enough to see which.
+_NAMED = 20
 
 
 class Account:
-    """Made when the lock is held; `report` may be asked at any time after."""
+    """`report` may be asked at any time. `totals` are set once all shards have ended."""
 
-    def __init__(self, job: RunningJob, shards: Shards, plan: Plan) -> None:
-        self._job, self._shards, self._plan = job, shards, plan
+    def __init__(self, job: RunningJob, shards: Shards) -> None:
+        self._job, self._shards = job, shards
+        self.totals = PartitionTotals()
 
-    def opening(self) -> ReportInput:
-        """What is known before the first write: enough to remember the target version."""
-        return report_input(self.report(), self._plan.target.attributes.version)
+    @property
+    def _plan(self) -> Plan:
+        return self._job.known_plan
+
+    def unfinished(self) -> Report:
+        """What the ledger has of a job that may not come to its end."""
+        return self.report().model_copy(update={"state": "running", "as_of": workflow.now()})
 
     def report(self) -> Report:
-        """Everything as it stands now."""
+        """Everything as it is now."""
         job, shards, plan = self._job, self._shards, self._plan
-        info = workflow.info()
-        unbalanced = [s.index for s in shards.all if not s.state.tally.balanced(len(s.state.isolated))]
-        tally, by_partition = shards.tally, totals(shards.all)
-        adds_up = not unbalanced and not by_partition.unbalanced and _adds_up(by_partition, tally)
-        balanced = adds_up and tally.balanced()
+        mine = shards.changing
+        unbalanced = [s.index for s in mine if not s.counts.tally.balanced(s.counts.isolated)]
+        tally, totals = shards.tally, self.totals
+        counted = bool(totals.partitions or totals.left_out) and not unknown(mine)
+        adds_up = not unbalanced and not (counted and (totals.total != tally or totals.unbalanced))
+        # A closed job has no record under way, and knows what each shard has come to.
+        balanced = adds_up and tally.balanced() and not any(shard.lost for shard in mine)
         return Report(
-            job=info.workflow_id,
+            job=job.job_id,
             run=plan.run,
             table=plan.target.table,
             table_arn=plan.target.table_arn,
@@ -42,25 +51,24 @@ class Account:
             version=plan.target.version,
             tally=tally,
             attempts=shards.attempts,
-            # A closed job has no record under way; a cancelled one says honestly that some are.
             balanced=balanced,
             verification=job.verification,
-            shards=len(shards.all),
-            warnings=self._warnings(by_partition),
+            shards=len(mine),
+            warnings=self._warnings(),
             controls=list(job.controls),
-            started_at=info.workflow_start_time,
-            seconds=max(0.0, (workflow.now() - info.workflow_start_time).total_seconds()),
+            started_at=job.started_at,
+            seconds=max(0.0, (workflow.now() - job.started_at).total_seconds()),
             state=self._state(balanced=balanced),
             writer=plan.target.writer,
             consumed={
-                "read_units": round(sum(s.state.read_units for s in shards.all), 1),
-                "write_units": round(sum(s.state.write_units for s in shards.all), 1),
+                "read_units": round(sum(s.counts.read_units for s in shards.all), 1),
+                "write_units": round(sum(s.counts.write_units for s in shards.all), 1),
             },
             unbalanced_shards=unbalanced,
             code=plan.target.running(job.code).code,
             dry_run=job.tried,
-            partitions=by_partition.tallies,
-            unbalanced_partitions=by_partition.unbalanced[:100],  # a defect: to see which, not to count them
+            partitions=totals.partitions,
+            unbalanced_partitions=totals.unbalanced,
         )
 
     def _state(self, *, balanced: bool) -> Literal["complete", "incomplete", "cancelled", "failed"]:
@@ -77,41 +85,52 @@ class Account:
         )
         return "complete" if complete else "incomplete"
 
-    def _warnings(self, by_partition: Totals) -> list[str]:
-        warnings = list(self._plan.warnings) + list(self._job.warnings)
-        again = [shard.index for shard in self._shards.all if shard.starts > 1]
+    def _warnings(self) -> list[str]:
+        job, mine = self._job, self._shards.changing
+        warnings = list(self._plan.warnings) + list(job.warnings)
+        if job.controls_dropped:
+            warnings.append(f"{job.controls_dropped:,} control events in the middle are left out")
+        again = [shard.index for shard in mine if shard.starts > 1 and shard.situation != "lost"]
         if again:
-            warnings.append(f"shards {again} were ended by somebody and started again from their last report")
-        if by_partition.unknown:
-            names = by_partition.unknown
+            warnings.append(f"{_some(again)} were ended by somebody and started again from their last account")
+        lost = [shard.index for shard in mine if shard.lost]
+        if lost:
+            warnings.append(
+                f"what {_some(lost)} did after their last account is not known: counts are lower bounds"
+            )
+        doubtful = [s.index for s in mine if s.account.doubt and s.index not in lost]
+        if doubtful and job.gate.stopping:
+            warnings.append(f"{_some(doubtful)} lost a worker: counts may be lower bounds")
+        elif doubtful and self._shards.tally.deleted:
+            warnings.append(f"{_some(doubtful)} lost a worker: `deleted` may be a lower bound")
+        if names := unknown(mine):
             warnings.append(
                 f"the totals of {len(names):,} partitions are not known, since a shard that was ended by "
                 f"somebody had to do with them: {few(names)}; the job's own tally is exact"
             )
-        warnings += self._index_told()
-        if self._job.tried:
+        warnings += self._index_warnings()
+        if job.tried:
             warnings.append("a dry run: nothing was written")
-        elif self._job.verification is None and not isinstance(self._plan.target.operation, Verify):
+        elif job.verification is None and not isinstance(self._plan.target.operation, Verify):
             warnings.append("not verified: no consistent read was made after the job")
         return warnings
 
-    def _index_told(self) -> list[str]:
+    def _index_warnings(self) -> list[str]:
         """What an index named that the table had not, or had elsewhere."""
         target, tally = self._plan.target, self._shards.tally
         if target.within is None or target.within.index is None:
             return []
-        index, told = target.within.index, []
+        index, found = target.within.index, []
         if tally.vanished:
-            told.append(f"{tally.vanished:,} records that index {index} named were gone from the table")
+            found.append(f"{tally.vanished:,} records that index {index} named were gone from the table")
         if tally.filtered and isinstance(target.operation, Touch):  # a touch leaves nothing else alone
-            told.append(
+            found.append(
                 f"{tally.filtered:,} records that index {index} named were no longer in their partition, and "
                 "were left alone"
             )
-        return told
+        return found
 
 
-def _adds_up(by_partition: Totals, tally: Tally) -> bool:
-    """Whether the partitions' tallies sum to the job's; nothing to add up where it does not count by them."""
-    known = by_partition.tallies.values()
-    return bool(by_partition.unknown) or not known or total(Tally, known) == tally
+def _some(indexes: list[int]) -> str:
+    more = f" and {len(indexes) - _NAMED} more" if len(indexes) > _NAMED else ""
+    return f"shards {indexes[:_NAMED]}{more}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
 from temporalio import workflow
@@ -12,23 +11,14 @@ from temporalio import workflow
 from workflows.slot import Shard
 
 with workflow.unsafe.imports_passed_through():
-    from reindexer.models import Report, ReportInput, Source
+    from reindexer.models import Isolated, PartitionsInput, PartitionTotals, Report, Source
     from reindexer.models.by_partition import brief, ranked
-    from reindexer.tally import Tally, total
+    from reindexer.tally import Tally, plus_each
 
 #: Partitions named in a warning, a defect's list or the Web UI: enough to see which; there may be thousands.
 _NAMED = 10
 #: Bytes of a workflow's result: a payload may have 2 MiB, and 10,000 names of 100 characters take 1.4 MB.
 _MOST_BYTES = 1_800_000
-
-
-@dataclass
-class Totals:
-    """`unknown`: partitions of which a part was done by a shard that ended before it could tell."""
-
-    tallies: dict[str, Tally] = field(default_factory=dict)
-    unbalanced: list[str] = field(default_factory=list)
-    unknown: list[str] = field(default_factory=list)
 
 
 def named(source: Source) -> list[str]:
@@ -38,25 +28,32 @@ def named(source: Source) -> list[str]:
     return source.partitions if source.kind == "keys" else []
 
 
-def totals(shards: Iterable[Shard]) -> Totals:
-    """Of every partition that a shard was to read, found in it or not."""
+def of_shards(shards: Iterable[Shard]) -> PartitionsInput:
+    """Where the tallies by partition are, of shards that have ended: at hand, or in the ledger.
+
+    Every partition that a shard was to read has one, found or not.
+    """
     every = list(shards)
-    unknown = {name for shard in every if _cut_short(shard) for name in named(shard.source)}
-    tallies = {name: Tally() for name in sorted({name for shard in every for name in named(shard.source)})}
-    isolated: Counter[str | None] = Counter()
+    at_hand = {name: Tally() for name in sorted({name for shard in every for name in named(shard.source)})}
+    kept = []
     for shard in every:
-        isolated.update(record.partition for record in shard.state.isolated)
-        for name, tally in shard.state.partitions.items():
-            tallies[name] = tallies.get(name, Tally()) + tally
-    known = {name: tally for name, tally in tallies.items() if name not in unknown}
-    wrong = [name for name, tally in known.items() if not tally.balanced(isolated[name])]
-    return Totals(known, wrong, sorted(unknown))
+        if shard.kept is not None:
+            kept.append(shard.kept)
+        elif shard.state is not None:
+            at_hand = plus_each(at_hand, shard.state.partitions)
+    return PartitionsInput(partitions=at_hand, kept=kept)
 
 
-def _cut_short(shard: Shard) -> bool:
-    """Whether it was ended by somebody, and what it had told until then is not told by partition."""
-    ended = shard.starts > 1 or shard.situation == "lost"
-    return ended and total(Tally, shard.state.partitions.values()) != shard.state.tally
+def unknown(shards: Iterable[Shard]) -> list[str]:
+    """Partitions of which a part was done by a shard that could not tell what by partition."""
+    return sorted({name for shard in shards if shard.lost for name in named(shard.source)})
+
+
+def known(totals: PartitionTotals, shards: Iterable[Shard]) -> PartitionTotals:
+    """Without those that are not exact."""
+    without = set(unknown(shards))
+    exact = {name: tally for name, tally in totals.partitions.items() if name not in without}
+    return totals.model_copy(update={"partitions": exact})
 
 
 def few(names: Iterable[str]) -> str:
@@ -83,20 +80,10 @@ class Standing:
         return {"total": self._total, "done": self._done} if self._total else None
 
 
-def with_quarantined(shards: Iterable[Shard]) -> list[str]:
-    """Partitions of which records were given up, most first; of a shard under way its newest records tell."""
-    found: Counter[str] = Counter()
-    for shard in shards:
-        found.update({name: tally.quarantined for name, tally in shard.state.partitions.items()})
-        if not shard.state.partitions:
-            found.update(r.partition for r in shard.state.quarantined if r.partition is not None)
-    return [name for name, count in found.most_common() if count]
-
-
-def report_input(report: Report, version_attribute: str) -> ReportInput:
-    """The report for the ledger, its partitions compressed: thousands would be too large to hand over."""
-    alone = report.model_copy(update={"partitions": {}})
-    return ReportInput(report=alone, version_attribute=version_attribute, partitions=report.partitions)
+def with_quarantined(newest: Iterable[Isolated]) -> list[str]:
+    """Partitions of the newest records that were given up, most first."""
+    found = Counter(record.partition for record in newest if record.partition is not None)
+    return [name for name, _ in found.most_common()]
 
 
 def as_result(report: Report) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The end of a job, in the ledger: redriven failures closed, the report kept. If it refuses, the job parks."""
+"""What a job keeps in the ledger: its report, at its end and on the way. Where the ledger refuses, it parks."""
 
 from __future__ import annotations
 
@@ -8,47 +8,98 @@ from typing import Any
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
-from workflows.by_partition import report_input
+from workflows.account import Account
+from workflows.by_partition import known, of_shards
 from workflows.faults import in_plain_words
 from workflows.options import CLOSING, CONTROL
 from workflows.running_job import RunningJob
 from workflows.shards import Shards
 
 with workflow.unsafe.imports_passed_through():
-    from reindexer.models import CloseInput, Fault, KeyList, Plan, Quarantined, Report, ReportInput, Scope
+    from reindexer.models import (
+        ClearKeptInput,
+        CloseInput,
+        Fault,
+        KeyList,
+        PartitionsInput,
+        PartitionTotals,
+        Quarantined,
+        Report,
+        ReportInput,
+        Scope,
+    )
 
 
-async def close_redriven(job: RunningJob, shards: Shards, plan: Plan, scope: Scope) -> None:
+async def close(job: RunningJob, shards: Shards, account: Account, scope: Scope) -> Report:
+    """Settle with the ledger, and give it the report."""
+    await _close_redriven(job, shards, scope)
+    partitions = PartitionsInput()
+    if job.known_plan.counts_by_partition:
+        partitions = of_shards(shards.changing)
+        found = await insist(job, "partition_totals", lambda: partitions, result_type=PartitionTotals)
+        account.totals = known(found or PartitionTotals(), shards.changing)
+    last = account.report()
+
+    def request() -> ReportInput:
+        nonlocal last
+        last = account.report()
+        return _input(job, last, partitions)
+
+    await insist(job, "write_report", request)
+    await _clear(job)
+    return last
+
+
+async def note_start(job: RunningJob, account: Account) -> None:
+    """Remember the target version and that the job runs, before the first write. Raises `ActivityError`."""
+    opening = _input(job, account.unfinished(), PartitionsInput())
+    await workflow.execute_activity("record_version", opening, **CONTROL)
+    await workflow.execute_activity("write_report", opening, **CONTROL)
+
+
+async def note_progress(job: RunningJob, account: Account) -> None:
+    """What `report` shows should the job never come to its end. Not worth parking for."""
+    request = _input(job, account.unfinished(), PartitionsInput())
+    try:
+        await workflow.execute_activity("write_report", request, **CLOSING)
+    except ActivityError as error:
+        workflow.logger.warning("the ledger did not take how far the job is: %s", error.cause or error)
+
+
+def _input(job: RunningJob, report: Report, partitions: PartitionsInput) -> ReportInput:
+    """The report for the ledger, which has all partitions: in a payload there might be no room for them."""
+    alone = report.model_copy(update={"partitions": {}})
+    version = job.known_plan.target.attributes.version
+    return ReportInput(report=alone, version_attribute=version, partitions=partitions)
+
+
+async def _close_redriven(job: RunningJob, shards: Shards, scope: Scope) -> None:
     """Take what a redrive settled off the open failures of the run that gave it up.
 
     A shard that did not get to its end, on cancel, closes nothing: redriven again, its records are found done.
     """
     if not isinstance(scope, Quarantined):
         return
-    for shard in shards.all[: len(plan.sources)]:  # shards beyond these swept what others had written
-        if not shard.done or not isinstance(shard.source, KeyList):
+    for shard in shards.all:
+        if shard.phase != "running" or not shard.done or not isinstance(shard.source, KeyList):
             continue
         request = CloseInput(
             job=scope.job,
             run=scope.run,
             keys=shard.source.keys,
-            by_job=workflow.info().workflow_id,
-            by_run=plan.run,
+            by_job=job.job_id,
+            by_run=job.known_plan.run,
         )
         await insist(job, "close_redriven", lambda request=request: request)  # type: ignore[misc]
 
 
-async def keep_report(job: RunningJob, plan: Plan, report: Callable[[], Report]) -> Report:
-    """Write the report to the ledger, as it stands at each try; returns the one that was kept."""
-    last = report()
-
-    def request() -> ReportInput:
-        nonlocal last
-        last = report()
-        return report_input(last, plan.target.attributes.version)
-
-    await insist(job, "write_report", request)
-    return last
+async def _clear(job: RunningJob) -> None:
+    """What the ledger kept for this run alone is of no use any more."""
+    request = ClearKeptInput(job=job.job_id, run=job.known_plan.run)
+    try:
+        await workflow.execute_activity("clear_kept", request, **CLOSING)
+    except ActivityError as error:
+        workflow.logger.warning("what the ledger kept was not cleared: %s", error.cause or error)
 
 
 async def insist(job: RunningJob, activity: str, request: Callable[[], Any], **more: Any) -> Any:
@@ -63,7 +114,7 @@ async def insist(job: RunningJob, activity: str, request: Callable[[], Any], **m
             return await workflow.execute_activity(activity, request(), **more, **options)
         except ActivityError as error:
             if stopping:
-                job.warnings.append(f"{activity} failed, and the job was cancelled: {error.cause or error}")
+                job.warn(f"{activity} failed, and the job was cancelled: {error.cause or error}")
                 return None
             if not job.gate.stopping:
                 job.park(_why(error))
@@ -74,4 +125,4 @@ def _why(error: ActivityError) -> str:
     cause = error.cause
     if isinstance(cause, ApplicationError):
         return in_plain_words(Fault(code=cause.type or "Unknown", message=cause.message))
-    return f"the ledger cannot be written: {cause or error}; mend that, then resume"
+    return f"the ledger cannot be written: {cause or error}; repair that, then resume"

@@ -22,22 +22,11 @@ class Gate:
     def __init__(self) -> None:
         self.paused = False
         self.stopping = False
-        self._on_stop: list[Callable[[], object]] = []
 
     @property
     def open(self) -> bool:
         """Whether work may be started now."""
         return not self.paused and not self.stopping
-
-    def stop(self) -> None:
-        """Start nothing more, and end what runs."""
-        self.stopping = True
-        for tell in list(self._on_stop):
-            tell()
-
-    def when_stopped(self, tell: Callable[[], object]) -> None:
-        """Call `tell` on stop, so that it can cancel what is in flight."""
-        self._on_stop.append(tell)
 
     async def wait_open(self) -> bool:
         """Wait while paused. False: stopping."""
@@ -50,17 +39,14 @@ class Gate:
             await workflow.wait_condition(
                 lambda: not self.open or until(),
                 timeout=timedelta(seconds=seconds),
-                timeout_summary=summary,
+                timeout_summary=summary[:200],  # Temporal's bound for a summary
             )
         except TimeoutError:
             return
 
 
 async def run_shielded(drive: Awaitable[T], gate: Gate) -> T:
-    """Run `drive` to its normal end, also when the workflow is cancelled meanwhile.
-
-    The caller looks at `workflow.cancellation_reason()` or `gate.stopping` to tell the two apart.
-    """
+    """Run `drive` to its normal end, also when the workflow is cancelled: that sets `gate.stopping`."""
     task = asyncio.ensure_future(drive)
     while not task.done():
         try:
@@ -68,5 +54,18 @@ async def run_shielded(drive: Awaitable[T], gate: Gate) -> T:
         except asyncio.CancelledError:
             if task.cancelled():
                 raise
-            gate.stop()
+            gate.stopping = True
     return task.result()
+
+
+async def handed_back(handle: workflow.ActivityHandle[T], stop: Callable[[], bool]) -> T:
+    """The result of an activity that is asked to hand back where it stands as soon as `stop` holds.
+
+    Always ask here, never in a handler: the SDK drops a result that arrives in the same activation as the
+    request, and this waits until everything of an activation has been applied. Raises `ActivityError`; or
+    `asyncio.CancelledError` where the activity was never scheduled.
+    """
+    await workflow.wait_condition(lambda: handle.done() or stop())
+    if not handle.done():
+        handle.cancel()
+    return await handle

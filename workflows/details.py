@@ -32,7 +32,12 @@ def details(progress: dict[str, Any], target: Target | None, failed: list[str]) 
         if failed:
             rows.append(("with quarantined records", few(failed).replace("|", "\\|")))  # a bar ends a cell
     if verification := progress["verification"]:
-        rows.append(("behind after verification", f"{verification['behind']:,}"))
+        rows.append(("verified", f"{verification['scanned']:,}"))
+        rows.append(("behind", f"{verification['behind']:,}"))
+    if progress["cycle"]:
+        rows.append(("runs of the workflow", f"{progress['cycle'] + 1:,}"))
+    if progress["as_of"] and progress["state"] != "done":
+        rows.append(("shards seen", progress["as_of"][:19].replace("T", " ") + " UTC"))
     return "\n".join(
         [
             f"{headline} · {target.operation.kind} `{target.table}` to version {target.version}",

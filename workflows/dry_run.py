@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from temporalio import workflow
 
+from workflows.controls import handed_back
 from workflows.options import round_options
 from workflows.running_job import RunningJob
 
@@ -22,7 +23,7 @@ async def dry_run(job: RunningJob, plan: Plan, scope: Scope) -> DryRun:
         limit=scope.limit if isinstance(scope, Sample) else _RECORDS,
         heartbeat_timeout=plan.heartbeat_timeout,
     )
-    handle = workflow.start_activity(
+    handle: workflow.ActivityHandle[DryRun] = workflow.start_activity(
         "dry_run",
         request,
         task_queue=plan.rounds_queue,
@@ -30,9 +31,8 @@ async def dry_run(job: RunningJob, plan: Plan, scope: Scope) -> DryRun:
         summary=f"dry run over up to {request.limit:,} records",
         **round_options(request.seconds, plan.heartbeat_timeout),
     )
-    forget = job.when_changed(handle.cancel)
+    job.reading = True
     try:
-        result: DryRun = await handle
-        return result
+        return await handed_back(handle, lambda: not job.gate.open)
     finally:
-        forget()
+        job.reading = False

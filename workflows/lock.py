@@ -2,34 +2,47 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
+from workflows.controls import handed_back
 from workflows.options import CLOSING, LOCK
 from workflows.planning import plainly
+from workflows.running_job import RunningJob
 
 with workflow.unsafe.imports_passed_through():
-    from reindexer.models import LockInput, Plan
+    from reindexer.models import LockInput
 
 
-async def take_lock(plan: Plan, *, take: bool) -> LockInput:
-    """What is then held. `take`: also from a holder that cannot be asked. Raises `ApplicationError`."""
-    info = workflow.info()
-    lock = LockInput(
+def lock_of(job: RunningJob, *, take: bool = False) -> LockInput | None:
+    """The same over all runs of the chain; None where the job takes none. `take`: by force."""
+    plan = job.known_plan
+    if plan.target.writer == "none":
+        return None
+    return LockInput(
         table_arn=plan.target.table_arn,
         version_attribute=plan.target.attributes.version,
-        workflow_id=info.workflow_id,
-        run_id=info.run_id,
-        namespace=info.namespace,
+        workflow_id=job.job_id,
+        run_id=job.first_run_id,
+        namespace=workflow.info().namespace,
         run=plan.run,
         take=take,
         wait_seconds=plan.heartbeat_timeout,
     )
+
+
+async def take_lock(job: RunningJob, lock: LockInput) -> None:
+    """Raises `ApplicationError`, naming the holder; `CancelledError` where the job is cancelled meanwhile."""
+    handle: workflow.ActivityHandle[None] = workflow.start_activity("take_lock", lock, **LOCK)
     try:
-        await workflow.execute_activity("take_lock", lock, **LOCK)
+        await handed_back(handle, lambda: job.gate.stopping)
     except ActivityError as error:
+        await give_back(lock)  # perhaps it was taken, and only the answer was lost
+        if job.gate.stopping:
+            raise asyncio.CancelledError from None
         raise plainly(error) from error
-    return lock
 
 
 async def give_back(lock: LockInput) -> None:

@@ -26,6 +26,13 @@ LOCK: dict[str, Any] = {
     "heartbeat_timeout": timedelta(seconds=30),  # it heartbeats every second while it waits
 }
 
+#: The last look of a cancelled shard: it reads for a minute at most, and a dead worker's is tried again.
+LAST_LOOK: dict[str, Any] = {
+    "start_to_close_timeout": timedelta(minutes=3),
+    "heartbeat_timeout": timedelta(seconds=30),  # it heartbeats with every page
+    "retry_policy": RetryPolicy(maximum_interval=timedelta(seconds=5), maximum_attempts=5),  # about 15 s
+}
+
 #: A control activity of a job that is being cancelled: less patience, since somebody waits.
 CLOSING: dict[str, Any] = {
     **CONTROL,
@@ -33,12 +40,32 @@ CLOSING: dict[str, Any] = {
 }
 
 
-#: Asking what a shard had come to that somebody ended: there is its last report, so it is not asked for long.
+#: Asking what a shard had come to that somebody ended: there is its last account, so it is not asked for long.
 ASKING: dict[str, Any] = {
     "start_to_close_timeout": timedelta(seconds=15),  # a query, which is given 10 s
     "retry_policy": RetryPolicy(maximum_attempts=3),  # workers may be restarting
     "schedule_to_close_timeout": timedelta(seconds=60),  # also where no worker is there
 }
+
+#: Keeping and loading a shard's state: as patient as the ledger's own client, then the shard parks.
+KEEPING: dict[str, Any] = {
+    **CONTROL,
+    "start_to_close_timeout": timedelta(seconds=30),  # some 2 MB in items of 350 KB
+    "retry_policy": RetryPolicy(maximum_interval=timedelta(seconds=5), maximum_attempts=5),  # about 15 s
+}
+
+
+def look_options(seconds: float) -> dict[str, Any]:
+    """For one look at the shards that begins after `seconds`: its first attempt does nothing but say when."""
+    return {
+        "start_to_close_timeout": timedelta(seconds=30),  # 400 describes take a second
+        "schedule_to_close_timeout": timedelta(seconds=seconds + 300),  # without workers: look again later
+        "retry_policy": RetryPolicy(
+            initial_interval=timedelta(seconds=1),  # a server that restarts answers within seconds
+            maximum_interval=timedelta(seconds=30),
+            maximum_attempts=10,  # then it is given up, and the next one begins
+        ),
+    }
 
 
 def first_round_seconds(shard: int, seconds: float) -> float:
@@ -51,17 +78,14 @@ def first_round_seconds(shard: int, seconds: float) -> float:
 
 
 def round_options(seconds: float, heartbeat_timeout: float) -> dict[str, Any]:
-    """For a round or a verification round with a time slice of `seconds`."""
+    """For a round of any kind with a time slice of `seconds`."""
     return {
         # Handing back takes one call in flight (5 s) and a heartbeat; three minutes more is a hung process.
         "start_to_close_timeout": timedelta(seconds=seconds + 180),
         "heartbeat_timeout": timedelta(seconds=heartbeat_timeout),
-        "retry_policy": RetryPolicy(
-            initial_interval=timedelta(seconds=1),  # a killed worker's queue is polled by the others at once
-            backoff_coefficient=2.0,
-            maximum_interval=timedelta(seconds=10),  # a worker that comes back is used within 10 s
-            maximum_attempts=10,  # then the workflow folds what is known and begins a new round
-        ),
+        # The workflow begins a new round instead: between two attempts the server keeps the heartbeat of the
+        # first, and an activity that is cancelled just then loses it.
+        "retry_policy": RetryPolicy(maximum_attempts=1),
         # A round that is told to stop returns where it stands, and the workflow gets that result.
         "cancellation_type": ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     }
@@ -88,11 +112,11 @@ def record_options(heartbeat_timeout: float) -> dict[str, Any]:
 RECORDS_AT_ONCE = 10
 #: Isolated records a shard may hold before it begins no new round (two rounds' worth).
 MOST_PENDING_RECORDS = 100
-#: Rounds in a row that end without a result before the shard parks: a bug, not bad luck.
-MOST_LOST_ROUNDS = 5
+#: Rounds in a row that are lost before they got anywhere, after which the shard parks: a bug, not bad luck.
+MOST_LOST_ROUNDS = 10
 #: Seconds between tries of a shard that finds no capacity or no service: doubled from the first to the last.
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
+#: Seconds before a round that follows a lost one, at most: workers that come back are used within 10 s.
+LONGEST_WAIT_AFTER_LOST = 10.0
 #: Throttles that reach so far stop all shards, not one: nobody else's share would go through either.
 EVERYWHERE = ("table", "account", "index")
-#: Newest quarantined records a shard keeps for the `failures` query; the ledger has all.
-KEPT_FAILURES = 50

@@ -8,6 +8,7 @@ from typing import Any
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
+from workflows.controls import handed_back
 from workflows.options import CONTROL
 from workflows.running_job import RunningJob
 
@@ -20,46 +21,44 @@ _PLANNED: Any = Plan | Elsewhere
 
 async def make_plan(job: RunningJob, asked: JobInput) -> Plan:
     """The plan, with the search attributes there are. Raises `ApplicationError` where the job is refused."""
-    info = workflow.info()
     request = PlanInput(
         job=asked,
-        workflow_id=info.workflow_id,
-        started_at=info.workflow_start_time,
+        workflow_id=job.job_id,
+        started_at=job.started_at,
         run=workflow.uuid4().hex[:10],  # 40 bits: two runs of a table never share a stamp
     )
     try:
-        plan: Plan | Elsewhere = await workflow.execute_activity(
-            "make_plan", request, result_type=_PLANNED, **CONTROL
-        )
+        plan = await _planned(job, request)
         if isinstance(plan, Elsewhere):
             plan = await _planned_on(job, plan.queue, request)
         known = await workflow.execute_activity(
             "registered_search_attributes", result_type=list[str], **CONTROL
         )
     except ActivityError as error:
+        if job.gate.stopping:
+            raise asyncio.CancelledError from None
         raise plainly(error) from error
     return plan.model_copy(update={"search_attributes": known})
+
+
+async def _planned(job: RunningJob, request: PlanInput, queue: str | None = None) -> Plan | Elsewhere:
+    """What planning answers, on a task queue; given up when the job is cancelled."""
+    handle: workflow.ActivityHandle[Plan | Elsewhere] = workflow.start_activity(
+        "make_plan",
+        request,
+        task_queue=queue,
+        result_type=_PLANNED,
+        summary=f"on task queue {queue}"[:200] if queue else None,  # Temporal's bound for a summary
+        **CONTROL,
+    )
+    return await handed_back(handle, lambda: job.gate.stopping)
 
 
 async def _planned_on(job: RunningJob, queue: str, request: PlanInput) -> Plan:
     """The plan that the job's own workers make; waits until there are some, or the job is cancelled."""
     job.planned_on = queue
-    job.tell()
-    handle = workflow.start_activity(
-        "make_plan",
-        request,
-        task_queue=queue,
-        result_type=_PLANNED,
-        summary=f"on task queue {queue}",
-        **CONTROL,
-    )
-    job.gate.when_stopped(handle.cancel)
-    try:
-        plan: Plan | Elsewhere = await handle
-    except ActivityError:
-        if job.gate.stopping:
-            raise asyncio.CancelledError from None
-        raise
+    job.noticed()
+    plan = await _planned(job, request, queue)
     if isinstance(plan, Elsewhere):
         raise ApplicationError(
             f"operation.job: the workers on task queue {queue} have another file of this job, which says "

@@ -6,9 +6,11 @@ import asyncio
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, CancelledError
+from temporalio.exceptions import TimeoutError as ActivityTimeout
 
+from workflows.controls import handed_back
 from workflows.faults import in_plain_words
-from workflows.options import CONTROL, KEPT_FAILURES, RECORDS_AT_ONCE, record_options
+from workflows.options import CONTROL, RECORDS_AT_ONCE, record_options
 from workflows.running_shard import RunningShard
 
 with workflow.unsafe.imports_passed_through():
@@ -16,7 +18,7 @@ with workflow.unsafe.imports_passed_through():
 
     from reindexer.items import key_text
     from reindexer.models import Isolated, QuarantineInput, RecordInput, RecordResult, Share
-    from reindexer.tally import Outcome, Tally
+    from reindexer.models.folding import after_record
 
 
 class Records:
@@ -25,7 +27,6 @@ class Records:
     def __init__(self, shard: RunningShard) -> None:
         self._shard = shard
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._handles: dict[str, workflow.ActivityHandle[RecordResult]] = {}
         self._settled = 0  # ever; to see that one was
 
     def start(self) -> None:
@@ -40,11 +41,6 @@ class Records:
                 task = asyncio.ensure_future(self._one(name, record))
                 self._tasks[name] = task
                 task.add_done_callback(lambda _, name=name: self._tasks.pop(name, None))  # type: ignore[misc]
-
-    def interrupt(self) -> None:
-        """Ask the open ones to hand back what they know; they return to pending."""
-        for handle in self._handles.values():
-            handle.cancel()
 
     async def finish_open(self) -> None:
         """Wait until none is open."""
@@ -67,48 +63,46 @@ class Records:
         return _part(share, 2) if self._tasks else share
 
     async def _one(self, name: str, record: Isolated) -> None:
+        shard = self._shard
         if not record.given_up:
             result = await self._try(name, record)
-            record = result.record
-            self._absorb(result)
+            self._take(result)
             if result.outcome:
-                self._done(name, result.outcome)
                 return
             if result.fault:
-                self._shard.park(in_plain_words(result.fault))
+                shard.park(in_plain_words(result.fault))
             if result.waiting:
-                await self._shard.gate.sleep(
-                    15.0, f"waiting to try {name} again"
-                )  # seconds; as its policy's longest
+                turn = shard.turn
+                await shard.gate.sleep(15.0, f"waiting to try {name} again", until=lambda: shard.turn != turn)
+            record = result.record
             if not record.given_up:
                 return  # back to pending
         await self._quarantine(name, record)
 
     async def _try(self, name: str, record: Isolated) -> RecordResult:
         """One activity with its own retries, and what it told in the end."""
-        request = self._shard.request
-        handle = workflow.start_activity(
+        shard, request = self._shard, self._shard.request
+        turn = shard.turn
+        handle: workflow.ActivityHandle[RecordResult] = workflow.start_activity(
             "reindex_record",
             RecordInput(
-                target=self._shard.target,
+                target=shard.target,
                 record=record,
                 # Over all that may run at once: all of the shard's share, or half where rounds use the other.
-                share=_part(self._shard.share, RECORDS_AT_ONCE * (1 if self._shard.state.done else 2)),
+                share=_part(shard.share, RECORDS_AT_ONCE * (1 if shard.state.done else 2)),
                 heartbeat_timeout=request.heartbeat_timeout,
             ),
             task_queue=request.records_queue,
             result_type=RecordResult,
-            summary=f"{name} {record.error}"[:200],  # Temporal's documented bound for a summary
+            summary=_summary(name, record),
             **record_options(request.heartbeat_timeout),
         )
-        self._handles[name] = handle
         try:
-            result: RecordResult = await handle
-            return result
+            return await handed_back(handle, lambda: shard.turn != turn)
+        except asyncio.CancelledError:
+            return RecordResult(outcome=None, record=record)  # it was never scheduled
         except ActivityError as error:
             return _after_last_try(error, record)
-        finally:
-            self._handles.pop(name, None)
 
     async def _quarantine(self, name: str, record: Isolated) -> None:
         request = self._shard.request
@@ -118,53 +112,24 @@ class Records:
                 QuarantineInput(target=self._shard.target, job=request.job, run=request.run, record=record),
                 task_queue=request.records_queue,
                 result_type=RecordResult,
-                summary=f"{name} {record.error}"[:200],
+                summary=_summary(name, record),
                 **CONTROL,
             )
         except ActivityError as error:
-            self._shard.park(f"{name} could not be quarantined: {error.cause}")
+            self._shard.park(f"{name[:200]} could not be quarantined: {str(error.cause)[:300]}")
             return
-        self._absorb(result)
+        self._take(result)
         if result.fault:
             self._shard.park(in_plain_words(result.fault))
-        elif result.outcome:
-            self._done(name, result.outcome)
 
-    def _absorb(self, result: RecordResult) -> None:
-        """Take over what was learnt of a record, settled or not."""
-        state, name = self._shard.state, key_text(result.record.key)
-        self._shard.state = state.model_copy(
-            update={
-                "attempts": state.attempts + result.attempts,
-                "write_units": state.write_units + result.write_units,
-                "isolated": [
-                    result.record.model_copy(update={"partition": r.partition})
-                    if key_text(r.key) == name
-                    else r
-                    for r in state.isolated
-                ],
-            }
-        )
+    def _take(self, result: RecordResult) -> None:
+        """What was learnt of a record, settled or not."""
+        self._shard.state = after_record(self._shard.state, result)
+        self._settled += result.outcome is not None
 
-    def _done(self, name: str, outcome: str) -> None:
-        """The record has its outcome: counted, and off the list."""
-        state = self._shard.state
-        place = next(n for n, r in enumerate(state.isolated) if key_text(r.key) == name)
-        record, settled = state.isolated[place], Outcome(outcome)
-        self._settled += 1
-        update: dict[str, object] = {
-            "tally": state.tally.plus(settled),
-            # It alone: an index may hand a record out twice, under the value it had and the one it has.
-            "isolated": state.isolated[:place] + state.isolated[place + 1 :],
-        }
-        if record.partition is not None:
-            counted = state.partitions.get(record.partition, Tally()).plus(settled)
-            update["partitions"] = {**state.partitions, record.partition: counted}
-        if outcome == Outcome.QUARANTINED:
-            counts = dict(state.failures)
-            counts[record.error] = counts.get(record.error, 0) + 1
-            update |= {"failures": counts, "quarantined": [*state.quarantined, record][-KEPT_FAILURES:]}
-        self._shard.state = state.model_copy(update=update)
+
+def _summary(name: str, record: Isolated) -> str:
+    return f"{name} {record.error}"[:200]  # Temporal's documented bound for a summary
 
 
 def _after_last_try(error: ActivityError, record: Isolated) -> RecordResult:
@@ -173,9 +138,14 @@ def _after_last_try(error: ActivityError, record: Isolated) -> RecordResult:
     if isinstance(cause, CancelledError):
         # Interrupted between two attempts: what the first of them knew is lost, so its write may have landed.
         return RecordResult(outcome=None, record=record.model_copy(update={"unknown": True}))
-    if isinstance(cause, ApplicationError) and cause.details:
+    details: list[object] = []
+    if isinstance(cause, ApplicationError):
+        details = list(cause.details)
+    elif isinstance(cause, ActivityTimeout):
+        details = list(cause.last_heartbeat_details)
+    if details:
         try:
-            told = RecordResult.model_validate(cause.details[0])
+            told = RecordResult.model_validate(details[0])
             return told.model_copy(update={"record": told.record.model_copy(update={"given_up": True})})
         except ValidationError as invalid:
             workflow.logger.warning("what a record's activity told cannot be read: %s", invalid)

@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from typing import Any, Literal
 
 from temporalio import workflow
 
 from workflows.controls import run_shielded
+from workflows.handing_back import keep, load, look_ahead
 from workflows.options import MOST_PENDING_RECORDS
 from workflows.records import Records
 from workflows.rounds import Rounds
-from workflows.running_shard import RUNNING, RunningShard, Situation
+from workflows.running_shard import RUNNING, RunningShard
+from workflows.steps import Changing, Verifying
+from workflows.telling import MEMO, Telling
 
 with workflow.unsafe.imports_passed_through():
     from pydantic import ValidationError
 
-    from reindexer.models import Control, ShardInput, ShardReport, ShardState
+    from reindexer.models import Control, HandBack, ShardAccount, ShardInput, ShardState, Situation
 
 
 @workflow.defn(name="ReindexShard")
 class ReindexShard:
-    """Rounds one after another, isolated records beside them, reports to the root."""
+    """Rounds one after another, isolated records beside them; the root is signalled only what cannot wait."""
 
     @workflow.init
     def __init__(self, request: ShardInput) -> None:
         self._shard = RunningShard(request)
         self._records = Records(self._shard)
-        self._rounds = Rounds(self._shard, self._records)
-        for interrupt in (self._rounds.interrupt, self._records.interrupt):  # in this order in old histories
-            self._shard.when_interrupted(interrupt)
-        self._seq = request.seq  # of the last report
-        self._told = ("", "", -1)  # (state, reason, control seq) of it
-        self._told_at = workflow.now().timestamp()
+        self._rounds = Rounds(self._shard, self._records, Verifying() if request.verifying else Changing())
+        self._telling = Telling(self._shard)
 
     # ── What comes in ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -44,90 +44,94 @@ class ReindexShard:
             workflow.logger.warning("ignored a control signal: %s", error)
 
     @workflow.query(name="state")
-    def where_it_stands(self, *args: Any) -> ShardState:  # noqa: ARG002 – anything may come with a query
+    def where_it_is(self, *args: Any) -> ShardState:  # noqa: ARG002 – anything may come with a query
         """All that is folded so far; asked when somebody has ended it, from its history."""
         return self._shard.state
 
     # ── Driving ────────────────────────────────────────────────────────────────────────────────────────────
 
     @workflow.run
-    async def run(self, request: ShardInput) -> ShardState:  # noqa: ARG002 – taken by __init__
-        """Returns the shard's state, partial if it was cancelled; failures of records never raise."""
+    async def run(self, request: ShardInput) -> HandBack:
+        """Where the shard stands at its end, partial where it was told to hand back; never raises."""
         shard = self._shard
-        again = await run_shielded(self._drive(), shard.gate)
-        if again:
-            await workflow.wait_condition(workflow.all_handlers_finished)
-            workflow.continue_as_new(
-                shard.request.model_copy(
-                    update={"state": shard.state, "control": shard.control, "seq": self._seq}
-                )
-            )
-        return shard.state
+        end = await run_shielded(self._whole(), shard.gate)
+        if isinstance(end, HandBack):
+            return end
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        control = shard.control.model_copy(update={"stop": shard.gate.stopping})
+        request = end.model_copy(update={"control": control})
+        return workflow.continue_as_new(request, memo={MEMO: self._telling.situation})
 
-    async def _drive(self) -> bool:
-        """True: continue as new."""
+    async def _whole(self) -> HandBack | ShardInput:
+        """What it hands back, or what its next run begins with."""
         shard = self._shard
-        while not shard.gate.stopping and not shard.finished:
+        telling = asyncio.ensure_future(self._telling.run())
+        await load(shard, self._telling)
+        if not shard.loaded:
+            telling.cancel()
+            return self._as_it_came()
+        self._telling.note()
+        how = await self._drive()
+        # One that somebody cancelled by itself is started again: its rounds meet what is beyond the cursor.
+        settled = how == "cancelled" and shard.control.stop
+        if settled and not await look_ahead(shard):
+            shard.state = shard.state.model_copy(update={"timed_out": True})
+        left = shard.state
+        if shard.finished or settled:  # its counts are in the account, and it is not started again
+            left = ShardState(partitions=left.partitions)
+        state, kept = await keep(shard, self._telling, left)
+        telling.cancel()
+        number = shard.request.hand_backs + (kept is not None)
+        if how == "again":
+            known = ShardAccount() if kept is None else shard.state.account
+            update = {"state": state or ShardState(), "kept": kept, "account": known, "hand_backs": number}
+            return shard.request.model_copy(update=update)
+        account = shard.state.account
+        return HandBack(how=how, account=account, state=state, kept=kept, hand_backs=number, settled=settled)
+
+    def _as_it_came(self) -> HandBack:
+        """A state that could not be loaded stays in the ledger, and counts as its root knows it."""
+        request, stopping = self._shard.request, self._shard.gate.stopping
+        account = request.account.model_copy(update={"doubt": request.account.doubt or stopping})
+        how: Literal["cancelled", "yielded"] = "cancelled" if stopping else "yielded"
+        return HandBack(how=how, account=account, kept=request.kept, hand_backs=request.hand_backs)
+
+    async def _drive(self) -> Literal["done", "yielded", "cancelled", "again"]:
+        """Until there is nothing left to do, or it is to hand back."""
+        shard = self._shard
+        again = False
+        while not (shard.leaving or shard.finished or again):
             if not shard.may_work:
-                await self._stand_still()
+                await self._wait_to_go_on()
                 continue
             self._records.start()
-            if self._history_is_long():
-                await self._records.finish_open()
-                return not shard.finished and not shard.gate.stopping
-            if shard.state.done or len(shard.state.isolated) >= MOST_PENDING_RECORDS:
+            again = self._history_is_long()
+            if not again and (shard.state.done or len(shard.state.isolated) >= MOST_PENDING_RECORDS):
                 await self._records.wait_for_one()
-            else:
+            elif not again:
                 await self._rounds.one()
-            await self._report()
+            self._telling.note()
         await self._records.finish_open()
-        return False
+        if shard.finished:
+            return "done"
+        if shard.leaving:
+            return "cancelled" if shard.gate.stopping else "yielded"
+        return "again"
 
     def _history_is_long(self) -> bool:
         info = workflow.info()
         most = self._shard.request.continue_after
         return info.is_continue_as_new_suggested() or bool(most and info.get_current_history_length() > most)
 
-    async def _stand_still(self) -> None:
+    async def _wait_to_go_on(self) -> None:
         """Paused or parked: no attempt runs, the root knows it, and a newer control state ends it."""
         shard = self._shard
         await self._records.finish_open()
         seq = shard.control.seq
-        shard.situation = Situation("parked", shard.situation.reason) if shard.parked else Situation("paused")
-        await self._report()
-        await workflow.wait_condition(lambda: shard.gate.stopping or shard.control.seq != seq or shard.may_work)
-        if not shard.gate.paused and not shard.parked:
+        if not shard.parked:
+            shard.situation = Situation(state="paused")
+        self._telling.still()
+        await workflow.wait_condition(lambda: shard.leaving or shard.control.seq != seq or shard.may_work)
+        if shard.may_work:
             shard.situation = RUNNING
             self._rounds.at_once()
-
-    # ── What goes up ───────────────────────────────────────────────────────────────────────────────────────
-
-    async def _report(self) -> None:
-        """Tell the root, on a change of state or when its interval is over; the end is told by the result."""
-        shard = self._shard
-        state, reason, scope = shard.situation
-        now = workflow.now().timestamp()
-        told = (state, reason, shard.control.seq)
-        parent = workflow.info().parent
-        if shard.finished or parent is None:
-            return
-        if told == self._told and now - self._told_at < shard.control.report_every:
-            return
-        self._seq += 1
-        self._told, self._told_at = told, now
-        report = ShardReport(
-            index=shard.request.index,
-            seq=self._seq,
-            state=state,
-            reason=reason,
-            scope=scope,
-            acknowledged=shard.control.seq,
-            # Thousands of partitions every two seconds would fill the root's history; the result carries them.
-            progress=shard.state.model_copy(update={"partitions": {}}),
-        )
-        root = workflow.get_external_workflow_handle(parent.workflow_id)
-        try:
-            await root.signal("shard_report", report)
-        except Exception as error:
-            # A root that is gone is being closed, and its children with it.
-            workflow.logger.info("the root did not take a report: %s", error)

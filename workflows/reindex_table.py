@@ -10,50 +10,66 @@ from temporalio.exceptions import ActivityError, ApplicationError
 
 from workflows.account import Account
 from workflows.by_partition import as_result
-from workflows.closing import close_redriven, keep_report
+from workflows.closing import close, note_progress, note_start
 from workflows.controls import run_shielded
 from workflows.dry_run import dry_run
+from workflows.handing_over import HandingOver, too_large
 from workflows.heard import code_in, limits_of, reason_in, wrong_with_resume
-from workflows.lock import give_back, take_lock
-from workflows.options import CONTROL
+from workflows.lock import give_back, lock_of, take_lock
+from workflows.looking import Looking
+from workflows.phases import Phases
 from workflows.planning import make_plan, plainly
-from workflows.readers import Readers
 from workflows.running_job import RunningJob
 from workflows.shards import Shards
-from workflows.verification import Verifier
+from workflows.slot import Shard
 from workflows.view import View
 
 with workflow.unsafe.imports_passed_through():
     from pydantic import ValidationError
 
     from reindexer.explain import explain
-    from reindexer.models import JobInput, Plan, Report, ShardReport
+    from reindexer.models import Carried, JobInput, Limits, Looked, Report, RunCarried, ShardReport
 
 
 @workflow.defn(name="ReindexTable")
 class ReindexTable:
-    """One run over one table. Handlers set the desired state; `_drive` does the work."""
+    """One job over one table, in a chain of runs. Handlers set the desired state; `_drive` does the work."""
 
-    def __init__(self) -> None:
-        self._job = RunningJob()
+    @workflow.init
+    def __init__(self, *args: Any) -> None:
+        self._asked: JobInput | ApplicationError
+        try:
+            self._asked = _validated(args)
+            carried = _carried(args)
+        except ApplicationError as error:  # raised by `run`: here it would fail the workflow task for ever
+            self._asked, carried = error, None
+        limits = self._asked.limits if isinstance(self._asked, JobInput) else Limits()
+        self._job = RunningJob(limits, carried)
         self._shards = Shards(self._job)
-        self._readers = Readers(self._job)
-        self._view = View(self._job, self._shards, self._readers)
-        self._job.when_told(self._view.refresh)
-        self._job.gate.when_stopped(self._stopped)
+        if carried:
+            for before in carried.shards:
+                source = before.source or carried.plan.sources[before.index]
+                self._shards.all.append(Shard.carried(before, source))
+            self._shards.newest = list(carried.newest)
+        self._job.when_changed = self._shards.want_all
+        self._looking = Looking(self._job, self._shards)
+        self._over = HandingOver(self._job, self._shards)
+        self._view = View(self._job, self._shards, self._looking, carried.worked_seconds if carried else 0.0)
 
     # ── Control from outside ───────────────────────────────────────────────────────────────────────────────
 
     @workflow.signal
     def pause(self, *args: Any) -> None:
         """Always pauses, whatever comes with it."""
+        self._job.signals += 1
         self._job.pause(reason_in(args))
 
     @workflow.signal
     def resume(self, *args: Any) -> None:
         """Go on; noted and ignored while a budget is exhausted, or where what comes with it cannot be read."""
+        self._job.signals += 1
         wrong = wrong_with_resume(args)
-        if wrong and workflow.patched("resume-is-read"):  # jobs that began before may have gone on with it
+        if wrong:
             self._job.refuse_resume(wrong)
             return
         exhausted = self._exhausted()
@@ -65,7 +81,8 @@ class ReindexTable:
 
     @workflow.update
     def set_limits(self, *args: Any) -> dict[str, Any]:
-        """Change any field of `limits`; takes effect within seconds. Returns the limits in force."""
+        """Change any field of `limits`, within seconds and idempotently. Returns the limits in force."""
+        self._job.updates += 1
         self._job.limit(*limits_of(args))
         self._shards.reopen()
         self._job.changed()
@@ -80,9 +97,15 @@ class ReindexTable:
             raise ValueError(explain(error)) from None
 
     @workflow.query
-    def progress(self, *args: Any) -> dict[str, Any]:  # noqa: ARG002 – anything may come with a query
-        """Where the job stands."""
-        return self._view.progress()
+    def progress(self, *args: Any) -> dict[str, Any]:
+        """Where the job is. With what somebody has just seen of its shards (`Looked`): as of then."""
+        looked = None
+        if args and isinstance(args[0], dict):
+            try:
+                looked = Looked.model_validate(args[0])
+            except ValidationError:
+                looked = None  # anything may come with a query
+        return self._view.progress(looked)
 
     @workflow.query
     def failures(self, *args: Any) -> dict[str, Any]:
@@ -92,34 +115,37 @@ class ReindexTable:
 
     @workflow.signal
     def shard_report(self, *args: Any) -> None:
-        """A shard tells where it stands."""
+        """A shard says what cannot wait until it is looked at."""
+        self._job.signals += 1
         try:
             report = ShardReport.model_validate(args[0] if args else None)
         except ValidationError as error:
             workflow.logger.warning("ignored a shard report: %s", error)
             return
         self._shards.take(report)
-        if report.state == "parked" and not self._job.parked:
-            self._job.park(report.reason)
+        if report.situation.state == "parked" and not self._job.parked:
+            self._job.park(report.situation.reason)
         self._job.noticed()
 
     # ── What follows from what came in ─────────────────────────────────────────────────────────────────────
 
     async def _look(self) -> None:
+        """After each activation that changed something: the budget of quarantined records, what people see."""
         while True:
             await self._job.unseen()
-            self._seen()
+            exhausted = self._exhausted()
+            if exhausted and not self._job.parked and not self._job.gate.stopping:
+                self._job.park(exhausted)
+            self._view.refresh()
 
-    def _seen(self) -> None:
-        """Look at the budget of quarantined records, and tell."""
-        self._job.seen()
-        exhausted = self._exhausted()
-        if exhausted and not self._job.parked:
-            self._job.park(exhausted)
-        self._job.tell()
+    async def _stop(self) -> None:
+        """Once the job is cancelled, have every shard hand back for good."""
+        await workflow.wait_condition(lambda: self._job.gate.stopping)
+        self._job.note("cancel", workflow.cancellation_reason())
+        self._job.changed()
 
     def _exhausted(self) -> str:
-        given_up, most = self._shards.tally.quarantined, self._job.limits.quarantined
+        given_up, most = self._shards.quarantined, self._job.limits.quarantined
         if given_up <= most:
             return ""
         return (
@@ -127,75 +153,113 @@ class ReindexTable:
             "allows; look at them with `failures`, then raise limits.quarantined with set_limits and resume"
         )
 
-    def _stopped(self) -> None:
-        self._job.note("cancel", workflow.cancellation_reason())
-        self._shards.cancel()
-        self._job.changed()
-
     # ── Driving ────────────────────────────────────────────────────────────────────────────────────────────
 
     @workflow.run
     async def run(self, *args: Any) -> dict[str, Any]:
-        """The report, if every record in scope is at the target; else `Incomplete`, with the report."""
-        gate = self._job.gate
-        report = await run_shielded(self._drive(args), gate)
-        if gate.stopping:
+        """The report, if every record in scope is at the target; else `Incomplete`, with the report.
+
+        A second argument comes from the run before, and from nobody else.
+        """
+        if isinstance(self._asked, ApplicationError):
+            raise self._asked
+        job, asked = self._job, self._asked
+        report = await run_shielded(self._drive(asked), job.gate)
+        if report is None and workflow.cancellation_reason() is None:
+            carried = self._over.carried(self._view.worked_seconds)
+            # Given whole: what was upserted is lost with the run. Lists show the job's start by it.
+            memo = {"started_at": job.started_at.isoformat()}
+            workflow.continue_as_new(args=[args[0], carried], memo=memo)
+        if report is None:  # cancelled at the last moment: every shard has handed back
+            job.gate.stopping = True
+            job.note("cancel", workflow.cancellation_reason())
+            report = await run_shielded(self._close(asked), job.gate)
+        if job.gate.stopping:
             raise asyncio.CancelledError
         if report.state != "complete":
             raise ApplicationError(_incomplete(report), as_result(report), type="Incomplete")
         return as_result(report)
 
-    async def _drive(self, args: tuple[Any, ...]) -> Report:
-        job, asked = self._job, _validated(args)
-        job.limits = asked.limits
-        plan = await make_plan(job, asked)
-        job.planned(plan)
-        if job.gate.stopping:
-            raise asyncio.CancelledError
-        lock = await take_lock(plan, take=asked.take_lock) if plan.target.writer != "none" else None
-        account = Account(job, self._shards, plan)
+    async def _drive(self, asked: JobInput) -> Report | None:
+        """To the end of the job; None: to the end of this run."""
+        job = self._job
+        beside = [asyncio.ensure_future(task) for task in (self._look(), self._stop())]
         try:
-            if lock:
-                await _record_version(account)
-            job.phase = "running"
-            self._view.announce()
-            beside = [asyncio.ensure_future(task) for task in (self._shards.reconcile(), self._look())]
-            await self._work(plan, asked)
-            await close_redriven(job, self._shards, plan, asked.scope)
-            report = await keep_report(job, plan, account.report)
+            if job.plan is None:
+                await self._begin(asked)
+            beside += [
+                asyncio.ensure_future(task)
+                for task in (self._shards.reconcile(), self._looking.run(), self._over.watch())
+            ]
+            await self._work(asked)
+            while job.cycling and not job.gate.stopping:
+                if await self._may_hand_over():
+                    return None
+                await self._work(asked)
+            return await self._close(asked)
+        except (Exception, asyncio.CancelledError):
+            if job.plan is not None and (lock := lock_of(job)):
+                await give_back(lock)
+            raise
+        finally:
             for task in beside:
                 task.cancel()
-        finally:
-            if lock:
-                await give_back(lock)
+
+    async def _begin(self, asked: JobInput) -> None:
+        """Plan and lock; nothing is written before."""
+        job = self._job
+        plan = await make_plan(job, asked)
+        if job.gate.stopping:
+            raise asyncio.CancelledError
+        job.planned(plan)
+        lock = lock_of(job, take=asked.take_lock)
+        if lock:
+            await take_lock(job, lock)
+            try:
+                await note_start(job, Account(job, self._shards))
+            except ActivityError as error:  # nothing was changed yet: the start fails, and says why
+                raise plainly(error) from error
+        Phases(job, self._shards, asked).begin()
+        self._view.announce()
+
+    async def _work(self, asked: JobInput) -> None:
+        """Every record, then what an independent read finds; or a dry run in place of both."""
+        job = self._job
+        if asked.dry_run:
+            if not job.gate.stopping:
+                job.tried = await dry_run(job, job.known_plan, asked.scope)
+            return
+        await Phases(job, self._shards, asked).run()
+
+    async def _may_hand_over(self) -> bool:
+        """Every shard has handed back. Once more, whether all of it can travel, and nobody has cancelled."""
+        job = self._job
+        await note_progress(job, Account(job, self._shards))
+        await self._over.make_room()
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        excess = too_large(self._over.carried(0.0))
+        if excess:  # by the bounds of what is left it never is
+            job.cycling = False
+            job.park(f"this run cannot hand over: the next one's input would be {excess:,} bytes too large")
+        return not excess and not job.gate.stopping
+
+    async def _close(self, asked: JobInput) -> Report:
+        """The report in the ledger, the lock given back."""
+        job = self._job
+        if job.gate.stopping:
+            await self._shards.settle()
+        job.phase = "closing"
+        report = await close(job, self._shards, Account(job, self._shards), asked.scope)
+        if lock := lock_of(job):
+            await give_back(lock)
         job.phase = "done"
         self._view.close(report)
         return report
 
-    async def _work(self, plan: Plan, asked: JobInput) -> None:
-        """Every record, then what an independent read finds; or a dry run in place of both."""
-        job = self._job
-        if plan.target.writer != "none":
-            await self._shards.run(plan, list(plan.sources))
-        if asked.dry_run:
-            job.tried = await dry_run(job, plan, asked.scope)
-        elif not job.gate.stopping:
-            job.phase = "verifying"
-            self._seen()
-            verifier = Verifier(job, self._shards, self._readers, plan, asked)
-            job.verification = await verifier.verify_and_sweep()
-
-
-async def _record_version(account: Account) -> None:
-    """Remember the target version before the first write."""
-    try:
-        await workflow.execute_activity("record_version", account.opening(), **CONTROL)
-    except ActivityError as error:  # nothing was changed yet: the start fails, and says why
-        raise plainly(error) from error
-
 
 def _validated(args: tuple[Any, ...]) -> JobInput:
-    if len(args) != 1:
+    chained = workflow.info().continued_run_id is not None
+    if len(args) != 1 + chained:
         problem = "no input was given" if not args else f"{len(args)} inputs were given"
         raise ApplicationError(
             f'{problem}; exactly one is expected, for example {{"table": "cities"}}',
@@ -206,6 +270,11 @@ def _validated(args: tuple[Any, ...]) -> JobInput:
         return JobInput.model_validate(args[0])
     except ValidationError as error:
         raise ApplicationError(explain(error), type="BadInput", non_retryable=True) from None
+
+
+def _carried(args: tuple[Any, ...]) -> RunCarried | None:
+    """What the run before has handed over; None in a job's first run."""
+    return Carried.model_validate(args[1]).run if len(args) > 1 else None
 
 
 def _incomplete(report: Report) -> str:

@@ -2,44 +2,44 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, CancelledError
 from temporalio.exceptions import TimeoutError as ActivityTimeout
 
+from workflows.controls import handed_back
 from workflows.faults import in_plain_words
 from workflows.options import (
     FIRST_WAIT,
     LONGEST_WAIT,
+    LONGEST_WAIT_AFTER_LOST,
     MOST_LOST_ROUNDS,
     first_round_seconds,
     round_options,
 )
 from workflows.records import Records
-from workflows.running_shard import RUNNING, RunningShard, Situation
+from workflows.running_shard import RUNNING, RunningShard
+from workflows.steps import End, Step
 
 with workflow.unsafe.imports_passed_through():
     from pydantic import ValidationError
 
-    from reindexer.models import Progress, RoundInput, RoundResult, Stop
-    from reindexer.tally import plus_each
+    from reindexer.models import Situation, Stop
+    from reindexer.models.folding import at_the_end
 
 #: Why a round that came back normally is followed by a wait.
 _WAITING = {Stop.THROTTLED: "throttled, waiting", Stop.UNAVAILABLE: "DynamoDB does not answer, waiting"}
 
 
 class Rounds:
-    """Carries its shard's state forward; `records` share the budget with it."""
+    """Carries its shard's state forward by `step`s; `records` share the budget with it."""
 
-    def __init__(self, shard: RunningShard, records: Records) -> None:
-        self._shard, self._records = shard, records
-        self._open: workflow.ActivityHandle[RoundResult] | None = None
+    def __init__(self, shard: RunningShard, records: Records, step: Step[Any]) -> None:
+        self._shard, self._records, self._step = shard, records, step
         self._lost_in_a_row = 0
         self._wait = 0.0  # seconds before the next one
-
-    def interrupt(self) -> None:
-        """Ask the open one to hand back where it stands."""
-        if self._open is not None:
-            self._open.cancel()
 
     def at_once(self) -> None:
         """The next one waits for nothing: it was told to go on."""
@@ -48,100 +48,81 @@ class Rounds:
     async def one(self) -> None:
         """The next round from start to end; none if it is interrupted while it waits."""
         shard = self._shard
+        turn = shard.turn
         if self._wait:
-            await shard.gate.sleep(self._wait, f"{shard.situation.reason} {self._wait:.0f} s")
-            if not shard.gate.open:
+            summary = f"{shard.situation.reason or 'waiting'} {self._wait:.0f} s"
+            await shard.gate.sleep(self._wait, summary, until=lambda: shard.turn != turn)
+            if not shard.may_work:
                 return
-        self._open = self._start()
         try:
-            result = await self._open
-        except ActivityError as error:
-            self._open = None
-            self._lost(error)
+            result = await handed_back(self._start(), lambda: shard.turn != turn)
+        except (ActivityError, asyncio.CancelledError) as error:
+            self._without_result(error)
         else:
-            self._open = None
-            self._fold(result.progress)
-            self._ended(result)
+            self._fold(result)
+            self._ended(self._step.end(result))
 
-    def _start(self) -> workflow.ActivityHandle[RoundResult]:
-        shard, request, state = self._shard, self._shard.request, self._shard.state
+    def _start(self) -> workflow.ActivityHandle[Any]:
+        """In the shard's time slice; the first one is shorter."""
+        request, state = self._shard.request, self._shard.state
         seconds = request.round_seconds
         if not state.rounds:
             seconds = first_round_seconds(request.index, seconds)
-        work = RoundInput(
-            target=shard.target,
-            source=request.source,
-            cursor=state.cursor,
-            handed_out=state.tally.scanned,
-            unknown=state.unknown,
-            deleting=state.deleting,
-            deleting_in=state.deleting_in,
-            doubt=state.timed_out,
-            share=self._records.share_of_round(shard.share),
-            isolation=request.isolation,
-            seconds=seconds,
-            heartbeat_timeout=request.heartbeat_timeout,
-        )
+        call = self._step.call(self._shard, self._records.share_of_round(self._shard.share), seconds)
         return workflow.start_activity(
-            "reindex_round",
-            work,
+            call.activity,
+            call.request,
             task_queue=request.rounds_queue,
-            result_type=RoundResult,
-            summary=f"round {state.rounds + 1} after {state.tally.scanned:,} records",
+            result_type=self._step.result,
+            summary=call.summary,
             **round_options(seconds, request.heartbeat_timeout),
         )
 
-    def _ended(self, result: RoundResult) -> None:
+    def _fold(self, result: Any) -> None:
+        self._shard.state = self._step.fold(self._shard.state, result)
+
+    def _ended(self, end: End) -> None:
         """What a round that came back says about the next one."""
+        shard = self._shard
+        if end.stop is Stop.FAILED:
+            return self._lost(end.moved, end.fault.message if end.fault else "a defect")
         self._lost_in_a_row = 0
-        moved = result.progress.tally.scanned > 0
-        if result.stop is Stop.DONE:
-            self._shard.state = self._shard.state.model_copy(
-                update={"done": True, "unknown": [], "deleting": [], "deleting_in": []}
-            )
-        if result.stop in _WAITING:
-            self._wait = FIRST_WAIT if moved else min(LONGEST_WAIT, max(FIRST_WAIT, 2 * self._wait))
-            reason = _WAITING[result.stop] + (f" ({result.throttle})" if result.throttle else "")
-            self._shard.situation = Situation("throttled", reason, result.throttle)
-        elif result.stop is Stop.FAULT and result.fault:
-            self._shard.park(in_plain_words(result.fault))
-        elif result.stop is not Stop.TOLD:
+        if end.stop is Stop.DONE:
+            shard.state = at_the_end(shard.state)
+        if end.stop in _WAITING:
+            self._wait = FIRST_WAIT if end.moved else min(LONGEST_WAIT, max(FIRST_WAIT, 2 * self._wait))
+            reason = _WAITING[end.stop] + (f" ({end.throttle})" if end.throttle else "")
+            shard.situation = Situation(state="throttled", reason=reason, scope=end.throttle)
+        elif end.stop is Stop.FAULT and end.fault:
+            shard.park(in_plain_words(end.fault))
+        elif end.stop is not Stop.TOLD:
             self._wait = 0.0
-            self._shard.situation = RUNNING
+            shard.situation = RUNNING
+        return None
 
-    def _lost(self, error: ActivityError) -> None:
-        """A round without a result: fold what its last heartbeat told, if it told anything."""
-        cause = error.cause
-        if isinstance(cause, ActivityTimeout):
-            self._shard.state = self._shard.state.model_copy(update={"timed_out": True})
-            if cause.last_heartbeat_details:
-                try:
-                    self._fold(Progress.model_validate(cause.last_heartbeat_details[0]))
-                except ValidationError as invalid:
-                    workflow.logger.warning("a heartbeat could not be read: %s", invalid)
-        if self._shard.gate.open and not isinstance(cause, CancelledError):
-            self._lost_in_a_row += 1
-            if self._lost_in_a_row >= MOST_LOST_ROUNDS:
-                self._lost_in_a_row = 0
-                self._shard.park(
-                    f"shard {self._shard.request.index}: {MOST_LOST_ROUNDS} rounds in a row were lost: {cause}"
-                )
+    def _without_result(self, error: ActivityError | asyncio.CancelledError) -> None:
+        """Fold what the last heartbeat told, if it told anything; whatever else it did is in doubt."""
+        cause = error.cause if isinstance(error, ActivityError) else None
+        if cause is None or isinstance(cause, CancelledError):
+            return  # cancelled before a worker took it: with a single attempt there is nothing else to lose
+        moved = False
+        if isinstance(cause, ActivityTimeout) and cause.last_heartbeat_details:
+            try:
+                told = self._step.heartbeat(cause.last_heartbeat_details[0])
+            except ValidationError as invalid:
+                workflow.logger.warning("a heartbeat could not be read: %s", invalid)
+            else:
+                self._fold(told)
+                moved = self._step.end(told).moved
+        self._shard.state = self._shard.state.model_copy(update={"timed_out": True})
+        self._lost(moved, str(cause))
 
-    def _fold(self, progress: Progress) -> None:
-        """Add one round to the shard: counts add up, the cursor and the unknown keys are replaced."""
-        state = self._shard.state
-        self._shard.state = state.model_copy(
-            update={
-                "cursor": progress.cursor or state.cursor,
-                "tally": state.tally + progress.tally,
-                "attempts": state.attempts + progress.attempts,
-                "isolated": state.isolated + progress.isolated,
-                "unknown": progress.unknown,
-                "deleting": progress.deleting,
-                "deleting_in": progress.deleting_in,
-                "read_units": state.read_units + progress.read_units,
-                "write_units": state.write_units + progress.write_units,
-                "rounds": state.rounds + 1,
-                "partitions": plus_each(state.partitions, progress.partitions),
-            }
-        )
+    def _lost(self, moved: bool, why: str) -> None:
+        """A round that did not end as it should: another one, a little later; or none, after too many."""
+        shard = self._shard
+        self._lost_in_a_row = 0 if moved else self._lost_in_a_row + 1
+        self._wait = min(LONGEST_WAIT_AFTER_LOST, 2.0**self._lost_in_a_row / 2)
+        if self._lost_in_a_row >= MOST_LOST_ROUNDS and shard.may_work:
+            self._lost_in_a_row = 0
+            number = shard.request.index
+            shard.park(f"shard {number}: {MOST_LOST_ROUNDS} rounds in a row were lost: {why[:300]}")

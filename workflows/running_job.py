@@ -1,8 +1,9 @@
-"""The job that runs, as every room of its workflow sees it: what is wanted of it, and where it stands."""
+"""The job that runs, as every room of its workflow sees it: what is wanted of it, and where it is."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from temporalio import workflow
@@ -10,63 +11,86 @@ from temporalio import workflow
 from workflows.controls import Gate
 
 with workflow.unsafe.imports_passed_through():
-    from reindexer.models import ControlEvent, DryRun, Limits, Plan, Verification
+    from reindexer.models import (
+        ControlEvent,
+        DryRun,
+        Limits,
+        Phase,
+        Plan,
+        RunCarried,
+        Verification,
+    )
+
+#: Control events kept for the report, the first and the newest: limits may change every minute for days.
+_MAX_CONTROLS = 200
+#: Warnings kept, and characters of each.
+_MAX_WARNINGS, _WARNING_CHARACTERS = 50, 500
 
 
 class RunningJob:
-    """Handlers set what is wanted, the driving task where it stands; neither needs to know who looks."""
+    """Handlers set what is wanted, the driving task where it is; neither needs to know who looks.
 
-    def __init__(self) -> None:
+    `when_changed`, set by the workflow, passes a change of the desired state on to the shards.
+    """
+
+    def __init__(self, limits: Limits, carried: RunCarried | None) -> None:
+        info = workflow.info()
         self.gate = Gate()
-        self.plan: Plan | None = None
-        self.limits = Limits()
-        self.phase = "planning"
+        self.job_id = info.workflow_id
+        #: The same over all runs of the chain: who holds the lock.
+        self.first_run_id = info.first_execution_run_id
+        self.started_at: datetime = carried.started_at if carried else info.workflow_start_time
+        self.run_started_at = info.start_time  # of this run
+        self.cycle = carried.cycle if carried else 0
+        self.cycling = False  # this run hands over: nothing is started, everything hands back
+        self.signals = self.updates = 0  # taken in this run
+        self.plan: Plan | None = carried.plan if carried else None
+        self.limits = carried.limits if carried else limits
+        self.phase: Phase = carried.phase if carried else "planning"
         self.planned_on = ""  # the task queue of the job's own workers, where they plan it
-        self.parked = ""  # why the job paused itself
-        self.paused_for = ""  # why somebody paused it
-        self.refused = ""  # what was wrong with the last resume
-        self.code: str | None = None  # of the job file, once other than planned was accepted
-        self.control_seq = 0  # of the desired state in force
-        self.controls: list[ControlEvent] = []
-        self.warnings: list[str] = []
-        self.verification: Verification | None = None
+        self.parked = carried.parked if carried else ""  # why the job paused itself
+        self.paused_for = carried.paused_for if carried else ""  # why somebody paused it
+        self.refused = carried.refused if carried else ""  # what was wrong with the last resume
+        self.code = carried.code if carried else None  # of the job file, once other than planned was accepted
+        self.control_seq = carried.control_seq if carried else 0  # of the desired state in force
+        self.paused_since = carried.paused_since if carried else 0  # the seq of the pause in force
+        self.gate.paused = carried.paused if carried else False
+        self.controls: list[ControlEvent] = list(carried.controls) if carried else []
+        self.controls_dropped = carried.controls_dropped if carried else 0
+        self.warnings: list[str] = list(carried.warnings) if carried else []
+        self.verification: Verification | None = carried.verification if carried else None
+        self.swept = carried.swept if carried else 0  # rows that the sweep takes up
+        self.sweeps = False  # rows found behind are swept
         self.tried: DryRun | None = None
+        self.reading = False  # an activity of the root itself reads the table
+        self.when_changed: Callable[[], None] = lambda: None
         self._limits_changed: dict[str, Any] = {}
-        self._unseen = False  # whether counts changed since they were last looked at
-        self._in_flight: dict[int, Callable[[], object]] = {}
-        self._interrupts = 0
-        self._telling: list[Callable[[], None]] = []
+        self._unseen = True  # whether something changed since it was last looked at
+
+    @property
+    def known_plan(self) -> Plan:
+        """The plan of a job that has one."""
+        assert self.plan is not None, "not planned yet"
+        return self.plan
+
+    @property
+    def leaving(self) -> bool:
+        """Whether everything is to hand back: for good, or for a new run of the root."""
+        return self.gate.stopping or self.cycling
 
     # ── What is wanted ─────────────────────────────────────────────────────────────────────────────────────
 
     def changed(self) -> None:
-        """The desired state changed: what reads the table is interrupted, and the shards are to be told."""
+        """The desired state changed, and the shards must have it."""
         self.control_seq += 1
-        for interrupt in list(self._in_flight.values()):
-            interrupt()
-        self.tell()
-
-    def when_changed(self, interrupt: Callable[[], object]) -> Callable[[], None]:
-        """Call `interrupt` on every change of the desired state, and on stop, until forgotten."""
-        number = self._interrupts = self._interrupts + 1
-        self._in_flight[number] = interrupt
-
-        def forget() -> None:
-            self._in_flight.pop(number, None)
-            self.tell()
-
-        return forget
-
-    @property
-    def busy(self) -> bool:
-        """Whether an activity of the root itself is reading the table."""
-        return bool(self._in_flight)
+        self.when_changed()
+        self.noticed()
 
     def pause(self, reason: str | None) -> None:
         """Somebody wants it to stand still."""
         self.note("pause", reason)
-        self.gate.paused, self.paused_for, self.refused = True, reason or "", ""
-        self.changed()
+        self.paused_for, self.refused = reason or "", ""
+        self._stand_still()
 
     def resume(self, reason: str | None, code: str | None) -> None:
         """Somebody wants it to go on. `code`: of the job file, if another is accepted with it."""
@@ -78,14 +102,24 @@ class RunningJob:
     def refuse_resume(self, why: str) -> None:
         """It cannot be followed; why is told as long as the job stands still."""
         self.note("resume refused", why)
-        self.refused = why
-        self.tell()
+        self.refused = why[:_WARNING_CHARACTERS]
+        self.noticed()
 
     def park(self, reason: str) -> None:
         """Pause by itself, with the reason, ready to resume."""
         self.parked = reason
         self.note("parked", reason)
-        self.gate.paused = True
+        self._stand_still()
+
+    def _stand_still(self) -> None:
+        already, self.gate.paused = self.gate.paused, True
+        if not already:
+            self.paused_since = self.control_seq + 1
+        self.changed()
+
+    def hand_over(self) -> None:
+        """This run is long enough: everything hands back, and a new run begins."""
+        self.cycling = True
         self.changed()
 
     def planned(self, plan: Plan) -> None:
@@ -105,27 +139,24 @@ class RunningJob:
 
     def note(self, what: str, reason: str | None, limits: dict[str, Any] | None = None) -> None:
         """Keep what was done and why, for the report."""
+        reason = reason[:_WARNING_CHARACTERS] if reason else reason
         self.controls.append(ControlEvent(at=workflow.now(), what=what, reason=reason, limits=limits))
+        if len(self.controls) > _MAX_CONTROLS:
+            del self.controls[_MAX_CONTROLS // 2]
+            self.controls_dropped += 1
 
-    # ── Where it stands ────────────────────────────────────────────────────────────────────────────────────
+    def warn(self, warning: str) -> None:
+        """Keep a warning for the report."""
+        if len(self.warnings) < _MAX_WARNINGS:
+            self.warnings.append(warning[:_WARNING_CHARACTERS])
 
-    def tell(self) -> None:
-        """Something changed that a person sees."""
-        for telling in self._telling:
-            telling()
-
-    def when_told(self, telling: Callable[[], None]) -> None:
-        """Call `telling` each time."""
-        self._telling.append(telling)
+    # ── What people see ────────────────────────────────────────────────────────────────────────────────────
 
     def noticed(self) -> None:
-        """Counts changed. Looked at once for all that came together: 400 shards may report at the same time."""
+        """Something changed that a person sees. Looked at once for all that came together."""
         self._unseen = True
 
     async def unseen(self) -> None:
-        """Wait until counts have changed."""
+        """Wait until something has changed."""
         await workflow.wait_condition(lambda: self._unseen)
-
-    def seen(self) -> None:
-        """They are being looked at."""
         self._unseen = False

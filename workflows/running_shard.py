@@ -1,82 +1,76 @@
-"""The shard that runs, as every part of its workflow sees it: what is wanted of it, and where it stands."""
+"""The shard that runs, as every part of its workflow sees it: what is wanted of it, and where it is."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from typing import NamedTuple
 
 from temporalio import workflow
 
 from workflows.controls import Gate
 
 with workflow.unsafe.imports_passed_through():
-    from reindexer.models import Control, ShardInput, Share, Target
+    from reindexer.models import Control, ShardAccount, ShardInput, ShardState, Share, Situation, Target
 
-
-class Situation(NamedTuple):
-    """What a shard is doing; `scope`: how far a throttle reaches."""
-
-    state: str  # running throttled paused parked
-    reason: str = ""
-    scope: str | None = None
-
-
-RUNNING = Situation("running")
+RUNNING = Situation()
 
 
 class RunningShard:
-    """Whoever works on it starts attempts only while it may, and hands back where it stands on an interrupt."""
+    """Whoever works on it starts attempts only while it may, and lets them hand back once `turn` changes."""
 
     def __init__(self, request: ShardInput) -> None:
         self.request = request
-        self.state = request.state
+        self.state: ShardState = request.state
+        self.loaded = request.kept is None  # else the state is in the ledger, and `state` is empty
         self.control = request.control
         self.gate = Gate()
-        self.gate.paused = request.control.paused
-        self.situation = RUNNING
+        self.gate.paused, self.gate.stopping = request.control.paused, request.control.stop
+        self.situation = RUNNING  # without the account, which is taken when it is told
         self._parked_at = -1  # the control seq in force when it parked itself
-        self._interrupts: list[Callable[[], None]] = []
-        self.gate.when_stopped(self.interrupt)
+        self._turns = 0
 
-    def when_interrupted(self, interrupt: Callable[[], None]) -> None:
-        """Call `interrupt` when what is in flight is to hand back where it stands."""
-        self._interrupts.append(interrupt)
-
-    def interrupt(self) -> None:
-        """Ask everything in flight to hand back where it stands."""
-        for interrupt in self._interrupts:
-            interrupt()
+    @property
+    def turn(self) -> tuple[int, bool]:
+        """Changes whenever what is in flight is to hand back where it stands."""
+        return self._turns, self.gate.stopping
 
     def take(self, control: Control) -> None:
         """The root's desired state, whole. An older one is ignored."""
         if control.seq <= self.control.seq:
             return
-        changed = control.paused != self.control.paused or control.share != self.control.share
-        self.control = control
+        before, self.control = self.control, control
         self.gate.paused = control.paused
-        if changed:
-            self.interrupt()
+        self.gate.stopping = self.gate.stopping or control.stop
+        if self.leaving or (before.paused, before.share) != (control.paused, control.share):
+            self._turns += 1
 
     def park(self, reason: str) -> None:
         """Stop by itself, with the reason, until the root sends a newer control state."""
         self._parked_at = self.control.seq
-        self.situation = Situation("parked", reason)
-        self.interrupt()
+        self.situation = Situation(state="parked", reason=reason)
+        self._turns += 1
 
     @property
     def parked(self) -> bool:
-        """Whether it stopped by itself, and was told nothing since."""
+        """Whether it stopped by itself, and was sent nothing since."""
         return self._parked_at == self.control.seq
+
+    @property
+    def leaving(self) -> bool:
+        """Whether it is to hand back: the job is being cancelled, or its root begins a new run."""
+        return self.gate.stopping or self.control.cycle > self.request.cycle
 
     @property
     def may_work(self) -> bool:
         """Whether an attempt may be started now."""
-        return self.gate.open and not self.parked
+        return self.gate.open and not self.parked and not self.leaving
 
     @property
     def finished(self) -> bool:
         """Whether every record has its outcome."""
         return self.state.done and not self.state.isolated
+
+    @property
+    def account(self) -> ShardAccount:
+        """What the root is told; of a state that is not loaded yet, what it was told last."""
+        return self.state.account if self.loaded else self.request.account
 
     @property
     def target(self) -> Target:

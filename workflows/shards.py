@@ -1,4 +1,4 @@
-"""The shards of a job as the root sees them: starting, steering, folding what they report."""
+"""The shards of a job as the root sees them: starting, steering, folding what they hand back."""
 
 from __future__ import annotations
 
@@ -8,55 +8,62 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ChildWorkflowError, TemporalError, WorkflowAlreadyStartedError
 from temporalio.workflow import ChildWorkflowCancellationType, ParentClosePolicy
 
-from workflows.by_partition import named
 from workflows.options import ASKING
 from workflows.reindex_shard import ReindexShard
 from workflows.running_job import RunningJob
 from workflows.shares import Grant, limited, opening, redistribute
-from workflows.slot import Shard
+from workflows.slot import STILL, Shard
 
 with workflow.unsafe.imports_passed_through():
     from reindexer.models import (
         Control,
         EndedShard,
-        Plan,
+        HandBack,
+        Isolated,
+        Kept,
+        Looked,
+        ShardAccount,
         ShardInput,
         ShardReport,
         ShardState,
         Share,
-        Source,
     )
     from reindexer.tally import Attempts, Tally, total
 
-#: Reports a job may receive in all: 4 events each, well below the 10,000 signals and 51,200 events of a run.
-_REPORTS = 4000
-#: After each so many reports the interval doubles, so that eight times as many carry a job for days.
-_REPORTS_PER_INTERVAL = _REPORTS // 8
-_FIRST_INTERVAL = 2.0  # seconds; what a person watching bears
+#: Bytes of inputs started in one workflow task: with 4 MB the server terminates the root, a quarter is safe.
+_BYTES_PER_TASK = 1_000_000
+#: Newest quarantined records kept for the `failures` query, and their bytes; the ledger has all.
+_MAX_NEWEST, _NEWEST_BYTES = 50, 65_536
 
 
 class Shards:
-    """All shards of a job. The driving task is `run`; reports and control change only fields."""
+    """All shards of a job. The driving task is `run`; what comes in changes only fields."""
 
     def __init__(self, job: RunningJob) -> None:
         self._job = job
         self.all: list[Shard] = []
-        self._reports = 0
+        self.newest: list[Isolated] = []
         self._waiting = 0  # shards still to begin
 
     # ── Totals ─────────────────────────────────────────────────────────────────────────────────────────────
 
     @property
+    def changing(self) -> list[Shard]:
+        """Those that change records; the others verify."""
+        return [shard for shard in self.all if not shard.reads_only]
+
+    @property
     def tally(self) -> Tally:
-        return total(Tally, (shard.state.tally for shard in self.all))
+        return total(Tally, (shard.counts.tally for shard in self.changing))
 
     @property
     def attempts(self) -> Attempts:
-        return total(Attempts, (shard.state.attempts for shard in self.all))
+        return total(Attempts, (shard.counts.attempts for shard in self.changing))
 
     @property
-    def isolated(self) -> int:
-        return sum(len(shard.state.isolated) for shard in self.all)
+    def quarantined(self) -> int:
+        """Records given up, as far as shards have said."""
+        return sum(sum(shard.account.failures.values()) for shard in self.all)
 
     @property
     def open(self) -> list[Shard]:
@@ -70,131 +77,173 @@ class Shards:
 
     @property
     def quiet(self) -> bool:
-        """Whether every open shard has acknowledged the control state in force and runs no attempt."""
-        seq = self._job.control_seq
-        return all(s.acknowledged >= seq and s.situation in ("paused", "parked") for s in self.open)
+        """Whether every open shard has acknowledged the pause in force and runs no attempt."""
+        since = self._job.paused_since
+        return all(s.acknowledged >= since and s.situation in STILL for s in self.open)
 
     # ── Driving ────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def run(self, plan: Plan, sources: list[Source]) -> None:
-        """Carry the sources to their end, a bounded number at a time; returns early when stopping."""
-        first = len(self.all)
-        mine = [Shard.of(first + number, source) for number, source in enumerate(sources)]
-        self.all += mine
-        waiting = list(mine)
-        tasks: set[asyncio.Task[None]] = set()
-        gate = self._job.gate
-        while (waiting or tasks) and not (gate.stopping and not tasks):
-            room = self._job.limits.shards_in_flight - len(tasks) if gate.open else 0
-            starting, waiting = waiting[: max(0, room)], waiting[max(0, room) :]
+    async def run(self, mine: list[Shard]) -> None:
+        """Carry these to their end, a bounded number at a time; returns early when leaving, all handed back."""
+        job = self._job
+        waiting = [shard for shard in mine if not shard.done]
+        tasks: dict[asyncio.Task[None], Shard] = {}
+        while (waiting and not job.leaving) or tasks:
+            batch = self._next(waiting, tasks)
             self._waiting = len(waiting)
-            for shard in starting:
+            for shard in batch:
                 shard.active = True
-            tasks |= {asyncio.ensure_future(self._one(plan, shard)) for shard in starting}
-            running = set(tasks)
-            before = (gate.open, self._job.limits.shards_in_flight)
+                tasks[asyncio.ensure_future(self._one(shard))] = shard
+            before = job.leaving, job.gate.open, job.limits.shards_in_flight
+            starting = [shard for shard in tasks.values() if not shard.open]
             await workflow.wait_condition(
-                lambda running=running, before=before: (  # type: ignore[misc]
-                    any(task.done() for task in running)
-                    or before != (gate.open, self._job.limits.shards_in_flight)
+                lambda starting=starting, before=before: (  # type: ignore[misc]
+                    any(task.done() for task in tasks)
+                    or any(shard.open for shard in starting)
+                    or before != (job.leaving, job.gate.open, job.limits.shards_in_flight)
                 )
             )
             for task in [task for task in tasks if task.done()]:
-                tasks.remove(task)
+                shard = tasks.pop(task)
                 task.result()
-            waiting += [s for s in mine if s.situation == "lost" and s not in waiting and not s.open]
-            self._waiting = len(waiting)
-            self.share_out()
+                if not shard.done:
+                    waiting.append(shard)
+        self._waiting = 0
 
-    async def _one(self, plan: Plan, shard: Shard) -> None:
+    def _next(self, waiting: list[Shard], tasks: dict[asyncio.Task[None], Shard]) -> list[Shard]:
+        """Shards to start in this workflow task, taken off `waiting`; those started before must have begun."""
+        job = self._job
+        if job.leaving or not job.gate.open or any(not shard.open for shard in tasks.values()):
+            return []
+        return self._batch(waiting, job.limits.shards_in_flight - len(tasks))
+
+    def _batch(self, waiting: list[Shard], room: int) -> list[Shard]:
+        """As many off `waiting` as one workflow task may start."""
+        left, batch = _BYTES_PER_TASK, list[Shard]()
+        while waiting and len(batch) < room:
+            left -= len(self._input(waiting[0]).model_dump_json().encode())
+            if left < 0 and batch:
+                break
+            batch.append(waiting.pop(0))
+        return batch
+
+    async def settle(self) -> None:
+        """The last look of shards that do not run as the job is cancelled: handed back for a new run of the
+        root, or ended by somebody. Told to stop, each takes that look and nothing else."""
+        waiting = [shard for shard in self.all if shard.unsettled]
+        while waiting:
+            batch = self._batch(waiting, self._job.limits.shards_in_flight)
+            await asyncio.gather(*(self._one(shard) for shard in batch))
+
+    async def _one(self, shard: Shard) -> None:
         """One child from start to end. A child that was ended by somebody parks the job."""
         try:
-            handle = shard.handle = await self._start(plan, shard)
+            shard.handle = await self._start(shard)
+            shard.open = True
+            end = await shard.handle
         except WorkflowAlreadyStartedError as error:
             self._ended_badly(shard, f"its workflow id is taken: {error}")
-            return
-        shard.open = True
-        if self._job.gate.stopping:
-            handle.cancel()
-        try:
-            state = await handle
         except ChildWorkflowError as error:
-            await _recall(shard)
-            # Its last attempt may write on for a heartbeat timeout. Jobs begun before did not reckon with that.
-            if workflow.patched("ended-shard-in-doubt"):
-                shard.state = shard.state.model_copy(update={"timed_out": True})
+            await self._recall(shard)
             self._ended_badly(shard, str(error.cause or error))
-            return
+        else:
+            self._keep_newest(shard.close(end))
+            if end.how == "cancelled" and not self._job.gate.stopping:
+                self._ended_badly(shard, "cancelled by somebody")
         finally:
             shard.open = shard.active = False
-        shard.close(state)
-        self._job.noticed()
+            self._job.noticed()
 
-    async def _start(self, plan: Plan, shard: Shard) -> workflow.ChildWorkflowHandle[ReindexShard, ShardState]:
+    async def _recall(self, shard: Shard) -> None:
+        """Take over what a shard had come to that somebody ended.
+
+        Its last attempt may write on for a heartbeat timeout, and what that does shows only by the stamps:
+        until the shard has gone on, its counts are lower bounds.
+        """
+        assert shard.handle is not None, "it has run"
+        number = shard.hand_backs + 1
+        place = Kept(job=self._job.job_id, run=self._job.known_plan.run, index=shard.index, number=number)
+        asked = EndedShard(workflow_id=shard.handle.id, kept=place)
+        try:
+            end = await workflow.execute_activity("last_state", asked, result_type=HandBack, **ASKING)
+        except ActivityError as error:
+            workflow.logger.warning("shard %d cannot be asked: %s", shard.index, error.cause or error)
+            account = shard.account.model_copy(update={"doubt": True})
+            state = (shard.state or ShardState()).model_copy(update={"timed_out": True})
+            shard.account, shard.state = account, state
+        else:
+            self._keep_newest(shard.close(end))
+        shard.lost = True
+
+    async def _start(self, shard: Shard) -> workflow.ChildWorkflowHandle[ReindexShard, HandBack]:
         """Its child, from where the shard stands, with the control state in force."""
-        shard.starts += 1
-        shard.began_at = workflow.now().timestamp()
-        shard.situation, shard.reason = "running", ""
+        shard.began_at = shard.seen_at = workflow.now().timestamp()
+        shard.situation, shard.reason, shard.acknowledged = "running", "", -1
         held = [other.grant.share for other in self.all if other.active and other is not shard]
         shard.grant = Grant(opening(self._job.limits, self._slots, held))
-        control = self._control(shard)
-        shard.sent = control.seq
-        info = workflow.info()
-        request = ShardInput(
-            job=info.workflow_id,
-            run=plan.run,
-            index=shard.index,
-            target=plan.target,
-            source=shard.source,
-            isolation=plan.isolation,
-            heartbeat_timeout=plan.heartbeat_timeout,
-            control=control,
-            state=shard.state,
-            seq=shard.seq,
-            rounds_queue=plan.rounds_queue,
-            records_queue=plan.records_queue,
-            round_seconds=plan.round_seconds,
-            continue_after=plan.continue_after,
-        )
+        shard.sent = shard.wanted = self._job.control_seq
+        # An id is used once for every start after the first that somebody ended; a cycle keeps it.
         return await workflow.start_child_workflow(
             ReindexShard.run,
-            request,
-            id=f"{info.workflow_id}/{plan.run}/{shard.name()}",
+            self._input(shard),
+            id=f"{self._job.job_id}/{self._job.known_plan.run}/{shard.name()}",
             # The root waits for each child's own account of where it stands, also on cancel.
             cancellation_type=ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
             parent_close_policy=ParentClosePolicy.TERMINATE,
             static_summary=shard.summary(len(self.all)),
         )
 
-    def _ended_badly(self, shard: Shard, why: str) -> None:
-        shard.lost(why)
-        if not self._job.gate.stopping:
-            self._job.park(f"shard {shard.index} ended: {why}; resume starts it again from its last report")
+    def _input(self, shard: Shard) -> ShardInput:
+        plan = self._job.known_plan
+        return ShardInput(
+            job=self._job.job_id,
+            run=plan.run,
+            index=shard.index,
+            target=plan.target,
+            source=shard.source,
+            verifying=shard.reads_only,
+            keep_behind=shard.phase == "verifying" and self._job.sweeps,
+            isolation=plan.isolation,
+            heartbeat_timeout=plan.heartbeat_timeout,
+            control=self._control(shard),
+            cycle=self._job.cycle,
+            state=shard.state or ShardState(),
+            kept=shard.kept,
+            account=ShardAccount() if shard.kept is None else shard.account,
+            hand_backs=shard.hand_backs,
+            rounds_queue=plan.rounds_queue,
+            records_queue=plan.records_queue,
+            round_seconds=plan.round_seconds,
+            continue_after=plan.continue_after,
+        )
 
-    def cancel(self) -> None:
-        """Ask every open shard to hand back where it stands."""
-        for shard in self.open:
-            if shard.handle is not None:
-                shard.handle.cancel()
+    def _ended_badly(self, shard: Shard, why: str) -> None:
+        shard.ended_by_somebody(why)
+        if not self._job.gate.stopping:
+            self._job.park(f"shard {shard.index} ended: {why[:300]}; resume starts it again")
 
     # ── Steering and listening ─────────────────────────────────────────────────────────────────────────────
 
     def _control(self, shard: Shard) -> Control:
         """The whole desired state, for one shard."""
+        job = self._job
         return Control(
-            seq=self._job.control_seq,
-            paused=self._job.gate.paused,
+            seq=job.control_seq,
+            paused=job.gate.paused,
+            paused_since=job.paused_since,
+            stop=job.gate.stopping,
+            cycle=job.cycle + job.cycling,
             share=shard.grant.share,
-            code=self._job.code,
-            report_every=self.report_every,
+            code=job.code,
+            # A quarter over the limit at most, however many shards give records up at the same time.
+            quarantine_step=max(1, job.limits.quarantined // (4 * job.limits.shards_in_flight)),
         )
 
     async def reconcile(self) -> None:
-        """Send the whole desired state to every open shard that does not have it yet, for ever."""
+        """Send the whole desired state to every open shard that must have it and does not yet, for ever."""
         while True:
-            await workflow.wait_condition(lambda: any(s.sent < self._job.control_seq for s in self.open))
-            behind = [shard for shard in self.open if shard.sent < self._job.control_seq]
-            await asyncio.gather(*(self._send(s) for s in behind))
+            await workflow.wait_condition(lambda: any(s.sent < s.wanted for s in self.open))
+            await asyncio.gather(*(self._send(s) for s in self.open if s.sent < s.wanted))
 
     async def _send(self, shard: Shard) -> None:
         """Send the control state in force. A shard that has just finished is no error."""
@@ -207,20 +256,31 @@ class Shards:
         except TemporalError as error:
             workflow.logger.info("shard %d did not take a control state: %s", shard.index, error)
 
-    def take(self, report: ShardReport) -> None:
-        """Replace what is known of a shard, unless newer is known."""
-        if report.index >= len(self.all):
-            return
-        shard = self.all[report.index]
-        if report.seq <= shard.seq or not shard.open:
-            return
-        self._reports += 1
-        shard.take(report, workflow.now().timestamp(), measured=limited(self._job.limits))
+    def want_all(self) -> None:
+        """The desired state has changed for every shard."""
+        for shard in self.all:
+            if shard.active:
+                shard.wanted = self._job.control_seq
+                if not self._job.gate.paused and shard.situation in STILL:
+                    shard.situation, shard.reason, shard.acknowledged = "running", "", -1
 
-    @property
-    def report_every(self) -> float:
-        """Seconds between two reports of a shard, stretched so that a whole job's fit its bound."""
-        return _FIRST_INTERVAL * float(2 ** (self._reports // _REPORTS_PER_INTERVAL))
+    def take(self, report: ShardReport) -> None:
+        """A shard signalled."""
+        if report.index < len(self.all) and self.all[report.index].open:
+            self._keep_newest(self.all[report.index].tell(report))
+
+    def see(self, looked: Looked) -> None:
+        """All open shards were looked at."""
+        now = workflow.now().timestamp()
+        for index, seen in looked.shards.items():
+            if index < len(self.all) and self.all[index].open:
+                self.all[index].see(seen, now, measured=limited(self._job.limits))
+
+    def _keep_newest(self, records: list[Isolated]) -> None:
+        kept = (self.newest + records)[-_MAX_NEWEST:]
+        while kept and sum(len(record.model_dump_json()) for record in kept) > _NEWEST_BYTES:
+            kept.pop(0)
+        self.newest = kept
 
     def reopen(self) -> None:
         """Equal shares of changed limits for all open shards; what they use decides from there."""
@@ -230,27 +290,13 @@ class Shards:
             held.append(shard.grant.share)
 
     def share_out(self) -> None:
-        """Share the budgets anew among the open shards, where it is worth telling."""
-        if not limited(self._job.limits):
+        """Share the budgets among the open shards. Only those whose share changes much are sent anything."""
+        if not limited(self._job.limits) or self._job.leaving:
             return
         shards = {shard.index: shard for shard in self.open}
         grants = {index: shard.grant for index, shard in shards.items()}
         changed = redistribute(self._job.limits, grants, self._slots)
-        for index, share in changed.items():
-            shards[index].grant = Grant(share)
         if changed:
-            self._job.changed()
-
-
-async def _recall(shard: Shard) -> None:
-    """Take over what a shard that was ended had come to, where its reports do not say so by partition.
-
-    If it cannot be asked, its last report stands, and the totals of its partitions are not known.
-    """
-    if not named(shard.source) or shard.handle is None:
-        return
-    asked = EndedShard(workflow_id=shard.handle.id)
-    try:
-        shard.state = await workflow.execute_activity("last_state", asked, result_type=ShardState, **ASKING)
-    except ActivityError as error:
-        workflow.logger.warning("shard %d cannot be asked any more: %s", shard.index, error.cause or error)
+            self._job.control_seq += 1
+        for index, share in changed.items():
+            shards[index].grant, shards[index].wanted = Grant(share), self._job.control_seq

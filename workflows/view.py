@@ -9,47 +9,66 @@ from temporalio.common import SearchAttributeKey
 
 from workflows.by_partition import Standing, with_quarantined
 from workflows.details import details
+from workflows.looking import Looking
 from workflows.options import EVERYWHERE
-from workflows.rates import Rates
-from workflows.readers import Readers, Waiting
+from workflows.rates import Point, Rates
 from workflows.running_job import RunningJob
+from workflows.seen import Figures
 from workflows.shards import Shards
 from workflows.slot import Shard
 
 with workflow.unsafe.imports_passed_through():
     from reindexer.items import key_text
-    from reindexer.models import Report
+    from reindexer.models import READING, Looked, Report
 
 
 class View:
-    """Derived from the root's state whenever that changes; holds only what rates need."""
+    """Derived from the root's state; holds only what rates and times need."""
 
-    def __init__(self, job: RunningJob, shards: Shards, readers: Readers) -> None:
-        self._job, self._shards, self._readers = job, shards, readers
+    def __init__(self, job: RunningJob, shards: Shards, looking: Looking, worked_seconds: float) -> None:
+        self._job, self._shards, self._looking = job, shards, looking
         self._state, self._since = "planning", ""
         self._throttled_since = ""
+        self._worked = worked_seconds
+        self._refreshed_at = 0.0
+        self._looked_at = ""
         self._rates = Rates()
+        self._reading = False  # what the rates count: records read by a verification
         self._partitions = Standing()
+
+    @property
+    def worked_seconds(self) -> float:
+        """Neither paused nor parked."""
+        return self._worked
 
     def announce(self) -> None:
         """Once planned: what this is, for lists and searches."""
-        plan = self._job.plan
-        assert plan is not None
-        values = {"ReindexTable": plan.target.table, "ReindexOperation": plan.target.operation.kind}
-        self._upsert(values)
+        plan = self._job.known_plan
+        self._upsert({"ReindexTable": plan.target.table, "ReindexOperation": plan.target.operation.kind})
         self.refresh()
 
     def refresh(self) -> None:
-        """After any change: state, rates, current details, the state's search attribute."""
-        working = self._state in ("running", "throttled", "verifying")
-        self._rates.look(workflow.now().timestamp(), self._shards.all, working=working)
+        """After any change, once for an activation: state, rates, current details, search attribute."""
+        now = workflow.now().timestamp()
+        if self._refreshed_at and self._state in ("running", "throttled", "verifying"):
+            self._worked += now - self._refreshed_at
+        self._refreshed_at = now
+        reading = self._job.phase in READING
+        figures = Figures.of(self._shards)
+        if reading != self._reading or len(self._shards.all) == 0:
+            self._reading = reading
+            self._rates.begin(self._point(figures))
+        elif self._looking.at != self._looked_at:
+            self._looked_at = self._looking.at
+            self._rates.add(self._point(figures))
         self._enter(self._compute())
-        workflow.set_current_details(self._details())
+        workflow.set_current_details(self._details(figures))
 
     def close(self, report: Report) -> None:
         """The last words: the report, for the Web UI and for `describe`."""
         self._enter("done")
-        workflow.set_current_details(self._details() + f"\n\n**{report.state}** in {report.seconds:.1f} s")
+        end = f"\n\n**{report.state}** in {report.seconds:.1f} s"
+        workflow.set_current_details(self._details(Figures.of(self._shards)) + end)
         workflow.upsert_memo(
             {  # below 2 KB, the server's warning limit
                 "state": report.state,
@@ -61,6 +80,10 @@ class View:
             }
         )
 
+    def _point(self, figures: Figures, more_seconds: float = 0.0) -> Point:
+        records = figures.checked.scanned if self._reading else figures.tally.settled
+        return Point(self._worked + more_seconds, records, figures.read_units, figures.write_units)
+
     # ── State ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def _compute(self) -> str:
@@ -70,16 +93,14 @@ class View:
         if job.gate.stopping:
             return "cancelling"
         if job.gate.paused:
-            if not self._shards.quiet or job.busy:
+            if not self._shards.quiet or job.reading:
                 return "pausing"
             return "parked" if job.parked else "paused"
-        if job.phase == "verifying":
-            return "throttled" if self._readers.waiting else "verifying"
         throttled = [s for s in self._shards.open if s.situation == "throttled"]
         everywhere = any(s.scope in EVERYWHERE for s in throttled)
         if throttled and (everywhere or len(throttled) == len(self._shards.open)):
             return "throttled"
-        return "running"
+        return "verifying" if job.phase in READING else "running"
 
     def _enter(self, state: str) -> None:
         if state != self._state or not self._since:
@@ -97,48 +118,63 @@ class View:
 
     # ── Answers ────────────────────────────────────────────────────────────────────────────────────────────
 
-    def progress(self) -> dict[str, Any]:
-        """The `progress` query. Counts are as of the shards' last reports; rates leave paused time out."""
+    def progress(self, looked: Looked | None = None) -> dict[str, Any]:
+        """The `progress` query: as of the last look, or of the caller's own. Rates leave pauses out."""
+        figures = Figures.of(self._shards, looked)
+        point = None
+        if looked is not None and looked.at is not None:
+            moving = self._state in ("running", "throttled", "verifying")
+            point = self._point(figures, max(0.0, looked.at.timestamp() - self._refreshed_at) * moving)
+        return self._answer(figures, self._rates.now(point), looked.at if looked else None)
+
+    def _answer(self, figures: Figures, rates: dict[str, float], at: Any = None) -> dict[str, Any]:
         job, shards = self._job, self._shards
-        tally = shards.tally
-        rates = self._rates.now()
-        remaining = self._remaining()
+        reading = job.phase in READING
+        mine = [s for s in shards.all if s.phase == job.phase] if reading else shards.changing
+        remaining = self._remaining(figures)
         rate = rates["records"]
+        verification = figures.checked if reading else job.verification
+        planned = len(job.plan.sources) if job.plan and job.plan.target.writer != "none" else 0
         return {
             "state": self._state,
             "reason": self._reason(),
             "since": self._since,
-            "tally": tally.model_dump(),
-            "attempts": shards.attempts.model_dump(),
+            "tally": figures.tally.model_dump(),
+            "attempts": figures.attempts.model_dump(),
             "remaining": remaining,
             "in_flight": len([s for s in shards.open if s.situation in ("running", "throttled")]),
-            "isolated": shards.isolated,
+            "isolated": figures.isolated,
             "shards": {
-                "total": max(len(shards.all), len(job.plan.sources) if job.plan else 0),
-                "done": len([s for s in shards.all if s.done]),
-                "running": len(shards.open),
+                "total": len(mine) if reading else max(len(mine), planned),
+                "done": len([s for s in mine if s.done]),
+                "running": len([s for s in mine if s.open]),
             },
             "consumed": {"read_units": rates["read_units"], "write_units": rates["write_units"]},
             "limits": job.limits.model_dump(),
             "throttle": self._throttle(),
             "records_per_second": rate,
             "eta_seconds": round(remaining / rate) if rate and remaining is not None else None,
-            "partitions": self._partitions.of(shards.all),
+            "partitions": self._partitions.of(shards.changing),
             "run": job.plan.run if job.plan else None,
-            "verification": job.verification.model_dump() if job.verification else None,
+            "verification": verification.model_dump() if verification else None,
+            "started_at": job.started_at.isoformat(),
+            "as_of": at.isoformat() if at else self._looking.at or None,
+            "look_seconds": round(self._looking.seconds, 1) if job.plan else None,
+            "phase": job.phase,
+            "cycle": job.cycle,
+            "cycling": job.cycling,
         }
 
     def failures(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Counts by class and one page of what is kept in the workflow; `kept` of `total` are."""
         error, after = asked.get("error"), str(asked.get("after") or "")
         limit = asked.get("limit")
-        size = limit if isinstance(limit, int) and 0 < limit <= 1000 else 50  # a screen; at most about 300 kB
+        size = limit if isinstance(limit, int) and 0 < limit <= 1000 else 50  # all that is kept
         counts: dict[str, int] = {}
-        rows = []
         for shard in self._shards.all:
-            for name, count in shard.state.failures.items():
+            for name, count in shard.account.failures.items():
                 counts[name] = counts.get(name, 0) + count
-            rows += [(key_text(r.key), r) for r in shard.state.quarantined if error in (None, r.error)]
+        rows = [(key_text(r.key), r) for r in self._shards.newest if error in (None, r.error)]
         rows.sort(key=lambda row: row[0])
         page = [row for row in rows if row[0] > after][:size]
         more = bool(page) and page[-1][0] != rows[-1][0]
@@ -165,6 +201,8 @@ class View:
             return job.parked
         if self._state in ("paused", "pausing"):
             return job.paused_for or None
+        if job.cycling and self._state != "done":
+            return "the workflow continues as a new run; the shards go on in seconds"
         if self._state == "throttled":
             waiting = self._waiting()
             return waiting.reason if waiting else None
@@ -176,22 +214,23 @@ class View:
             return None
         return {"reason": waiting.reason, "scope": waiting.scope, "since": self._throttled_since}
 
-    def _waiting(self) -> Shard | Waiting | None:
-        """A shard that waits for capacity, or the readers of a verification."""
-        throttled = (shard for shard in self._shards.open if shard.situation == "throttled")
-        return next(throttled, None) or self._readers.waiting
+    def _waiting(self) -> Shard | None:
+        """A shard that waits for capacity."""
+        return next((shard for shard in self._shards.open if shard.situation == "throttled"), None)
 
-    def _remaining(self) -> int | None:
+    def _remaining(self, figures: Figures) -> int | None:
         """An estimate from a count up to six hours old; None where nothing can be said."""
-        plan = self._job.plan
+        job, plan = self._job, self._job.plan
         if plan is None:
             return None
+        if job.phase in READING:
+            return max(0, max(figures.tally.scanned, plan.facts.items) - figures.checked.scanned)
         if all(shard.done for shard in self._shards.all) and self._shards.all:
             return 0
         expected = plan.expected
-        return None if expected is None else max(0, expected - self._shards.tally.settled)
+        return None if expected is None else max(0, expected - figures.tally.settled)
 
-    def _details(self) -> str:
-        job, progress = self._job, self.progress()
-        failed = with_quarantined(self._shards.all) if progress["partitions"] else []
+    def _details(self, figures: Figures) -> str:
+        job, progress = self._job, self._answer(figures, self._rates.now())
+        failed = with_quarantined(self._shards.newest) if progress["partitions"] else []
         return details(progress, job.plan.target if job.plan else None, failed)

@@ -14,7 +14,7 @@ from typing import Any
 import botocore.exceptions as boto
 from botocore.parsers import ResponseParserError
 
-from reindexer.errors import one_line
+from reindexer.errors import MAX_CLASS_BYTES, cut, one_line
 from reindexer.items import WireItem
 
 
@@ -143,7 +143,7 @@ _CREDENTIALS = (
 
 def of_statement(error: Mapping[str, Any]) -> Failure:
     """The meaning of one statement's `Error` inside a 200 of BatchExecuteStatement."""
-    code, message = str(error.get("Code", "Unknown")), str(error.get("Message", ""))
+    code, message = _names(error)
     action, applied, counter = CODES.get(code, _SERVER)
     return Failure(code, message, action, applied, counter, item=error.get("Item") or None)
 
@@ -177,8 +177,8 @@ def of_call(error: Exception, statements: int = 1) -> Failure:
 
 def _of_client_error(error: boto.ClientError, statements: int) -> Failure:
     response: Mapping[str, Any] = error.response
-    code = str(response.get("Error", {}).get("Code", "Unknown"))
-    message = str(response.get("Error", {}).get("Message", "")) or one_line(error)
+    code, message = _names(response.get("Error", {}))
+    message = message or one_line(error)
     status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) or 0)
     if status == 413:  # too large as a whole; engines and proxies name it differently
         code = "RequestEntityTooLarge"
@@ -191,6 +191,11 @@ def _of_client_error(error: boto.ClientError, statements: int) -> Failure:
         action = Action.SPLIT
     scope = _scope(response) if action is Action.WAIT else None
     return Failure(code, message, action, applied, counter, scope, response.get("Item"))
+
+
+def _names(error: Mapping[str, Any]) -> tuple[str, str]:
+    """(code, message) of an answer; some messages repeat the request, which may take kilobytes."""
+    return cut(str(error.get("Code", "Unknown")), MAX_CLASS_BYTES), cut(str(error.get("Message", "")))
 
 
 def _scope(response: Mapping[str, Any]) -> Scope | None:

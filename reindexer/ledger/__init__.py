@@ -1,16 +1,20 @@
 """The ledger: a table of its own for what must outlive Temporal's retention.
 
-Keys `pk` and `sk` are strings; every read is consistent. Layout:
+Keys `pk` and `sk` are strings; every read is consistent. Layout (`attribute`: the name of the version's):
 
-| pk                            | sk                      | what                                             |
-|-------------------------------|-------------------------|--------------------------------------------------|
-| `table#<arn>#<version attr.>` | `lock`                  | who works on the table: see `locks`              |
-| `table#<arn>#<version attr.>` | `version`               | the highest version a job has aimed at           |
-| `job#<workflow id>`           | `last`                  | the newest run of the job                        |
-| `job#<workflow id>`           | `report#<start>#<run>`  | a report, as JSON in the attribute `report`      |
-| `reports`                     | `<start>#<run>#<job>`   | where that report is, for a list over all jobs   |
-| `failures#<job>#<run>`        | SHA-256 of the key      | a quarantined record, as JSON in `entry`         |
-| `probe`                       | `probe`                 | written by `check` to see whether writing works  |
+| pk                        | sk                            | what                                           |
+|---------------------------|-------------------------------|------------------------------------------------|
+| `table#<arn>#<attribute>` | `lock`                        | who works on the table: see `locks`            |
+| `table#<arn>#<attribute>` | `version`                     | the highest version a job has aimed at         |
+| `job#<workflow id>`       | `last`                        | the newest run of the job                      |
+| `job#<workflow id>`       | `report#<start>#<run>`        | a report, as JSON in `report`                  |
+| `job#<workflow id>`       | `partitions#<hash>#<part>`    | its partitions, compressed                     |
+| `reports`                 | `<start>#<run>#<job>`         | where that report is, for a list of all        |
+| `failures#<job>#<run>`    | SHA-256 of the key            | a quarantined record, as JSON in `entry`       |
+| `kept#<job>#<run>`        | `state#<shard>#<no.>#<part>`  | a shard's state, compressed: see `kept`        |
+| `kept#<job>#<run>`        | `behind#<SHA-256 of the key>` | a key that a verification found behind         |
+| `kept#<job>#<run>`        | `keys#<number>`               | a list of these for a sweep, as JSON in `keys` |
+| `probe`                   | `probe`                       | written by `check`: can it be written?         |
 
 Calls are retried by botocore: nothing here is counted, and each write is conditional or repeats itself.
 """
@@ -19,6 +23,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from reindexer.ledger.kept import KeptWhileRunning
 from reindexer.ledger.quarantine import Quarantine
 from reindexer.ledger.reports import Reports
 from reindexer.ledger.store import ledger_client
@@ -27,7 +32,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 
-class Ledger(Reports, Quarantine):
+class Ledger(Reports, Quarantine, KeptWhileRunning):
     """All of the ledger. Thread-safe, as boto3 clients are.
 
     Every method may raise `Refused` of kind `LedgerMissing` where the table does not exist, `EnvironmentFault`

@@ -1,13 +1,15 @@
 """One in-place job per table and version attribute at a time, and the highest version aimed at there.
 
 Two jobs at once would take each other's versions for "superseded" and skip records. A lock has no lease: its
-holder is asked in Temporal whether it still runs, which no clock can tell.
+holder is asked in Temporal whether it still runs, which no clock can tell. A holder is a workflow id and the
+id of the first run of its chain, which is unique: the namespace beside it says only where to ask.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from reindexer.errors import Refused
 from reindexer.items import WireItem
 from reindexer.ledger.store import ConditionFailed, Store, sortable, text
 from reindexer.models import Holder, LockInput
@@ -19,18 +21,20 @@ class Locks(Store):
     def take_lock(self, lock: LockInput) -> Holder | None:
         """Take the table's lock. None: it is ours, now or already; else who holds it.
 
-        Also notes the run as the job's newest, so that failures can be asked for while it runs.
+        Also notes the run as the job's newest, so that failures can be asked for while it runs. Raises
+        `Refused` of kind `Locked` where the item is not a lock that this version can read.
         """
-        try:
-            self._put_lock(lock, "attribute_not_exists(pk)", {})
-        except ConditionFailed:
-            holder = self.holder(lock.table_arn, lock.version_attribute)
-            if holder is None:  # released between the two calls
-                return self.take_lock(lock)
-            if not _is_ours(holder, lock):
-                return holder
-        self._note_run(lock.workflow_id, lock.run, datetime.now(UTC))
-        return None
+        while True:
+            try:
+                self._put_lock(lock, "attribute_not_exists(pk)", {})
+            except ConditionFailed:
+                holder = self.holder(lock.table_arn, lock.version_attribute)
+                if holder is None:  # released between the two calls
+                    continue
+                if not _is_ours(holder, lock):
+                    return holder
+            self._note_run(lock.workflow_id, lock.run, datetime.now(UTC))
+            return None
 
     def replace_lock(self, lock: LockInput, holder: Holder) -> bool:
         """Take the lock over from `holder`, if the item is still exactly that. False: it has changed hands."""
@@ -59,29 +63,32 @@ class Locks(Store):
             self._call(
                 "delete_item",
                 Key={"pk": {"S": _partition(lock.table_arn, lock.version_attribute)}, "sk": {"S": "lock"}},
-                ConditionExpression="#n = :n AND workflow_id = :w AND run_id = :i",
-                ExpressionAttributeNames={"#n": "namespace"},
-                ExpressionAttributeValues={
-                    ":n": {"S": lock.namespace},
-                    ":w": {"S": lock.workflow_id},
-                    ":i": {"S": lock.run_id},
-                },
+                ConditionExpression="workflow_id = :w AND run_id = :i",
+                ExpressionAttributeValues={":w": {"S": lock.workflow_id}, ":i": {"S": lock.run_id}},
             )
         except ConditionFailed:
             return
 
     def holder(self, table_arn: str, version_attribute: str) -> Holder | None:
-        """Who holds the lock; None: nobody."""
-        item = self._get(_partition(table_arn, version_attribute), "lock")
+        """Who holds the lock; None: nobody. Raises `Refused` of kind `Locked` where the item cannot be read."""
+        place = _partition(table_arn, version_attribute)
+        item = self._get(place, "lock")
         if item is None:
             return None
-        return Holder(
-            namespace=text(item, "namespace"),
-            workflow_id=text(item, "workflow_id"),
-            run_id=text(item, "run_id"),
-            run=text(item, "run"),
-            since=datetime.fromisoformat(text(item, "since")),
-        )
+        try:
+            return Holder(
+                namespace=text(item, "namespace"),
+                workflow_id=text(item, "workflow_id"),
+                run_id=text(item, "run_id"),
+                run=text(item, "run"),
+                since=datetime.fromisoformat(text(item, "since")),
+            )
+        except (KeyError, ValueError) as error:
+            raise Refused(
+                f"the lock of {table_arn} cannot be read ({error!r}): another version or a person has written "
+                f"it. If no job works on the table, delete item pk={place!r}, sk='lock' of table {self.table}",
+                kind="Locked",
+            ) from error
 
     def record_version(self, table_arn: str, version_attribute: str, version: int) -> None:
         """Note a version that a job aims at; the highest is kept."""
@@ -125,5 +132,4 @@ def _partition(table_arn: str, version_attribute: str) -> str:
 
 
 def _is_ours(holder: Holder, lock: LockInput) -> bool:
-    mine = (lock.namespace, lock.workflow_id, lock.run_id)
-    return (holder.namespace, holder.workflow_id, holder.run_id) == mine
+    return (holder.workflow_id, holder.run_id) == (lock.workflow_id, lock.run_id)

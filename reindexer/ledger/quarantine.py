@@ -33,7 +33,7 @@ class Quarantine(Store):
                 "put_item",
                 Item={
                     "pk": {"S": _partition(entry.job, entry.run)},
-                    "sk": {"S": _place(entry.key)},
+                    "sk": {"S": place_of(entry.key)},
                     "entry": {"S": entry.model_dump_json()},
                     "error": {"S": entry.error or "?"},
                     "open": {"BOOL": entry.state == "open"},
@@ -80,6 +80,10 @@ class Quarantine(Store):
                 more = True
         return FailurePage(counts=dict(counts), entries=entries, after=last if more else None)
 
+    def given_up(self, job: str, run: str) -> int:
+        """How many records the run has given up, those closed since included."""
+        return sum(1 for _ in self._query(_partition(job, run)))
+
     def all_failures(self, job: str, run: str, error: str | None = None) -> list[QuarantineEntry]:
         """Every open entry of the run, of one error class if `error`: what a redrive takes up."""
         entries = (
@@ -103,7 +107,7 @@ class Quarantine(Store):
         self, job: str, run: str, key: Key, state: Literal["redriven", "discarded"], reason: str | None = None
     ) -> None:
         """Take a record off the open ones. Nothing happens where there is no such entry, or it is closed."""
-        pk, sk = _partition(job, run), _place(key)
+        pk, sk = _partition(job, run), place_of(key)
         item = self._get(pk, sk)
         if item is None:
             return
@@ -125,7 +129,7 @@ def _partition(job: str, run: str) -> str:
     return f"failures#{job}#{run}"
 
 
-def _place(key: Key) -> str:
+def place_of(key: Key) -> str:
     """One place per record, however its key is written; a hash, since a key may be longer than a sort key."""
     identity = [
         (name, kind, _EXACT.plus(value).normalize(_EXACT) if isinstance(value, Decimal) else value)

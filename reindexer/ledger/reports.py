@@ -8,7 +8,7 @@ from typing import Any
 
 from reindexer.items import WireItem
 from reindexer.ledger.locks import Locks
-from reindexer.ledger.store import sortable, text
+from reindexer.ledger.store import ConditionFailed, sortable, text
 from reindexer.models import Report
 from reindexer.models.by_partition import pack, unpack
 from reindexer.tally import Tally
@@ -25,13 +25,14 @@ class Reports(Locks):
     def put_report(self, report: Report) -> None:
         """Keep a report; repeated, it replaces itself. Too large for an item, it is trimmed with a notice.
 
-        Its partitions are never trimmed: they have items of their own.
+        Its partitions are never trimmed: they have items of their own. One in state "running" replaces an
+        older one of that state alone: a late retry must not take the place of the run's final report.
         """
         by_partition = self._put_partitions(report)
         kept = trimmed(report.model_copy(update={"partitions": {}}))
         start = sortable(report.started_at)
         sk = f"report#{start}#{report.run}"
-        item = {
+        item: WireItem = {
             "pk": {"S": f"job#{report.job}"},
             "sk": {"S": sk},
             "report": {"S": kept.model_dump_json()},
@@ -42,7 +43,8 @@ class Reports(Locks):
             "run": {"S": report.run},
             **by_partition,
         }
-        self._call("put_item", Item=item)
+        if not self._put_in_order(item, report):
+            return
         pointer = {
             "pk": {"S": "reports"},
             "sk": {"S": f"{start}#{report.run}#{report.job}"},
@@ -52,8 +54,29 @@ class Reports(Locks):
         self._call("put_item", Item=pointer)
         self._note_run(report.job, report.run, report.started_at + timedelta(seconds=report.seconds))
 
+    def _put_in_order(self, item: WireItem, report: Report) -> bool:
+        """False: the run has a later report, or its final one, and that stays."""
+        if report.state != "running":
+            self._call("put_item", Item=item)
+            return True
+        as_of = {"S": sortable(report.as_of or report.started_at)}
+        try:
+            self._call(
+                "put_item",
+                Item={**item, "as_of": as_of},
+                ConditionExpression="attribute_not_exists(pk) OR (#s = :s AND as_of <= :a)",
+                ExpressionAttributeNames={"#s": "state"},  # a reserved word
+                ExpressionAttributeValues={":s": {"S": "running"}, ":a": as_of},
+            )
+        except ConditionFailed:
+            return False
+        return True
+
     def report(self, job: str, run: str | None = None) -> Report | None:
-        """The report of a run, or the job's newest; None: there is none (yet)."""
+        """The report of a run, or the job's newest; None: there is none (yet).
+
+        One in state "running" is what was known at `as_of`: the run has not ended, or not by itself.
+        """
         # A page of one is the newest; a run is looked for among 1 MB at a time.
         page = 1 if run is None else None
         for item in self._query(f"job#{job}", prefix="report#", newest_first=True, page=page):

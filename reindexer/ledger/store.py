@@ -36,6 +36,7 @@ def ledger_client(region: str | None = None) -> DynamoDBClient:
         retries={"mode": "standard", "total_max_attempts": 5},  # about 4 s of back-off in all
         connect_timeout=3,  # seconds; as for counted work
         read_timeout=5,  # seconds; DynamoDB answers in milliseconds
+        max_pool_connections=64,  # keys behind are kept 8 at a time, by several of a process's 16 rounds
     )
     try:
         return boto3.session.Session(region_name=region or aws_region()).client("dynamodb", config=config)
@@ -134,8 +135,12 @@ class Store:
         after: str | None = None,
         newest_first: bool = False,
         page: int | None = None,
+        only: str | None = None,
     ) -> Iterator[WireItem]:
-        """Items of one partition in the order of `sk`, read consistently; `page`: rows per call."""
+        """Items of one partition in the order of `sk`, read consistently.
+
+        `page`: rows per call; `only`: the one attribute to return.
+        """
         condition, values = "pk = :p", {":p": {"S": pk}}
         if prefix:
             condition += " AND begins_with(sk, :s)"
@@ -146,6 +151,8 @@ class Store:
             "ConsistentRead": True,
             "ScanIndexForward": not newest_first,
         }
+        if only is not None:
+            parameters["ProjectionExpression"] = only
         if page is not None:
             parameters["Limit"] = page
         if after is not None:

@@ -4,10 +4,42 @@ All are frozen pydantic models that refuse unknown fields. They evolve by adding
 since histories recorded by an older worker must still be read.
 """
 
-from reindexer.models.accounts import ControlEvent, Holder, LockInput, Report, ReportInput
-from reindexer.models.checks import Change, DryRun, DryRunInput, Pair, Verification, VerifyInput, VerifyResult
-from reindexer.models.control import Control, EndedShard, Resume, ShardInput, ShardReport, ShardState
-from reindexer.models.failures import CloseInput, FailurePage, KeysOfRun, QuarantineEntry, QuarantineInput
+from reindexer.models.accounts import (
+    ControlEvent,
+    Holder,
+    LockInput,
+    PartitionsInput,
+    PartitionTotals,
+    Report,
+    ReportInput,
+)
+from reindexer.models.checks import (
+    Behind,
+    BehindInput,
+    Change,
+    DryRun,
+    DryRunInput,
+    Keep,
+    Pair,
+    Verification,
+    VerifyInput,
+    VerifyResult,
+)
+from reindexer.models.children import (
+    ClearKeptInput,
+    EndedShard,
+    HandBack,
+    KeepInput,
+    Looked,
+    LookInput,
+    Seen,
+    ShardInput,
+    ShardReport,
+)
+from reindexer.models.closing import ClosingInput, ClosingResult
+from reindexer.models.control import Control, Resume
+from reindexer.models.cycle import READING, Carried, Phase, RunCarried, ShardCarried
+from reindexer.models.failures import CloseInput, FailurePage, QuarantineEntry, QuarantineInput
 from reindexer.models.job_input import (
     Attributes,
     Complete,
@@ -27,7 +59,9 @@ from reindexer.models.job_input import (
 )
 from reindexer.models.model import MAX_VERSION, Model
 from reindexer.models.plan import (
+    CycleBounds,
     Elsewhere,
+    KeptKeys,
     KeyAttribute,
     KeyList,
     PartitionRange,
@@ -52,37 +86,65 @@ from reindexer.models.rounds import (
     Share,
     Stop,
 )
+from reindexer.models.shards import (
+    MAX_STATE_BYTES,
+    Counts,
+    Kept,
+    ShardAccount,
+    ShardState,
+    Situation,
+    within_bytes,
+)
 
 __all__ = [
+    "MAX_STATE_BYTES",
     "MAX_VERSION",
+    "READING",
     "Attributes",
+    "Behind",
+    "BehindInput",
+    "Carried",
     "Change",
+    "ClearKeptInput",
     "CloseInput",
+    "ClosingInput",
+    "ClosingResult",
     "Complete",
     "Control",
     "ControlEvent",
+    "Counts",
+    "CycleBounds",
     "DryRun",
     "DryRunInput",
     "Elsewhere",
     "EndedShard",
     "FailurePage",
     "Fault",
+    "HandBack",
     "Holder",
     "Isolated",
     "JobInput",
+    "Keep",
+    "KeepInput",
+    "Kept",
+    "KeptKeys",
     "KeyAttribute",
     "KeyList",
     "Keys",
-    "KeysOfRun",
     "Limits",
     "LockInput",
+    "LookInput",
+    "Looked",
     "Model",
     "Operation",
     "Pair",
     "PartitionRange",
     "PartitionRanges",
     "PartitionScope",
+    "PartitionTotals",
     "Partitions",
+    "PartitionsInput",
+    "Phase",
     "Plan",
     "PlanInput",
     "Progress",
@@ -97,13 +159,18 @@ __all__ = [
     "Resume",
     "RoundInput",
     "RoundResult",
+    "RunCarried",
     "Sample",
     "Scope",
+    "Seen",
     "Segment",
+    "ShardAccount",
+    "ShardCarried",
     "ShardInput",
     "ShardReport",
     "ShardState",
     "Share",
+    "Situation",
     "SortCondition",
     "SortKey",
     "Source",
@@ -116,4 +183,5 @@ __all__ = [
     "Verify",
     "VerifyInput",
     "VerifyResult",
+    "within_bytes",
 ]

@@ -11,6 +11,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt
 from reindexer.models.by_partition import ByPartition, PackedByPartition
 from reindexer.models.checks import DryRun, Verification
 from reindexer.models.model import Model
+from reindexer.models.shards import Kept
 from reindexer.tally import Attempts, Tally
 
 
@@ -19,7 +20,7 @@ class Holder(Model):
 
     namespace: str
     workflow_id: str
-    run_id: str
+    run_id: str  # of the job's first run: the same over all runs of its chain
     run: str
     since: datetime
 
@@ -28,7 +29,7 @@ class LockInput(Model):
     table_arn: str
     version_attribute: str
     workflow_id: str
-    run_id: str
+    run_id: str  # as in `Holder`
     namespace: str
     run: str
     take: bool = False
@@ -62,7 +63,9 @@ class Report(Model):
     controls: list[ControlEvent]
     started_at: datetime
     seconds: NonNegativeFloat
-    state: Literal["complete", "incomplete", "cancelled", "failed"]
+    #: "running" is what the ledger has until a job ends: then its counts are those of `as_of`, lower bounds.
+    state: Literal["complete", "incomplete", "cancelled", "failed", "running", "terminated"]
+    as_of: datetime | None = None  # when the counts were taken, where the job has not ended by itself
     writer: str
     consumed: dict[str, float]
     unbalanced_shards: list[int] = []
@@ -74,9 +77,25 @@ class Report(Model):
     unbalanced_partitions: list[str] = Field(default=[], exclude_if=operator.not_)  # some of them
 
 
+class PartitionsInput(Model):
+    """Tallies by partition of a job's shards: those at hand, and those in states that the ledger keeps."""
+
+    partitions: PackedByPartition = {}
+    kept: list[Kept] = []
+
+
+class PartitionTotals(Model):
+    """By partition, as many as one payload holds, those with records given up first. `left_out`: the others."""
+
+    partitions: PackedByPartition = {}
+    left_out: NonNegativeInt = 0
+    total: Tally = Tally()  # over all of them
+    unbalanced: list[str] = []  # names of some whose outcomes do not add up
+
+
 class ReportInput(Model):
     """`partitions`: those of the report, which is handed over without them."""
 
     report: Report
     version_attribute: str
-    partitions: PackedByPartition = {}
+    partitions: PartitionsInput = PartitionsInput()

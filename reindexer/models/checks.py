@@ -6,29 +6,35 @@ from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from reindexer.items import Key
 from reindexer.models.model import Model
-from reindexer.models.plan import Source, Target
+from reindexer.models.plan import KeptKeys, Source, Target
 from reindexer.models.rounds import Fault, Share
 from reindexer.tally import Tally
 
 
+class Keep(Model):
+    """Where the keys of rows behind are kept: in the ledger, under the job's run."""
+
+    job: str
+    run: str
+
+
 class VerifyInput(Model):
+    """One round of a verification. `source`: a segment, keys, or whole partitions (ranges without bounds)."""
+
     target: Target
-    segment: NonNegativeInt
-    total: PositiveInt
+    source: Source
     cursor: Key | None = None
     share: Share = Share()
-    keep: NonNegativeInt = 1000  # keys of rows behind to hand back; more are only counted
-    keys: list[Key] | None = None  # instead of a segment
-    values: list[str] | None = None  # instead of both: partitions of `target.within`, whole
+    keep: Keep | None = None  # None: rows behind are only counted
     heartbeat_timeout: float = 10.0
     seconds: float = 30.0
 
 
 class VerifyResult(Model):
+    """What one round read; also its heartbeat. Numbers are those of this round alone."""
+
     scanned: NonNegativeInt = 0
     behind: NonNegativeInt = 0
-    keys: list[Key] = []
-    partitions: list[str] = []  # that each of these keys was found in, of a job over partitions
     cursor: Key | None = None
     done: bool = False
     fault: Fault | None = None
@@ -40,8 +46,23 @@ class VerifyResult(Model):
 class Verification(Model):
     """What an independent consistent read found. `behind`: rows in scope that are not at the target."""
 
-    scanned: NonNegativeInt
-    behind: NonNegativeInt
+    scanned: NonNegativeInt = 0
+    behind: NonNegativeInt = 0
+
+
+class BehindInput(Model):
+    """Make key lists of what a verification kept, for a sweep. `most`: keys at most."""
+
+    job: str
+    run: str
+    most: NonNegativeInt = 10_000  # with more behind, the table is being written to faster than a sweep follows
+
+
+class Behind(Model):
+    """Rows found behind: how many are `kept`, and the lists of those that this run has not given up."""
+
+    kept: NonNegativeInt
+    lists: list[KeptKeys]
 
 
 class Change(Model):

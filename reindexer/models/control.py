@@ -1,18 +1,14 @@
-"""What root and shards tell each other."""
+"""What the root tells its shards, and what comes with an operator's signals."""
 
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import NonNegativeFloat, NonNegativeInt, field_validator
+from pydantic import NonNegativeInt, PositiveInt, field_validator
 
-from reindexer.items import Key
-from reindexer.models.by_partition import PackedByPartition
 from reindexer.models.model import Model
-from reindexer.models.plan import Source, Target
-from reindexer.models.rounds import Isolated, Share
-from reindexer.tally import Attempts, Tally
+from reindexer.models.rounds import Share
 
 
 class Resume(Model):
@@ -38,63 +34,9 @@ class Control(Model):
 
     seq: NonNegativeInt = 0
     paused: bool = False
+    paused_since: NonNegativeInt = 0  # the seq of the pause in force: what a shard acknowledges
+    stop: bool = False  # the job is being cancelled: hand back for good
+    cycle: NonNegativeInt = 0  # above the one that a shard was started with: hand back, and be started again
     share: Share = Share()
     code: str | None = None  # of the job file, where it was accepted after the plan was made
-    report_every: float = 2.0  # seconds between two reports of one shard, at the least
-
-
-class ShardState(Model):
-    """Where a shard stands, cumulative since the job began; also what it is started or continued from."""
-
-    cursor: Key | None = None
-    done: bool = False
-    tally: Tally = Tally()
-    attempts: Attempts = Attempts()
-    isolated: list[Isolated] = []
-    unknown: list[Key] = []
-    deleting: list[Key] = []  # as in `Progress`
-    deleting_in: list[str] = []  # the partition of each of these, where a job counts by partition
-    read_units: NonNegativeFloat = 0.0
-    write_units: NonNegativeFloat = 0.0
-    rounds: NonNegativeInt = 0
-    #: Quarantined records by error class, and the newest of them; the ledger has all.
-    failures: dict[str, int] = {}
-    quarantined: list[Isolated] = []
-    timed_out: bool = False  # an attempt timed out: its zombie may still write for one heartbeat timeout
-    #: The tally by partition; not in a report to the root, where thousands would come every two seconds.
-    partitions: PackedByPartition = {}
-
-
-class ShardInput(Model):
-    job: str  # the root's workflow id
-    run: str
-    index: NonNegativeInt
-    target: Target
-    source: Source
-    isolation: Literal["batch", "record"]
-    heartbeat_timeout: float
-    control: Control
-    state: ShardState = ShardState()
-    seq: NonNegativeInt = 0  # of the last report sent
-    rounds_queue: str = "reindexer-rounds"
-    records_queue: str | None = None
-    round_seconds: float = 30.0
-    continue_after: NonNegativeInt = 0  # events of a run before it continues as new; 0: when the server says
-
-
-class ShardReport(Model):
-    """Shard → root. The root replaces by shard and seq, it never adds."""
-
-    index: NonNegativeInt
-    seq: NonNegativeInt
-    state: Literal["running", "throttled", "pausing", "paused", "parked"]
-    reason: str = ""
-    scope: str | None = None  # of a throttle
-    acknowledged: NonNegativeInt  # the control seq in force
-    progress: ShardState
-
-
-class EndedShard(Model):
-    """A shard that ended without a result, by the id of its workflow."""
-
-    workflow_id: str
+    quarantine_step: PositiveInt = 1  # records given up after which the root is signalled

@@ -41,17 +41,12 @@ class QuarantineEntry(Model):
     code: str | None = None  # of the job file whose function gave it up
 
 
-class KeysOfRun(Model):
-    """Records that a run has met."""
+class CloseInput(Model):
+    """Failures of a run that a redrive has settled. Those it quarantined again itself stay open."""
 
     job: str
     run: str
     keys: list[Key]
-
-
-class CloseInput(KeysOfRun):
-    """Failures of a run that a redrive has settled. Those it quarantined again itself stay open."""
-
     by_job: str
     by_run: str
 

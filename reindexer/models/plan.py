@@ -90,6 +90,16 @@ class KeyList(Model):
     partitions: list[str] = Field(default=[], exclude_if=operator.not_)
 
 
+class KeptKeys(Model):
+    """A key list that is kept in the ledger, under the job's run: whoever reads it gets it there."""
+
+    kind: Literal["kept_keys"] = "kept_keys"
+    job: str
+    run: str
+    number: NonNegativeInt
+    count: NonNegativeInt  # of its keys, for people
+
+
 class PartitionRange(Model):
     """Rows of one partition whose sort key is at or above `first` and below `before`; None: no such bound.
 
@@ -109,7 +119,15 @@ class PartitionRanges(Model):
     ranges: list[PartitionRange]
 
 
-Source = Annotated[Segment | KeyList | PartitionRanges, Field(discriminator="kind")]
+Source = Annotated[Segment | KeyList | KeptKeys | PartitionRanges, Field(discriminator="kind")]
+
+
+class CycleBounds(Model):
+    """Where a run of the root is long enough: it hands over to a new one. See `docs/scale.md`."""
+
+    events: NonNegativeInt = 0  # 0: when the server suggests it, at 4,096 events by default
+    signals: PositiveInt = 1000  # a tenth of what the server takes in one run: a pause always passes
+    updates: PositiveInt = 500  # a quarter of what the server takes in one run
 
 
 class Plan(Model):
@@ -130,7 +148,17 @@ class Plan(Model):
     continue_after: NonNegativeInt = (
         0  # events of a shard's run before it continues as new; 0: the server's word
     )
+    look_seconds: float = 8.0  # between two looks at the shards, at first
+    cycle: CycleBounds = CycleBounds()
     search_attributes: list[str] = []  # registered names that may be upserted
+
+    @property
+    def counts_by_partition(self) -> bool:
+        """Whether the report has a tally for each partition."""
+        return any(
+            isinstance(source, PartitionRanges) or (isinstance(source, KeyList) and bool(source.partitions))
+            for source in self.sources
+        )
 
     @property
     def expected(self) -> int | None:

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import operator
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt
+from pydantic import AfterValidator, Field, NonNegativeFloat, NonNegativeInt
 
+from reindexer.errors import MAX_CLASS_BYTES, cut
 from reindexer.items import Key
 from reindexer.models.by_partition import ByPartition
 from reindexer.models.model import Model
 from reindexer.models.plan import Source, Target
 from reindexer.tally import Attempts, Tally
 
+#: Texts that come from a job's code, from AWS or from an engine, whatever their length.
+ErrorClass = Annotated[str, AfterValidator(lambda text: cut(text, MAX_CLASS_BYTES))]
+Message = Annotated[str, AfterValidator(cut)]
+#: Of a fault, which has to say what is to be done about it.
+LongMessage = Annotated[str, AfterValidator(lambda text: cut(text, 1000))]
+
 
 class Isolated(Model):
     """A record that kept failing while its neighbours went through. `unknown`: a write may have landed."""
 
     key: Key
-    error: str = ""
-    message: str = ""
+    error: ErrorClass = ""
+    message: Message = ""
     attempts: NonNegativeInt = 0
     unknown: bool = False
     given_up: bool = False  # can never succeed: straight to quarantine
@@ -46,6 +54,9 @@ class Progress(Model):
     read_units: NonNegativeFloat = 0.0
     write_units: NonNegativeFloat = 0.0
     partitions: ByPartition = {}
+    #: Rows beyond the cursor, in the source's order, that may carry this run's stamp. Where the job ends here,
+    #: they are looked at once more; else the next round meets them anyway.
+    ahead: NonNegativeInt = Field(default=0, exclude_if=operator.not_)
 
 
 class Share(Model):
@@ -64,6 +75,7 @@ class RoundInput(Model):
     unknown: list[Key] = []
     deleting: list[Key] = []  # as in `Progress`
     deleting_in: list[str] = []  # the partition of each of these, where a job counts by partition
+    ahead: NonNegativeInt = 0  # as in `Progress`
     doubt: bool = False  # an attempt was lost before: it may have sent writes beyond the cursor, unanswered
     share: Share = Share()
     isolation: Literal["batch", "record"] = "batch"
@@ -74,7 +86,11 @@ class RoundInput(Model):
     def beginning(self) -> Progress:
         """Where the round stands before it has done anything."""
         return Progress(
-            cursor=self.cursor, unknown=self.unknown, deleting=self.deleting, deleting_in=self.deleting_in
+            cursor=self.cursor,
+            unknown=self.unknown,
+            deleting=self.deleting,
+            deleting_in=self.deleting_in,
+            ahead=self.ahead,
         )
 
 
@@ -89,13 +105,14 @@ class Stop(StrEnum):
     UNAVAILABLE = "service unavailable"
     FAULT = "environment fault"
     STALE = "stale attempt"
+    FAILED = "defect"  # the attempt raised what it should not; what it had reached is handed back
 
 
 class Fault(Model):
     """An environment fault, returned and not raised."""
 
-    code: str
-    message: str
+    code: ErrorClass
+    message: LongMessage
 
 
 class RoundResult(Model):

@@ -14,6 +14,7 @@ from reindexer.items import Write
 from reindexer.job import Job, JobBroken, Params
 from reindexer.models import Attributes, JobInput, Keys, Partitions, Quarantined, Touch, Transform, Verify
 from reindexer.planning.asking import DENIED, ask, denied, verdict
+from reindexer.planning.bounds import check_params
 from reindexer.planning.facts import Described
 from reindexer.planning.probes import Writer
 from reindexer.sinks.table import impossible_key
@@ -30,6 +31,7 @@ def queue_of(operation: Touch | Transform | Verify) -> str | None:
 def checked_job(operation: Transform) -> tuple[Job, Params]:
     """The job and its parameters. Raises `BadInput` naming what there is."""
     job = _job(operation)
+    check_params(operation.params)
     return job, job.parameters(operation.params)
 
 
@@ -56,6 +58,7 @@ def plan_job(
         warnings.append(_outside(condition, request, described))
     # Defaults are taken now: one that is the time of day must be the same for every record.
     complete = operation.model_copy(update={"params": params.model_dump(mode="json")})
+    check_params(complete.params)
     return complete, job.code, warnings
 
 

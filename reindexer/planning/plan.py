@@ -25,6 +25,7 @@ from reindexer.models import (
     Transform,
     Verify,
 )
+from reindexer.planning.bounds import check_plan, check_run, check_workflow_id
 from reindexer.planning.capacity import resolved
 from reindexer.planning.facts import Described, describe
 from reindexer.planning.job import checked_job, index_types, plan_job
@@ -49,6 +50,7 @@ def make_plan(request: PlanInput, *, client: DynamoDBClient, ledger: Ledger, hea
     `EnvironmentFault` (retryable: `Unavailable`) where AWS does not let it be found out.
     """
     job = request.job
+    check_workflow_id(request.workflow_id)
     _check_operation(job)
     ledger.check()
     described = describe(job.table, client)
@@ -80,7 +82,7 @@ def make_plan(request: PlanInput, *, client: DynamoDBClient, ledger: Ledger, hea
     if isinstance(operation, Transform):
         operation, code, notes = plan_job(operation, job, attributes, described, writer)
         warnings += notes
-    return Plan(
+    plan = Plan(
         run=request.run,
         target=Target(
             table=described.table.table,
@@ -104,10 +106,14 @@ def make_plan(request: PlanInput, *, client: DynamoDBClient, ledger: Ledger, hea
         limits_from=limits_from,
         heartbeat_timeout=heartbeat_timeout,
     )
+    return check_plan(plan)
 
 
 def _check_operation(job: JobInput) -> None:
     """What needs no table: an unknown job or wrong parameters are told at once."""
+    if isinstance(job.scope, Quarantined):
+        check_workflow_id(job.scope.job, "scope.job")
+        check_run(job.scope.run, "scope.run")
     if isinstance(job.operation, Transform) and not isinstance(job.scope, Quarantined):
         checked_job(job.operation)
     elif job.dry_run:

@@ -60,12 +60,13 @@ def plan_redrive(
     targets = {(entry.version, entry.stamp) for entry in entries}
     if len(targets) > 1:
         raise Refused("the failures of that run have different targets; redrive them by keys", "MixedTargets")
-    lists, taken = key_lists([entry.key for entry in entries])
+    unsure = {_identity(entry.key) for entry in entries if entry.applied == "unknown"}
+    keys = [entry.key for entry in entries]
+    lists, taken = key_lists(keys, copies=lambda key: 2 if _identity(key) in unsure else 1)
     warnings = []
     if taken < len(entries):
         warnings.append(f"{len(entries)} records are open, {taken} fit one job: redrive again for the rest")
     first = entries[0]
-    unsure = {_identity(entry.key) for entry in entries if entry.applied == "unknown"}
     return Redrive(
         sources=[
             part.model_copy(update={"unknown": [key for key in part.keys if _identity(key) in unsure]})

@@ -5,7 +5,8 @@ from __future__ import annotations
 import heapq
 import math
 import random
-from collections.abc import Sequence
+import zlib
+from collections.abc import Callable, Sequence
 
 from reindexer.items import Key, key_text
 from reindexer.models import KeyList, PartitionRange, PartitionRanges, Segment
@@ -23,6 +24,8 @@ LEAST_SHARDS = 4
 KEYS_PER_SHARD = 500  # as many as a worker reads in five calls; a long list then uses several workers
 BYTES_OF_KEYS_PER_SHARD = 200_000  # JSON of a shard's keys; it travels in each of its inputs
 BYTES_OF_KEYS = 1_000_000  # JSON of all keys: half of what one Temporal payload may hold, the plan around it
+#: The same compressed by zlib: in base64 640 kB, and what the compressor holds back. Ids at random reach it.
+_BYTES_OF_KEYS_COMPRESSED = 480_000
 
 
 def segments(items: int, size_bytes: int, total: int | None, run: str) -> list[Segment]:
@@ -39,13 +42,19 @@ def segments(items: int, size_bytes: int, total: int | None, run: str) -> list[S
     return [Segment(segment=segment, total=total) for segment in order]
 
 
-def key_lists(keys: list[Key]) -> tuple[list[KeyList], int]:
-    """The keys cut into shards, and how many keys fit: the rest would not travel in one plan."""
+def key_lists(keys: list[Key], copies: Callable[[Key], int] = lambda _: 1) -> tuple[list[KeyList], int]:
+    """The keys cut into shards, and how many keys fit: the rest would not travel in one plan.
+
+    `copies`: how often a key is in its list.
+    """
     lists: list[list[Key]] = []
-    size = everything = taken = 0
+    size = everything = compressed = taken = 0
+    compressor = zlib.compressobj()
     for key in keys:
-        length = len(key_text(key).encode()) + 1  # and a comma
-        if everything + length > BYTES_OF_KEYS:
+        text, times = key_text(key).encode() + b",", copies(key)
+        length = times * len(text)
+        compressed += times * len(compressor.compress(text))
+        if everything + length > BYTES_OF_KEYS or compressed > _BYTES_OF_KEYS_COMPRESSED:
             break
         if not lists or len(lists[-1]) >= KEYS_PER_SHARD or size + length > BYTES_OF_KEYS_PER_SHARD:
             if len(lists) == MOST_SHARDS:

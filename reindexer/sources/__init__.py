@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from reindexer.dynamo.table import Page, TableClient
 from reindexer.items import WireKey
-from reindexer.models import PartitionRanges, Segment, Target
+from reindexer.models import KeyList, PartitionRanges, Segment, Target
 from reindexer.models import Source as Named
 from reindexer.pulse import Pulse
 from reindexer.sources.keys import KeySource
@@ -29,11 +29,19 @@ def make_source(
     reads: tuple[str, ...] | None,
     leave_out: Mapping[str, Any],
     pulse: Pulse,
+    *,
+    consistent: bool = False,
 ) -> Source:
-    """The source that a shard names. `reads`, `leave_out`: the operation's attributes and filter."""
+    """The source that a shard names. `reads`, `leave_out`: the operation's attributes and filter.
+
+    `consistent`: what is read of the table itself sees every write that was acknowledged before.
+    """
     if isinstance(named, Segment):
-        return ScanSource(table, named, reads, leave_out)
+        return ScanSource(table, named, reads, leave_out, consistent=consistent)
     if isinstance(named, PartitionRanges):
         assert target.within is not None, "partitions of what?"
-        return PartitionSource(table, target.within, named, target.key, reads, leave_out, pulse)
+        return PartitionSource(
+            table, target.within, named, target.key, reads, leave_out, pulse, consistent=consistent
+        )
+    assert isinstance(named, KeyList), "a kept list is fetched before it is read"
     return KeySource(table, named, reads, pulse)

@@ -39,7 +39,10 @@ class PartitionSource:
         reads: tuple[str, ...] | None,
         leave_out: Mapping[str, Any],
         pulse: Pulse,
+        *,
+        consistent: bool = False,
     ) -> None:
+        self._consistent = consistent and scope.index is None  # an index has no consistent read
         self._table, self._scope, self._ranges, self._pulse = table, scope, source.ranges, pulse
         self._key_names = [attribute.name for attribute in key]
         self._names = [scope.partition.name, *([scope.sort.name] if scope.sort else [])]  # of the index, if any
@@ -114,7 +117,8 @@ class PartitionSource:
             name: {**shape.get(name, {}), **self._leave_out.get(name, {}), **asked[name]}
             for name in ("ExpressionAttributeNames", "ExpressionAttributeValues")
         }
-        return {**shape, **self._leave_out, **asked, **merged}
+        consistent = {"ConsistentRead": True} if self._consistent else {}
+        return {**shape, **self._leave_out, **asked, **merged, **consistent}
 
     def _rows_of(self, entries: Page, budget: Budget) -> Iterator[Page | None]:
         """The rows that a page of index entries names, by consistent reads; None: told to stop."""

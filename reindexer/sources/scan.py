@@ -23,9 +23,9 @@ _EVERY: Mapping[str, Any] = MappingProxyType({})  # nothing is left out
 class ScanSource:
     """Pages of a segment, after a cursor. Any key of the segment is a valid cursor, a deleted row's too.
 
-    The read is eventually consistent (half the price): a row read stale is refused by its condition and
-    settled by what is stored. `leave_out`: parameters of a filter that keeps every row this run may have
-    written, since a row that is left out has no position and is counted by nobody.
+    Unless `consistent`, the read is an eventually consistent one, at half the price: a row read stale is
+    refused by its condition and settled by what is stored. `leave_out`: parameters of a filter that keeps every
+    row this run may have written, since a row that is left out has no position and is counted by nobody.
     """
 
     def __init__(
@@ -34,12 +34,17 @@ class ScanSource:
         segment: Segment,
         reads: tuple[str, ...] | None,
         leave_out: Mapping[str, Any] = _EVERY,
+        *,
+        consistent: bool = False,
     ) -> None:
         self._table = table
         self._segment = segment
         self._parameters: dict[str, Any] = {"Segment": segment.segment, "TotalSegments": segment.total}
-        self._parameters |= projection(reads) if reads else {}
-        self._parameters |= leave_out
+        shape = projection(reads) if reads else {}
+        names = {**shape.get("ExpressionAttributeNames", {}), **leave_out.get("ExpressionAttributeNames", {})}
+        self._parameters |= {**shape, **leave_out}
+        self._parameters |= {"ExpressionAttributeNames": names} if names else {}
+        self._parameters |= {"ConsistentRead": True} if consistent else {}
         self._filtered = bool(leave_out)
 
     def pages(self, cursor: WireKey | None, handed_out: int, budget: Budget) -> Iterator[Page]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeAlias
 
 from reindexer.dynamo.table import CallFailed, TableClient
 from reindexer.dynamo.taxonomy import Action, Scope
@@ -22,14 +22,23 @@ _PAGE_ROWS = 2000  # larger pages of small rows made the embedded engine a tenth
 _THROTTLED_SECONDS = 5.0  # nothing but throttles: hand back, as a round does; the workflow waits longer
 _UNITS_PER_ROW = 0.125  # read units where an engine reports none: rows of 500 bytes, 4 KB a unit
 
+#: Keeps keys of rows behind, with the partition of each (none where the job does not count by partitions).
+KeepKeys: TypeAlias = Callable[[list[Key], list[str]], None]
+
 
 class Paced:
-    """One call: its pace, and what was counted."""
+    """One call: its pace, and what was counted. `keep` None: rows behind are only counted."""
 
     def __init__(
-        self, request: VerifyInput, table: TableClient, pulse: Pulse, judge: JobJudge | None = None
+        self,
+        request: VerifyInput,
+        table: TableClient,
+        pulse: Pulse,
+        judge: JobJudge | None = None,
+        keep: KeepKeys | None = None,
     ) -> None:
         self._request, self._table, self._pulse, self._judge = request, table, pulse, judge
+        self._keep = keep
         self._version = request.target.attributes.version
         self._deadline = pulse.now() + request.seconds
         self._patience = min(_THROTTLED_SECONDS, request.seconds / 2)  # else a short slice would be over first
@@ -43,10 +52,11 @@ class Paced:
         self._throttled = False  # for too long
         self._scope: Scope | None = None  # how far they reach
         self._scanned = self._behind = 0
-        self._found: list[Key] = []
-        self._partitions: list[str] = []  # of each of these, where partitions are read
+        self._cursor = request.cursor
+        self._before_end: VerifyResult | None = None  # where it was before the last page; None: not at the end
         self._units = 0.0
         self._fault: Fault | None = None
+        pulse.beat(self.progress)
 
     def _read_all(self, chunk: list[WireKey], also: Sequence[str] = ()) -> list[WireItem] | None:
         """Those of the keys that exist; None: not all could be read before the slice was over.
@@ -160,13 +170,28 @@ class Paced:
         units = min(_PAGE_UNITS, self._request.share.read_units or _PAGE_UNITS)
         return max(1, min(_PAGE_ROWS, int(units / self._row_units)))
 
-    def _count(self, scanned: int, behind: int, rows: list[WireItem]) -> None:
+    def _count(
+        self,
+        scanned: int,
+        behind: int,
+        rows: list[WireItem],
+        cursor: WireKey | None,
+        partition: str | None = None,
+    ) -> None:
+        """Take in a page: its counts, and the cursor that covers it; None: it was the last one.
+
+        The keys of `rows` are kept before: an attempt that dies in between finds them behind once more.
+        """
+        if self._keep and rows:
+            names = [attribute.name for attribute in self._request.target.key]
+            keys = [to_json_key({name: row[name] for name in names}) for row in rows]
+            self._keep(keys, [] if partition is None else [partition] * len(keys))
         self._throttled_at = None
+        if cursor is None:
+            self._before_end = self.progress()
         self._scanned += scanned
         self._behind += behind
-        names = [attribute.name for attribute in self._request.target.key]
-        room = self._request.keep - len(self._found)
-        self._found += [to_json_key({name: row[name] for name in names}) for row in rows[: max(0, room)]]
+        self._cursor = to_json_key(cursor) if cursor else None
 
     def _spend(self, capacities: list[dict[str, Any]], rows: int) -> None:
         """Charge a call: the next one waits until its units have been earned."""
@@ -178,14 +203,21 @@ class Paced:
         if rate := self._request.share.read_units:
             self._next_at = max(self._next_at, self._pulse.now()) + units / rate
 
-    def _result(self, cursor: WireKey | None, *, done: bool = False) -> VerifyResult:
+    def fail(self, fault: Fault) -> None:
+        """It cannot go on, for this reason."""
+        self._fault = fault
+
+    def progress(self) -> VerifyResult:
+        """Where it stands, for a heartbeat: never at the end, since the table is still to be checked."""
+        return self._before_end or self.result()
+
+    def result(self) -> VerifyResult:
+        """Where it stands: the counts cover exactly what was read up to the cursor."""
         return VerifyResult(
             scanned=self._scanned,
             behind=self._behind,
-            keys=self._found,
-            partitions=self._partitions,
-            cursor=to_json_key(cursor) if cursor else None,
-            done=done,
+            cursor=self._cursor,
+            done=self._before_end is not None,
             fault=self._fault,
             read_units=self._units,
             throttled=self._throttled,

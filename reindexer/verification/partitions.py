@@ -13,9 +13,8 @@ from typing import Any
 import boto3.dynamodb.conditions as boto
 
 from reindexer.conditions import Condition, compiled
-from reindexer.errors import Interrupted
 from reindexer.items import WireItem, from_json_key
-from reindexer.models import PartitionScope, VerifyResult
+from reindexer.models import PartitionRanges, PartitionScope
 from reindexer.values import wire
 from reindexer.verification.pace import BEHIND, Paced
 
@@ -28,17 +27,20 @@ class PartitionReading(Paced):
     """Partitions one after another: of the table by a consistent Query; of an index by its keys, whose rows are
     then read consistently from the table, and must still be what the index said."""
 
-    def partitions(self, values: list[str]) -> VerifyResult:
+    def partitions(self) -> None:
         """The cursor: the position among the values, and the key there after which to go on."""
-        scope = self._request.target.within
+        scope, source = self._request.target.within, self._request.source
         assert scope is not None, "partitions of what?"
+        assert isinstance(source, PartitionRanges)
+        values = [part.value for part in source.ranges]
         place, start = 0, None
         if self._request.cursor:
             cursor = from_json_key(self._request.cursor)
             place = int(cursor.pop(_PLACE)["N"])
             start = cursor or None
         while place < len(values) and self._may_go_on():
-            condition = _asked(scope, values[place], boto.Key)
+            value = values[place]
+            condition = _asked(scope, value, boto.Key)
             asked = self._asked_of_keys(scope, condition)
             more = {"ExclusiveStartKey": start} if start else {}
             # Of an index no more than one consistent read can follow up, so that a slice always gets somewhere.
@@ -47,17 +49,14 @@ class PartitionReading(Paced):
             if page is None:
                 continue
             self._spend([page.get("ConsumedCapacity") or {}], page["ScannedCount"])
-            try:
-                whole = self._take(scope, values[place], page)
-            except Interrupted:
+            found = self._found(scope, value, page)
+            if found is None:  # read again: what the entries name could not all be read
                 break
-            if not whole:  # read again: what the entries name could not all be read
-                break
+            scanned, behind, rows = found
             start = page.get("LastEvaluatedKey") or None
             place += start is None
-        if place == len(values):
-            return self._result(None, done=True)
-        return self._result({**(start or {}), _PLACE: {"N": str(place)}})
+            following = {**(start or {}), _PLACE: {"N": str(place)}}
+            self._count(scanned, behind, rows, following if place < len(values) else None, value)
 
     def _asked_of_keys(self, scope: PartitionScope, condition: Condition) -> dict[str, Any]:
         """The Query: of the table for rows behind the target, of an index for all its keys."""
@@ -99,34 +98,33 @@ class PartitionReading(Paced):
         }
         if self._judge:  # it needs whole items
             return self._judge.filtered(asked, unnamed=keys)
+        if self._keep is None:
+            return {**asked, "Select": "COUNT"}
         asked["ExpressionAttributeNames"] = {"#v": self._version, **names}
         return {**asked, "ProjectionExpression": ",".join(keyed)}
 
-    def _take(self, scope: PartitionScope, value: str, page: dict[str, Any]) -> bool:
-        """Count a page. False: not all its rows could be read in time; nothing of it was counted."""
-        rows: list[WireItem] = page["Items"]
+    def _found(
+        self, scope: PartitionScope, value: str, page: dict[str, Any]
+    ) -> tuple[int, int, list[WireItem]] | None:
+        """(rows, how many are behind, these as far as they were read); None: not all could be read in time."""
+        rows: list[WireItem] = page.get("Items", [])
         if scope.index is None:
-            behind = self._judge.behind(rows) if self._judge else rows
-            self._count_in(value, page["ScannedCount"], behind)
-            return True
+            if self._judge:
+                rows = self._judge.behind(rows)
+            return page["ScannedCount"], len(rows) if self._judge else page["Count"], rows
         belongs = compiled(_asked(scope, value, boto.Attr))
         names = _names(scope)
         self._deadline = max(self._deadline, self._pulse.now() + _TO_FINISH)
         some = self._read_all(rows, list(names.values())) if rows else []
         if some is None:
-            return False
+            return None
         found = [
             item for item in some if belongs({part: item[name] for part, name in names.items() if name in item})
         ]
         behind = [item for item in found if self._is_behind(item)]
         if self._judge:
             behind = self._judge.behind(behind)
-        self._count_in(value, len(found), behind)
-        return True
-
-    def _count_in(self, value: str, scanned: int, behind: list[WireItem]) -> None:
-        self._count(scanned, len(behind), behind)
-        self._partitions += [value] * (len(self._found) - len(self._partitions))
+        return len(found), len(behind), behind
 
 
 def _names(scope: PartitionScope) -> dict[str, str]:

@@ -6,50 +6,73 @@ Here DynamoDB itself judges each row, by a filter; only rows behind the target c
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from reindexer.dynamo.table import TableClient
-from reindexer.errors import EnvironmentFault, Interrupted
+from reindexer.errors import EnvironmentFault, Interrupted, one_line
 from reindexer.items import Key, from_json_key, key_identity
-from reindexer.models import Fault, Transform, VerifyInput, VerifyResult
+from reindexer.models import Fault, KeyList, PartitionRanges, Segment, Transform, VerifyInput, VerifyResult
 from reindexer.pulse import Pulse
 from reindexer.verification.job import JobJudge
-from reindexer.verification.pace import BEHIND, Paced
+from reindexer.verification.pace import BEHIND, KeepKeys, Paced
 from reindexer.verification.partitions import PartitionReading
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+log = logging.getLogger(__name__)
+
 _KEYS_PER_CALL = 100  # DynamoDB's limit
 
 
-def verify_segment(request: VerifyInput, client: DynamoDBClient, pulse: Pulse) -> VerifyResult:
-    """Count rows, and rows behind the target, in a segment, among `request.keys` or in the partitions of
-    `request.values`; name up to `keep` of the latter.
+def verify_segment(
+    request: VerifyInput, client: DynamoDBClient, pulse: Pulse, keep: KeepKeys | None = None
+) -> VerifyResult:
+    """Count rows, and rows behind the target, in the source; hand keys of the latter to `keep`, page by page.
 
     Stops at the end of the time slice or when told to, with `cursor` where to go on and `done` False; all
     numbers are those of this call alone. Waits out throttles; where there is nothing else for 5 s it hands back
     as `throttled`. A broken environment is returned as `fault`, with what was counted before; so is a service
-    that failed all through the slice.
+    that failed all through the slice, and what should not have been raised. What `keep` has taken may be handed
+    to it again, never less than what is counted.
     """
+    table = TableClient(client, request.target.table)
     try:
         judge = JobJudge(request.target, pulse) if isinstance(request.target.operation, Transform) else None
-        table = TableClient(client, request.target.table)
-        if request.values is not None:
-            return PartitionReading(request, table, pulse, judge).partitions(request.values)
-        reading = _Reading(request, table, pulse, judge)
-        return reading.segment() if request.keys is None else reading.named(request.keys)
-    except EnvironmentFault as error:  # the job's code is not there, has changed, or hangs; nothing is counted
+    except EnvironmentFault as error:  # the job's code is not there, or has changed
         return VerifyResult(cursor=request.cursor, fault=Fault(code=error.code, message=error.message))
+    by_partition = isinstance(request.source, PartitionRanges)
+    reading = (PartitionReading if by_partition else _Reading)(request, table, pulse, judge, keep)
+    try:
+        if isinstance(reading, PartitionReading):
+            reading.partitions()
+        else:
+            reading.read()
+    except Interrupted:  # in a job's function: the page counts for nothing, and is read again
+        pass
+    except EnvironmentFault as error:  # the job hangs, or the ledger cannot be written
+        reading.fail(Fault(code=error.code, message=error.message))
+    except Exception as error:  # a defect: what was counted before is not lost for it
+        log.exception("verification of %s failed", request.target.table)
+        reading.fail(Fault(code=type(error).__name__, message=one_line(error)))
+    return reading.result()
 
 
 class _Reading(Paced):
     """A segment, or named keys."""
 
-    def segment(self) -> VerifyResult:
+    def read(self) -> None:
+        source = self._request.source
+        if isinstance(source, Segment):
+            self._segment(source)
+        else:
+            assert isinstance(source, KeyList), "a kept list is fetched before it is read"
+            self._named(source.keys)
+
+    def _segment(self, source: Segment) -> None:
         """Page after page of a parallel scan."""
         request = self._request
-        key_names = {f"#k{index}": attribute.name for index, attribute in enumerate(request.target.key)}
         fixed: dict[str, Any] = {
             "TableName": request.target.table,
             "ConsistentRead": True,  # sees every write that was acknowledged before
@@ -57,59 +80,53 @@ class _Reading(Paced):
             "FilterExpression": BEHIND,
             "ExpressionAttributeValues": {":v": {"N": str(request.target.version)}, ":n": {"S": "N"}},
         }
-        if request.total > 1:  # else a plain scan: the same rows, and an engine may go by its own index
-            fixed |= {"Segment": request.segment, "TotalSegments": request.total}
-        named = {
-            "ProjectionExpression": ",".join(key_names),
-            "ExpressionAttributeNames": {"#v": self._version, **key_names},
-        }
-        plain = {"ExpressionAttributeNames": {"#v": self._version}}
-        counted = {"Select": "COUNT", **plain}
+        if source.total > 1:  # else a plain scan: the same rows, and an engine may go by its own index
+            fixed |= {"Segment": source.segment, "TotalSegments": source.total}
+        asked = {**fixed, **self._shape()}
+        if self._judge:  # it needs whole items, also where they are only counted
+            asked = self._judge.filtered({**fixed, "ExpressionAttributeNames": {"#v": self._version}})
         cursor = from_json_key(request.cursor) if request.cursor else None
         while self._may_go_on():
-            # Beyond `keep`, keys would only be thrown away.
-            shape = named if len(self._found) < request.keep else counted
             start = {"ExclusiveStartKey": cursor} if cursor else {}
-            asked = {**fixed, **shape}
-            if self._judge:  # it needs whole items, and beyond `keep` too
-                asked = self._judge.filtered({**fixed, **plain})
             page = self._page("scan", {**asked, **start})
             if page is None:
                 continue
+            self._spend([page.get("ConsumedCapacity") or {}], page["ScannedCount"])
             behind, rows = page["Count"], page.get("Items", [])
             if self._judge:
-                try:
-                    rows = self._judge.behind(rows)
-                except Interrupted:
-                    break
+                rows = self._judge.behind(rows)
                 behind = len(rows)
-            self._count(page["ScannedCount"], behind, rows)
-            self._spend([page.get("ConsumedCapacity") or {}], page["ScannedCount"])
             cursor = page.get("LastEvaluatedKey") or None
+            self._count(page["ScannedCount"], behind, rows, cursor)
             if cursor is None:
-                return self._result(None, done=True)
-        return self._result(cursor)
+                return
 
-    def named(self, keys: list[Key]) -> VerifyResult:
+    def _shape(self) -> dict[str, Any]:
+        """The keys alone, or where they are not kept a number."""
+        if self._keep is None:
+            return {"Select": "COUNT", "ExpressionAttributeNames": {"#v": self._version}}
+        names = {f"#k{index}": attribute.name for index, attribute in enumerate(self._request.target.key)}
+        return {
+            "ProjectionExpression": ",".join(names),
+            "ExpressionAttributeNames": {"#v": self._version, **names},
+        }
+
+    def _named(self, keys: list[Key]) -> None:
         """Named keys. One that does not exist is neither scanned nor behind. The cursor: the last one read."""
         wanted = list({key_identity(key): key for key in map(from_json_key, keys)}.values())
-        cursor = from_json_key(self._request.cursor) if self._request.cursor else None
         done = 0
-        if cursor is not None:
+        if self._request.cursor:
             identities = [key_identity(key) for key in wanted]
-            done = identities.index(key_identity(cursor)) + 1
+            done = identities.index(key_identity(from_json_key(self._request.cursor))) + 1
         while done < len(wanted):
             chunk = wanted[done : done + _KEYS_PER_CALL]
             items = self._read_all(chunk)
             if items is None:
-                return self._result(cursor)
+                return
             behind = [item for item in items if self._is_behind(item)]
             if self._judge:
-                try:
-                    behind = self._judge.behind(behind)
-                except Interrupted:
-                    return self._result(cursor)
-            self._count(len(items), len(behind), behind)
+                behind = self._judge.behind(behind)
             done += len(chunk)
-            cursor = chunk[-1]
-        return self._result(None, done=True)
+            self._count(len(items), len(behind), behind, chunk[-1] if done < len(wanted) else None)
+        if not wanted:
+            self._count(0, 0, [], None)

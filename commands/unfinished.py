@@ -1,0 +1,51 @@
+"""The report of a job that did not end by itself: what the ledger knew of it last, and what that is worth."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Literal, TypeAlias
+
+from reindexer.ledger import Ledger
+from reindexer.models import Report
+
+#: How a job ended of which the ledger has only an interim report.
+Unfinished: TypeAlias = Literal["cancelled", "terminated"]
+
+
+def as_ended(ledger: Ledger, interim: Report, state: Unfinished) -> Report:
+    """The interim report of a run that has ended, as its last. Raises what reading the ledger raises.
+
+    Its counts are lower bounds, but for the records given up: the ledger has each of them.
+    """
+    given_up = max(interim.tally.quarantined, ledger.given_up(interim.job, interim.run))
+    tally = interim.tally.model_copy(update={"quarantined": given_up})
+    tally = tally.model_copy(update={"scanned": max(tally.scanned, tally.settled)})
+    return interim.model_copy(
+        update={
+            "state": state,
+            "tally": tally,
+            "balanced": tally.balanced(),
+            "warnings": [
+                f"counts are lower bounds, as of {utc(interim)}",
+                *_of_lock(interim),
+                *interim.warnings,
+            ],
+        }
+    )
+
+
+def _worth(interim: Report) -> str:
+    return f"counts are lower bounds, as of {utc(interim)}"
+
+
+def _of_lock(interim: Report) -> list[str]:
+    """What becomes of the lock; a job that only reads has none."""
+    if interim.writer == "none":
+        return []
+    return ["the job has released no lock: the next job on the table takes it over"]
+
+
+def utc(interim: Report) -> str:
+    """When the counts of an interim report were taken."""
+    at: datetime = interim.as_of or interim.started_at
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -1,0 +1,45 @@
+"""The last look at a shard of a job that is cancelled: at what its rounds had done beyond the cursor."""
+
+from __future__ import annotations
+
+from pydantic import NonNegativeFloat, NonNegativeInt
+
+from reindexer.items import Key
+from reindexer.models.by_partition import ByPartition
+from reindexer.models.model import Model
+from reindexer.models.plan import Source, Target
+from reindexer.models.rounds import Fault, Isolated, Share
+from reindexer.tally import Attempts, Tally
+
+
+class ClosingInput(Model):
+    """Where a shard stands that works no more; the fields are those of its state."""
+
+    target: Target
+    source: Source
+    cursor: Key | None = None
+    handed_out: NonNegativeInt = 0  # rows before the cursor
+    unknown: list[Key] = []
+    deleting: list[Key] = []
+    deleting_in: list[str] = []
+    ahead: NonNegativeInt = 0
+    doubt: bool = False  # an attempt was lost: it may have written further than `ahead` says
+    isolated: list[Isolated] = []
+    share: Share = Share()
+    heartbeat_timeout: float = 10.0
+    seconds: float = 60.0  # of reading; then it tells what it has found
+
+
+class ClosingResult(Model):
+    """What comes on top of the shard's counts: its tally is balanced by it with the `isolated` that are left.
+
+    Another call looks at everything again: its result replaces this one.
+    """
+
+    tally: Tally = Tally()
+    attempts: Attempts = Attempts()
+    isolated: list[Isolated] = []  # without those that were found settled
+    read_units: NonNegativeFloat = 0.0
+    partitions: ByPartition = {}  # of the tally, where the job counts by partitions
+    complete: bool = True  # False: the time was over, or there is a fault; the counts are lower bounds
+    fault: Fault | None = None

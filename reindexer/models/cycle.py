@@ -1,0 +1,70 @@
+"""What a run of the root hands to the next one."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, NonNegativeFloat, NonNegativeInt, PlainSerializer
+
+from reindexer.models.accounts import ControlEvent
+from reindexer.models.checks import Verification
+from reindexer.models.job_input import Limits
+from reindexer.models.model import Model
+from reindexer.models.packed import packed, unpacked
+from reindexer.models.plan import Plan, Source
+from reindexer.models.rounds import Isolated
+from reindexer.models.shards import Kept, ShardAccount, ShardState
+
+#: What the job does: change records, read them consistently, change those found behind, read these again.
+Phase = Literal["planning", "running", "verifying", "sweeping", "checking", "closing", "done"]
+
+
+#: Phases in which shards read and change nothing.
+READING = ("verifying", "checking")
+
+
+class ShardCarried(Model):
+    """A shard between two runs of its root. `source` None: the plan's, at its index."""
+
+    index: NonNegativeInt
+    phase: Phase
+    source: Source | None = None
+    done: bool = False
+    account: ShardAccount = ShardAccount()
+    state: ShardState | None = None
+    kept: Kept | None = None
+    hand_backs: NonNegativeInt = 0
+    starts: NonNegativeInt = 0
+    lost: bool = False  # somebody ended it: what it came to after its last report is not known
+
+
+class RunCarried(Model):
+    """All that a new run begins with, but for what DynamoDB, the ledger and Temporal know."""
+
+    cycle: NonNegativeInt  # of the new run; the first run is 0
+    started_at: datetime  # of the job
+    plan: Plan
+    limits: Limits
+    phase: Phase
+    control_seq: NonNegativeInt
+    paused_since: NonNegativeInt = 0
+    paused: bool = False
+    parked: str = ""
+    paused_for: str = ""
+    refused: str = ""
+    code: str | None = None
+    controls: list[ControlEvent] = []
+    controls_dropped: NonNegativeInt = 0
+    warnings: list[str] = []
+    verification: Verification | None = None  # of the first reading, while and after it is swept
+    swept: NonNegativeInt = 0  # rows that the sweep takes up
+    newest: list[Isolated] = []  # quarantined records
+    shards: list[ShardCarried] = []
+    worked_seconds: NonNegativeFloat = 0.0
+
+
+class Carried(Model):
+    """The second argument of every run of the root but the first."""
+
+    run: Annotated[RunCarried, BeforeValidator(unpacked), PlainSerializer(packed)]

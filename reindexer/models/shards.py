@@ -1,0 +1,150 @@
+"""Where a shard stands: whole, as it is started and continued; and in brief, as its root knows it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import NonNegativeFloat, NonNegativeInt, SerializerFunctionWrapHandler, model_serializer
+
+from reindexer.errors import cut
+from reindexer.items import Key
+from reindexer.models.by_partition import PackedByPartition
+from reindexer.models.checks import Verification, VerifyResult
+from reindexer.models.model import Model
+from reindexer.models.rounds import Isolated, Progress
+from reindexer.tally import Attempts, Tally
+
+#: Bytes of JSON of a shard's state as it travels to its root and back: 400 of them fit one payload of 2 MB.
+MAX_STATE_BYTES = 2048
+#: Bytes of JSON of the newest quarantined records that a shard tells of: its few signals carry them.
+MAX_NEWEST_BYTES = 4096
+
+
+def within_bytes(records: list[Isolated], most: int = MAX_NEWEST_BYTES) -> list[Isolated]:
+    """As many of the last ones as fit."""
+    kept: list[Isolated] = []
+    for record in reversed(records):
+        most -= len(record.model_dump_json().encode())
+        if most < 0:
+            break
+        kept.append(record)
+    return kept[::-1]
+
+
+class Counts(Model):
+    """What a shard has come to since the job began. All of them add up."""
+
+    tally: Tally = Tally()
+    attempts: Attempts = Attempts()
+    isolated: NonNegativeInt = 0
+    read_units: NonNegativeFloat = 0.0
+    write_units: NonNegativeFloat = 0.0
+    checked: Verification = Verification()  # of a shard that verifies
+
+    @classmethod
+    def of(cls, round_: Progress | VerifyResult) -> Counts:
+        """Those of one round."""
+        if isinstance(round_, VerifyResult):
+            checked = Verification(scanned=round_.scanned, behind=round_.behind)
+            return cls(checked=checked, read_units=round_.read_units)
+        return cls(
+            tally=round_.tally,
+            attempts=round_.attempts,
+            isolated=len(round_.isolated),
+            read_units=round_.read_units,
+            write_units=round_.write_units,
+        )
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(
+            tally=self.tally + other.tally,
+            attempts=self.attempts + other.attempts,
+            isolated=self.isolated + other.isolated,
+            read_units=self.read_units + other.read_units,
+            write_units=self.write_units + other.write_units,
+            checked=Verification(
+                scanned=self.checked.scanned + other.checked.scanned,
+                behind=self.checked.behind + other.checked.behind,
+            ),
+        )
+
+
+class ShardAccount(Model):
+    """What the root knows of a shard: bounded, whatever the shard has met. `rounds`: how many are in it."""
+
+    counts: Counts = Counts()
+    rounds: NonNegativeInt = 0
+    failures: dict[str, int] = {}  # quarantined records by error class
+    newest: list[Isolated] = []  # the newest of those that the root has not been told of; the ledger has all
+    doubt: bool = False  # an attempt was lost: counts may be lower bounds
+
+    @model_serializer(mode="wrap")
+    def _brief(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without defaults: hundreds of them travel in one payload."""
+        return {name: value for name, value in handler(self).items() if value not in ({}, [], 0, False)}
+
+
+class ShardState(Model):
+    """Where a shard stands, cumulative since the job began; also what it is started or continued from."""
+
+    cursor: Key | None = None
+    done: bool = False
+    tally: Tally = Tally()
+    attempts: Attempts = Attempts()
+    isolated: list[Isolated] = []
+    unknown: list[Key] = []
+    deleting: list[Key] = []  # as in `Progress`
+    deleting_in: list[str] = []  # the partition of each of these, where a job counts by partition
+    ahead: NonNegativeInt = 0  # as in `Progress`
+    read_units: NonNegativeFloat = 0.0
+    write_units: NonNegativeFloat = 0.0
+    rounds: NonNegativeInt = 0
+    checked: Verification = Verification()
+    #: Quarantined records by error class, and the newest that the root does not know; the ledger has all.
+    failures: dict[str, int] = {}
+    quarantined: list[Isolated] = []
+    timed_out: bool = False  # an attempt was lost: its zombie may still write for one heartbeat timeout
+    #: The tally by partition.
+    partitions: PackedByPartition = {}
+
+    @property
+    def account(self) -> ShardAccount:
+        """What the root is told."""
+        return ShardAccount(
+            counts=Counts(
+                tally=self.tally,
+                attempts=self.attempts,
+                isolated=len(self.isolated),
+                read_units=self.read_units,
+                write_units=self.write_units,
+                checked=self.checked,
+            ),
+            rounds=self.rounds,
+            failures=self.failures,
+            newest=within_bytes(self.quarantined),
+            doubt=self.timed_out,
+        )
+
+
+class Kept(Model):
+    """A state that is too large to travel, kept in the ledger under the job's run, by shard and number."""
+
+    job: str
+    run: str
+    index: NonNegativeInt
+    number: NonNegativeInt  # of hand-backs of this shard; each has its own place
+
+
+class Situation(Model):
+    """What a shard is doing, as it says itself: in its memo, where whoever looks finds it without asking it."""
+
+    state: Literal["running", "throttled", "paused", "parked"] = "running"
+    reason: str = ""
+    scope: str | None = None  # of a throttle
+    account: ShardAccount = ShardAccount()
+
+    @property
+    def brief(self) -> Situation:
+        """For a memo, of which the server warns above 2 KB: without records, and the reason cut."""
+        account = self.account.model_copy(update={"newest": []})
+        return self.model_copy(update={"reason": cut(self.reason), "account": account})

@@ -1,0 +1,309 @@
+"""The lock of a table: who holds it over all runs of a chain, and what may go wrong while it is taken."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import uuid
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from temporalio.api.enums.v1 import WorkflowExecutionStatus
+from temporalio.api.workflow.v1 import WorkflowExecutionInfo
+from temporalio.client import Client, WorkflowHandle
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+from temporalio.testing import ActivityEnvironment
+
+from activities.clients import Clients
+from activities.lock import LockActivities
+from deploy.embedded import TemporalServer
+from reindexer.errors import Refused
+from reindexer.ledger import Ledger
+from reindexer.models import Holder, LockInput
+from tests.stand_in import ARN, working
+
+pytestmark = pytest.mark.servers
+
+
+@pytest.fixture
+def ledger(dynamodb: Any) -> Iterator[Ledger]:
+    made = Ledger(f"ledger-{uuid.uuid4().hex[:8]}")
+    made.create()
+    yield made
+    dynamodb.delete_table(TableName=made.table)
+
+
+def lock(workflow_id: str, run_id: str, **more: Any) -> LockInput:
+    fields: dict[str, Any] = {
+        "table_arn": ARN,
+        "version_attribute": "reindexVersion",
+        "workflow_id": workflow_id,
+        "run_id": run_id,
+        "namespace": "default",
+        "run": f"stamp-{workflow_id}",
+        "wait_seconds": 1,
+        **more,
+    }
+    return LockInput(**fields)
+
+
+def holder(ledger: Ledger) -> Holder | None:
+    return ledger.holder(ARN, "reindexVersion")
+
+
+# ── With a real server ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+async def client(temporal: TemporalServer) -> Client:
+    return await Client.connect(temporal.address, data_converter=pydantic_data_converter)
+
+
+def activities(ledger: Ledger, client: Any) -> LockActivities:
+    return LockActivities(cast(Clients, SimpleNamespace(ledger=ledger)), client)
+
+
+async def take(locks: LockActivities, request: LockInput) -> None:
+    await ActivityEnvironment().run(locks.take_lock, request)
+
+
+async def first_run_of(handle: WorkflowHandle[Any, Any]) -> str:
+    described = await handle.describe()
+    return described.raw_description.workflow_execution_info.first_run_id
+
+
+async def test_a_root_that_continued_as_new_holds_its_lock_until_its_chain_ends(
+    ledger: Ledger, client: Client
+) -> None:
+    queue, name = f"stand-in-{uuid.uuid4().hex[:8]}", f"job-{uuid.uuid4().hex[:8]}"
+    locks = activities(ledger, client)
+    async with working(client, queue):
+        await client.start_workflow("ReindexTable", {}, id=name, task_queue=queue)
+        handle = client.get_workflow_handle(name)
+        first = await first_run_of(handle)
+        await take(locks, lock(name, first))
+        await take(locks, lock(name, first))  # a retry after a success
+        await handle.signal("cycle")
+        while (await handle.describe()).run_id == first:
+            await asyncio.sleep(0.05)
+        assert await first_run_of(handle) == first
+
+        with pytest.raises(ApplicationError, match=f"being worked on by job {name}") as refused:
+            await take(locks, lock("job-b", "id-b"))
+        assert (refused.value.type, refused.value.non_retryable) == ("Locked", True)
+
+        await handle.terminate()
+        await take(locks, lock("job-b", "id-b"))
+        now = holder(ledger)
+        assert now
+        assert now.workflow_id == "job-b"
+        await locks.release_lock(lock(name, first))
+        assert holder(ledger) == now, "only its holder releases it"
+        await locks.release_lock(lock("job-b", "id-b"))
+        assert holder(ledger) is None
+
+
+async def test_a_later_job_of_the_same_name_is_not_the_holder(ledger: Ledger, client: Client) -> None:
+    queue, name = f"stand-in-{uuid.uuid4().hex[:8]}", f"job-{uuid.uuid4().hex[:8]}"
+    locks = activities(ledger, client)
+    async with working(client, queue):
+        await client.start_workflow("ReindexTable", {}, id=name, task_queue=queue)
+        handle = client.get_workflow_handle(name)
+        await take(locks, lock(name, await first_run_of(handle)))
+        await handle.terminate()
+        await client.start_workflow("ReindexTable", {}, id=name, task_queue=queue)
+        second = await first_run_of(handle)
+        await take(locks, lock(name, second))
+        now = holder(ledger)
+        assert now
+        assert now.run_id == second
+        await handle.terminate()
+
+
+async def test_a_holder_that_temporal_has_forgotten_is_closed(ledger: Ledger, client: Client) -> None:
+    locks = activities(ledger, client)
+    await take(locks, lock(f"never-was-{uuid.uuid4().hex[:8]}", "id-a"))
+    await take(locks, lock("job-b", "id-b"))
+    now = holder(ledger)
+    assert now
+    assert now.workflow_id == "job-b"
+
+
+# ── With a server that answers as told ─────────────────────────────────────────────────────────────────────
+
+
+class Server:
+    """Describes one workflow. `failing`: by the name of a call, what the next ones raise instead."""
+
+    namespace = "default"
+
+    def __init__(self, first_run_id: str, status: str = "RUNNING") -> None:
+        self.first_run_id, self.status = first_run_id, status
+        self.failing: dict[str, list[RPCStatusCode]] = {}
+
+    @property
+    def workflow_service(self) -> Server:
+        return self
+
+    async def get_cluster_info(self, _: Any) -> Any:
+        self._fail("get_cluster_info")
+        return SimpleNamespace(cluster_id="cluster-1")
+
+    async def describe_workflow_execution(self, request: Any) -> Any:
+        assert not request.execution.run_id, "a run of the chain says nothing of the chain"
+        self._fail("describe_workflow_execution")
+        status = WorkflowExecutionStatus.Value(f"WORKFLOW_EXECUTION_STATUS_{self.status}")
+        info = WorkflowExecutionInfo(first_run_id=self.first_run_id, status=status)
+        return SimpleNamespace(workflow_execution_info=info)
+
+    def _fail(self, call: str) -> None:
+        if self.failing.get(call):
+            raise RPCError("not now", self.failing[call].pop(0), b"")
+
+
+@pytest.mark.parametrize("status", ["RUNNING", "PAUSED", "CONTINUED_AS_NEW", "UNSPECIFIED"])
+async def test_only_a_closed_chain_loses_its_lock(ledger: Ledger, status: str) -> None:
+    locks = activities(ledger, Server("id-a", status))
+    await take(locks, lock("job-a", "id-a"))
+    with pytest.raises(ApplicationError, match="being worked on by job job-a"):
+        await take(locks, lock("job-b", "id-b"))
+    held = holder(ledger)
+    assert held
+    assert held.workflow_id == "job-a"
+
+
+@pytest.mark.parametrize("status", ["COMPLETED", "FAILED", "CANCELED", "TERMINATED", "TIMED_OUT"])
+async def test_a_closed_chain_loses_its_lock(ledger: Ledger, status: str) -> None:
+    locks = activities(ledger, Server("id-a", status))
+    await take(locks, lock("job-a", "id-a"))
+    await take(locks, lock("job-b", "id-b"))
+    held = holder(ledger)
+    assert held
+    assert held.workflow_id == "job-b"
+
+
+@pytest.mark.parametrize("call", ["get_cluster_info", "describe_workflow_execution"])
+async def test_a_server_that_does_not_answer_for_a_moment_is_asked_again(ledger: Ledger, call: str) -> None:
+    server = Server("id-a")
+    locks = activities(ledger, server)
+    await take(locks, lock("job-a", "id-a"))
+    server.failing[call] = [RPCStatusCode.UNAVAILABLE]
+    with pytest.raises(RPCError):  # which the activity's retry policy tries again
+        await take(locks, lock("job-b", "id-b"))
+    with pytest.raises(ApplicationError, match="being worked on by job job-a"):
+        await take(locks, lock("job-b", "id-b"))
+    held = holder(ledger)
+    assert held
+    assert held.workflow_id == "job-a"
+
+
+async def test_the_holder_has_one_name_and_releases_whatever_it_was_called(ledger: Ledger) -> None:
+    server = Server("id-a")
+    locks = activities(ledger, server)
+    server.failing["get_cluster_info"] = [RPCStatusCode.PERMISSION_DENIED]
+    await take(locks, lock("job-a", "id-a"))  # its cluster is not told: the namespace alone is its name
+    await take(locks, lock("job-a", "id-a"))  # told now, to a retry
+    held = holder(ledger)
+    assert held
+    assert held.namespace == "default"
+    await locks.release_lock(lock("job-a", "id-a"))
+    assert holder(ledger) is None
+
+
+async def test_a_holder_elsewhere_is_refused_and_taken_by_force(ledger: Ledger) -> None:
+    ledger.take_lock(lock("job-a", "id-a", namespace="default@elsewhere"))
+    locks = activities(ledger, Server("id-a", "COMPLETED"))
+    with pytest.raises(ApplicationError, match="which cannot be asked"):
+        await take(locks, lock("job-b", "id-b"))
+    await take(locks, lock("job-b", "id-b", take=True))
+    held = holder(ledger)
+    assert held
+    assert (held.workflow_id, held.namespace) == ("job-b", "default@cluster-1")
+
+
+async def test_force_is_for_the_holder_of_before_not_for_who_came_meanwhile(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger.take_lock(lock("job-a", "id-a", namespace="default@elsewhere"))
+    before = holder(ledger)
+    assert before
+    replace = ledger.replace_lock
+
+    def too_late(mine: LockInput, found: Holder) -> bool:
+        monkeypatch.undo()
+        assert replace(lock("job-c", "id-c", namespace="default@cluster-1"), before)
+        return ledger.replace_lock(mine, found)
+
+    monkeypatch.setattr(ledger, "replace_lock", too_late)
+    locks = activities(ledger, Server("id-c"))
+    with pytest.raises(ApplicationError, match="being worked on by job job-c"):
+        await take(locks, lock("job-b", "id-b", take=True))
+    held = holder(ledger)
+    assert held
+    assert held.workflow_id == "job-c"
+
+
+async def test_a_retry_forces_no_other_holder_than_its_first_attempt_found(ledger: Ledger) -> None:
+    ledger.take_lock(lock("job-c", "id-c", namespace="default@cluster-1"))
+    locks = activities(ledger, Server("id-c"))
+    retry = ActivityEnvironment()
+    retry.info = dataclasses.replace(retry.info, heartbeat_details=["id-a"], attempt=2)
+    with pytest.raises(ApplicationError, match="being worked on by job job-c"):
+        await retry.run(locks.take_lock, lock("job-b", "id-b", take=True))
+
+
+async def test_a_lock_that_was_given_back_during_the_wait_is_taken(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locks = activities(ledger, Server("id-a", "COMPLETED"))
+    await take(locks, lock("job-a", "id-a"))
+    replace = ledger.replace_lock
+
+    def gone(mine: LockInput, found: Holder) -> bool:
+        ledger.release_lock(lock("job-a", "id-a"))
+        return replace(mine, found)
+
+    monkeypatch.setattr(ledger, "replace_lock", gone)
+    await take(locks, lock("job-b", "id-b"))
+    held = holder(ledger)
+    assert held
+    assert held.workflow_id == "job-b"
+
+
+class Runs(Server):
+    """Describes every workflow as running but for job-a, which has ended."""
+
+    async def describe_workflow_execution(self, request: Any) -> Any:
+        name = request.execution.workflow_id
+        self.first_run_id = name.replace("job", "id")
+        self.status = "COMPLETED" if name == "job-a" else "RUNNING"
+        return await super().describe_workflow_execution(request)
+
+
+async def test_two_that_wait_for_one_lock_do_not_both_get_it(ledger: Ledger) -> None:
+    locks = activities(ledger, Runs(""))
+    await take(locks, lock("job-a", "id-a"))
+    one = take(locks, lock("job-b", "id-b"))
+    other = take(locks, lock("job-c", "id-c", wait_seconds=2))
+    first, second = await asyncio.gather(one, other, return_exceptions=True)
+    assert first is None
+    assert isinstance(second, ApplicationError)
+    assert "being worked on by job job-b" in second.message
+
+
+async def test_an_item_that_is_no_lock_is_refused_and_left_alone(ledger: Ledger, dynamodb: Any) -> None:
+    odd = {"pk": {"S": f"table#{ARN}#reindexVersion"}, "sk": {"S": "lock"}, "owner": {"S": "a person"}}
+    dynamodb.put_item(TableName=ledger.table, Item=odd)
+    for request in (lock("job-b", "id-b"), lock("job-b", "id-b", take=True)):
+        with pytest.raises(ApplicationError, match="cannot be read") as refused:
+            await take(activities(ledger, Server("id-b")), request)
+        assert refused.value.non_retryable
+    with pytest.raises(Refused, match="sk='lock'"):
+        holder(ledger)
+    await activities(ledger, Server("id-b")).release_lock(lock("job-b", "id-b"))
+    key = {"pk": odd["pk"], "sk": odd["sk"]}
+    assert dynamodb.get_item(TableName=ledger.table, Key=key)["Item"] == odd

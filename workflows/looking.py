@@ -1,0 +1,75 @@
+"""Looking at the shards: the root asks the server now and then, instead of being told all the time."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError
+
+from workflows.controls import handed_back
+from workflows.options import look_options
+from workflows.running_job import RunningJob
+from workflows.shards import Shards
+
+with workflow.unsafe.imports_passed_through():
+    from reindexer.models import Looked, LookInput
+
+#: A look is due when the job has grown older by this part: an hour of work costs 180 looks of 6 events each.
+_PART_OF_AGE = 1 / 60
+_LONGEST = 300.0  # seconds; a week costs 2,200 looks
+
+
+class Looking:
+    """One activity at a time: it begins after its interval, and reads what each open shard has in its memo and
+    its round in its heartbeat. So it costs the same six events however many shards there are."""
+
+    def __init__(self, job: RunningJob, shards: Shards) -> None:
+        self._job, self._shards = job, shards
+        self.at = ""  # when the figures were taken
+
+    @property
+    def seconds(self) -> float:
+        """Between two looks: 8 s in the first eight minutes, so that nothing is older than 10 s after ten."""
+        age = (workflow.now() - self._job.started_at).total_seconds()
+        return min(_LONGEST, max(self._job.known_plan.look_seconds, age * _PART_OF_AGE))
+
+    async def run(self) -> None:
+        """Look, fold, share the budgets out, for ever."""
+        job, shards = self._job, self._shards
+        while True:
+            await workflow.wait_condition(lambda: bool(shards.open) and not self._pointless)
+            try:
+                looked = await handed_back(self._start(), lambda: self._pointless)
+            except ActivityError as error:
+                if not self._pointless:
+                    workflow.logger.warning("the shards could not be looked at: %s", error.cause or error)
+                    await workflow.sleep(timedelta(seconds=self.seconds))
+                continue
+            self.at = (looked.at or workflow.now()).isoformat()
+            shards.see(looked)
+            if not job.gate.paused:
+                shards.share_out()
+            job.noticed()
+
+    @property
+    def _pointless(self) -> bool:
+        """Whether nothing moves, or everything is about to tell of itself."""
+        return self._job.leaving or (self._job.gate.paused and self._shards.quiet)
+
+    def _start(self) -> workflow.ActivityHandle[Looked]:
+        seconds = self.seconds
+        request = LookInput(
+            job=self._job.job_id,
+            run=self._job.known_plan.run,
+            names={shard.index: shard.name() for shard in self._shards.open},
+            seconds=seconds,
+        )
+        handle: workflow.ActivityHandle[Looked] = workflow.start_activity(
+            "look",
+            request,
+            result_type=Looked,
+            summary=f"look at {len(request.names)} shards in {seconds:.0f} s",
+            **look_options(seconds),
+        )
+        return handle
