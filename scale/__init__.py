@@ -1,0 +1,1 @@
+"""Jobs of days, proven: simulated in minutes, and for real on servers whose limits are lowered."""

@@ -1,0 +1,39 @@
+"""Bounds of a job of days, in Temporal's time-skipping environment; `make scale` simulates longer."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from scale.parts import of_shard, of_simulation
+from scale.shard_simulation import simulate_shard
+from scale.simulation import Scenario, Simulated, environment, simulate
+
+pytestmark = pytest.mark.servers
+
+#: Work of hours: enough for several runs of the root each.
+SCENARIOS = (
+    Scenario("a day, half the shards throttled in turn", 1.0, in_flight=100, throttles="in turn"),
+    Scenario("hours, limits changed every minute", 0.15, throttles="in turn", limits_every=60),
+)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+def test_every_run_of_the_root_is_bounded(scenario: Scenario) -> None:
+    async def simulated() -> Simulated:
+        async with environment() as env:
+            return await simulate(env, scenario, "simulated-days")
+
+    found = asyncio.run(simulated())
+    assert len(found.runs) > 1, "it has to hand over"
+    tally: dict[str, int] = found.report["tally"]
+    assert tally["scanned"] == found.report["verification"]["scanned"] > 0
+    assert of_simulation([found]).wrong == []
+
+
+def test_every_run_of_a_shard_is_bounded_with_the_longest_keys() -> None:
+    found = asyncio.run(simulate_shard(days=0.3))
+    assert len(found.runs) > 1, "it has to continue as new"
+    assert found.kept == len(found.runs) - 1, "no state of its keys fits into a run's input"
+    assert of_shard(found).wrong == []
