@@ -55,7 +55,8 @@ class Looking:
     @property
     def _pointless(self) -> bool:
         """Whether nothing moves, or everything is about to tell of itself."""
-        return self._job.leaving or (self._job.gate.paused and self._shards.quiet)
+        job = self._job
+        return job.leaving or job.phase == "closing" or (job.gate.paused and self._shards.quiet)
 
     def _start(self) -> workflow.ActivityHandle[Looked]:
         seconds = self.seconds
