@@ -42,9 +42,10 @@ class Settings(BaseSettings):
     #: Seconds between two looks of a job at its shards, at first; later a 60th of its age, at most 300. One
     #: takes six events of its history, whatever the number of shards: an hour 1,000 of them, a week 13,000.
     look_seconds: float = Field(default=8.0, ge=0.2, le=300)
-    #: Events of a run of a job's workflow before the next run takes over; 0: when the server suggests it, at
-    #: 4,096 by default. Shards hand back for it, which takes seconds.
-    cycle_events: int = Field(default=0, ge=0, le=10_000)
+    #: Events of a run of a job's workflow before the next run takes over; 0: only when the server suggests it,
+    #: at 4,096 by default. 2,000 replay in a second, for which a restarted worker's answers wait. Shards hand
+    #: back for it, which takes seconds.
+    cycle_events: int = Field(default=2000, ge=0, le=10_000)
     #: Signals of a run before that: a tenth of what the server takes, so that a pause always passes.
     cycle_signals: int = Field(default=1000, ge=10, le=5000)
     #: Updates of a run before that: a quarter of the 2,000 that the server takes.

@@ -126,9 +126,10 @@ OLD = 64  # seconds: eight looks
         ({"signals": 99}, False),
         ({"signals": 100}, True),
         ({"updates": 50}, True),
-        ({"suggested": True}, False),  # the setting decides where there is one
-        ({"suggested": True, "bounds": CycleBounds()}, True),
-        ({"events": 5000, "bounds": CycleBounds()}, False),  # below the server's own suggestion
+        ({"suggested": True}, True),  # a server may have lower limits than the setting
+        ({"events": 5000, "bounds": CycleBounds(events=0)}, False),  # below the server's own suggestion
+        ({"looked_at": 20_000}, True),
+        ({"looked_at": 19_999}, False),
         # At half of the bounds where nothing runs anyway.
         ({"events": 500, "paused": True}, True),
         ({"signals": 50, "paused": True}, True),
@@ -149,6 +150,7 @@ def test_when_a_run_hands_over(run: Run, seen: dict[str, Any], due: bool) -> Non
     run.events, run.bytes = seen.get("events", 10), seen.get("bytes", 1000)
     run.suggested = seen.get("suggested", False)
     job.signals, job.updates = seen.get("signals", 0), seen.get("updates", 0)
+    job.looked_at = seen.get("looked_at", 0)
     job.gate.paused = seen.get("paused", False)
     quiet: Any = SimpleNamespace(quiet=seen.get("quiet", True))
     assert HandingOver(job, quiet)._due() is due

@@ -18,6 +18,8 @@ with workflow.unsafe.imports_passed_through():
 #: A look is due when the job has grown older by this part: an hour of work costs 180 looks of 6 events each.
 _PART_OF_AGE = 1 / 60
 _LONGEST = 300.0  # seconds; a week costs 2,200 looks
+#: Each share that changes much costs two events: in the worst case, where shards are throttled in turn, all do.
+_LOOKS_PER_SHARING = 3
 
 
 class Looking:
@@ -36,7 +38,7 @@ class Looking:
 
     async def run(self) -> None:
         """Look, fold, share the budgets out, for ever."""
-        job, shards = self._job, self._shards
+        job, shards, looks = self._job, self._shards, 0
         while True:
             await workflow.wait_condition(lambda: bool(shards.open) and not self._pointless)
             try:
@@ -48,7 +50,9 @@ class Looking:
                 continue
             self.at = (looked.at or workflow.now()).isoformat()
             shards.see(looked)
-            if not job.gate.paused:
+            job.looked_at += len(looked.shards)
+            looks += 1
+            if not job.gate.paused and looks % _LOOKS_PER_SHARING == 0:
                 shards.share_out()
             job.noticed()
 

@@ -44,6 +44,7 @@ class RunningJob:
         self.cycle = carried.cycle if carried else 0
         self.cycling = False  # this run hands over: nothing is started, everything hands back
         self.signals = self.updates = 0  # taken in this run
+        self.looked_at = 0  # shards, in all looks of this run
         self.plan: Plan | None = carried.plan if carried else None
         self.limits = carried.limits if carried else limits
         self.phase: Phase = carried.phase if carried else "planning"

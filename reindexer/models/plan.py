@@ -125,7 +125,9 @@ Source = Annotated[Segment | KeyList | KeptKeys | PartitionRanges, Field(discrim
 class CycleBounds(Model):
     """Where a run of the root is long enough: it hands over to a new one. See `docs/scale.md`."""
 
-    events: NonNegativeInt = 0  # 0: when the server suggests it, at 4,096 events by default
+    #: 0: only when the server suggests it, at 4,096 events by default. Half of that replays in a second; 400
+    #: shards that hand back add some 1,500.
+    events: NonNegativeInt = 2000
     signals: PositiveInt = 1000  # a tenth of what the server takes in one run: a pause always passes
     updates: PositiveInt = 500  # a quarter of what the server takes in one run
 
