@@ -4,6 +4,7 @@ its root, and every count is exact."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -74,7 +75,7 @@ async def storm(folder: Path, minutes: float) -> Seen:
             for task in (
                 _throttles(servers),
                 _limits(handle, phase, seen),
-                _pauses(handle, seen),
+                _pauses(handle, phase, seen),
                 _kills(servers, seen, minutes * 60 / 3),
             )
         ]
@@ -99,17 +100,19 @@ async def storm(folder: Path, minutes: float) -> Seen:
 
 
 class _Phase:
-    """What the job does, asked once a second for all who want to know."""
+    """What the job does, asked once for all who want to know."""
 
     def __init__(self, handle: WorkflowHandle[Any, Any]) -> None:
-        self._handle, self._at, self._last = handle, 0.0, dict[str, Any]()
+        self._handle, self._at = handle, 0.0
+        self._last: dict[str, Any] = {"state": "", "phase": ""}
         self._verifying_since = 0.0
         self.verify_seconds = 0.0
 
-    async def progress(self) -> dict[str, Any]:
-        """The query's answer, a second old at most."""
-        if time.monotonic() - self._at > 1:
-            self._last, self._at = await self._handle.query("progress"), time.monotonic()
+    async def progress(self, age: float = 1.0) -> dict[str, Any]:
+        """The query's answer, so many seconds old at most; older while nobody answers."""
+        if time.monotonic() - self._at > age:
+            with contextlib.suppress(RPCError):  # for a moment after a worker was killed
+                self._last, self._at = await self._handle.query("progress"), time.monotonic()
             if self._last["phase"] == "verifying":
                 self._verifying_since = self._verifying_since or time.monotonic()
                 self.verify_seconds = time.monotonic() - self._verifying_since
@@ -137,13 +140,13 @@ async def _limits(handle: WorkflowHandle[Any, Any], phase: _Phase, seen: Seen) -
         seen.limits_set += await _insisted(seen, partial(handle.execute_update, "set_limits", change))
 
 
-async def _pauses(handle: WorkflowHandle[Any, Any], seen: Seen) -> None:
+async def _pauses(handle: WorkflowHandle[Any, Any], phase: _Phase, seen: Seen) -> None:
     """A pause at any moment: it gets in, and everything stands still."""
     while True:
         await asyncio.sleep(17)  # no multiple of anything else
         asked = time.monotonic()
         await _insisted(seen, lambda: handle.signal("pause", {"reason": "scale"}))
-        while (await handle.query("progress"))["state"] not in ("paused", "parked", "done"):
+        while (await phase.progress(0.1))["state"] not in ("paused", "parked", "done"):
             await asyncio.sleep(0.1)
         seen.pauses.append(time.monotonic() - asked)
         await asyncio.sleep(1)
