@@ -17,6 +17,7 @@ from reindexer.models import Fault, Isolated, KeyList, Progress, RoundInput, Rou
 from reindexer.operations import Operation, make_operation
 from reindexer.pulse import Pulse
 from reindexer.reached import MOST_UNSETTLED_BYTES, Reached
+from reindexer.recent import RecentlyDeleted
 from reindexer.settle import Marked, WrongType, stamp_of, standing
 from reindexer.sinks.table import make_sink
 from reindexer.sources import make_source
@@ -44,7 +45,9 @@ class Round:
         self._stamp = stamp_of(target)
         self._operation: Operation = make_operation(target, self._stamp, pulse)
         reads, leave_out = self._operation.reads, self._operation.filter
-        self._source = make_source(request.source, target, table, reads, leave_out, pulse)
+        self._source = make_source(
+            request.source, target, table, reads, leave_out, pulse, consistent=self._must_see_own_writes()
+        )
         self._key_names = tuple(attribute.name for attribute in target.key)
         self._budget = Budget(request.share, pulse)
         self._started = pulse.now()
@@ -66,12 +69,25 @@ class Round:
         # A record that is gone may be handed out again where it is asked for by its key, or by a lagging index.
         named = isinstance(request.source, KeyList) or bool(target.within and target.within.index)
         self._reached = Reached(request.cursor, named=named)
+        by_index = target.within is not None and target.within.index is not None
+        self._recent = RecentlyDeleted() if by_index and self._operation.deletes else None
         # After a crash nobody knows which rows beyond the cursor were sent a write that may yet land. Where
         # every record is its own activity, no round has sent one.
         self._doubt = request.doubt and request.isolation == "batch"
         self._doubts = Doubts(request.beginning)
         self._read_units = 0.0
         self._last = request.beginning  # what was told last
+
+    def _must_see_own_writes(self) -> bool:
+        """Whether reads have to show every write of this run, at twice the price.
+
+        A lagging read hands out a row that this run has deleted and counted, and nothing is left that could
+        refuse the second count. It also shows a row without the stamp that says that `process` was called for
+        it; that matters only where an earlier attempt may have stamped rows beyond the cursor. Every other
+        conclusion from a lagging read is checked by the write's condition.
+        """
+        request, operation = self._request, self._operation
+        return operation.deletes or (not operation.pure and bool(request.doubt or request.ahead))
 
     def run(self) -> RoundResult:
         """Work until done or stopped. Faults of the environment are returned, not raised; so are defects."""
@@ -175,6 +191,8 @@ class Round:
     def _handle(self, page: Page) -> Stop | None:
         """Settle one page, as far as it goes."""
         self._read_units += page.consumed
+        if self._recent:
+            page = self._recent.left_out(page, self._key_names)
         self._reached.turn_to(page)
         self._operation.foresee(page)
         stop = self._delivery.deliver(
@@ -275,6 +293,8 @@ class Round:
     def _settle(self, position: int, key: WireKey, result: Outcome | Isolated) -> None:
         self._reached.settle(position, result)
         self._doubts.clear(key)
+        if self._recent and result is Outcome.DELETED:
+            self._recent.add(key)
 
     def _count_gone(self) -> None:
         """Rows to which an earlier round sent a deletion are not handed out again where it landed."""

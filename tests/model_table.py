@@ -102,6 +102,9 @@ class ModelTable:
         self.handed_out = 0
         self.filter: Callable[[Item], bool] = lambda _: True  # what a scan's FilterExpression would keep
         self.deleted: Counter[Identity] = Counter()  # how often each key was deleted by us
+        self.lag = 0  # calls by which an eventually consistent scan lags behind
+        self._images: list[dict[Identity, Item]] = []  # the table at each call, where scans lag
+        self.consistent_scans: list[bool] = []
 
     # ── Keys and order ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -123,12 +126,22 @@ class ModelTable:
 
     # ── boto3's client, as far as the engine uses it ───────────────────────────────────────────────────────
 
-    def scan(self, *, Limit: int | None = None, ExclusiveStartKey: Item | None = None, **_: Any) -> Item:
+    def scan(
+        self,
+        *,
+        Limit: int | None = None,
+        ExclusiveStartKey: Item | None = None,
+        ConsistentRead: bool = False,
+        **_: Any,
+    ) -> Item:
         self._begin("scan", "Scan")
+        self.consistent_scans.append(ConsistentRead)
+        late = self.lag and not ConsistentRead
+        rows = self._images[max(0, len(self._images) - 1 - self.lag)] if late else self.rows
         after = self._order(self.identity(ExclusiveStartKey)) if ExclusiveStartKey else ""
-        order = sorted((identity for identity in self.rows if self._order(identity) > after), key=self._order)
+        order = sorted((identity for identity in rows if self._order(identity) > after), key=self._order)
         most = min(Limit or self.page_rows, self.page_rows)
-        items = [dict(self.rows[identity]) for identity in order[:most]]
+        items = [dict(rows[identity]) for identity in order[:most]]
         scanned, last = len(items), items[-1] if items else {}
         items = [item for item in items if self.filter(item)]
         self.handed_out += len(items)
@@ -189,6 +202,8 @@ class ModelTable:
         self.calls += 1
         self.clock.now += 0.01  # about what a call takes
         self.log.append(what)
+        if self.lag:
+            self._images.append(dict(self.rows))
         for due, statement in self._late:
             if due <= self.calls:
                 self._apply(statement)

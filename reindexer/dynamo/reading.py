@@ -33,7 +33,7 @@ def read_consistently(
     shape = projection(asked) if asked else {}
     found: dict[tuple[object, ...], WireItem] = {}
     consumed, idle = 0.0, 0
-    pending = list(keys)
+    pending = list({key_identity(key): key for key in keys}.values())  # BatchGetItem takes each key once
     while pending:
         names = tuple(pending[0])
         now, later = pending[:_KEYS_PER_CALL], pending[_KEYS_PER_CALL:]

@@ -29,6 +29,8 @@ class Operation(Protocol):
     pure: bool
     #: Most records per call of the sink.
     at_once: int
+    #: Whether it may delete records.
+    deletes: bool
 
     def foresee(self, page: Page) -> None:
         """Its rows are going to be asked for, in this order; some may be left out."""

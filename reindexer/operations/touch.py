@@ -23,6 +23,7 @@ class TouchOperation:
         self.filter: Mapping[str, Any] = {}
         self.pure = True
         self.at_once = 25  # as many as one call may carry
+        self.deletes = False
 
     def foresee(self, page: Page) -> None:
         """Nothing to prepare."""

@@ -42,6 +42,8 @@ class TransformOperation:
         self.pure = self.job.process is None
         #: Records per call of the sink: what was done for one is stamped before the next is begun.
         self.at_once = 25 if self.pure else 1
+        #: Whether it may delete records: the decider refuses a deletion by a job that does not declare it.
+        self.deletes = self.job.destructive
         self._ahead = _AHEAD if self.pure else 1
         self._bounded: Bounded[WireItem, Write | Skip] = Bounded(
             self._decider, self.job.seconds, pulse, may_leave=self.pure

@@ -46,7 +46,7 @@ class WithinIndex:
         #: The attributes a row must be read with.
         self.reads = None if reads is None else tuple(dict.fromkeys((*reads, *self._names)))
         self.filter: Mapping[str, Any] = operation.filter
-        self.pure, self.at_once = operation.pure, operation.at_once
+        self.pure, self.at_once, self.deletes = operation.pure, operation.at_once, operation.deletes
         self._partition: str | None = None
 
     def foresee(self, page: Page) -> None:

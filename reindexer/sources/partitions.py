@@ -26,8 +26,9 @@ class PartitionSource:
     """Pages of ranges, one range after another; a page never spans two.
 
     A cursor is the position of a range and, unless that is to be read from its beginning, the key there after
-    which to go on. Rows of the table itself are read as by a scan, eventually consistent. Of an index only keys
-    are read; their rows come from the table by consistent reads, one that is not there is handed out as gone.
+    which to go on. Rows of the table itself are read as by a scan. Of an index only keys are read, which lag
+    behind the table; their rows come from the table by consistent reads, one that is not there is handed out as
+    gone. Where an entry moves, a page may show it at both places: it is handed out once.
     """
 
     def __init__(
@@ -120,9 +121,16 @@ class PartitionSource:
         consistent = {"ConsistentRead": True} if self._consistent else {}
         return {**shape, **self._leave_out, **asked, **merged, **consistent}
 
+    def _distinct(self, cursors: Sequence[WireKey]) -> list[WireKey]:
+        """The entries in their order, one for each record: BatchGetItem refuses a key that is named twice."""
+        first: dict[tuple[object, ...], WireKey] = {}
+        for cursor in cursors:
+            first.setdefault(key_identity({name: cursor[name] for name in self._key_names}), cursor)
+        return list(first.values())
+
     def _rows_of(self, entries: Page, budget: Budget) -> Iterator[Page | None]:
         """The rows that a page of index entries names, by consistent reads; None: told to stop."""
-        cursors = entries.cursors or []
+        cursors = self._distinct(entries.cursors or [])
         keys = [{name: cursor[name] for name in self._key_names} for cursor in cursors]
         units = entries.consumed
         if not keys:

@@ -24,7 +24,8 @@ class ScanSource:
     """Pages of a segment, after a cursor. Any key of the segment is a valid cursor, a deleted row's too.
 
     Unless `consistent`, the read is an eventually consistent one, at half the price: a row read stale is
-    refused by its condition and settled by what is stored. `leave_out`: parameters of a filter that keeps every
+    refused by its condition and settled by what is stored. Jobs that delete read consistently: a lagging page
+    hands out rows that they have deleted and counted. `leave_out`: parameters of a filter that keeps every
     row this run may have written, since a row that is left out has no position and is counted by nobody.
     """
 

@@ -13,7 +13,7 @@ from typing import Any
 import boto3.dynamodb.conditions as boto
 
 from reindexer.conditions import Condition, compiled
-from reindexer.items import WireItem, from_json_key
+from reindexer.items import WireItem, from_json_key, key_identity
 from reindexer.models import PartitionRanges, PartitionScope
 from reindexer.values import wire
 from reindexer.verification.pace import BEHIND, Paced
@@ -115,7 +115,9 @@ class PartitionReading(Paced):
         belongs = compiled(_asked(scope, value, boto.Attr))
         names = _names(scope)
         self._deadline = max(self._deadline, self._pulse.now() + _TO_FINISH)
-        some = self._read_all(rows, list(names.values())) if rows else []
+        # Where an entry moves, a page may show it at both places, and BatchGetItem takes each key once.
+        named = list({key_identity(row): row for row in rows}.values())
+        some = self._read_all(named, list(names.values())) if named else []
         if some is None:
             return None
         found = [
