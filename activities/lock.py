@@ -1,4 +1,4 @@
-"""take_lock and release_lock: one in-place job per table and version attribute at a time."""
+"""take_lock and release_lock: one in-place job per table, version attribute and run attribute at a time."""
 
 from __future__ import annotations
 
@@ -51,18 +51,22 @@ class LockActivities:
         """
         with translated():
             mine = request.model_copy(update={"namespace": await self._where()})
-            ledger = self._clients.ledger
-            by_force = request.take
-            while True:
-                holder = await asyncio.to_thread(ledger.take_lock, mine)
-                if holder is None:
-                    return
-                if not (by_force and _may_force(holder)):
-                    await self._require_closed(holder, mine)
-                await _wait(request.wait_seconds, holder)
-                if await asyncio.to_thread(ledger.replace_lock, mine, holder):
-                    return
-                by_force = False  # it has changed hands meanwhile: force was meant for the holder of before
+            try:
+                await self._take(mine)
+            except Refused:
+                await asyncio.to_thread(self._clients.ledger.release_lock, mine)  # a part, taken over before
+                raise
+
+    async def _take(self, mine: LockInput) -> None:
+        ledger = self._clients.ledger
+        by_force = mine.take
+        # Each part may have another holder; one that was taken over is ours when the lock is asked for again.
+        while (holder := await asyncio.to_thread(ledger.take_lock, mine)) is not None:
+            if not (by_force and _may_force(holder)):
+                await self._require_closed(holder, mine)
+            await _wait(mine.wait_seconds, holder)
+            await asyncio.to_thread(ledger.replace_lock, mine, holder)
+            by_force = False  # whoever has it now: force was meant for the holder of before
 
     @activity.defn
     async def release_lock(self, request: LockInput) -> None:
@@ -94,7 +98,8 @@ class LockActivities:
         if await self._open(holder):
             raise Refused(
                 f"{mine.table_arn} is being worked on by job {holder.workflow_id} (run {holder.run}, "
-                f"since {holder.since:%Y-%m-%d %H:%M:%S} UTC); wait for it, or cancel it",
+                f"since {holder.since:%Y-%m-%d %H:%M:%S} UTC), which writes {holder.attribute} too; wait for "
+                "it, cancel it, or choose other attributes",
                 kind="Locked",
             )
 

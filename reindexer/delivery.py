@@ -37,6 +37,9 @@ _UNLUCKY = 2
 #: Tries that lengthen the wait of a record others keep changing: below a second; they are not outwaited.
 _MOST_RACES_WAIT = 4
 
+#: What becomes of a record whose delete mark is gone: to write it again, its version would have to be lower.
+MARK_OVERWRITTEN = "another writer replaced this run's delete mark by its own stamp: the record is not deleted"
+
 #: Told for each record that leaves the loop: with its outcome, or as an isolated record.
 Settled = Callable[[Work, Outcome | Isolated], None]
 
@@ -274,6 +277,11 @@ class Delivery:
             # Marked by us, then gone: by an attempt of ours that was never answered, or by somebody's own.
             self.attempts["ambiguous"] += work.unknown
             self._settle(work, Outcome.DELETED)
+        elif stands is Outcome.CURRENT and (work.write.delete or (work.write.mark and work.unknown)):
+            # It was marked, or may have been, and another stamp has taken the mark's place: the record that was
+            # to be deleted is still there, so it is not at the target before this run.
+            work.error, work.message = "MarkOverwritten", MARK_OVERWRITTEN
+            self._settle(work, self._isolated(work, given_up=True))
         elif stands is not None:
             if stands is Outcome.UPDATED and work.unknown:
                 self.attempts["ambiguous"] += 1  # an error came back, yet the write had been applied

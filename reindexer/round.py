@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from reindexer.delivery import FENCE, Delivery, Patience, Work
+from reindexer.delivery import FENCE, MARK_OVERWRITTEN, Delivery, Patience, Work
 from reindexer.doubts import Doubts
 from reindexer.dynamo.table import CallFailed, Page, TableClient
 from reindexer.dynamo.taxonomy import Action
@@ -242,6 +242,8 @@ class Round:
         if isinstance(stands, Marked):
             assert item is not None
             return self._decide(position, key, item, unknown=unknown, marked=True)
+        if stands is Outcome.CURRENT and self._doubts.deletion_sent(key):
+            return self._isolate(key, "MarkOverwritten", MARK_OVERWRITTEN, False, given_up=True)
         if item is None and self._doubts.deletion_sent(key):
             self._delivery.attempts["ambiguous"] += 1
             return Outcome.DELETED

@@ -117,3 +117,32 @@ def test_a_marked_record_of_which_nothing_is_known_gets_its_second_write(job: An
     model = ModelTable([marked])
     assert shard(model, target=aim(job, writer=writer)).run().tally == Tally(scanned=1, deleted=1)
     assert model.rows == {}
+
+
+OVERWRITTEN = {"reindexVersion": {"N": "7"}, "reindexRun": {"S": "another"}}
+
+
+@pytest.mark.parametrize("fault", [None, "500 after"])
+def test_a_deletion_whose_mark_is_gone_is_never_current(job: Any, writer: str, fault: str | None) -> None:
+    """1 reads, 2 marks, then another job stamps the record: it is still there, and was not before this run."""
+
+    def plan(call: int) -> Plan | None:
+        if call == 3:
+            model.rows[identity] = {**model.rows[identity], **OVERWRITTEN}
+        return Plan(call=fault) if call == 2 and fault else None
+
+    model = ModelTable([ROW], plan=plan)
+    identity = model.identity(ROW)
+    carried = shard(model, target=aim(job, writer=writer)).run()
+    assert carried.tally == Tally(scanned=1)
+    [given_up] = carried.isolated
+    assert (given_up.error, given_up.given_up, given_up.unknown) == ("MarkOverwritten", True, bool(fault))
+    assert model.rows
+
+
+def test_a_deletion_that_was_sent_is_never_current_on_reading(job: Any, writer: str) -> None:
+    model = ModelTable([{**ROW, **OVERWRITTEN}])
+    record = Isolated(key=KEY, unknown=True, deleting=True)
+    request = RecordInput(target=aim(job, writer=writer), record=record)
+    result = attempt_record(request, TableClient(model, "t"), FakePulse(model.clock))  # type: ignore[arg-type]
+    assert (result.outcome, result.record.error, result.record.given_up) == (None, "MarkOverwritten", True)

@@ -101,7 +101,7 @@ def test_a_lock_has_one_holder_until_it_is_released(ledger: Ledger) -> None:
     assert holder is not None
     assert (holder.workflow_id, holder.run_id, holder.run) == ("job-a", "id-1", "r1")
     ledger.release_lock(lock("job-b", "id-2", "r2"))
-    assert ledger.holder(ARN, "reindexVersion") == holder, "only the holder releases"
+    assert ledger.holder(ARN, holder.attribute) == holder, "only the holder releases"
     ledger.release_lock(lock())
     ledger.release_lock(lock())
     assert ledger.holder(ARN, "reindexVersion") is None
@@ -122,10 +122,80 @@ def test_a_lock_is_taken_over_only_from_the_holder_that_was_asked_about(ledger: 
     assert now.workflow_id == "job-b"
 
 
-def test_two_version_attributes_have_two_locks(ledger: Ledger) -> None:
+def of(version: str, run: str, workflow: str = "job-b", run_id: str = "id-2") -> LockInput:
+    return lock(workflow, run_id).model_copy(update={"version_attribute": version, "run_attribute": run})
+
+
+def test_jobs_that_share_no_attribute_have_locks_of_their_own(ledger: Ledger) -> None:
     assert ledger.take_lock(lock()) is None
-    other = lock("job-b", "id-2").model_copy(update={"version_attribute": "other"})
-    assert ledger.take_lock(other) is None
+    assert ledger.take_lock(of("other", "otherRun")) is None
+
+
+@pytest.mark.parametrize(
+    ("version", "run", "shared"),
+    [
+        ("other", "reindexRun", "reindexRun"),
+        ("aaa", "reindexRun", "reindexRun"),
+        ("zzz", "reindexRun", "reindexRun"),
+        ("reindexVersion", "aaa", "reindexVersion"),
+        ("reindexVersion", "zzz", "reindexVersion"),
+        ("reindexRun", "zzz", "reindexRun"),  # one's version is the other's stamp
+        ("zzz", "reindexVersion", "reindexVersion"),
+    ],
+)
+def test_jobs_that_share_one_attribute_exclude_each_other_and_leave_nothing_behind(
+    ledger: Ledger, version: str, run: str, shared: str
+) -> None:
+    assert ledger.take_lock(lock()) is None
+    holder = ledger.take_lock(of(version, run))
+    assert holder is not None
+    assert (holder.workflow_id, holder.attribute) == ("job-a", shared)
+    for name in {version, run} - {"reindexVersion", "reindexRun"}:
+        assert ledger.holder(ARN, name) is None, "a part of a lock that was refused"
+    ledger.release_lock(of(version, run))
+    for name in ("reindexVersion", "reindexRun"):
+        found = ledger.holder(ARN, name)
+        assert found is not None
+        assert found.workflow_id == "job-a"
+    ledger.release_lock(lock())
+    assert ledger.take_lock(of(version, run)) is None
+    ledger.release_lock(of(version, run))
+    assert ledger.holder(ARN, version) is None
+    assert ledger.holder(ARN, run) is None
+
+
+def test_a_refused_lock_keeps_the_part_that_it_held_before(ledger: Ledger) -> None:
+    """As a first attempt that was lost leaves it: the retry must not be without it."""
+    mine = of("aaa", "reindexRun")
+    assert ledger.take_lock(of("aaa", "bbb")) is None
+    assert ledger.take_lock(lock()) is None
+    assert ledger.take_lock(mine) is not None
+    held = ledger.holder(ARN, "aaa")
+    assert held is not None
+    assert held.workflow_id == "job-b"
+
+
+def test_a_take_over_has_both_parts(ledger: Ledger) -> None:
+    ledger.take_lock(lock())
+    old = ledger.holder(ARN, "reindexRun")
+    assert old is not None
+    assert ledger.replace_lock(lock("job-b", "id-2", "r2"), old)
+    for name in ("reindexVersion", "reindexRun"):
+        now = ledger.holder(ARN, name)
+        assert now is not None
+        assert now.workflow_id == "job-b"
+
+
+def test_a_take_over_leaves_what_another_job_holds(ledger: Ledger) -> None:
+    ledger.take_lock(of("reindexVersion", "aaa", "job-a", "id-1"))
+    ledger.take_lock(of("zzz", "reindexRun", "job-c", "id-3"))
+    old = ledger.holder(ARN, "reindexVersion")
+    assert old is not None
+    assert ledger.replace_lock(lock("job-b", "id-2", "r2"), old)
+    other = ledger.holder(ARN, "reindexRun")
+    assert other is not None
+    assert other.workflow_id == "job-c"
+    assert ledger.take_lock(lock("job-b", "id-2", "r2")) == other
 
 
 def test_the_highest_version_is_kept(ledger: Ledger) -> None:

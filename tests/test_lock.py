@@ -295,6 +295,39 @@ async def test_two_that_wait_for_one_lock_do_not_both_get_it(ledger: Ledger) -> 
     assert "being worked on by job job-b" in second.message
 
 
+async def test_each_part_of_a_lock_may_have_another_holder(ledger: Ledger) -> None:
+    """One has closed, one runs: nothing is left of what was taken over. Then both have closed."""
+    locks = activities(ledger, Runs(""))
+    await take(locks, lock("job-a", "id-a", version_attribute="aaa", run_attribute="aaaRun"))
+    await take(locks, lock("job-c", "id-c", version_attribute="ccc", run_attribute="cccRun"))
+    mine = lock("job-b", "id-b", version_attribute="aaa", run_attribute="cccRun")
+    with pytest.raises(ApplicationError, match=r"worked on by job job-c .* which writes cccRun too"):
+        await take(locks, mine)
+    assert ledger.holder(ARN, "aaa") is None
+    held = ledger.holder(ARN, "cccRun")
+    assert held
+    assert held.workflow_id == "job-c"
+    await take(activities(ledger, Server("id-c", "COMPLETED")), mine)
+    for name in ("aaa", "cccRun"):
+        held = ledger.holder(ARN, name)
+        assert held
+        assert held.workflow_id == "job-b"
+
+
+async def test_force_is_for_the_holder_that_was_named_not_for_that_of_the_other_part(ledger: Ledger) -> None:
+    elsewhere = {"namespace": "default@elsewhere"}
+    ledger.take_lock(lock("job-a", "id-a", version_attribute="aaa", run_attribute="aaaRun", **elsewhere))
+    ledger.take_lock(lock("job-c", "id-c", version_attribute="ccc", run_attribute="cccRun", **elsewhere))
+    locks = activities(ledger, Server("id-a"))
+    mine = lock("job-b", "id-b", version_attribute="aaa", run_attribute="cccRun", take=True)
+    with pytest.raises(ApplicationError, match="held by job job-c"):
+        await take(locks, mine)
+    await take(locks, mine)
+    held = ledger.holder(ARN, "cccRun")
+    assert held
+    assert held.workflow_id == "job-b"
+
+
 async def test_an_item_that_is_no_lock_is_refused_and_left_alone(ledger: Ledger, dynamodb: Any) -> None:
     odd = {"pk": {"S": f"table#{ARN}#reindexVersion"}, "sk": {"S": "lock"}, "owner": {"S": "a person"}}
     dynamodb.put_item(TableName=ledger.table, Item=odd)

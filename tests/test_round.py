@@ -154,7 +154,7 @@ class _Leaving:
 
     reads = None
     filter: Mapping[str, Any] = MappingProxyType({})
-    pure, at_once = True, 25
+    pure, at_once, deletes = True, 25, False
 
     def foresee(self, _rows: Any) -> None:
         pass

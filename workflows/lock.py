@@ -24,6 +24,7 @@ def lock_of(job: RunningJob, *, take: bool = False) -> LockInput | None:
     return LockInput(
         table_arn=plan.target.table_arn,
         version_attribute=plan.target.attributes.version,
+        run_attribute=plan.target.attributes.run,
         workflow_id=job.job_id,
         run_id=job.first_run_id,
         namespace=workflow.info().namespace,

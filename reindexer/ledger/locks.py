@@ -1,12 +1,16 @@
-"""One in-place job per table and version attribute at a time, and the highest version aimed at there.
+"""One in-place job per table and stamp attribute at a time, and the highest version aimed at there.
 
-Two jobs at once would take each other's versions for "superseded" and skip records. A lock has no lease: its
-holder is asked in Temporal whether it still runs, which no clock can tell. A holder is a workflow id and the
-id of the first run of its chain, which is unique: the namespace beside it says only where to ask.
+Two jobs with one version attribute would take each other's versions for "superseded" and skip records; two
+with one run attribute would overwrite each other's delete marks. So a lock has an item for each of the two. It
+has no lease: its holder is asked in Temporal whether it still runs, which no clock can tell. A holder is a
+workflow id and the id of the first run of its chain, which is unique: the namespace beside it says only where
+to ask.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from reindexer.errors import Refused
@@ -19,59 +23,82 @@ class Locks(Store):
     """Locks and versions."""
 
     def take_lock(self, lock: LockInput) -> Holder | None:
-        """Take the table's lock. None: it is ours, now or already; else who holds it.
+        """Take the table's lock, whole. None: it is ours, now or already; else who holds a part of it.
 
-        Also notes the run as the job's newest, so that failures can be asked for while it runs. Raises
-        `Refused` of kind `Locked` where the item is not a lock that this version can read.
+        Refused a part, it keeps none that it did not hold before. Also notes the run as the job's newest, so
+        that failures can be asked for while it runs. Raises `Refused` of kind `Locked` where an item is not a
+        lock that this version can read.
         """
+        taken: list[str] = []
+        for attribute in lock.attributes:
+            try:
+                holder = self._take(lock, attribute, taken)
+            except Refused:
+                self._release(lock, taken)
+                raise
+            if holder is not None:
+                self._release(lock, taken)
+                return holder
+        self._note_run(lock.workflow_id, lock.run, datetime.now(UTC))
+        return None
+
+    def _take(self, lock: LockInput, attribute: str, taken: list[str]) -> Holder | None:
+        """As `take_lock`, of one attribute, which is added to `taken` if it was free."""
         while True:
             try:
-                self._put_lock(lock, "attribute_not_exists(pk)", {})
+                self._put_lock(lock, attribute, "attribute_not_exists(pk)", {})
             except ConditionFailed:
-                holder = self.holder(lock.table_arn, lock.version_attribute)
+                holder = self.holder(lock.table_arn, attribute)
                 if holder is None:  # released between the two calls
                     continue
-                if not _is_ours(holder, lock):
-                    return holder
-            self._note_run(lock.workflow_id, lock.run, datetime.now(UTC))
+                return None if _is_ours(holder, lock) else holder
+            taken.append(attribute)
             return None
 
     def replace_lock(self, lock: LockInput, holder: Holder) -> bool:
-        """Take the lock over from `holder`, if the item is still exactly that. False: it has changed hands."""
+        """Take over from `holder` all of the lock that it holds. False: a part of that has changed hands."""
         condition = (
             "#n = :n AND workflow_id = :w AND run_id = :i AND since = :s"  # namespace is a reserved word
         )
-        values = {
-            ":n": {"S": holder.namespace},
-            ":w": {"S": holder.workflow_id},
-            ":i": {"S": holder.run_id},
-            ":s": {"S": sortable(holder.since)},
-        }
-        try:
-            self._put_lock(lock, condition, values)
-        except ConditionFailed:
-            # A repeated call meets its own success.
-            now = self.holder(lock.table_arn, lock.version_attribute)
-            if now is None or not _is_ours(now, lock):
-                return False
-        self._note_run(lock.workflow_id, lock.run, datetime.now(UTC))
+        for attribute in lock.attributes:
+            found = self.holder(lock.table_arn, attribute)
+            if found is not None and _is_ours(found, lock):  # a repeated call meets its own success
+                continue
+            if found is None or not _same(found, holder):
+                if attribute == holder.attribute:
+                    return False
+                continue  # of somebody else, who has to be asked first
+            values = {
+                ":n": {"S": found.namespace},
+                ":w": {"S": found.workflow_id},
+                ":i": {"S": found.run_id},
+                ":s": {"S": sortable(found.since)},
+            }
+            try:
+                self._put_lock(lock, attribute, condition, values)
+            except ConditionFailed:
+                now = self.holder(lock.table_arn, attribute)
+                if now is None or not _is_ours(now, lock):
+                    return False
         return True
 
     def release_lock(self, lock: LockInput) -> None:
-        """Give the lock back if it is ours; otherwise nothing happens."""
-        try:
-            self._call(
-                "delete_item",
-                Key={"pk": {"S": _partition(lock.table_arn, lock.version_attribute)}, "sk": {"S": "lock"}},
-                ConditionExpression="workflow_id = :w AND run_id = :i",
-                ExpressionAttributeValues={":w": {"S": lock.workflow_id}, ":i": {"S": lock.run_id}},
-            )
-        except ConditionFailed:
-            return
+        """Give back what is ours of the lock; otherwise nothing happens."""
+        self._release(lock, lock.attributes)
 
-    def holder(self, table_arn: str, version_attribute: str) -> Holder | None:
-        """Who holds the lock; None: nobody. Raises `Refused` of kind `Locked` where the item cannot be read."""
-        place = _partition(table_arn, version_attribute)
+    def _release(self, lock: LockInput, attributes: Iterable[str]) -> None:
+        for attribute in attributes:
+            with suppress(ConditionFailed):
+                self._call(
+                    "delete_item",
+                    Key={"pk": {"S": _partition(lock.table_arn, attribute)}, "sk": {"S": "lock"}},
+                    ConditionExpression="workflow_id = :w AND run_id = :i",
+                    ExpressionAttributeValues={":w": {"S": lock.workflow_id}, ":i": {"S": lock.run_id}},
+                )
+
+    def holder(self, table_arn: str, attribute: str) -> Holder | None:
+        """Who holds the lock of an attribute; None: nobody. Raises `Refused` of kind `Locked` if unreadable."""
+        place = _partition(table_arn, attribute)
         item = self._get(place, "lock")
         if item is None:
             return None
@@ -82,6 +109,7 @@ class Locks(Store):
                 run_id=text(item, "run_id"),
                 run=text(item, "run"),
                 since=datetime.fromisoformat(text(item, "since")),
+                attribute=attribute,
             )
         except (KeyError, ValueError) as error:
             raise Refused(
@@ -109,9 +137,9 @@ class Locks(Store):
     def _note_run(self, job: str, run: str, at: datetime) -> None:
         self._put_if_newer(f"job#{job}", "last", "at", {"run": {"S": run}, "at": {"S": sortable(at)}})
 
-    def _put_lock(self, lock: LockInput, condition: str, values: WireItem) -> None:
+    def _put_lock(self, lock: LockInput, attribute: str, condition: str, values: WireItem) -> None:
         item = {
-            "pk": {"S": _partition(lock.table_arn, lock.version_attribute)},
+            "pk": {"S": _partition(lock.table_arn, attribute)},
             "sk": {"S": "lock"},
             "namespace": {"S": lock.namespace},
             "workflow_id": {"S": lock.workflow_id},
@@ -127,9 +155,14 @@ class Locks(Store):
         self._call("put_item", Item=item, ConditionExpression=condition, **extra)
 
 
-def _partition(table_arn: str, version_attribute: str) -> str:
-    return f"table#{table_arn}#{version_attribute}"
+def _partition(table_arn: str, attribute: str) -> str:
+    return f"table#{table_arn}#{attribute}"
 
 
 def _is_ours(holder: Holder, lock: LockInput) -> bool:
     return (holder.workflow_id, holder.run_id) == (lock.workflow_id, lock.run_id)
+
+
+def _same(one: Holder, other: Holder) -> bool:
+    """Whether two parts of a lock are held by one job; each has a time of its own."""
+    return (one.namespace, one.workflow_id, one.run_id) == (other.namespace, other.workflow_id, other.run_id)
