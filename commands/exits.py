@@ -8,6 +8,7 @@ from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionEr
 from pydantic import ValidationError
 from temporalio.service import RPCError, RPCStatusCode
 
+from reindexer.dynamo.credentials import as_signing_failure, is_of_credentials
 from reindexer.errors import EnvironmentFault, ReindexerError, one_line
 from reindexer.explain import explain
 
@@ -66,6 +67,10 @@ def meaning(error: BaseException) -> tuple[Exit, str]:
     if isinstance(error, RPCError):
         code = _RPC.get(error.status, Exit.INCOMPLETE)
         return code, f"Temporal answered {error.status.name.lower()}: {one_line(error)}"
+    if is_of_credentials(error):
+        failed = as_signing_failure(error)
+        code = Exit.NOT_FINISHED if failed.passing else Exit.BAD_INPUT
+        return code, f"AWS credentials: {failed.sentence}"
     if isinstance(error, EndpointConnectionError | HTTPClientError):
         return Exit.NOT_FINISHED, f"no DynamoDB answers: {one_line(error)}"
     if isinstance(error, BotoCoreError | ClientError):

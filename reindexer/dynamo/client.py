@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, cast
 import boto3
 import botocore.session
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, ClientError
 
+from reindexer.dynamo.credentials import Signer, as_signing_failure, is_of_credentials
 from reindexer.dynamo.transport import LeanClient, check_crc32
 from reindexer.errors import EnvironmentFault, one_line
 from reindexer.settings import aws_region
@@ -37,10 +38,20 @@ def make_client(*, region: str | None = None, pool: int = 32, lean: bool = True)
         client = boto3.session.Session(botocore_session=session, region_name=region or aws_region()).client(
             "dynamodb", config=config
         )
-    except BotoCoreError as error:
-        raise EnvironmentFault(type(error).__name__, one_line(error)) from error
+    except (BotoCoreError, ClientError, OSError) as error:
+        raise no_client(error) from error
+    signer = Signer(session)
     client.meta.events.register("before-parse.dynamodb", _checked)
-    return cast("DynamoDBClient", LeanClient(client, session, config)) if lean else client
+    client.meta.events.register("before-call.dynamodb", signer.check)
+    return cast("DynamoDBClient", LeanClient(client, session, config, signer)) if lean else client
+
+
+def no_client(error: Exception) -> EnvironmentFault:
+    """Why no client could be made: region, profile, or credentials that are had at once."""
+    if is_of_credentials(error):
+        failed = as_signing_failure(error)
+        return EnvironmentFault(failed.code, failed.sentence)
+    return EnvironmentFault(type(error).__name__, one_line(error))
 
 
 def _checked(response_dict: dict[str, Any], **_: Any) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import botocore.exceptions as boto
 from botocore.parsers import ResponseParserError
 
+from reindexer.dynamo.credentials import as_signing_failure, is_of_credentials, renewed_by
 from reindexer.errors import MAX_CLASS_BYTES, cut, one_line
 from reindexer.items import WireItem
 
@@ -131,13 +132,9 @@ _BY_STATUS: Mapping[int, tuple[Action, bool | None, str | None]] = {
     408: (Action.RETRY, None, "timeouts"),
     429: _THROTTLE,
 }
-_CREDENTIALS = (
-    boto.NoCredentialsError,
-    boto.PartialCredentialsError,
-    boto.CredentialRetrievalError,
-    boto.TokenRetrievalError,
-    boto.UnauthorizedSSOTokenError,
-    boto.NoRegionError,
+#: DynamoDB's words for credentials that have run out or were withdrawn.
+_RUN_OUT = frozenset(
+    ("ExpiredTokenException", "ExpiredToken", "UnrecognizedClientException", "InvalidClientTokenId")
 )
 
 
@@ -154,6 +151,11 @@ def of_call(error: Exception, statements: int = 1) -> Failure:
     `statements`: how many records the call carried. With more than one, what would be a record's own
     fault is SPLIT: none of them is blamed before it was tried alone.
     """
+    if is_of_credentials(error):
+        failed = as_signing_failure(error)
+        # Not sent: no record is to blame, and nothing is unknown by it.
+        action = Action.RETRY if failed.passing else Action.PARK
+        return Failure(cut(failed.code, MAX_CLASS_BYTES), failed.sentence, action, False, reached=False)
     if isinstance(error, boto.ClientError):
         return _of_client_error(error, statements)
     message = one_line(error)
@@ -162,8 +164,6 @@ def of_call(error: Exception, statements: int = 1) -> Failure:
     if isinstance(error, boto.SSLError):
         # Mostly the handshake, yet an error while the answer was read looks the same: nothing tells them apart.
         return Failure(type(error).__name__, message, Action.RETRY, None, "timeouts", reached=False)
-    if isinstance(error, _CREDENTIALS):
-        return Failure(type(error).__name__, message, Action.PARK)
     if isinstance(error, boto.ParamValidationError):
         return Failure("ParamValidation", message, Action.SPLIT if statements > 1 else Action.GIVE_UP)
     if isinstance(error, ResponseParserError):
@@ -189,6 +189,8 @@ def _of_client_error(error: boto.ClientError, statements: int) -> Failure:
     action, applied, counter = known
     if action is Action.GIVE_UP and statements > 1:
         action = Action.SPLIT
+    if code in _RUN_OUT and (renewal := renewed_by()):
+        message = cut(f"{message.rstrip('. ')}: {renewal}")
     scope = _scope(response) if action is Action.WAIT else None
     return Failure(code, message, action, applied, counter, scope, response.get("Item"))
 

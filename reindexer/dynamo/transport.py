@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, Any, cast
 import orjson
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest, AWSResponse
-from botocore.exceptions import ChecksumError, ClientError, NoCredentialsError
+from botocore.exceptions import ChecksumError, ClientError
 from botocore.httpsession import URLLib3Session
 from botocore.parsers import ResponseParserError
 from botocore.utils import get_environ_proxies
+
+from reindexer.dynamo.credentials import Signer
 
 if TYPE_CHECKING:
     from botocore.config import Config
@@ -41,12 +43,13 @@ _LEAN = {
 class LeanClient:
     """Looks like boto3's DynamoDB client; one attempt per call, as there. Thread-safe.
 
-    It raises what boto3 raises: `ClientError`, botocore's HTTP errors, `ResponseParserError`, `ChecksumError`.
+    It raises what boto3 raises: `ClientError`, botocore's HTTP errors, `ResponseParserError`, `ChecksumError`;
+    and `SigningFailed`, where there are no credentials to sign with.
     """
 
-    def __init__(self, client: DynamoDBClient, session: Session, config: Config) -> None:
+    def __init__(self, client: DynamoDBClient, session: Session, config: Config, signer: Signer) -> None:
         self._boto3: Any = client
-        self._session = session
+        self._signer = signer
         self._url = client.meta.endpoint_url
         self._region = client.meta.region_name
         settings: Any = config  # botocore sets a Config's fields dynamically
@@ -87,11 +90,9 @@ class LeanClient:
         return call
 
     def _signed(self, body: bytes, headers: Mapping[str, str]) -> AWSRequest:
-        credentials = self._session.get_credentials()
-        if credentials is None:
-            raise NoCredentialsError
+        credentials = self._signer.credentials()
         request = AWSRequest("POST", self._url, data=body, headers=headers)
-        SigV4Auth(credentials.get_frozen_credentials(), "dynamodb", self._region).add_auth(request)
+        SigV4Auth(credentials, "dynamodb", self._region).add_auth(request)
         return request
 
 

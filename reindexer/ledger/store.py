@@ -8,11 +8,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from reindexer.dynamo.client import no_client
+from reindexer.dynamo.credentials import Signer
 from reindexer.dynamo.taxonomy import Action, of_call
-from reindexer.errors import EnvironmentFault, Refused, Unavailable, one_line
+from reindexer.errors import EnvironmentFault, Refused, Unavailable
 from reindexer.items import WireItem
 from reindexer.settings import aws_region
 
@@ -38,10 +41,15 @@ def ledger_client(region: str | None = None) -> DynamoDBClient:
         read_timeout=5,  # seconds; DynamoDB answers in milliseconds
         max_pool_connections=64,  # keys behind are kept 8 at a time, by several of a process's 16 rounds
     )
+    session = botocore.session.get_session()
     try:
-        return boto3.session.Session(region_name=region or aws_region()).client("dynamodb", config=config)
-    except BotoCoreError as error:
-        raise EnvironmentFault(type(error).__name__, one_line(error)) from error
+        client = boto3.session.Session(botocore_session=session, region_name=region or aws_region()).client(
+            "dynamodb", config=config
+        )
+    except (BotoCoreError, ClientError, OSError) as error:
+        raise no_client(error) from error
+    client.meta.events.register("before-call.dynamodb", Signer(session).check)
+    return client
 
 
 class Store:

@@ -93,8 +93,9 @@ class UpdateItemSink(_TableSink):
                 failures.append(None)
             except CallFailed as failed:
                 failures.append(failed.failure)
-                if failed.failure.counter == "timeouts" or failed.failure.action is Action.PARK:
-                    break  # each further call would wait as long
+                failure = failed.failure
+                if failure.counter == "timeouts" or failure.action is Action.PARK or not failure.reached:
+                    break  # each further call would wait as long, or end as this one did
         return Answers(failures, consumed)
 
     def _one(self, key: WireKey, write: Write) -> float | None:
