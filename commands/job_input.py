@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from commands.options import read_text
+from commands.files import read_json
 from reindexer.errors import BadInput
 from reindexer.explain import explain
 from reindexer.models import JobInput
@@ -23,26 +22,14 @@ def job_input(given: Mapping[str, Any], file: Path | None) -> JobInput:
     operation = merged.get("operation")
     if isinstance(operation, dict):
         operation.setdefault("kind", "touch")
-        if isinstance(operation.get("version"), str) and operation["version"] != "next":
-            operation["version"] = _version(operation["version"])
     try:
         return JobInput.model_validate(merged)
     except ValidationError as error:
         raise BadInput(explain(error)) from None
 
 
-def _version(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise BadInput(f"should be a whole number, or next (given: {text})", "--version") from None
-
-
 def _file(file: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(read_text(file, "--input"))
-    except json.JSONDecodeError as error:
-        raise BadInput(f"{file}, line {error.lineno}: not JSON: {error.msg}", "--input") from None
+    content = read_json(file, "--input")
     if not isinstance(content, dict):
         raise BadInput(f'{file} should hold one object, such as {{"table": "cities"}}', "--input")
     return content

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
+from commands.files import NotJson, parse_json
 from reindexer.errors import BadInput
 
 JobName = Annotated[
@@ -33,10 +33,20 @@ def operation_given(
             raise BadInput("needs --job NAME; `reindexer jobs` lists them", "--operation transform")
         if params:
             raise BadInput("needs --job NAME", "--param")
-        return {"kind": kind, "version": version}
+        return {"kind": kind, "version": _version(version)}
     if kind not in (None, "transform"):
         raise BadInput(f"goes with --operation transform, not {kind}", "--job")
-    return {"kind": "transform", "job": job, "version": version, "params": _params(params or ())}
+    return {"kind": "transform", "job": job, "version": _version(version), "params": _params(params or ())}
+
+
+def _version(text: str | None) -> int | str | None:
+    """An option's text as the input wants it; in a file a number has to be one."""
+    if text is None or text == "next":
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        raise BadInput(f"should be a whole number, or next (given: {text})", "--version") from None
 
 
 def _params(given: Sequence[str]) -> dict[str, Any]:
@@ -49,7 +59,7 @@ def _params(given: Sequence[str]) -> dict[str, Any]:
         params[name] = value
         if value.startswith(("[", "{")):
             try:
-                params[name] = json.loads(value)
-            except json.JSONDecodeError as error:
-                raise BadInput(f"{name}: not JSON: {error.msg}", "--param") from None
+                params[name] = parse_json(value)
+            except NotJson as error:
+                raise BadInput(f"{name}: {error}", "--param") from None
     return params

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
 from commands.exits import Exit, Stopped
+from commands.files import NotJson, parse_json
 from reindexer.errors import BadInput
 
 Job = Annotated[str, typer.Argument(metavar="JOB", help="The job's workflow id, such as reindex-cities.")]
@@ -91,15 +90,6 @@ def _rate(text: str | None, option: str) -> float | Literal["unlimited"] | None:
 def json_option(text: str, option: str) -> Any:
     """JSON given on the command line. Raises `BadInput`."""
     try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise BadInput(f"is not JSON ({error.msg} at character {error.pos + 1}): {text}", option) from None
-
-
-def read_text(path: Path, option: str) -> str:
-    """A file's text, of `-` what comes in on stdin. Raises `BadInput` where it cannot be read."""
-    try:
-        return typer.get_text_stream("stdin").read() if str(path) == "-" else path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise BadInput(f"cannot be read: {path}: {reason}", option) from None
+        return parse_json(text)
+    except NotJson as error:
+        raise BadInput(f"is {error}: {text}", option) from None

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from commands.options import json_option, read_text
+from commands.files import read_entries
+from commands.options import json_option
 from reindexer.errors import BadInput
 from reindexer.models import SortKey
 
@@ -84,7 +84,7 @@ def scope_given(
 def _partitions(
     values: Sequence[str], file: Path | None, sort_key: str | None, index: str | None
 ) -> dict[str, Any]:
-    named = [*values, *(_lines(file, "--partitions-from", "values") if file else [])]
+    named = [*values, *(read_entries(file, "--partitions-from", "values", "one a line") if file else [])]
     if not named:
         raise BadInput("needs --partition VALUE or --partitions-from FILE", "--scope partitions")
     condition = None if sort_key is None else _sort_key(sort_key)
@@ -109,29 +109,6 @@ def _sort_key(text: str) -> Any:
 
 def _keys(path: Path) -> dict[str, Any]:
     """The keys of a file; where its lines are no JSON objects, values of keys that have one attribute."""
-    keys = _lines(path, "--keys", "keys")
+    keys = read_entries(path, "--keys", "keys", 'one JSON object a line, such as {"id": "a"}')
     objects = [isinstance(key, dict) for key in keys]
     return {"kind": "keys", "keys": keys} if any(objects) else {"kind": "keys", "values": keys}
-
-
-def _lines(path: Path, option: str, what: str) -> list[Any]:
-    """A JSON list; or a line each: JSON where it is an object, else a value as it stands. Raises `BadInput`."""
-    text = read_text(path, option).strip()
-    if text.startswith("["):
-        try:
-            found: list[Any] = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise BadInput(f"{path}, line {error.lineno}: not JSON: {error.msg}", option) from None
-        return found
-    found = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            found.append(json.loads(line) if text.startswith("{") else line)
-        except json.JSONDecodeError as error:
-            raise BadInput(f"{path}, line {number}: not JSON: {error.msg}", option) from None
-    if not found:
-        example = 'one JSON object a line, such as {"id": "a"}' if what == "keys" else "one a line"
-        raise BadInput(f"{path} holds no {what}; {example}", option)
-    return found
