@@ -39,9 +39,12 @@ Process: TypeAlias = Callable[[Mapping[str, Any], Any], object]
 
 
 class Params(BaseModel):
-    """Base of a job's parameters: typed, checked before anything is read, read-only, unknown names refused."""
+    """Base of a job's parameters: typed, checked before anything is read, read-only, unknown names refused.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    Numbers are finite. Types are not strict, since `--param` gives text.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class JobBroken(ReindexerError):

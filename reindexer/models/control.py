@@ -7,11 +7,11 @@ from typing import Any
 
 from pydantic import NonNegativeInt, PositiveInt, field_validator
 
-from reindexer.models.model import Model
+from reindexer.models.model import Asked, Model
 from reindexer.models.rounds import Share
 
 
-class Resume(Model):
+class Resume(Asked):
     """What may come with a `resume`. `code`: digits of the hash of a job's changed code, to go on with it."""
 
     reason: str | None = None

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeInt, StrictInt, StrictStr, model_validator
+from pydantic import Field, NonNegativeInt, StrictInt, StrictStr, field_validator, model_validator
 
-from reindexer.models.model import MAX_VERSION, Model
+from reindexer.models.model import MAX_VERSION, Asked
 
 
-class Touch(Model):
+class Touch(Asked):
     """Bump the version of every record, so that the table's stream fires again."""
 
     kind: Literal["touch"] = "touch"
@@ -17,7 +19,19 @@ class Touch(Model):
     version: Annotated[int, Field(ge=1, le=MAX_VERSION)] | Literal["next"] | None = None
 
 
-class Transform(Model):
+def _floats(value: Any, path: str = "") -> Iterator[tuple[str, float]]:
+    """Every float within, with its path."""
+    if isinstance(value, float):
+        yield path, value
+    elif isinstance(value, dict):
+        for name, entry in value.items():
+            yield from _floats(entry, f"{path}.{name}" if path else name)
+    elif isinstance(value, list):
+        for index, entry in enumerate(value):
+            yield from _floats(entry, f"{path}[{index}]")
+
+
+class Transform(Asked):
     """Run a job's query and function over the records."""
 
     kind: Literal["transform"]
@@ -25,8 +39,17 @@ class Transform(Model):
     params: dict[str, Any] = {}
     version: Annotated[int, Field(ge=1, le=MAX_VERSION)] | Literal["next"] | None = None
 
+    @field_validator("params")
+    @classmethod
+    def _finite(cls, given: dict[str, Any]) -> dict[str, Any]:
+        # Types are the job's own affair; a number that JSON cannot hold is not the job's number any more.
+        for path, number in _floats(given):
+            if not math.isfinite(number):
+                raise ValueError(f"{path} has to be a finite number (given: {number})")
+        return given
 
-class Verify(Model):
+
+class Verify(Asked):
     """Only read: how many records are behind `version`. Takes no lock, writes nothing."""
 
     kind: Literal["verify"]
@@ -36,20 +59,20 @@ class Verify(Model):
 Operation = Annotated[Touch | Transform | Verify, Field(discriminator="kind")]
 
 
-class Complete(Model):
+class Complete(Asked):
     """The whole table, as a parallel scan."""
 
     kind: Literal["complete"] = "complete"
 
 
-class Sample(Model):
+class Sample(Asked):
     """Exactly min(limit, rows of the table) records, for a first try."""
 
     kind: Literal["sample"]
     limit: Annotated[int, Field(ge=1, le=1_000_000)] = 10  # above a million it is no sample: one shard reads it
 
 
-class Keys(Model):
+class Keys(Asked):
     """Named records. Each key holds the table's key attributes: N as string or integer, B as base64.
 
     `values` instead of `keys`: of a table whose key is one attribute, its values.
@@ -70,7 +93,7 @@ class Keys(Model):
         return self
 
 
-class SortKey(Model):
+class SortKey(Asked):
     """Exactly one condition on the sort key, named as boto3 names it. Bounds of `between` are both included."""
 
     eq: StrictStr | StrictInt | None = None
@@ -92,7 +115,7 @@ class SortKey(Model):
         return self
 
 
-class Partitions(Model):
+class Partitions(Asked):
     """All records of the named partition key values, of the table or of an index."""
 
     kind: Literal["partitions"]
@@ -102,7 +125,7 @@ class Partitions(Model):
     index: Annotated[str, Field(min_length=1, max_length=255)] | None = None  # 255: DynamoDB's longest name
 
 
-class Quarantined(Model):
+class Quarantined(Asked):
     """A redrive: the records that an earlier run gave up, at that run's target."""
 
     kind: Literal["quarantined"]
@@ -118,7 +141,7 @@ Scope = Annotated[Complete | Sample | Keys | Partitions | Quarantined, Field(dis
 Rate = Annotated[float, Field(gt=0)] | Literal["unlimited"] | None
 
 
-class Limits(Model):
+class Limits(Asked):
     """What a job may use. null: chosen from the table's capacity and shown; "unlimited" is said aloud."""
 
     read_units_per_second: Rate = None
@@ -130,7 +153,7 @@ class Limits(Model):
     quarantined: NonNegativeInt = 1000
 
 
-class Attributes(Model):
+class Attributes(Asked):
     """The names of the two attributes that every write carries."""
 
     version: Annotated[str, Field(min_length=1, max_length=255)] = "reindexVersion"
@@ -143,7 +166,7 @@ class Attributes(Model):
         return self
 
 
-class JobInput(Model):
+class JobInput(Asked):
     """What an operator starts `ReindexTable` with. All but `table` is optional."""
 
     table: Annotated[str, Field(min_length=1, max_length=1024)]  # a name, or an ARN (at most 1,024 characters)

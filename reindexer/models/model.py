@@ -12,3 +12,12 @@ class Model(BaseModel):
     """Base of all: immutable, unknown fields refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Asked(Model):
+    """Base of what people write: besides, types are strict and numbers finite.
+
+    Else `"version": true` would be version 1, `"verify": "no"` a false, and `1e400` a limit that never holds.
+    """
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
