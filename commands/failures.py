@@ -9,7 +9,7 @@ import typer
 from rich.console import Group
 from rich.text import Text
 
-from commands.exits import Exit, Stopped
+from commands.confirm import confirm
 from commands.keys import chosen, plain_text
 from commands.options import AsJson, Job, KeyOptions, Reason, Run, Yes
 from commands.screen import DIM, WARN, Cell, columns, count, emit_json, note, say, some
@@ -92,8 +92,7 @@ def _discard(
         note(f"{job}, run {run}: no open quarantined records to discard{elsewhere(ledger, job, run)}")
         return
     question = f"Close {some(len(entries), 'quarantined record')} of {job} without having changed them?"
-    if not yes and typer.get_text_stream("stdin").isatty() and not typer.confirm(question, err=True):
-        raise Stopped(Exit.BAD_INPUT, "nothing was changed")
+    confirm(question, yes=yes, otherwise="nothing was changed")
     for entry in entries:
         ledger.close_failure(job, run, entry.key, "discarded", reason)
     say(f"{some(len(entries), 'record')} of {job} discarded: {reason}")

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from commands.exits import Exit, Stopped
+from commands.confirm import can_ask, confirm
 from commands.job_input import job_input
 from commands.job_options import JobName, JobParams, operation_given
 from commands.launch import Wait, launch
@@ -97,7 +97,9 @@ def start(
     wait: Wait = False,
     as_json: AsJson = False,
 ) -> None:
-    """Begin a job. On a terminal it shows the plan and asks.
+    """Begin a job. It shows the plan and asks; without a terminal it starts with --yes only.
+
+    A dry run writes nothing and is not asked about.
 
     Exit code 0 started (with --wait: complete), 1 incomplete, 2 refused, 3 no worker is there.
     """
@@ -121,20 +123,18 @@ def start(
     job = job_input(given, input_file)
     name = workflow_id or f"reindex-{job.table.rsplit('/', 1)[-1]}"  # of an ARN the table's name
     check_workflow_id(name)  # before anything is shown and asked
-    details = _show(job, name, ask=not yes)
+    details = _show(job, name, ask=not (yes or job.dry_run))
     code = launch(job, name, summary=summary(job), details=details, wait=wait or job.dry_run, as_json=as_json)
     raise typer.Exit(code)
 
 
 def _show(job: JobInput, name: str, *, ask: bool) -> str:
-    """Show the plan and ask where somebody is there to answer; returns the plan for the Web UI.
+    """Show the plan and ask; returns the plan for the Web UI. Raises `Stopped` where nobody agrees.
 
     Everything goes to stderr: stdout belongs to the answer.
     """
     plan = look_ahead(job, name)
-    terminal = err.is_terminal and typer.get_text_stream("stdin").isatty()
-    if terminal:
+    if ask or can_ask():
         err.print(plan_text(plan, job, name))
-    if terminal and ask and not typer.confirm("Start?", err=True):
-        raise Stopped(Exit.BAD_INPUT, "not started")
+    confirm("Start?", yes=not ask, otherwise="not started")
     return "" if plan is None else plan.markdown

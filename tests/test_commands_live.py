@@ -25,12 +25,12 @@ def test_without_workers_a_job_is_started_shown_and_cancelled_with_exit_code_3(
     table = make_table()
     environment = {**quiet.environment, "REINDEXER_TASK_QUEUE": f"nobody-{uuid.uuid4().hex[:8]}"}
     job = f"job-{uuid.uuid4().hex[:8]}"
-    code, out, err = command(environment, "start", table.name, "--workflow-id", job, "--json")
+    code, out, err = command(environment, "start", table.name, "--workflow-id", job, "--yes", "--json")
     assert code == 3, err
     assert json.loads(out)["workers"] is False
     assert "no worker polls the task queue" in err
 
-    code, _, err = command(environment, "start", table.name, "--workflow-id", job)
+    code, _, err = command(environment, "start", table.name, "--workflow-id", job, "--yes")
     assert code == 2
     assert f"a job {job} is running already" in err
 
@@ -58,7 +58,7 @@ def test_partitions_come_from_a_file_and_keys_as_values(
     environment = {**quiet.environment, "AWS_ENDPOINT_URL_DYNAMODB": quiet.engine.endpoint_url}
     job, file = f"job-{uuid.uuid4().hex[:8]}", tmp_path / "names"
     file.write_text("".join(f"row-{number:06}\n" for number in range(20, 40)))
-    arguments = ("start", table.name, "--workflow-id", job, "--wait", "--json")
+    arguments = ("start", table.name, "--workflow-id", job, "--yes", "--wait", "--json")
     code, out, err = command(
         environment, *arguments, "--partitions-from", str(file), "--partition", "row-000003"
     )
@@ -75,9 +75,14 @@ def test_a_job_is_run_steered_and_reported(quiet: Stack, make_table: Callable[..
     table = make_table(rows=600)
     environment = {**quiet.environment, "AWS_ENDPOINT_URL_DYNAMODB": quiet.engine.endpoint_url}
     job = f"job-{uuid.uuid4().hex[:8]}"
-    started = command(
-        environment, "start", table.name, "--workflow-id", job, "--write-units", "100", "--reason", "a test"
-    )
+    begin = ("start", table.name, "--workflow-id", job, "--write-units", "100", "--reason", "a test")
+    code, out, err = command(environment, *begin)
+    assert (code, out) == (2, "")
+    assert f"{job}  touch {table.name}" in err
+    assert "start time in ms" in err, "the plan is shown"
+    assert "not started: there is no terminal to ask on; --yes goes on without a question" in err
+    assert command(environment, "status", job)[0] == 2, "it was not started"
+    started = command(environment, *begin, "--yes")
     assert started[0] == 0, started[2]
     code, out, err = command(environment, "pause", job, "--reason", "deploy")
     assert (code, out) == (0, f"{job} is paused: deploy\n"), err

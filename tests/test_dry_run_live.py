@@ -125,7 +125,8 @@ def test_a_job_that_may_delete_is_tried_anywhere_and_run_only_where_it_may(
     assert '{"id":{"S":"row-000000"}}  deleted\n- created_at: 1000\n' in out
 
     name = f"job-{uuid.uuid4().hex[:8]}"
-    begin = ("start", table.name, "--job", "expire", *thirty, "--workflow-id", name, "--wait", "--json")
+    named = ("--workflow-id", name, "--yes", "--wait", "--json")
+    begin = ("start", table.name, "--job", "expire", *thirty, *named)
     code, out, err = command(environment, *begin)
     assert (code, out) == (2, ""), err
     assert "job 'expire' may delete records or attributes" in err

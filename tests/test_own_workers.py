@@ -150,7 +150,7 @@ async def test_without_its_own_workers_the_job_waits_says_so_and_can_be_cancelle
         "AWS_ENDPOINT_URL_DYNAMODB": house.stack.engine.endpoint_url,
     }
     name = f"job-{house.folder.name}"
-    begin = ("start", table.name, "--job", "shout", "--workflow-id", name, "--json")
+    begin = ("start", table.name, "--job", "shout", "--workflow-id", name, "--yes", "--json")
     code, out, err = await asyncio.to_thread(command, environment, *begin)
     assert (code, json.loads(out)["workers"]) == (3, False), err
     assert f"no worker polls the task queue {house.own_queue} " in err
