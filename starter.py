@@ -21,6 +21,7 @@ from commands.doctor import doctor
 from commands.exits import EXPECTED, Exit, meaning
 from commands.failures import failures
 from commands.jobs import jobs
+from commands.json_only import json_only
 from commands.limits import limits
 from commands.list import list_jobs
 from commands.new_job import new_job
@@ -70,11 +71,17 @@ for _name, _verb in VERBS.items():
     app.command(_name, short_help=_line.removeprefix(f"{_name}: "))(_verb)
 
 
+def _as_json(arguments: list[str]) -> bool:
+    """Whether the answer is JSON; help is not."""
+    return "--json" in arguments and not {"-h", "--help"} & set(arguments)
+
+
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit code; a user's mistake is one sentence on stderr."""
     logging.basicConfig(level=logging.ERROR)  # the libraries' warnings are not for who types a command
     try:
-        app(arguments, prog_name="reindexer")
+        with json_only() if _as_json(arguments) else contextlib.nullcontext():
+            app(arguments, prog_name="reindexer")
     except EXPECTED as error:
         code, sentence = meaning(error)
         if sentence:

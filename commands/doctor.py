@@ -17,8 +17,9 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from commands.exits import EXPECTED, Exit, meaning
+from commands.json_only import emit_json
 from commands.options import AsJson
-from commands.screen import BAD, GOOD, columns, emit_json, say, some
+from commands.screen import BAD, GOOD, columns, say, some
 from commands.server import Kind, address, pollers, worker_command
 from reindexer.catalogue import catalogue
 from reindexer.connect import SEARCH_ATTRIBUTES, connect, registered_search_attributes

@@ -10,9 +10,10 @@ from rich.console import Group
 from rich.text import Text
 
 from commands.confirm import confirm
+from commands.json_only import emit_json
 from commands.keys import chosen, plain_text
 from commands.options import AsJson, Job, KeyOptions, Reason, Run, Yes
-from commands.screen import DIM, WARN, Cell, columns, count, emit_json, note, say, some
+from commands.screen import DIM, WARN, Cell, columns, count, note, say, some
 from reindexer.errors import BadInput
 from reindexer.ledger import Ledger
 from reindexer.models import FailurePage, QuarantineEntry
@@ -35,7 +36,9 @@ def failures(
     ledger = Ledger(settings().ledger_table)
     the_run = run or newest_run(ledger, job)
     if discard:
-        _discard(ledger, job, the_run, error, key, reason, yes)
+        discarded = _discard(ledger, job, the_run, error, key, reason, yes)
+        if as_json:
+            emit_json({"job": job, "run": the_run, "discarded": discarded})
         return
     if key or reason:
         raise BadInput("--key and --reason go with --discard; to run single records again: `reindexer redrive`")
@@ -84,15 +87,17 @@ def _rows(entries: Iterable[QuarantineEntry]) -> Iterator[tuple[Cell, ...]]:
 
 def _discard(
     ledger: Ledger, job: str, run: str, error: str | None, keys: list[str] | None, reason: str | None, yes: bool
-) -> None:
+) -> int:
+    """How many were closed."""
     if not reason:
         raise BadInput("--discard needs --reason: who reads the ledger later should know why")
     entries = chosen(ledger.all_failures(job, run, error), keys)
     if not entries:
         note(f"{job}, run {run}: no open quarantined records to discard{elsewhere(ledger, job, run)}")
-        return
+        return 0
     question = f"Close {some(len(entries), 'quarantined record')} of {job} without having changed them?"
     confirm(question, yes=yes, otherwise="nothing was changed")
     for entry in entries:
         ledger.close_failure(job, run, entry.key, "discarded", reason)
-    say(f"{some(len(entries), 'record')} of {job} discarded: {reason}")
+    say(f"{some(len(entries), 'record')} of {job} discarded: {reason}")  # with --json on stderr
+    return len(entries)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from rich.text import Text
 
+from commands.json_only import emit_json
 from commands.options import AsJson
-from commands.screen import DIM, emit_json, say
+from commands.screen import DIM, say
 from reindexer.catalogue import catalogue
 from reindexer.job import Job
 from reindexer.settings import settings

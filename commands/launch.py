@@ -11,7 +11,8 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from commands.exits import Exit
-from commands.screen import WARN, emit_json, note
+from commands.json_only import emit_json
+from commands.screen import WARN, note
 from commands.server import JOB_TYPE, address, own_workers, somebody_works, talk, worker_command
 from commands.watching import goes_on, show_ending, watch_job
 from reindexer.errors import BadInput, ReindexerError

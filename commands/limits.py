@@ -14,6 +14,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from commands.exits import Exit, Stopped
+from commands.json_only import emit_json
 from commands.options import (
     AsJson,
     Job,
@@ -25,7 +26,7 @@ from commands.options import (
     WriteUnits,
     limits_given,
 )
-from commands.screen import count, emit_json, facts, say
+from commands.screen import count, facts, say
 from commands.server import (
     CONFIRM_SECONDS,
     QUERY_SECONDS,

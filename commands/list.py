@@ -10,8 +10,9 @@ import typer
 from rich.text import Text
 from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
 
+from commands.json_only import emit_json
 from commands.options import AsJson
-from commands.screen import BAD, GOOD, WARN, Cell, columns, duration, emit_json, moment, note, say
+from commands.screen import BAD, GOOD, WARN, Cell, columns, duration, moment, note, say
 from commands.server import JOB_TYPE, talk
 
 _STYLE = {

@@ -12,8 +12,9 @@ from commands.account import account, exit_code
 from commands.ending import ending
 from commands.exits import Exit, Stopped
 from commands.history import run_stamp
+from commands.json_only import emit_json
 from commands.options import AsJson, Job, Run
-from commands.screen import emit_json, note, say
+from commands.screen import note, say
 from commands.server import is_open, is_unknown, talk
 from commands.unfinished import as_ended, utc
 from reindexer.errors import EnvironmentFault, one_line

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-from pydantic import BaseModel
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -52,14 +49,6 @@ def line(text: str) -> None:
 def note(text: str, style: str = "") -> None:
     """One line on stderr: what goes on besides the answer."""
     err.print(Text(text, style=style), soft_wrap=True)
-
-
-def emit_json(value: BaseModel | dict[str, Any] | list[Any]) -> None:
-    """One JSON document on stdout, nothing else."""
-    plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
-    # A person gets indentation, a program one line.
-    indent = 2 if sys.stdout.isatty() else None
-    sys.stdout.write(json.dumps(plain, indent=indent, ensure_ascii=False, default=str) + "\n")
 
 
 def columns(rows: Iterable[Sequence[Cell]], head: Sequence[str] = (), right: Sequence[int] = ()) -> Table:

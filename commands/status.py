@@ -5,9 +5,10 @@ from __future__ import annotations
 import typer
 
 from commands.account import account
+from commands.json_only import emit_json
 from commands.options import AsJson, Job
 from commands.picture import picture
-from commands.screen import emit_json, say
+from commands.screen import say
 from commands.server import talk
 from commands.standing import standing
 

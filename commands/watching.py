@@ -15,8 +15,9 @@ from commands.account import account
 from commands.ending import Ending
 from commands.exits import Exit
 from commands.figures import scanned
+from commands.json_only import emit_json
 from commands.picture import picture, plain_line
-from commands.screen import emit_json, err, note, say
+from commands.screen import err, note, say
 from commands.standing import Standing, standing
 
 #: Seconds between two looks. Each running shard is asked for its heartbeat: many shards, fewer looks.

@@ -67,7 +67,7 @@ def load_job(file: Path) -> Job:
     try:
         # Compiled from the very bytes the hash is of, and never from a cached .pyc.
         exec(compile(source, str(file), "exec"), module.__dict__)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a file that ends the process would do so in every command
         raise JobBroken(_where(error, str(file))) from error
     return job_of(file.stem, str(file), source, module)
 
@@ -76,7 +76,7 @@ def _installed(entry: EntryPoint) -> Job:
     named = f"(entry point {entry.name} = {entry.value})"
     try:
         module = entry.load()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise JobBroken(f"{_where(error, _file_of(entry))} {named}") from error
     file = getattr(module, "__file__", None)
     if not isinstance(module, ModuleType) or file is None:
@@ -93,7 +93,7 @@ def _file_of(entry: EntryPoint) -> str:
     return (spec.origin if spec else None) or ""
 
 
-def _where(error: Exception, file: str) -> str:
+def _where(error: BaseException, file: str) -> str:
     """`file, line n: what`, at the innermost line of the file itself; what alone, where there is no file."""
     text = f"{type(error).__name__}: {one_line(error)}"
     if isinstance(error, SyntaxError):
