@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from commands.screen import BAD, DIM, GOOD, columns, count, some
+from commands.screen import BAD, DIM, GOOD, WARN, columns, count, some
 from reindexer.items import key_text
 from reindexer.models import DryRun, Pair
 from reindexer.tally import Outcome
@@ -19,7 +19,7 @@ _WORDS = {
 }
 
 
-def dry_account(shown: DryRun) -> RenderableType:
+def dry_account(shown: DryRun, warnings: Sequence[str] = ()) -> RenderableType:
     """The whole dry run."""
     rows = [
         (outcome.value, count(number), Text(_WORDS.get(outcome, ""), DIM))
@@ -32,6 +32,7 @@ def dry_account(shown: DryRun) -> RenderableType:
         ),
         Text(),
         columns(rows, right=(1,)),
+        *(Text(f"! {warning}", WARN) for warning in warnings),
         *(
             Text(f"{code}: {count(n)}, such as: {shown.messages[code]}", BAD)
             for code, n in shown.failures.items()

@@ -11,6 +11,7 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from commands.exits import Exit
+from commands.found import as_expected
 from commands.json_only import emit_json
 from commands.screen import WARN, note
 from commands.server import JOB_TYPE, address, own_workers, somebody_works, talk, worker_command
@@ -29,7 +30,16 @@ Wait = Annotated[bool, typer.Option("--wait", help="Follow the job to its end, s
 _WORKERS_SECONDS = 5.0
 
 
-def launch(job: JobInput, workflow_id: str, *, summary: str, details: str, wait: bool, as_json: bool) -> Exit:
+def launch(
+    job: JobInput,
+    workflow_id: str,
+    *,
+    summary: str,
+    details: str,
+    wait: bool,
+    as_json: bool,
+    expect_found: bool = False,
+) -> Exit:
     """Start the job, and follow it if asked.
 
     Raises `BadInput` where one of that name is running, or the name is too long.
@@ -46,7 +56,7 @@ def launch(job: JobInput, workflow_id: str, *, summary: str, details: str, wait:
             return Exit.COMPLETE
         end = await watch_job(client, workflow_id, quiet=as_json)
         show_ending(end, as_json=as_json)
-        return end.code
+        return as_expected(end.code, end.report, expect_found=expect_found)
 
     try:
         return talk(work)

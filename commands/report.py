@@ -11,6 +11,7 @@ from temporalio.service import RPCError
 from commands.account import account, exit_code
 from commands.ending import ending
 from commands.exits import Exit, Stopped
+from commands.found import ExpectFound, as_expected
 from commands.history import run_stamp
 from commands.json_only import emit_json
 from commands.options import AsJson, Job, Run
@@ -26,7 +27,7 @@ from reindexer.settings import settings
 _SECONDS = 8.0
 
 
-def report(job: Job, run: Run = None, as_json: AsJson = False) -> None:
+def report(job: Job, run: Run = None, expect_found: ExpectFound = False, as_json: AsJson = False) -> None:
     """What a job did, from the ledger: works without Temporal, and long after it has forgotten the job.
 
     Of a job that has not ended it shows what the ledger knows so far; Temporal says whether it still runs.
@@ -50,7 +51,7 @@ def report(job: Job, run: Run = None, as_json: AsJson = False) -> None:
         say(account(found))
     if sentence:
         note(sentence)
-    raise typer.Exit(exit_code(found))
+    raise typer.Exit(as_expected(exit_code(found), found, expect_found=expect_found))
 
 
 def _unfinished(ledger: Ledger, interim: Report) -> tuple[Report, str]:

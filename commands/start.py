@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from commands.confirm import can_ask, confirm
+from commands.found import ExpectFound
 from commands.job_input import job_input
 from commands.job_options import JobName, JobParams, operation_given
 from commands.launch import Wait, launch
@@ -33,6 +34,7 @@ from commands.scope_options import (
     scope_given,
 )
 from commands.screen import err
+from reindexer.errors import BadInput
 from reindexer.models import JobInput
 from reindexer.planning.bounds import check_workflow_id
 
@@ -95,6 +97,7 @@ def start(
     ] = None,
     yes: Yes = False,
     wait: Wait = False,
+    expect_found: ExpectFound = False,
     as_json: AsJson = False,
 ) -> None:
     """Begin a job. It shows the plan and asks; without a terminal it starts with --yes only.
@@ -121,10 +124,20 @@ def start(
         "take_lock": take_lock or None,
     }
     job = job_input(given, input_file)
+    if expect_found and not (wait or job.dry_run):
+        raise BadInput("goes with --wait; later: `reindexer report JOB --expect-found`", "--expect-found")
     name = workflow_id or f"reindex-{job.table.rsplit('/', 1)[-1]}"  # of an ARN the table's name
     check_workflow_id(name)  # before anything is shown and asked
     details = _show(job, name, ask=not (yes or job.dry_run))
-    code = launch(job, name, summary=summary(job), details=details, wait=wait or job.dry_run, as_json=as_json)
+    code = launch(
+        job,
+        name,
+        summary=summary(job),
+        details=details,
+        wait=wait or job.dry_run,
+        as_json=as_json,
+        expect_found=expect_found,
+    )
     raise typer.Exit(code)
 
 

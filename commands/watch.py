@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import typer
 
+from commands.found import ExpectFound, as_expected
 from commands.options import AsJson, Job
 from commands.server import talk
 from commands.watching import goes_on, show_ending, watch_job
 
 
-def watch(job: Job, as_json: AsJson = False) -> None:
+def watch(job: Job, expect_found: ExpectFound = False, as_json: AsJson = False) -> None:
     """Follow a job until its end, then show its report. Ctrl-C ends the watching, never the job.
 
     With --json it waits in silence and prints the report. Exit codes as for `report`.
@@ -19,4 +20,4 @@ def watch(job: Job, as_json: AsJson = False) -> None:
     except KeyboardInterrupt:
         raise typer.Exit(goes_on(job)) from None
     show_ending(end, as_json=as_json)
-    raise typer.Exit(end.code)
+    raise typer.Exit(as_expected(end.code, end.report, expect_found=expect_found))
