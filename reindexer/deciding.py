@@ -13,7 +13,7 @@ from reindexer.changes import Delete, Update
 from reindexer.conditions import BadQuery, Test, built, compiled, named
 from reindexer.dynamo.wire import longest_statement
 from reindexer.errors import RecordFailed, one_line
-from reindexer.items import Skip, WireItem, WireValue, Write
+from reindexer.items import RESERVED, Skip, WireItem, WireValue, Write
 from reindexer.job import Job, Params
 from reindexer.row import Row
 from reindexer.values import MOST_ITEM_BYTES, InvalidValue, item_size, same, size_of, upper_bound, wire
@@ -142,6 +142,8 @@ class Decider:
             raise RecordFailed("InvalidResult", f"{name!r} is no attribute's name")
         if name in self._keys and not unchanged:
             raise RecordFailed("InvalidResult", f"{name}: a key attribute cannot be changed or removed")
+        if name.startswith(RESERVED) and not unchanged:
+            raise RecordFailed("ReservedName", f"{name}: AWS's own attribute, which no job may write or remove")
         if name in self._hidden:
             raise RecordFailed("InvalidResult", f"{name}: the run's own attribute, which no job may write")
         if name == self._job.lock:

@@ -23,6 +23,9 @@ WireKey: TypeAlias = dict[str, WireValue]
 #: A key between processes: binary as base64 text.
 Key: TypeAlias = dict[str, dict[str, str]]
 
+#: How the names begin that AWS keeps for itself, in items of a global table of version 2017.11.29.
+RESERVED = "aws:rep:"
+
 
 def to_json_key(key: WireKey) -> Key:
     """The key as it travels between processes."""

@@ -26,6 +26,7 @@ from reindexer.changes import Change
 from reindexer.conditions import Condition
 from reindexer.errors import BadInput, ReindexerError
 from reindexer.explain import explain
+from reindexer.items import RESERVED
 from reindexer.settings import ROUNDS_SUFFIX
 
 #: Seconds for one record unless the file says otherwise: pure functions take microseconds, calls out more.
@@ -101,6 +102,8 @@ def job_of(name: str, file: str, source: bytes, module: Any) -> Job:
         )
     seconds = getattr(module, "seconds", None)
     lock = _name(module, "lock", "an attribute's name", f"{file}, line {lines.get('lock', 1)}")
+    if lock and lock.startswith(RESERVED):
+        raise JobBroken(f"{file}, line {lines.get('lock', 1)}: names that begin with {RESERVED} are AWS's own")
     where = f"{file}, line {lines.get('task_queue', 1)}"
     task_queue = _name(module, "task_queue", "the name of a Temporal task queue", where)
     if task_queue and task_queue.endswith(ROUNDS_SUFFIX):  # rounds are sent to <task_queue>-rounds

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeInt, StrictInt, StrictStr, field_validator, model_validator
 
+from reindexer.items import RESERVED
 from reindexer.models.model import MAX_VERSION, Asked
 
 
@@ -161,6 +162,9 @@ class Attributes(Asked):
 
     @model_validator(mode="after")
     def _differ(self) -> Attributes:
+        for field in ("version", "run"):
+            if getattr(self, field).startswith(RESERVED):
+                raise ValueError(f"{field}: names that begin with {RESERVED} are AWS's own; choose another")
         if self.version == self.run:
             raise ValueError("version and run must be two different attributes")
         return self
