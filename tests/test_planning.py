@@ -6,6 +6,7 @@ import random
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from reindexer.models import (
 )
 from reindexer.planning.plan import make_plan
 from tests.tables import Table
+from tests.written_jobs import offer, write_job
 
 MakeTable = Callable[..., Table]
 START = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -133,6 +135,72 @@ def test_the_two_attributes_must_not_be_keys(table: Table, ledger: Ledger) -> No
     }
     warnings = plan(table, ledger, Altered(table.client, GlobalSecondaryIndexes=[index])).warnings
     assert any("index by-version" in text for text in warnings)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "field"),
+    [
+        ("reindexVersion", "S", "version"),
+        ("reindexVersion", "B", "version"),
+        ("reindexRun", "N", "run"),
+        ("reindexRun", "B", "run"),
+        ("reindexVersion", "N", ""),
+        ("reindexRun", "S", ""),
+    ],
+)
+@pytest.mark.parametrize("indexes", ["GlobalSecondaryIndexes", "LocalSecondaryIndexes"])
+def test_an_index_on_the_two_attributes_has_their_types(
+    table: Table, ledger: Ledger, name: str, kind: str, field: str, indexes: str
+) -> None:
+    index: Any = {"IndexName": "by-it", "KeySchema": [{"AttributeName": name, "KeyType": "HASH"}]}
+    defined = table.client.describe_table(TableName=table.name)["Table"]["AttributeDefinitions"]
+    types = [*defined, {"AttributeName": name, "AttributeType": kind}]
+    described: Any = {"AttributeDefinitions": types, indexes: [index]}
+    client = Altered(table.client, **described)
+    if field:
+        with pytest.raises(BadInput, match=f"key of index by-it of type {kind}") as bad:
+            plan(table, ledger, client)
+        assert bad.value.field == f"attributes.{field}"
+        plan(table, ledger, client, operation={"kind": "verify", "version": 5})  # it writes nothing
+    else:
+        assert any("index by-it" in text for text in plan(table, ledger, client).warnings)
+
+
+def test_a_query_that_finds_none_of_the_sample_is_warned_about(
+    table: Table, ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A dot in a name means a path: the attribute `example.txt` is never found by it."""
+    text = """
+        def query(params):
+            return Attr(params.name).exists()
+
+        class P(Params):
+            name: str
+
+        def transform(item, params):
+            return Skip("no")
+    """
+    offer(monkeypatch, write_job(tmp_path, text))
+    table.put({"id": {"S": "dotted"}, "example.txt": {"S": "old"}})
+
+    def warned(name: str, **scope: Any) -> list[str]:
+        operation = {"kind": "transform", "job": "job", "params": {"name": name}}
+        return [w for w in plan(table, ledger, operation=operation, **scope).warnings if "the query finds" in w]
+
+    [warning] = warned("example.txt")
+    assert warning == "the query finds none of the table's 31 records; none of them has an attribute 'example'"
+    assert warned("id") == []
+    assert warned("example.txt", scope={"kind": "keys", "values": ["dotted"]}) == []
+
+
+@pytest.mark.parametrize("name", ["aws:rep:deleting", "aws:rep:updatetime", "aws:rep:updateregion"])
+def test_items_of_an_old_global_table_need_consent(table: Table, ledger: Ledger, name: str) -> None:
+    table.put({"id": {"S": "replicated"}, name: {"S": "us-west-2"}})
+    with pytest.raises(Refused, match="1 carry attributes named aws:rep:") as refused:
+        plan(table, ledger)
+    assert refused.value.kind == "MultiRegion"
+    assert any("aws:rep:" in text for text in plan(table, ledger, allow_multi_region=True).warnings)
+    plan(table, ledger, operation={"kind": "verify", "version": 5})
 
 
 def test_a_touch_that_nothing_follows_is_warned_about(table: Table, ledger: Ledger) -> None:

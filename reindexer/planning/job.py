@@ -5,18 +5,30 @@ from __future__ import annotations
 from typing import Any
 
 from reindexer.catalogue import find_job
-from reindexer.conditions import Condition, filter_of, named
+from reindexer.conditions import Condition, compiled, filter_of, named
 from reindexer.deciding import Decider, failure_of
 from reindexer.dynamo.table import CallFailed
 from reindexer.dynamo.wire import Stamp, StatementBuilder, delete_parameters
 from reindexer.errors import BadInput, Refused
 from reindexer.items import Write
 from reindexer.job import Job, JobBroken, Params
-from reindexer.models import Attributes, JobInput, Keys, Partitions, Quarantined, Touch, Transform, Verify
+from reindexer.models import (
+    Attributes,
+    Complete,
+    JobInput,
+    Keys,
+    Partitions,
+    Quarantined,
+    Sample,
+    Touch,
+    Transform,
+    Verify,
+)
 from reindexer.planning.asking import DENIED, ask, denied, verdict
 from reindexer.planning.bounds import check_params
 from reindexer.planning.facts import Described
 from reindexer.planning.probes import Writer
+from reindexer.planning.versions import Sampled
 from reindexer.sinks.table import impossible_key
 
 
@@ -43,7 +55,12 @@ def _job(operation: Transform) -> Job:
 
 
 def plan_job(
-    operation: Transform, request: JobInput, attributes: Attributes, described: Described, writer: Writer
+    operation: Transform,
+    request: JobInput,
+    attributes: Attributes,
+    described: Described,
+    writer: Writer,
+    found: Sampled | None = None,
 ) -> tuple[Transform, str, list[str]]:
     """(the operation with all parameters, the code's hash, warnings). Raises `BadInput`, `Refused`."""
     job, params = checked_job(operation)
@@ -56,6 +73,7 @@ def plan_job(
     if condition is not None:
         _try(job, condition, attributes, described)
         warnings.append(_outside(condition, request, described))
+        warnings += _unmatched(condition, request, found)
     # Defaults are taken now: one that is the time of day must be the same for every record.
     complete = operation.model_copy(update={"params": params.model_dump(mode="json")})
     check_params(complete.params)
@@ -108,6 +126,19 @@ def _outside(condition: Condition, request: JobInput, described: Described) -> s
     if handed_out:
         return "records outside the query are handed out, and counted as filtered"
     return "records outside the query are not handed out, and not counted"
+
+
+def _unmatched(condition: Condition, request: JobInput, found: Sampled | None) -> list[str]:
+    """A query that a mistake in a name makes false for every record: said before it is complete with none."""
+    if found is None or not found.items or not isinstance(request.scope, Complete | Sample):
+        return []
+    holds = compiled(condition)
+    if any(holds(item) for item in found.items):
+        return []
+    of = f"none of the table's {found.rows} records" if found.whole else f"none of {found.rows} sampled records"
+    missing = sorted(name for name in named(condition) if not any(name in item for item in found.items))
+    more = f"; none of them has an attribute {' or '.join(map(repr, missing))}" if missing else ""
+    return [f"the query finds {of}{more}"]
 
 
 def _check_deleting(attributes: Attributes, described: Described, writer: Writer) -> None:

@@ -27,6 +27,7 @@ from reindexer.models import (
 )
 from reindexer.planning.bounds import check_plan, check_run, check_workflow_id
 from reindexer.planning.capacity import resolved
+from reindexer.planning.checks import check_index_types, check_reserved
 from reindexer.planning.facts import Described, describe
 from reindexer.planning.job import checked_job, index_types, plan_job
 from reindexer.planning.partition_scope import checked_scope
@@ -34,7 +35,7 @@ from reindexer.planning.partitions import plan_partitions
 from reindexer.planning.probes import probe_access
 from reindexer.planning.redrive import Redrive, plan_redrive
 from reindexer.planning.scopes import sources_of
-from reindexer.planning.versions import sample, target_version
+from reindexer.planning.versions import Sampled, sample, target_version
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -58,12 +59,15 @@ def make_plan(request: PlanInput, *, client: DynamoDBClient, ledger: Ledger, hea
     redrive = _redrive(job, described, ledger)
     attributes = redrive.attributes if redrive else job.attributes
     warnings = _check_attributes(attributes, described)
+    if not isinstance(job.operation, Verify):  # a dry run is to show what a run would meet
+        check_index_types(attributes, described)
     if writes:
         warnings += _check_replicas(described, allowed=job.allow_multi_region)
     within, values = checked_scope(job.scope, described) if isinstance(job.scope, Partitions) else (None, [])
     writer, notes = probe_access(described.table, described.key, attributes, writes=writes, within=within)
     warnings += notes
     limits, limits_from = resolved(job.limits, described.facts)
+    found: Sampled | None = None
     if redrive:
         sources: list[Source] = list(redrive.sources)
         version, stamp, operation = redrive.version, redrive.stamp, redrive.operation
@@ -71,8 +75,10 @@ def make_plan(request: PlanInput, *, client: DynamoDBClient, ledger: Ledger, hea
     else:
         if within is None:
             sources = sources_of(job.scope, described.key, described.facts, job.total_segments, request.run)
-        version, notes = _version(request, described, ledger)
+        version, found, notes = _version(request, described, ledger)
         warnings += notes
+        if writes and found is not None:
+            warnings += check_reserved(found, described, allowed=job.allow_multi_region)
         if within is not None:  # after what may refuse the job: it takes the longest
             sources, notes = plan_partitions(within, values, job, described, limits, request.run)
             warnings += notes
@@ -80,7 +86,7 @@ def make_plan(request: PlanInput, *, client: DynamoDBClient, ledger: Ledger, hea
     warnings += _advice(operation, described)
     code = None
     if isinstance(operation, Transform):
-        operation, code, notes = plan_job(operation, job, attributes, described, writer)
+        operation, code, notes = plan_job(operation, job, attributes, described, writer, found)
         warnings += notes
     plan = Plan(
         run=request.run,
@@ -169,11 +175,12 @@ def _check_replicas(described: Described, *, allowed: bool) -> list[str]:
     )
 
 
-def _version(request: PlanInput, described: Described, ledger: Ledger) -> tuple[int, list[str]]:
+def _version(request: PlanInput, described: Described, ledger: Ledger) -> tuple[int, Sampled | None, list[str]]:
     job = request.job
     if isinstance(job.operation, Verify):
-        return job.operation.version, []
-    found = sample(described.table, job.attributes, request.run)
+        return job.operation.version, None, []
+    items = isinstance(job.operation, Transform)  # for its query
+    found = sample(described.table, job.attributes, request.run, items=items)
     recorded = ledger.highest_version(described.arn, job.attributes.version)
     version, warnings = target_version(
         job.operation, request.started_at, recorded, found, allow_lower=job.allow_lower
@@ -188,7 +195,7 @@ def _version(request: PlanInput, described: Described, ledger: Ledger) -> tuple[
             "DynamoDB counts 0 records, yet there are some: its count is up to six hours old, so remaining "
             "time is not known and large tables are better given total_segments"
         )
-    return version, warnings
+    return version, found, warnings
 
 
 def _advice(operation: Touch | Transform | Verify, described: Described) -> list[str]:

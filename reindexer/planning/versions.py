@@ -11,9 +11,12 @@ from typing import Any
 from reindexer.dynamo.table import CallFailed, TableClient
 from reindexer.dynamo.wire import projection
 from reindexer.errors import BadInput, Refused
+from reindexer.items import WireItem
 from reindexer.models import MAX_VERSION, Attributes, Touch, Transform
 from reindexer.planning.asking import ask, verdict
 
+#: What AWS itself writes into each item of a global table of version 2017.11.29.
+REPLICATED = ("aws:rep:deleting", "aws:rep:updatetime", "aws:rep:updateregion")
 _FIRST_ROWS = 100  # a table of up to so many rows is seen whole, for at most one page's price
 _SEGMENTS = 4  # places of a larger table, besides its first rows
 _OF = 10_000  # segments to choose them from, so that each place is a random one
@@ -28,28 +31,33 @@ class Sampled:
     highest: int | None
     wrong_type: int
     whole: bool  # the sample is the whole table
+    replicated: int  # rows with attributes of a global table of version 2017.11.29
+    items: list[WireItem]  # what was read of the rows
 
 
-def sample(table: TableClient, attributes: Attributes, run: str) -> Sampled:
+def sample(table: TableClient, attributes: Attributes, run: str, *, items: bool = False) -> Sampled:
     """Look at about 100 to 200 rows: the first ones, and some at pseudo-random places fixed by `run`.
+
+    `items`: read them whole, which takes no more capacity.
 
     Not a proof: a higher version may sit elsewhere; such records end as `superseded`.
     """
     name = attributes.version
-    parameters: dict[str, Any] = {"TableName": table.table, **projection([name])}
+    parameters: dict[str, Any] = {"TableName": table.table}
+    parameters |= {} if items else projection([name, *REPLICATED])
     try:
         answer = ask(table, "scan", Limit=_FIRST_ROWS, **parameters)
-        items, scanned = list(answer.get("Items", [])), int(answer.get("ScannedCount", 0))
+        rows, scanned = list(answer.get("Items", [])), int(answer.get("ScannedCount", 0))
         whole = not answer.get("LastEvaluatedKey")
         if not whole:
             for segment in random.Random(run).sample(range(_OF), _SEGMENTS):
                 place = {"Segment": segment, "TotalSegments": _OF}
                 answer = ask(table, "scan", Limit=_ROWS_EACH, **place, **parameters)
-                items += answer.get("Items", [])
+                rows += answer.get("Items", [])
                 scanned += int(answer.get("ScannedCount", 0))
     except CallFailed as failed:
         raise verdict(failed, "dynamodb:Scan", table.table) from failed
-    stored = [item[name] for item in items if name in item]
+    stored = [row[name] for row in rows if name in row]
     numbers = [Decimal(value["N"]) for value in stored if "N" in value]
     highest = max(numbers, default=None)
     return Sampled(
@@ -58,6 +66,8 @@ def sample(table: TableClient, attributes: Attributes, run: str) -> Sampled:
         highest=None if highest is None else int(highest.to_integral_value(rounding="ROUND_CEILING")),
         wrong_type=len(stored) - len(numbers),
         whole=whole,
+        replicated=sum(any(own in row for own in REPLICATED) for row in rows),
+        items=rows,
     )
 
 

@@ -1,0 +1,39 @@
+"""What the table itself rules out: attributes that are keys of another type, and items that AWS replicates."""
+
+from __future__ import annotations
+
+from reindexer.errors import BadInput, Refused
+from reindexer.models import Attributes
+from reindexer.planning.facts import Described
+from reindexer.planning.versions import Sampled
+
+
+def check_index_types(attributes: Attributes, described: Described) -> None:
+    """DynamoDB refuses each write of an index key of another type than declared. Raises `BadInput`."""
+    types = {a["AttributeName"]: a["AttributeType"] for a in described.description["AttributeDefinitions"]}
+    for field, name, written in (("version", attributes.version, "N"), ("run", attributes.run, "S")):
+        for index, keys in described.index_keys.items():
+            declared = types.get(name, written)
+            if name in keys and declared != written:
+                raise BadInput(
+                    f"{name!r} is a key of index {index} of type {declared}, and a job writes it as {written}: "
+                    "every write would be refused; choose another name",
+                    f"attributes.{field}",
+                )
+
+
+def check_reserved(found: Sampled, described: Described, *, allowed: bool) -> list[str]:
+    """Items of a global table of version 2017 carry AWS's attributes; its description does not show it."""
+    if not found.replicated:
+        return []
+    where = (
+        f"in a sample of {found.rows} records of {described.table.table} {found.replicated} carry attributes "
+        "named aws:rep:…, as those of a global table of version 2017.11.29 do"
+    )
+    if allowed:
+        return [f"{where}: writes made in other Regions may overwrite this job's, or be overwritten, uncounted"]
+    raise Refused(
+        f"{where}: conditions hold in one Region only, so counts would not be exact; stop writes in the other "
+        "Regions and set allow_multi_region",
+        "MultiRegion",
+    )
