@@ -15,12 +15,14 @@ from reindexer.dynamo.wire import longest_statement
 from reindexer.errors import RecordFailed, one_line
 from reindexer.items import RESERVED, Skip, WireItem, WireValue, Write
 from reindexer.job import Job, Params
+from reindexer.models import IndexKey
 from reindexer.row import Row
 from reindexer.values import MOST_ITEM_BYTES, InvalidValue, item_size, same, size_of, upper_bound, wire
 
 _MOST_GUARDS = 140  # with version, stamp and key half of the 300 operators DynamoDB takes in one condition
 _MOST_STATEMENT = 8192  # characters of one PartiQL statement (DynamoDB's limit)
 _MOST_EXPRESSION = 4096  # characters of one of UpdateItem's expressions (DynamoDB's limit)
+_MOST_PARTITION_KEY, _MOST_SORT_KEY = 2048, 1024  # bytes (DynamoDB's limits)
 _MOST_SHAPES = 1000  # statements whose length is remembered; a job's records have a handful of shapes
 _STAMP_BYTES = 100  # version and run stamp with their names, generously
 
@@ -53,12 +55,16 @@ class Decider:
         keys: Iterable[str] = (),
         hidden: Iterable[str] = (),
         index_keys: Mapping[str, str] | None = None,
+        indexes: Iterable[IndexKey] = (),
         table: str = "",
         single: bool = False,
     ) -> None:
         self._job, self._params = job, params
         self._keys, self._hidden = frozenset(keys), frozenset(hidden)
         self._index_keys = index_keys or {}
+        self._indexes: dict[str, list[IndexKey]] = {}
+        for key in indexes:
+            self._indexes.setdefault(key.name, []).append(key)
         self._table, self._single = table, single
         condition = job.condition(params)
         self.condition = condition
@@ -150,15 +156,27 @@ class Decider:
             raise RecordFailed("InvalidResult", f"{name}: the lock attribute is counted up by the run itself")
 
     def _check_index_key(self, name: str, value: WireValue) -> None:
+        """What an index cannot take as its key, DynamoDB would refuse."""
         kind = self._index_keys.get(name)
         if kind is None:
             return
+        keys = self._indexes.get(name, [])
+        of = f"index {keys[0].index}" if keys else "an index"
         if kind not in value:
-            raise RecordFailed(
-                "InvalidResult", f"{name}: a key of an index, of type {kind}, not {next(iter(value))}"
-            )
+            raise RecordFailed("IndexKey", f"{name}: a key of {of}, of type {kind}, not {next(iter(value))}")
         if not value[kind]:
-            raise RecordFailed("InvalidResult", f"{name}: a key of an index cannot be empty")
+            raise RecordFailed("IndexKey", f"{name}: a key of {of} cannot be empty")
+        if kind == "N":
+            return
+        size = size_of(value)
+        for key in keys:
+            most = _MOST_PARTITION_KEY if key.partition else _MOST_SORT_KEY
+            if size > most:
+                part = "partition" if key.partition else "sort"
+                raise RecordFailed(
+                    "IndexKey",
+                    f"{name}: {size:,} bytes, above the {most:,} of a {part} key of index {key.index}",
+                )
 
     def _check_size(self, item: WireItem, sets: Mapping[str, WireValue], removes: tuple[str, ...]) -> None:
         grown = sum(size_of(new) - (size_of(item[name]) if name in item else 0) for name, new in sets.items())

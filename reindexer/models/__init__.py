@@ -61,6 +61,7 @@ from reindexer.models.model import MAX_VERSION, Model
 from reindexer.models.plan import (
     CycleBounds,
     Elsewhere,
+    IndexKey,
     KeptKeys,
     KeyAttribute,
     KeyList,
@@ -122,6 +123,7 @@ __all__ = [
     "Fault",
     "HandBack",
     "Holder",
+    "IndexKey",
     "Isolated",
     "JobInput",
     "Keep",

@@ -34,6 +34,15 @@ class PartitionScope(Model):
     condition: SortCondition | None = None
 
 
+class IndexKey(Model):
+    """One key attribute of one index. `partition`: of its partition key, else of its sort key."""
+
+    index: str
+    name: str
+    type: Literal["S", "N", "B"]
+    partition: bool
+
+
 class Target(Model):
     """Which table, and what is written there: everything a round needs to know besides its own part."""
 
@@ -48,6 +57,7 @@ class Target(Model):
     operation: Touch | Transform | Verify = Touch()
     code: str | None = None  # SHA-256 of the job file that was planned with, or as many digits as were accepted
     index_keys: dict[str, str] = {}  # attributes that are keys of an index, and their types
+    indexes: list[IndexKey] = []  # the same with their indexes; empty in plans of older workers
     within: PartitionScope | None = None  # of a `partitions` scope; the values are the sources'
 
     def running(self, code: str | None) -> Target:

@@ -112,6 +112,7 @@ def prepared(target: Target) -> tuple[Job, Decider]:
             keys=[attribute.name for attribute in target.key],
             hidden=(stamp.version, stamp.run),
             index_keys=target.index_keys,
+            indexes=target.indexes,
             table=target.table,
             single=target.writer == "update_item",
         )

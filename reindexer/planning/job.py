@@ -15,6 +15,7 @@ from reindexer.job import Job, JobBroken, Params
 from reindexer.models import (
     Attributes,
     Complete,
+    IndexKey,
     JobInput,
     Keys,
     Partitions,
@@ -86,6 +87,23 @@ def index_types(described: Described) -> dict[str, str]:
     own = {attribute.name for attribute in described.key}
     names = {name for names in described.index_keys.values() for name in names} - own
     return {name: types[name] for name in sorted(names) if name in types}
+
+
+def keys_of_indexes(described: Described) -> list[IndexKey]:
+    """Each key attribute of each index that is not the table's own."""
+    types, description = index_types(described), described.description
+    return [
+        IndexKey(
+            index=index["IndexName"],
+            name=key["AttributeName"],
+            type=types[key["AttributeName"]],
+            partition=key["KeyType"] == "HASH",
+        )
+        for kind in ("GlobalSecondaryIndexes", "LocalSecondaryIndexes")
+        for index in description.get(kind) or []
+        for key in index["KeySchema"]
+        if key["AttributeName"] in types
+    ]
 
 
 def _query(job: Job, params: Params, attributes: Attributes, described: Described) -> Condition | None:

@@ -29,7 +29,7 @@ from reindexer.planning.bounds import check_plan, check_run, check_workflow_id
 from reindexer.planning.capacity import resolved
 from reindexer.planning.checks import check_index_types, check_reserved
 from reindexer.planning.facts import Described, describe
-from reindexer.planning.job import checked_job, index_types, plan_job
+from reindexer.planning.job import checked_job, index_types, keys_of_indexes, plan_job
 from reindexer.planning.partition_scope import checked_scope
 from reindexer.planning.partitions import plan_partitions
 from reindexer.planning.probes import probe_access
@@ -102,6 +102,7 @@ def make_plan(request: PlanInput, *, client: DynamoDBClient, ledger: Ledger, hea
             operation=operation,
             code=code,
             index_keys=index_types(described),
+            indexes=keys_of_indexes(described),
             within=within,
         ),
         facts=described.facts,
