@@ -17,7 +17,16 @@ from reindexer.items import RESERVED, Skip, WireItem, WireValue, Write
 from reindexer.job import Job, Params
 from reindexer.models import IndexKey
 from reindexer.row import Row
-from reindexer.values import MOST_ITEM_BYTES, InvalidValue, item_size, same, size_of, upper_bound, wire
+from reindexer.values import (
+    MOST_ITEM_BYTES,
+    InvalidValue,
+    item_size,
+    same,
+    size_of,
+    text_of,
+    upper_bound,
+    wire,
+)
 
 _MOST_GUARDS = 140  # with version, stamp and key half of the 300 operators DynamoDB takes in one condition
 _MOST_STATEMENT = 8192  # characters of one PartiQL statement (DynamoDB's limit)
@@ -106,7 +115,8 @@ class Decider:
     def _update(self, item: WireItem, row: Row, change: Update) -> Write | Skip:
         """Only what differs from the item is written."""
         sets: dict[str, WireValue] = {}
-        for name, value in change.set.items():
+        given = {_plainly(name): value for name, value in change.set.items()}
+        for name, value in given.items():
             try:
                 new = wire(value, name)
             except InvalidValue as error:
@@ -127,12 +137,12 @@ class Decider:
             raise RecordFailed(
                 "InvalidResult", f"remove={change.remove!r} is a string; write remove=[{change.remove!r}]"
             )
-        names = tuple(dict.fromkeys(change.remove))
+        names = tuple(dict.fromkeys(map(_plainly, change.remove)))
         for name in names:
             self._check_name(name, False)
         if names:
             self._may_take_away("removed attributes")
-        if both := change.set.keys() & set(names):
+        if both := set(map(_plainly, change.set)) & set(names):
             raise RecordFailed("InvalidResult", f"{min(both)}: set and removed at the same time")
         return tuple(name for name in names if name in item)
 
@@ -225,6 +235,11 @@ class Decider:
                 self._fits.clear()
             self._fits[shape] = fits
         return fits
+
+
+def _plainly(name: Any) -> Any:
+    """A name as it is written: statements would have an enum's member by its own name."""
+    return text_of(name) if isinstance(name, str) else name
 
 
 def _counted(lock: str, value: WireValue | None) -> WireValue:

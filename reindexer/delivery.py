@@ -160,7 +160,7 @@ class Delivery:
             answers = Answers([failed.failure] * len(batch), 0.0)
         tried = len(answers.failures)
         self._pending.retries += batch[tried:]
-        self.write_units += self._budget.wrote(tried, answers.consumed)
+        self.write_units += self._budget.wrote(answers.costly, answers.consumed)
         refused: list[tuple[Work, Failure]] = []
         for work, failure in zip(batch, answers.failures, strict=False):
             if failure is None:

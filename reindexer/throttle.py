@@ -77,9 +77,12 @@ class Budget:
         self._pulse.wait(max(wait, 0.001))  # 1 ms: never spin on a rounding error
 
     def wrote(self, records: int, consumed: float | None) -> float:
-        """Charge a call; returns the units charged, estimated where the engine reported none."""
+        """Charge a call of which `records` were written or refused by their conditions; returns the units.
+
+        They are estimated where the engine reported none. A refused UpdateItem reports none, and costs.
+        """
         units = consumed if consumed is not None else records * self.unit_cost
-        if consumed:
+        if consumed and records:
             # A moving average over about ten calls: follows growing rows, forgets one large row.
             self.unit_cost += (consumed / records - self.unit_cost) * 0.1
         now = self._pulse.now()

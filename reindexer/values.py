@@ -66,7 +66,7 @@ def wire(value: Any, path: str = "value") -> WireValue:
 
 def _wire(value: Any, path: str, depth: int) -> WireValue:
     if isinstance(value, str):
-        return {"S": str(value)}
+        return {"S": text_of(value)}
     if value is None:
         return {"NULL": True}
     if isinstance(value, bool):  # before int: True is one
@@ -92,7 +92,14 @@ def _document(value: Mapping[Any, Any] | list[Any] | tuple[Any, ...], path: str,
     for name in value:
         if not isinstance(name, str):
             raise InvalidValue(f"{path}: the name {name!r} of a map's entry is no string")
-    return {"M": {name: _wire(entry, f"{path}.{name}", depth) for name, entry in value.items()}}
+    return {
+        "M": {text_of(name): _wire(entry, f"{path}.{text_of(name)}", depth) for name, entry in value.items()}
+    }
+
+
+def text_of(value: str) -> str:
+    """The text itself: `str()` of a member of an enum of strings gives its name, such as "Color.RED"."""
+    return str.__str__(value)
 
 
 def _number(value: int | Decimal, path: str) -> str:
@@ -118,7 +125,9 @@ def _set(value: Set[Any], path: str) -> WireValue:
     if kind == "numbers":
         return {"NS": sorted(_number(entry, path) for entry in value)}
     # Sorted, so that the same set gives the same statement.
-    return {"SS": sorted(value)} if kind == "strings" else {"BS": sorted(bytes(entry) for entry in value)}
+    if kind == "strings":
+        return {"SS": sorted(text_of(entry) for entry in value)}
+    return {"BS": sorted(bytes(entry) for entry in value)}
 
 
 def _element(entry: Any, path: str) -> str:
@@ -133,7 +142,7 @@ def _element(entry: Any, path: str) -> str:
 
 def wire_item(item: Mapping[str, Any]) -> WireItem:
     """A whole item as DynamoDB takes it. Raises `InvalidValue`."""
-    return {name: wire(value, name) for name, value in item.items()}
+    return {text_of(name): wire(value, text_of(name)) for name, value in item.items()}
 
 
 def _short(value: Any) -> str:

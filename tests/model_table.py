@@ -255,6 +255,8 @@ class ModelTable:
         fault = self.failing.get(identity, fault)
         if fault == "throttled":
             return {"Code": "ThrottlingError", "Message": "slow down"}
+        if fault == "invalid":
+            return {"Code": "ValidationError", "Message": "never"}
         if fault == "conflict":
             return {"Code": "TransactionConflict", "Message": "in a transaction"}
         if fault:

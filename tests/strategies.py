@@ -70,7 +70,7 @@ patiences = st.sampled_from([Patience(), Patience(split_after=1, isolate_after=2
 #: Records that fail for ever: number of the row → the fault of its statement, or "poison" for its whole call.
 troubled = st.dictionaries(
     st.integers(0, ROWS - 1),
-    st.sampled_from(("500 before", "500 after", "500 late", "conflict", "poison")),
+    st.sampled_from(("500 before", "500 after", "500 late", "invalid", "poison")),
     max_size=4,
 )
 

@@ -123,7 +123,7 @@ def test_after_a_crash_an_isolated_record_may_have_been_written() -> None:
     model = table(10, {2: Plan(call="killed late", late_by=1000)})
     bad = min(model.rows)
     carried = shard(model)
-    model.failing[bad] = "conflict"  # from now on; the late write is under way already
+    model.failing[bad] = "invalid"  # from now on; the late write is under way already
     carried.run()
     [isolated] = carried.isolated
     assert isolated.unknown
@@ -131,7 +131,7 @@ def test_after_a_crash_an_isolated_record_may_have_been_written() -> None:
 
 def test_after_a_plain_stop_an_isolated_record_that_was_always_refused_was_not_written() -> None:
     model = table(10)
-    model.failing[min(model.rows)] = "conflict"
+    model.failing[min(model.rows)] = "invalid"
     carried = shard(model).run([Life(stop_at=2)])
     [isolated] = carried.isolated
     assert not isolated.unknown
@@ -179,7 +179,7 @@ def test_a_record_isolated_beyond_the_cursor_takes_its_unknown_write_into_the_ne
     carried = shard(model)
     carried.one_round(Life())
     assert carried.tally.scanned == 0
-    model.failing = {last: "conflict"}  # from now on it is refused, and the earlier write may yet land
+    model.failing = {last: "invalid"}  # from now on it is refused, and the earlier write may yet land
     carried.run()
     [isolated] = carried.isolated
     assert isolated.unknown

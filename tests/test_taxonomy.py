@@ -27,7 +27,12 @@ THROTTLES = [
     "ThrottlingError",
     "RequestLimitExceeded",
 ]
-CONFLICTS = ["TransactionConflictException", "TransactionConflict", "ReplicatedWriteConflictException"]
+CONFLICTS = [
+    "TransactionConflictException",
+    "TransactionConflict",
+    "ReplicatedWriteConflictException",
+    "TransactionInProgressException",
+]
 OWN_FAULTS = [
     "ValidationException",
     "ValidationError",
@@ -56,9 +61,9 @@ def test_a_throttle_was_not_applied_and_is_waited_out(code: str) -> None:
 
 
 @pytest.mark.parametrize("code", CONFLICTS)
-def test_a_conflict_was_not_applied_and_is_tried_again(code: str) -> None:
+def test_contention_was_not_applied_and_is_waited_out_like_a_throttle(code: str) -> None:
     for failure in (of_statement({"Code": code}), of_call(client_error(code))):
-        assert (failure.action, failure.applied, failure.counter) == (Action.RETRY, False, "conflicts")
+        assert (failure.action, failure.applied, failure.counter) == (Action.WAIT, False, "conflicts")
 
 
 @pytest.mark.parametrize("code", ["ConditionalCheckFailed", "ConditionalCheckFailedException"])

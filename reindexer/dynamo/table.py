@@ -57,6 +57,14 @@ class Answers:
     failures: list[Failure | None]
     consumed: float | None  # None: the engine reported nothing
 
+    @property
+    def costly(self) -> int:
+        """How many of them consumed capacity: what was applied, and what was refused by its condition.
+
+        An attempt that was throttled, failed or never arrived is charged nothing.
+        """
+        return sum(failure is None or failure.action is Action.SETTLE for failure in self.failures)
+
 
 class TableClient:
     """The calls the engine makes on one table. Thread-safe, as boto3 clients are."""

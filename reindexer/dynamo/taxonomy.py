@@ -23,7 +23,7 @@ class Action(StrEnum):
     """What the delivery loop does about a failed attempt."""
 
     SETTLE = "settle"  # the condition failed: look at the stored item and settle
-    WAIT = "wait"  # capacity: back off; not a failure of the record
+    WAIT = "wait"  # capacity or contention: back off; not a failure of the record
     RETRY = "retry"  # try again; counts against the record
     SPLIT = "split"  # the call as a whole was refused: nobody's fault until tried one by one
     GIVE_UP = "give up"  # this record can never succeed as it is
@@ -59,7 +59,8 @@ class Failure:
 
 
 _THROTTLE = (Action.WAIT, False, "throttled")
-_CONFLICT = (Action.RETRY, False, "conflicts")
+#: Contention is waited out like a throttle: the transactions of others end, and no record is to blame for them.
+_CONFLICT = (Action.WAIT, False, "conflicts")
 _SERVER = (Action.RETRY, None, "server_errors")
 _NEVER = (Action.GIVE_UP, False, None)
 _PARK = (Action.PARK, False, None)

@@ -83,9 +83,9 @@ class Paced:
                 continue
             for found in answer["Responses"].values():
                 items += found
-            self._spend(answer.get("ConsumedCapacity") or [], len(left))
             unprocessed = list((answer.get("UnprocessedKeys") or {}).values())
             before, left = len(left), unprocessed[0]["Keys"] if unprocessed else []
+            self._spend(answer.get("ConsumedCapacity") or [], before - len(left))
             if len(left) == before:  # want of capacity, told by silence
                 self._refused(None)
                 self._back_off()
