@@ -1,4 +1,4 @@
-"""Several worker processes: one per core, started anew when killed, told together to stop."""
+"""Several worker processes: one per core, replaced when they die, told together to stop."""
 
 from __future__ import annotations
 
@@ -15,15 +15,30 @@ from multiprocessing.context import SpawnContext, SpawnProcess
 
 log = logging.getLogger("reindexer.supervisor")
 
+#: The exit code of settings that do not suffice: a process started again would end in the same way.
+_BAD_SETTINGS = 2
+#: Seconds before one that ended within `_SOON` of its start is replaced, doubled each time up to the longest:
+#: what makes it crash is asked again every half minute, and costs nothing in between.
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
+_SOON = 60.0  # seconds; one that has worked for longer has not crashed at once
+
+
+def pause_before(crashes: int) -> float:
+    """Seconds before a process is replaced that has ended so many times in a row soon after its start."""
+    return min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(crashes - 1, 10)) if crashes else 0.0
+
 
 def supervise(body: Callable[[], None], count: int) -> None:
     """Run `body` in `count` processes until all ended; exits with the worst of their exit codes.
 
     `body` must be importable, since processes are spawned: Temporal's runtime does not survive a fork.
-    SIGTERM and SIGINT are forwarded as SIGTERM. A process that a signal killed is replaced.
+    SIGTERM and SIGINT are forwarded as SIGTERM. A process that a signal killed or an error ended is replaced,
+    after a growing pause where that happens soon after its start; not one that ends with 0, or refuses its
+    settings with 2.
     """
     context = multiprocessing.get_context("spawn")
     processes = [_spawn(context, body) for _ in range(count)]
+    started, crashes, due = [time.monotonic()] * count, [0] * count, dict[int, float]()
     stopping = threading.Event()
 
     def forward(*_: object) -> None:
@@ -39,17 +54,30 @@ def supervise(body: Callable[[], None], count: int) -> None:
         for place, process in enumerate(processes):
             # Looked at once: who ends after this look ends the waiting below, and is not passed over.
             code = process.exitcode
-            if code is not None and code < 0 and not stopping.is_set():  # by a signal, not by itself
-                log.warning("process %s was killed by signal %s", process.pid, -code)
+            if code not in (None, 0, _BAD_SETTINGS) and not stopping.is_set() and place not in due:
+                now = time.monotonic()
+                crashes[place] = crashes[place] + 1 if now - started[place] < _SOON else 0
+                # A first kill says nothing of the process: it is replaced at once.
+                pause = pause_before(max(0, crashes[place] - (code < 0)))
+                due[place] = now + pause
+                how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+                log.warning("process %s %s; it is replaced in %.0f s", process.pid, how, pause)
+            if place in due and time.monotonic() >= due[place] and not stopping.is_set():
+                del due[place]
+                started[place] = time.monotonic()
                 process = processes[place] = _spawn(context, body)
                 code = None
                 if stopping.is_set():  # told to in between, when it was not in the list yet
                     process.terminate()
             if code is None:
                 running.append(process.sentinel)
-        if not running:
+        if not running and (stopping.is_set() or not due):
             break
-        multiprocessing.connection.wait(running)
+        wait = max(0.0, min(due.values()) - time.monotonic()) if due and not stopping.is_set() else None
+        if running:
+            multiprocessing.connection.wait(running, wait)
+        else:
+            stopping.wait(wait)
     sys.exit(0 if stopping.is_set() else max(abs(process.exitcode or 0) for process in processes))
 
 
