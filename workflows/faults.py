@@ -38,10 +38,17 @@ _WORDS = {
     "LedgerUnusable": _LEDGER,
     "LedgerUnavailable": _LEDGER,
 }
+#: Errors of whoever gives out credentials, by class; of a call to STS or SSO the code names the call before a dot.
+_CREDENTIALS = (
+    *("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError", "MetadataRetrievalError"),
+    *("TokenRetrievalError", "SSOError", "SSOTokenLoadError", "UnauthorizedSSOTokenError", "NoAuthTokenError"),
+    *("LoginError", "LoginTokenLoadError", "LoginRefreshRequired", "LoginRefreshTokenExpired"),
+)
 _UNKNOWN = ("something around the records is broken", "mend it, then resume")
 
 
 def in_plain_words(fault: Fault) -> str:
     """One sentence; the code stays in it, for those who search for it."""
-    broken, mend = _WORDS.get(fault.code, _UNKNOWN)
+    of_credentials = fault.code in _CREDENTIALS or "." in fault.code
+    broken, mend = _WORDS.get(fault.code, _RENEW if of_credentials else _UNKNOWN)
     return f"{broken}: {fault.message.rstrip('. ')} ({fault.code}); {mend}"
