@@ -38,7 +38,7 @@ _WORDS = {
     "LedgerUnusable": _LEDGER,
     "LedgerUnavailable": _LEDGER,
 }
-#: Errors of whoever gives out credentials, by class; of a call to STS or SSO the code names the call before a dot.
+#: Errors of whoever gives out credentials, by class. Of a call to STS or SSO the code names the call and a dot.
 _CREDENTIALS = (
     *("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError", "MetadataRetrievalError"),
     *("TokenRetrievalError", "SSOError", "SSOTokenLoadError", "UnauthorizedSSOTokenError", "NoAuthTokenError"),
