@@ -81,7 +81,8 @@ def test_every_command_for_ones_own_table_works_as_written(
             stack.proxy.set_plan(SLOW)
         if command == "reindexer start orders":
             assert shell("reindexer watch reindex-orders").returncode == 0  # the sample before it has to end
-        done = shell(command)
+        # A person answers the question that there is no terminal for here.
+        done = shell(f"{command} --yes" if command.startswith("reindexer start") else command)
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         seen.append(command.split()[0])
     assert seen.count("reindexer") >= 5
