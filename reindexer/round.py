@@ -49,7 +49,7 @@ class Round:
             request.source, target, table, reads, leave_out, pulse, consistent=self._must_see_own_writes()
         )
         self._key_names = tuple(attribute.name for attribute in target.key)
-        self._budget = Budget(request.share, pulse)
+        self._budget = Budget(request.share, pulse, request.levels)
         self._started = pulse.now()
         self._deadline = self._started + request.seconds
         self._delivery = Delivery(
@@ -112,6 +112,7 @@ class Round:
             fault=fault,
             throttle=scope.value if scope else None,
             seconds=self._pulse.now() - self._started,
+            levels=self._budget.levels(),
         )
 
     def progress(self) -> Progress:

@@ -5,21 +5,28 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from reindexer.models import Share
+from reindexer.models import Levels, Share
 from reindexer.pulse import Pulse
 
 
 class TokenBucket:
     """Lets `rate` units per second through; `rate` None lets everything through.
 
-    It starts empty, holds at most one second's units, and is charged with what was really consumed, so it may
-    go into debt by as much as the last step cost more than was foreseen.
+    It starts at `level`, holds at most one second's units, and is charged with what was really consumed, so it
+    may go into debt by as much as the last step cost more than was foreseen.
     """
 
-    def __init__(self, rate: float | None, now: float) -> None:
+    def __init__(self, rate: float | None, now: float, level: float = 0.0) -> None:
         self.rate = rate
-        self._level = 0.0
+        self._level = level
         self._at = now
+
+    def level(self, now: float) -> float:
+        """What is left; negative: debt. 0 without a rate."""
+        if self.rate is None:
+            return 0.0
+        self._refill(now)
+        return round(self._level, 3)  # a thousandth of a unit: it travels as JSON
 
     def _refill(self, now: float) -> None:
         if self.rate is not None:
@@ -51,16 +58,29 @@ class TokenBucket:
 
 
 class Budget:
-    """The three budgets of one shard, and what a record is expected to cost."""
+    """The three budgets of one shard, and what a record is expected to cost.
 
-    def __init__(self, share: Share, pulse: Pulse) -> None:
+    They begin at the `levels` that the round before left. Without them a small share would never be enough
+    where rounds are often interrupted, and a large page's debt would be forgotten.
+    """
+
+    def __init__(self, share: Share, pulse: Pulse, levels: Levels = Levels()) -> None:  # noqa: B008 – frozen
         now = pulse.now()
         self._pulse = pulse
-        self.reads = TokenBucket(share.read_units, now)
-        self.writes = TokenBucket(share.write_units, now)
-        self.records = TokenBucket(share.records, now)
+        self.reads = TokenBucket(share.read_units, now, levels.read_units)
+        self.writes = TokenBucket(share.write_units, now, levels.write_units)
+        self.records = TokenBucket(share.records, now, levels.records)
         self.unit_cost = 1.0  # write units a record, learnt from what DynamoDB reports
         self._row_cost = 0.5  # read units a row, learnt likewise; 0.5 is a row of up to 4 KB
+
+    def levels(self) -> Levels:
+        """What the next round begins with."""
+        now = self._pulse.now()
+        return Levels(
+            read_units=self.reads.level(now),
+            write_units=self.writes.level(now),
+            records=self.records.level(now),
+        )
 
     def batch_size(self, most: int) -> int:
         """How many records may be written now, at most `most`; 0: see `wait_to_write`."""

@@ -58,7 +58,7 @@ class Seen:
 async def storm(folder: Path, minutes: float) -> Seen:
     """`minutes` of changing records, then as many of verifying."""
     seconds = minutes * 60
-    seen, rows = Seen(), int(seconds * 90)  # a second: what throttles, pauses and kills leave, roughly
+    seen, rows = Seen(), int(seconds * 20)  # the engine reads the rest of a table for each page: 24 MB
     with stack(folder, LIMITS, **SETTINGS) as servers:
         fill(servers.dynamodb, _TABLE, rows, size=_ROW_BYTES)
         limits = {
@@ -66,7 +66,7 @@ async def storm(folder: Path, minutes: float) -> Seen:
             "read_units_per_second": rows * _UNITS_PER_ROW / seconds,  # binding when it verifies
             "shards_in_flight": IN_FLIGHT,
         }
-        job = {"table": _TABLE, "total_segments": 2 * IN_FLIGHT, "limits": limits}
+        job = {"table": _TABLE, "total_segments": IN_FLIGHT * 4 // 3, "limits": limits}
         handle = await servers.start(job, "storm")
         began = time.monotonic()
         phase = _Phase(handle)

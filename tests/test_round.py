@@ -227,6 +227,31 @@ def test_a_read_budget_below_one_page_a_slice_still_moves() -> None:
     assert carried.tally.updated == 3
 
 
+class ToldAfterThreeSeconds(FakePulse):
+    """Told to stop in the middle of whatever it waits for."""
+
+    def wait(self, seconds: float) -> None:
+        self._until = getattr(self, "_until", self.clock.now + 3.0)
+        super().wait(min(seconds, max(0.0, self._until - self.clock.now)))
+
+    def stopping(self) -> bool:
+        return self.clock.now >= getattr(self, "_until", float("inf"))
+
+
+@pytest.mark.parametrize("share", [Share(read_units=0.1), Share(records=0.1), Share(write_units=0.1)])
+def test_a_small_share_is_earned_over_rounds_that_are_interrupted(share: Share) -> None:
+    """Ten seconds to earn a unit, told to stop after three: what a round has earned is not lost with it."""
+    model = table(3)
+    result = run(model, ToldAfterThreeSeconds(model.clock), share=share)
+    updated, rounds = result.progress.tally.updated, 1
+    while result.stop is not Stop.DONE and rounds < 40:
+        pulse = ToldAfterThreeSeconds(model.clock)
+        at = result.progress.cursor
+        result = run(model, pulse, share=share, levels=result.levels, cursor=at)
+        updated, rounds = updated + result.progress.tally.updated, rounds + 1
+    assert updated == 3
+
+
 def test_budgets_are_kept_over_time() -> None:
     model = table(500)
     run(model, seconds=1e6, share=Share(records=50.0))

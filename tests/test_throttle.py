@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reindexer.models import Share
+from reindexer.models import Levels, Share
 from reindexer.throttle import Budget, TokenBucket, backoff
 from tests.driving import FakePulse
 from tests.model_table import Clock
@@ -80,6 +80,22 @@ def test_a_page_costs_about_a_second_of_the_read_budget() -> None:
     budget.read(100.0, 10)
     assert budget.page_rows() == 1
     assert Budget(Share(), FakePulse(Clock())).page_rows() is None
+
+
+def test_debt_outlives_a_round() -> None:
+    clock = Clock()
+    first = Budget(Share(read_units=10.0), FakePulse(clock))
+    first.read(100.0, 10)
+    began, second = clock.now, Budget(Share(read_units=10.0), FakePulse(clock), first.levels())
+    assert second.wait_to_read()
+    assert clock.now - began >= 10.0
+
+
+def test_what_is_left_over_a_round_is_a_second_at_most() -> None:
+    clock = Clock()
+    budget = Budget(Share(read_units=10.0), FakePulse(clock))
+    clock.now += 3600
+    assert budget.levels() == Levels(read_units=10.0)
 
 
 def test_waiting_to_read_ends_when_told_to_stop() -> None:

@@ -78,6 +78,7 @@ class Changing:
             ahead=state.ahead,
             doubt=state.timed_out,
             share=share,
+            levels=state.levels,
             isolation=request.isolation,
             seconds=seconds,
             heartbeat_timeout=request.heartbeat_timeout,
@@ -90,7 +91,7 @@ class Changing:
 
     def fold(self, state: ShardState, result: RoundResult) -> ShardState:
         """Its counts, on top of the shard's."""
-        return after_round(state, result.progress)
+        return after_round(state, result.progress).model_copy(update={"levels": result.levels})
 
     def end(self, result: RoundResult) -> End:
         """As it says."""

@@ -79,6 +79,7 @@ from reindexer.models.plan import (
 from reindexer.models.rounds import (
     Fault,
     Isolated,
+    Levels,
     Progress,
     RecordInput,
     RecordResult,
@@ -133,6 +134,7 @@ __all__ = [
     "KeyAttribute",
     "KeyList",
     "Keys",
+    "Levels",
     "Limits",
     "LockInput",
     "LookInput",

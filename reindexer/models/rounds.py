@@ -67,6 +67,14 @@ class Share(Model):
     records: float | None = None
 
 
+class Levels(Model):
+    """What is left of a shard's share at the end of a round, for the next. Negative: debt."""
+
+    read_units: float = 0.0
+    write_units: float = 0.0
+    records: float = 0.0
+
+
 class RoundInput(Model):
     target: Target
     source: Source
@@ -78,6 +86,7 @@ class RoundInput(Model):
     ahead: NonNegativeInt = 0  # as in `Progress`
     doubt: bool = False  # an attempt was lost before: it may have sent writes beyond the cursor, unanswered
     share: Share = Share()
+    levels: Levels = Levels()  # of the round before
     isolation: Literal["batch", "record"] = "batch"
     seconds: float = 30.0  # time slice
     heartbeat_timeout: float = 10.0
@@ -121,6 +130,7 @@ class RoundResult(Model):
     fault: Fault | None = None
     throttle: str | None = None  # how far the throttle reaches
     seconds: float = 0.0
+    levels: Levels = Levels()
 
 
 class RecordInput(Model):

@@ -11,7 +11,7 @@ from reindexer.items import Key
 from reindexer.models.by_partition import PackedByPartition
 from reindexer.models.checks import Verification, VerifyResult
 from reindexer.models.model import Model
-from reindexer.models.rounds import Isolated, Progress
+from reindexer.models.rounds import Isolated, Levels, Progress
 from reindexer.tally import Attempts, Tally
 
 #: Bytes of JSON of a shard's state as it travels to its root and back: 400 of them fit one payload of 2 MB.
@@ -99,6 +99,7 @@ class ShardState(Model):
     read_units: NonNegativeFloat = 0.0
     write_units: NonNegativeFloat = 0.0
     rounds: NonNegativeInt = 0
+    levels: Levels = Levels()
     checked: Verification = Verification()
     #: Quarantined records by error class, and the newest that the root does not know; the ledger has all.
     failures: dict[str, int] = {}
