@@ -18,6 +18,7 @@ from commands.cancel import cancel
 from commands.demo import demo
 from commands.dev import dev
 from commands.doctor import doctor
+from commands.estimate import estimate_job
 from commands.exits import EXPECTED, Exit, meaning
 from commands.failures import failures
 from commands.jobs import jobs
@@ -51,6 +52,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "dev": dev,
     "setup": setup,
     "doctor": doctor,
+    "estimate": estimate_job,
     "start": start,
     "list": list_jobs,
     "status": status,

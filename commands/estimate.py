@@ -1,0 +1,132 @@
+"""estimate: what a job over a table would take and cost, before anything is started."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+from rich.console import Group
+from rich.text import Text
+
+from commands.json_only import emit_json
+from commands.options import (
+    AsJson,
+    ReadUnits,
+    RecordsPerSecond,
+    ShardsInFlight,
+    WriteUnits,
+    limits_given,
+)
+from commands.screen import DIM, count, duration, facts, say, size, some
+from reindexer.dynamo.client import make_client
+from reindexer.estimate import ON_DEMAND, PROVISIONED, Asked, Estimate, estimate
+from reindexer.models import Attributes, Limits
+from reindexer.planning.capacity import resolved
+from reindexer.planning.facts import describe
+from reindexer.settings import settings
+
+
+def estimate_job(
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="Its name or ARN.")],
+    read_units: ReadUnits = None,
+    write_units: WriteUnits = None,
+    records_per_second: RecordsPerSecond = None,
+    shards_in_flight: ShardsInFlight = None,
+    records: Annotated[
+        int | None, typer.Option(min=0, metavar="N", help="Records that are written; default: all.")
+    ] = None,
+    deletes: Annotated[
+        bool, typer.Option("--deletes", help="The job may delete: it reads consistently.")
+    ] = False,
+    no_verify: Annotated[
+        bool, typer.Option("--no-verify", help="Without the consistent read afterwards.")
+    ] = False,
+    write_price: Annotated[
+        float | None, typer.Option(min=0, metavar="DOLLARS", help="Of a million write units.")
+    ] = None,
+    read_price: Annotated[
+        float | None, typer.Option(min=0, metavar="DOLLARS", help="Of a million read units.")
+    ] = None,
+    action_price: Annotated[
+        float | None, typer.Option(min=0, metavar="DOLLARS", help="Of a million Temporal Cloud Actions.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Estimate units, duration, Temporal Actions and dollars of a touch. Reads no record and writes none.
+
+    From DescribeTable, whose counts are up to six hours old. Prices are us-east-1's unless they are given.
+    """
+    described = describe(table, make_client())
+    asked = Limits.model_validate(
+        limits_given(read_units, write_units, records_per_second, shards_in_flight, None)
+    )
+    limits, _ = resolved(asked, described.facts)
+    listed = PROVISIONED if described.facts.capacity_mode == "provisioned" else ON_DEMAND
+    given = {"write_units": write_price, "read_units": read_price, "actions": action_price}
+    prices = listed.model_copy(update={name: price for name, price in given.items() if price is not None})
+    found = estimate(
+        described.description,
+        described.facts,
+        Asked(Attributes(), limits, records, verify=not no_verify, deletes=deletes),
+        settings(),
+        prices,
+    )
+    if as_json:
+        emit_json(found)
+    else:
+        say(Group(facts(_rows(found)), Text(), *(Text(f"! {note}", DIM) for note in found.notes)))
+
+
+def _rows(found: Estimate) -> Iterator[tuple[str, str]]:
+    dollars, actions = found.dollars, found.actions
+    yield "table", f"{found.table}, {some(found.items, 'item')}, {size(found.size_bytes)}, {_bytes(found)}"
+    yield (
+        "writes",
+        (
+            f"{count(found.write_units)} units, {found.write_units_per_record:.3g} a record"
+            f" (at most {count(found.write_units_at_most)}), ${dollars['write']:,.2f}"
+        ),
+    )
+    for index in found.indexes:
+        yield "", f"of these {index.units:.3g} a record for index {index.name}: {index.why}"
+    yield (
+        "reads",
+        (f"{count(found.read_units)} units, verification {count(found.verify_units)}, ${dollars['read']:,.2f}"),
+    )
+    yield (
+        "limits",
+        f"read {_rate(found.limits.read_units_per_second)}, write "
+        + _rate(found.limits.write_units_per_second),
+    )
+    yield (
+        "duration",
+        (
+            f"{duration(found.work_seconds)}, limited by {found.bound}; verification {duration(found.verify_seconds)}"
+        ),
+    )
+    yield (
+        "Temporal",
+        (
+            f"{some(found.actions_total, 'Action')}: {count(actions.heartbeats)} heartbeats, "
+            f"{count(actions.rounds)} of rounds, {count(actions.shards)} of {found.shards} shards, "
+            f"{count(actions.looks + actions.job)} of the job; "
+            f"${dollars['temporal_cloud']:,.2f} on Temporal Cloud"
+        ),
+    )
+    prices = found.prices
+    yield (
+        "prices",
+        (
+            f"${prices.write_units:.3g} and ${prices.read_units:.3g} a million write and read units, "
+            f"${prices.actions:.3g} a million Actions"
+        ),
+    )
+
+
+def _bytes(found: Estimate) -> str:
+    return f"{count(found.item_bytes)} bytes on average"
+
+
+def _rate(limit: float | str | None) -> str:
+    return f"{limit:g}/s" if isinstance(limit, float | int) else "unlimited"

@@ -1,0 +1,184 @@
+"""The estimate: units, seconds, Actions and dollars from a DescribeTable answer, without any server."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import starter
+from reindexer import estimate as engine
+from reindexer.estimate import ON_DEMAND, PROVISIONED, Asked, Estimate, count_actions, estimate
+from reindexer.models import Attributes, Limits, TableFacts
+from reindexer.settings import Settings
+from tests.tables import Table
+from workflows import looking, options, phases
+
+HUNDRED_MILLION = TableFacts(
+    account="", region="us-east-1", items=100_000_000, size_bytes=60_000_000_000, write_capacity=4000.0
+)
+LIMITS = Limits(read_units_per_second=6000.0, write_units_per_second=2000.0, records_per_second="unlimited")
+
+
+def of(facts: TableFacts = HUNDRED_MILLION, limits: Limits = LIMITS, **more: Any) -> Estimate:
+    description = {"TableName": "orders", **more.pop("description", {})}
+    prices = more.pop("prices", ON_DEMAND)
+    return estimate(description, facts, Asked(Attributes(), limits, **more), Settings(), prices)
+
+
+def index(kind: str = "GlobalSecondaryIndexes", key: str = "tenant", **more: Any) -> dict[str, Any]:
+    one = {
+        "IndexName": "by-tenant",
+        "KeySchema": [{"AttributeName": key, "KeyType": "HASH"}],
+        "Projection": {"ProjectionType": "ALL"},
+        "ItemCount": 100_000_000,
+        "IndexSizeBytes": 60_000_000_000,
+        **more,
+    }
+    return {kind: [one]}
+
+
+def test_a_touch_of_a_hundred_million_items() -> None:
+    found = of()
+    assert found.item_bytes == 600
+    assert (found.write_units_per_record, found.write_units) == (1, 100_000_000)
+    assert found.read_units == pytest.approx(60e9 / 4096 / 2)
+    assert found.verify_units == pytest.approx(60e9 / 4096)
+    assert (found.work_seconds, found.bound) == (50_000, "the budget of write units")
+    assert found.verify_seconds == pytest.approx(60e9 / 4096 / 6000)
+    assert found.dollars["write"] == pytest.approx(62.50)
+    assert found.dollars["read"] == pytest.approx(60e9 / 4096 * 1.5 / 1e6 * 0.125)
+
+
+def test_what_two_attributes_add_may_cost_a_second_unit() -> None:
+    """1,024 bytes less the 42 that a touch adds."""
+    for bytes_of_item, units in ((982, 1), (983, 2)):
+        facts = HUNDRED_MILLION.model_copy(update={"size_bytes": bytes_of_item * 100_000_000})
+        assert of(facts).write_units_per_record == units
+
+
+def test_whatever_the_items_sizes_are_the_upper_bound_holds() -> None:
+    sizes = [10, 500, 1200, 1500, 9000]
+    facts = HUNDRED_MILLION.model_copy(update={"items": len(sizes), "size_bytes": sum(sizes)})
+    assert sum(math.ceil((size + 42) / 1024) for size in sizes) <= of(facts).write_units_at_most
+
+
+@pytest.mark.parametrize(
+    ("described", "units"),
+    [
+        ({}, 1),
+        (index(), 2),
+        (index("LocalSecondaryIndexes"), 2),
+        (index(ItemCount=25_000_000, IndexSizeBytes=15_000_000_000), 1.25),  # a sparse index
+        (index(Projection={"ProjectionType": "KEYS_ONLY"}), 1),
+        (index(Projection={"ProjectionType": "INCLUDE", "NonKeyAttributes": ["name"]}), 1),
+        (index(Projection={"ProjectionType": "INCLUDE", "NonKeyAttributes": ["reindexRun"]}), 2),
+        (index(key="reindexVersion", Projection={"ProjectionType": "KEYS_ONLY"}, ItemCount=0), 3),
+    ],
+)
+def test_indexes_that_a_touch_writes_to_are_paid_for(described: dict[str, Any], units: float) -> None:
+    assert of(description=described).write_units_per_record == units
+
+
+def test_the_slowest_bound_decides_and_is_named() -> None:
+    def bound(**limits: Any) -> tuple[str, float]:
+        found = of(limits=LIMITS.model_copy(update=limits))
+        return found.bound, found.work_seconds
+
+    assert bound(records_per_second=1000.0) == ("the budget of records", 100_000)
+    assert bound(read_units_per_second=60.0)[0] == "the budget of read units"
+    assert bound(write_units_per_second="unlimited", shards_in_flight=10) == (
+        "partitions, 10 at a time",
+        10_000,
+    )
+
+
+def test_a_job_that_deletes_reads_consistently_and_one_without_verification_reads_once() -> None:
+    plain = of()
+    assert of(deletes=True).read_units == 2 * plain.read_units
+    assert (of(verify=False).verify_units, of(verify=False).verify_seconds) == (0, 0)
+    assert of(records=1000).write_units == 1000
+    assert of(records=10**12).write_units == plain.write_units
+
+
+def test_an_empty_table_costs_nothing_and_says_why() -> None:
+    found = of(TableFacts(account="", region="us-east-1", items=0, size_bytes=0))
+    assert (found.write_units, found.read_units, found.work_seconds) == (0, 0, 0)
+    assert any("reports 0 items" in note for note in found.notes)
+
+
+def test_provisioned_capacity_is_charged_by_the_hour() -> None:
+    found = of(prices=PROVISIONED)
+    hours = found.work_seconds / 3600
+    assert found.dollars["write"] == pytest.approx(hours * 2000 * 0.00065)
+
+
+def test_what_the_account_should_know_is_said() -> None:
+    described = {
+        "Replicas": [{"RegionName": "eu-west-1"}],
+        "TableClassSummary": {"TableClass": "STANDARD_INFREQUENT_ACCESS"},
+    }
+    notes = " ".join(of(description=described).notes)
+    assert "six hours" in notes
+    assert "each of its 1 replicas" in notes
+    assert "Standard-IA" in notes
+
+
+# ── Temporal ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_actions_are_those_that_a_server_counted() -> None:
+    """Of 8,000 records in 8 shards at 150 write units/s: the server's own metric `action`."""
+    found = count_actions([(8, 53.3), (1, 2.0)], 32, Settings())
+    assert found.heartbeats == pytest.approx(446, rel=0.05)
+    assert found.rounds + found.shards + found.looks + found.job == pytest.approx(554 - 446, abs=8)
+
+
+def test_heartbeats_are_most_of_it_and_follow_their_interval() -> None:
+    often, seldom = (
+        count_actions([(400, 50_000.0)], 32, Settings(heartbeat_interval=seconds)) for seconds in (1.0, 5.0)
+    )
+    assert often.heartbeats == 1_600_000
+    assert seldom.heartbeats == often.heartbeats / 5
+    assert often.total - often.heartbeats < often.heartbeats / 10
+
+
+def test_the_rhythm_is_that_of_the_workflows() -> None:
+    assert engine.ROWS_PER_VERIFYING_SHARD == phases._ROWS_PER_SHARD
+    assert (engine.LOOK_PART_OF_AGE, engine.LONGEST_LOOK_SECONDS) == (looking._PART_OF_AGE, looking._LONGEST)
+    first = [options.first_round_seconds(shard, 30) for shard in range(8)]
+    assert sum(first) / len(first) == engine._FIRST_ROUND_SECONDS
+
+
+@pytest.mark.parametrize("hours", [0.1, 1, 20])
+def test_looks_are_as_many_as_their_intervals_make(hours: float) -> None:
+    age = looks = 0.0
+    while (age := age + min(300.0, max(8.0, age / 60))) < hours * 3600:
+        looks += 1
+    assert engine._looks(hours * 3600, 8.0) == pytest.approx(looks, abs=2)
+
+
+# ── The command ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.servers
+def test_the_command_asks_one_table_and_changes_nothing(
+    make_table: Callable[..., Table], capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = make_table()
+    table.fill(30)
+    before = list(table.items())
+    assert starter.run(["estimate", table.name, "--write-units", "10", "--write-price", "2", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["items"], found["write_units"], found["work_seconds"]) == (30, 30, 3.0)
+    assert found["dollars"]["write"] == pytest.approx(60e-6)
+    assert starter.run(["estimate", table.name]) == 0
+    shown = capsys.readouterr().out
+    assert "six hours old" in shown
+    assert "Actions" in shown
+    assert starter.run(["estimate", table.name + "-nope"]) == 2
+    assert starter.run(["estimate", table.name, "--write-units", "much"]) == 2
+    assert list(table.items()) == before
