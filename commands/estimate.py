@@ -99,12 +99,8 @@ def _rows(found: Estimate) -> Iterator[tuple[str, str]]:
         f"read {_rate(found.limits.read_units_per_second)}, write "
         + _rate(found.limits.write_units_per_second),
     )
-    yield (
-        "duration",
-        (
-            f"{duration(found.work_seconds)}, limited by {found.bound}; verification {duration(found.verify_seconds)}"
-        ),
-    )
+    work, verification = duration(found.work_seconds), duration(found.verify_seconds)
+    yield "duration", f"{work}, limited by {found.bound}; verification {verification}"
     yield (
         "Temporal",
         (
