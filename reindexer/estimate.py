@@ -26,6 +26,8 @@ LOOK_PART_OF_AGE, LONGEST_LOOK_SECONDS = 1 / 60, 300.0
 #: Actions of a job of any size: its start, five search attribute updates, a memo, and ten activities for plan,
 #: lock, reports and clearing up.
 _ACTIONS_PER_JOB = 17
+#: Seconds between two heartbeats of a round, at least; and at most this part of the heartbeat time-out.
+LEAST_BETWEEN_HEARTBEATS, _PART_OF_TIMEOUT = 0.4, 0.8
 _EVENTS_PER_LOOK = 6  # of the root's history
 _EVENTS_PER_SHARD = 7  # three of its own, and half of two workflow tasks' three and of its neighbours'
 
@@ -179,10 +181,12 @@ def estimate(
 
 def count_actions(phases: list[tuple[int, float]], at_once: int, chosen: Settings) -> Actions:
     """Count the Actions of a job whose phases are (shards, seconds)."""
+    interval = min(chosen.heartbeat_interval, _PART_OF_TIMEOUT * chosen.heartbeat_timeout)
+    interval = max(interval, LEAST_BETWEEN_HEARTBEATS)
     heartbeats = rounds = 0.0
     for shards, seconds in phases:
         running = min(shards, at_once)
-        heartbeats += seconds * running / chosen.heartbeat_interval
+        heartbeats += seconds * running / interval
         if shards:
             each = seconds * running / shards  # seconds of one shard
             rounds += shards * (1 + math.ceil(max(0.0, each - _FIRST_ROUND_SECONDS) / chosen.round_seconds))

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
+import re
+import urllib.request
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
 
 import starter
+from activities import pulse
+from deploy.embedded import Engine, temporal_server
+from deploy.workers import Workers
 from reindexer import estimate as engine
+from reindexer.connect import SEARCH_ATTRIBUTES
 from reindexer.estimate import ON_DEMAND, PROVISIONED, Asked, Estimate, count_actions, estimate
+from reindexer.ledger import Ledger
 from reindexer.models import Attributes, Limits, TableFacts
 from reindexer.settings import Settings
+from tests.stack import stack_environment
 from tests.tables import Table
 from workflows import looking, options, phases
 
@@ -149,6 +161,7 @@ def test_heartbeats_are_most_of_it_and_follow_their_interval() -> None:
 def test_the_rhythm_is_that_of_the_workflows() -> None:
     assert engine.ROWS_PER_VERIFYING_SHARD == phases._ROWS_PER_SHARD
     assert (engine.LOOK_PART_OF_AGE, engine.LONGEST_LOOK_SECONDS) == (looking._PART_OF_AGE, looking._LONGEST)
+    assert pulse._BEAT_SECONDS == engine.LEAST_BETWEEN_HEARTBEATS
     first = [options.first_round_seconds(shard, 30) for shard in range(8)]
     assert sum(first) / len(first) == engine._FIRST_ROUND_SECONDS
 
@@ -159,6 +172,43 @@ def test_looks_are_as_many_as_their_intervals_make(hours: float) -> None:
     while (age := age + min(300.0, max(8.0, age / 60))) < hours * 3600:
         looks += 1
     assert engine._looks(hours * 3600, 8.0) == pytest.approx(looks, abs=2)
+
+
+async def test_a_server_counts_as_many_actions_as_are_estimated(
+    engine: Engine, dynamodb: Any, make_table: Callable[..., Table], tmp_path: Path
+) -> None:
+    Ledger("reindexer-ledger").create()
+    make_table(name="counted").fill(1000)
+    job = {"table": "counted", "limits": {"records_per_second": 100}}
+    with temporal_server(
+        logs=tmp_path, search_attributes=dict.fromkeys(SEARCH_ATTRIBUTES, "Keyword")
+    ) as temporal:
+        environment = stack_environment(temporal, engine.endpoint_url, "counted")
+        environment["REINDEXER_LOOK_SECONDS"] = "3"  # half a second takes twice as long on a busy machine
+        with Workers(environment, tmp_path / "worker.log"):
+            client = await Client.connect(temporal.address, data_converter=pydantic_data_converter)
+            report = await client.execute_workflow("ReindexTable", job, id="counted", task_queue="counted")
+        await asyncio.sleep(2)  # seconds: the server reports its metrics once a second
+        counted = actions_of((tmp_path / "temporal.log").read_text())
+    quick = {name.removeprefix("REINDEXER_").lower(): value for name, value in environment.items()}
+    chosen = Settings.model_validate({name: quick[name] for name in quick if name in Settings.model_fields})
+    # 1,000 records at 100 a second; a second is what reading them again takes at most.
+    found = count_actions([(report["shards"], 10.0), (1, 1.0)], 32, chosen)
+    assert found.heartbeats == pytest.approx(counted.pop("grpc_RecordActivityTaskHeartbeat"), rel=0.2)
+    assert found.total - found.heartbeats == pytest.approx(sum(counted.values()), rel=0.2), counted
+
+
+def actions_of(log: str) -> dict[str, int]:
+    """What the server's own metric says, by kind of Action."""
+    [address] = re.findall(r"http://\S+/metrics", log)
+    with urllib.request.urlopen(address) as answer:
+        lines = answer.read().decode().splitlines()
+    counted: dict[str, int] = {}
+    for line in lines:
+        if line.startswith("action{") and 'namespace="default"' in line:
+            kind = line.split('action_type="')[1].split('"')[0]
+            counted[kind] = counted.get(kind, 0) + int(float(line.rsplit(" ", 1)[1]))
+    return counted
 
 
 # ── The command ────────────────────────────────────────────────────────────────────────────────────────────

@@ -23,7 +23,12 @@ from tests.tables import Table
 pytestmark = pytest.mark.servers
 
 README = CHECKOUT / "README.md"
-PAGES = [README, *sorted((CHECKOUT / "docs").glob("*.md"))]
+PAGES = [
+    README,
+    CHECKOUT / "CONTRIBUTING.md",
+    CHECKOUT / "CHANGELOG.md",
+    *sorted((CHECKOUT / "docs").glob("*.md")),
+]
 #: Answers slow enough for a job of 3,000 records to be paused and limited before it ends.
 SLOW = FaultPlan(faults=(Fault(kind=FaultKind.SLOW, seconds=0.1, operations="writes"),))
 
