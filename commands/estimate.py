@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 from rich.console import Group
 from rich.text import Text
 
@@ -20,11 +21,16 @@ from commands.options import (
 )
 from commands.screen import DIM, count, duration, facts, say, size, some
 from reindexer.dynamo.client import make_client
-from reindexer.estimate import ON_DEMAND, PROVISIONED, Asked, Estimate, estimate
+from reindexer.errors import BadInput
+from reindexer.estimate import ON_DEMAND, PROVISIONED, Estimate, EstimateInput, estimate
+from reindexer.explain import explain
 from reindexer.models import Attributes, Limits
 from reindexer.planning.capacity import resolved
 from reindexer.planning.facts import describe
 from reindexer.settings import settings
+
+#: Dollars of a million of anything; more is a slip, and infinity no price.
+_MAX_PRICE = 1e6
 
 
 def estimate_job(
@@ -43,13 +49,14 @@ def estimate_job(
         bool, typer.Option("--no-verify", help="Without the consistent read afterwards.")
     ] = False,
     write_price: Annotated[
-        float | None, typer.Option(min=0, metavar="DOLLARS", help="Of a million write units.")
+        float | None, typer.Option(min=0, max=_MAX_PRICE, metavar="DOLLARS", help="Of a million write units.")
     ] = None,
     read_price: Annotated[
-        float | None, typer.Option(min=0, metavar="DOLLARS", help="Of a million read units.")
+        float | None, typer.Option(min=0, max=_MAX_PRICE, metavar="DOLLARS", help="Of a million read units.")
     ] = None,
     action_price: Annotated[
-        float | None, typer.Option(min=0, metavar="DOLLARS", help="Of a million Temporal Cloud Actions.")
+        float | None,
+        typer.Option(min=0, max=_MAX_PRICE, metavar="DOLLARS", help="Of a million Temporal Cloud Actions."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -57,20 +64,21 @@ def estimate_job(
 
     From DescribeTable, whose counts are up to six hours old. Prices are us-east-1's unless they are given.
     """
+    asked = limits_given(read_units, write_units, records_per_second, shards_in_flight, None)
+    try:
+        wanted = Limits.model_validate(asked)
+    except ValidationError as error:
+        raise BadInput(f"limits.{explain(error)}") from None
     described = describe(table, make_client())
-    asked = Limits.model_validate(
-        limits_given(read_units, write_units, records_per_second, shards_in_flight, None)
-    )
-    limits, _ = resolved(asked, described.facts)
+    limits, _ = resolved(wanted, described.facts)
     listed = PROVISIONED if described.facts.capacity_mode == "provisioned" else ON_DEMAND
     given = {"write_units": write_price, "read_units": read_price, "actions": action_price}
-    prices = listed.model_copy(update={name: price for name, price in given.items() if price is not None})
     found = estimate(
         described.description,
         described.facts,
-        Asked(Attributes(), limits, records, verify=not no_verify, deletes=deletes),
+        EstimateInput(Attributes(), limits, records, verify=not no_verify, deletes=deletes),
         settings(),
-        prices,
+        listed.model_copy(update={name: price for name, price in given.items() if price is not None}),
     )
     if as_json:
         emit_json(found)
@@ -84,12 +92,12 @@ def _rows(found: Estimate) -> Iterator[tuple[str, str]]:
     yield (
         "writes",
         (
-            f"{count(found.write_units)} units, {found.write_units_per_record:.3g} a record"
+            f"{count(found.write_units)} units, {round(found.write_units_per_record, 2):g} a record"
             f" (at most {count(found.write_units_at_most)}), ${dollars['write']:,.2f}"
         ),
     )
     for index in found.indexes:
-        yield "", f"of these {index.units:.3g} a record for index {index.name}: {index.why}"
+        yield "", f"of these {round(index.units, 2):g} a record for index {index.name}: {index.why}"
     yield (
         "reads",
         (f"{count(found.read_units)} units, verification {count(found.verify_units)}, ${dollars['read']:,.2f}"),

@@ -97,7 +97,7 @@ class Estimate(Model):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class EstimateInput:
     """What the job is to be. `records`: how many it writes; None: all. `deletes`: it reads consistently."""
 
     attributes: Attributes
@@ -110,7 +110,7 @@ class Asked:
 def estimate(
     description: Mapping[str, Any],
     facts: TableFacts,
-    asked: Asked,
+    asked: EstimateInput,
     chosen: Settings,
     prices: Prices,
 ) -> Estimate:

@@ -16,7 +16,7 @@ from temporalio.envconfig import ClientConfig
 
 import starter
 from reindexer.dynamo.taxonomy import CODES, Action
-from reindexer.estimate import ON_DEMAND, Asked, Estimate, estimate
+from reindexer.estimate import ON_DEMAND, Estimate, EstimateInput, estimate
 from reindexer.models import Attributes, JobInput, Limits, TableFacts
 from reindexer.settings import Settings
 from tests.stack import CHECKOUT
@@ -187,7 +187,7 @@ def _hundred_million(writes: int, reads: int, seconds: float, indexed: bool) -> 
     return estimate(
         {"TableName": "orders", "GlobalSecondaryIndexes": [index] if indexed else []},
         TableFacts(account="", region="us-east-1", items=items, size_bytes=size),
-        Asked(Attributes(), limits),
+        EstimateInput(Attributes(), limits),
         Settings(heartbeat_interval=seconds),
         ON_DEMAND,
     )

@@ -21,7 +21,7 @@ from deploy.embedded import Engine, temporal_server
 from deploy.workers import Workers
 from reindexer import estimate as engine
 from reindexer.connect import SEARCH_ATTRIBUTES
-from reindexer.estimate import ON_DEMAND, PROVISIONED, Asked, Estimate, count_actions, estimate
+from reindexer.estimate import ON_DEMAND, PROVISIONED, Estimate, EstimateInput, count_actions, estimate
 from reindexer.ledger import Ledger
 from reindexer.models import Attributes, Limits, TableFacts
 from reindexer.settings import Settings
@@ -38,7 +38,7 @@ LIMITS = Limits(read_units_per_second=6000.0, write_units_per_second=2000.0, rec
 def of(facts: TableFacts = HUNDRED_MILLION, limits: Limits = LIMITS, **more: Any) -> Estimate:
     description = {"TableName": "orders", **more.pop("description", {})}
     prices = more.pop("prices", ON_DEMAND)
-    return estimate(description, facts, Asked(Attributes(), limits, **more), Settings(), prices)
+    return estimate(description, facts, EstimateInput(Attributes(), limits, **more), Settings(), prices)
 
 
 def index(kind: str = "GlobalSecondaryIndexes", key: str = "tenant", **more: Any) -> dict[str, Any]:
@@ -214,6 +214,26 @@ def actions_of(log: str) -> dict[str, int]:
 # ── The command ────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "says"),
+    [
+        ("--write-units", "much", "--write-units: should be a number per second"),
+        ("--write-units", "-5", "limits.write_units_per_second: -5"),
+        ("--read-units", "nan", "limits.read_units_per_second"),
+        ("--shards-in-flight", "401", "limits.shards_in_flight: 401"),
+        ("--write-price", "nan", "--write-price"),
+        ("--action-price", "inf", "--action-price"),
+        ("--read-price", "-1", "--read-price"),
+        ("--records", "-1", "--records"),
+    ],
+)
+def test_a_wrong_option_is_named_before_anything_is_asked(
+    option: str, value: str, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert starter.run(["estimate", "orders", option, value]) == 2
+    assert says in capsys.readouterr().err
+
+
 @pytest.mark.servers
 def test_the_command_asks_one_table_and_changes_nothing(
     make_table: Callable[..., Table], capsys: pytest.CaptureFixture[str]
@@ -230,5 +250,4 @@ def test_the_command_asks_one_table_and_changes_nothing(
     assert "six hours old" in shown
     assert "Actions" in shown
     assert starter.run(["estimate", table.name + "-nope"]) == 2
-    assert starter.run(["estimate", table.name, "--write-units", "much"]) == 2
     assert list(table.items()) == before
