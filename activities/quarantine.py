@@ -48,6 +48,8 @@ class QuarantineActivities:
             attempts=record.attempts,
             applied="unknown" if record.unknown else "no",
             at=datetime.now(UTC),
+            deleting=record.deleting,
+            marked=record.marked,
         )
         try:
             self._clients.ledger.quarantine(entry)

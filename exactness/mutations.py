@@ -153,7 +153,7 @@ MUTATIONS = (
     Mutation(
         "isolation forgets that a write may have landed",
         "reindexer/delivery.py",
-        "            unknown=work.unknown,\n            given_up=given_up,",
+        "            unknown=work.unknown or work.deleting,\n            given_up=given_up,",
         "            unknown=False,\n            given_up=given_up,",
     ),
     Mutation(
@@ -279,7 +279,7 @@ MUTATIONS = (
     Mutation(
         "an isolated record forgets that its deletion was sent",
         "reindexer/delivery.py",
-        "deleting=work.unknown and work.write.delete,",
+        "deleting=work.deleting,",
         "deleting=False,",
         DELETIONS,
     ),

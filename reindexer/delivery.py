@@ -21,7 +21,7 @@ from reindexer.models import Fault, Isolated, Stop
 from reindexer.operations import Operation
 from reindexer.pending import Pending
 from reindexer.pulse import Pulse
-from reindexer.settle import Marked, WrongType, standing
+from reindexer.settle import MARK_IS_GONE, MARK_OVERWRITTEN, Marked, WrongType, standing
 from reindexer.sinks.table import Sink
 from reindexer.tally import Outcome
 from reindexer.throttle import Budget, backoff
@@ -29,16 +29,12 @@ from reindexer.work import FENCE, Patience, Work
 
 __all__ = ["FENCE", "Delivery", "Patience", "Work"]
 
-
 #: Calls in a row that settle nothing before all wait together. Each record waits for a moment of its own, which
 #: spreads a hundred of them over a hundred calls: no storm where one fails, one where everything does.
 _UNLUCKY = 2
 
 #: Tries that lengthen the wait of a record others keep changing: below a second; they are not outwaited.
 _MOST_RACES_WAIT = 4
-
-#: What becomes of a record whose delete mark is gone: to write it again, its version would have to be lower.
-MARK_OVERWRITTEN = "another writer replaced this run's delete mark by its own stamp: the record is not deleted"
 
 #: Told for each record that leaves the loop: with its outcome, or as an isolated record.
 Settled = Callable[[Work, Outcome | Isolated], None]
@@ -182,6 +178,7 @@ class Delivery:
         """The write is there. A mark is followed by the deletion; anything else settles its record."""
         if work.write.mark:
             self._done += 1  # a step, though not the last
+            work.deleting = True
             work.write, work.unknown, work.not_before = second_write(work.write, self._own), False, 0.0
             self._pending.retries.append(work)
         else:
@@ -280,7 +277,7 @@ class Delivery:
         elif stands is Outcome.CURRENT and (work.write.delete or (work.write.mark and work.unknown)):
             # It was marked, or may have been, and another stamp has taken the mark's place: the record that was
             # to be deleted is still there, so it is not at the target before this run.
-            work.error, work.message = "MarkOverwritten", MARK_OVERWRITTEN
+            work.error, work.message, work.deleting = MARK_OVERWRITTEN, MARK_IS_GONE, False
             self._settle(work, self._isolated(work, given_up=True))
         elif stands is not None:
             if stands is Outcome.UPDATED and work.unknown:
@@ -292,6 +289,7 @@ class Delivery:
 
     def _marked(self, work: Work, item: WireItem) -> None:
         """Marked by this run and still there: the mark was behind an error, or the item was changed since."""
+        work.deleting = True
         if work.write.mark:
             self.attempts["ambiguous"] += work.unknown
         else:
@@ -307,6 +305,7 @@ class Delivery:
         """Refused, yet below the target: another writer came between. Decide anew from the fresh item."""
         self.attempts["conflicts"] += 1
         work.unknown = work.unknown and not work.write.delete  # a deletion lands on a marked item only
+        work.deleting = False
         decision = self._anew(work, item, self._operation.decide)
         if decision is None:
             return
@@ -344,7 +343,8 @@ class Delivery:
             error=work.error,
             message=work.message,
             attempts=work.failures + work.races + work.throttles + given_up,
-            unknown=work.unknown,
+            unknown=work.unknown or work.deleting,
             given_up=given_up,
-            deleting=work.unknown and work.write.delete,
+            deleting=work.deleting,
+            marked=work.deleting or work.error == MARK_OVERWRITTEN or (work.write.mark and work.unknown),
         )

@@ -24,7 +24,7 @@ def attempt_record(request: RecordInput, table: TableClient, pulse: Pulse) -> Re
     partitions = [] if record.partition is None else [record.partition]
     work = RoundInput(
         target=request.target,
-        source=KeyList(keys=[record.key], partitions=partitions),
+        source=KeyList(keys=[record.key], partitions=partitions, marked=[record.key] if record.marked else []),
         unknown=[record.key] if record.unknown else [],
         deleting=[record.key] if record.deleting else [],
         share=request.share,

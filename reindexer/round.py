@@ -7,18 +7,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from reindexer.delivery import FENCE, MARK_OVERWRITTEN, Delivery, Patience, Work
+from reindexer.delivery import FENCE, Delivery, Patience, Work
 from reindexer.doubts import Doubts
 from reindexer.dynamo.table import CallFailed, Page, TableClient
 from reindexer.dynamo.taxonomy import Action
 from reindexer.errors import EnvironmentFault, Interrupted, named_failure, one_line
-from reindexer.items import Skip, WireItem, WireKey, Write, key_identity, to_json_key
+from reindexer.items import Skip, WireItem, WireKey, Write, from_json_key, key_identity, to_json_key
 from reindexer.models import Fault, Isolated, KeyList, Progress, RoundInput, RoundResult, Stop
 from reindexer.operations import Operation, make_operation
 from reindexer.pulse import Pulse
 from reindexer.reached import MOST_UNSETTLED_BYTES, Reached
 from reindexer.recent import RecentlyDeleted
-from reindexer.settle import Marked, WrongType, stamp_of, standing
+from reindexer.settle import MARK_IS_GONE, MARK_OVERWRITTEN, Marked, WrongType, stamp_of, standing
 from reindexer.sinks.table import make_sink
 from reindexer.sources import make_source
 from reindexer.tally import Attempts, Outcome
@@ -75,6 +75,8 @@ class Round:
         # every record is its own activity, no round has sent one.
         self._doubt = request.doubt and request.isolation == "batch"
         self._doubts = Doubts(request.beginning)
+        marked = request.source.marked if isinstance(request.source, KeyList) else []
+        self._marked = {key_identity(from_json_key(key)) for key in marked}
         self._read_units = 0.0
         self._last = request.beginning  # what was told last
 
@@ -243,8 +245,8 @@ class Round:
         if isinstance(stands, Marked):
             assert item is not None
             return self._decide(position, key, item, unknown=unknown, marked=True)
-        if stands is Outcome.CURRENT and self._doubts.deletion_sent(key):
-            return self._isolate(key, "MarkOverwritten", MARK_OVERWRITTEN, False, given_up=True)
+        if stands is Outcome.CURRENT and self._was_marked(key):
+            return self._isolate(key, MARK_OVERWRITTEN, MARK_IS_GONE, False, given_up=True)
         if item is None and self._doubts.deletion_sent(key):
             self._delivery.attempts["ambiguous"] += 1
             return Outcome.DELETED
@@ -264,28 +266,36 @@ class Round:
     ) -> Work | Outcome | Isolated:
         each = self._request.isolation == "record"
         if each and not self._operation.pure:  # what it does is done by the record's own activity
-            return self._isolate(key, "", "isolation: record", unknown, given_up=False)
+            return self._isolate(key, "", "isolation: record", unknown, given_up=False, deleting=marked)
         try:
             decision = self._operation.again(item) if marked else self._operation.decide(item)
         except (EnvironmentFault, Interrupted):
             raise
         except Exception as error:  # the job's own function: whatever it raises is this record's failure
-            return self._isolate(key, *named_failure(error), unknown, given_up=True)
+            return self._isolate(key, *named_failure(error), unknown, given_up=True, deleting=marked)
         if isinstance(decision, Skip) and (marked or not unknown):
             return Outcome.UPDATED if marked else Outcome.FILTERED
         if each:
-            return self._isolate(key, "", "isolation: record", unknown, given_up=False)
-        return Work(position, key, FENCE if isinstance(decision, Skip) else decision, unknown=unknown)
+            return self._isolate(key, "", "isolation: record", unknown, given_up=False, deleting=marked)
+        write = FENCE if isinstance(decision, Skip) else decision
+        return Work(position, key, write, unknown=unknown, deleting=marked)
 
-    def _isolate(self, key: WireKey, error: str, message: str, unknown: bool, *, given_up: bool) -> Isolated:
+    def _was_marked(self, key: WireKey) -> bool:
+        """Whether this run's delete mark is known to have been on it."""
+        return self._doubts.deletion_sent(key) or (bool(self._marked) and key_identity(key) in self._marked)
+
+    def _isolate(
+        self, key: WireKey, error: str, message: str, unknown: bool, *, given_up: bool, deleting: bool = False
+    ) -> Isolated:
         return Isolated(
             key=to_json_key(key),
             error=error,
             message=message,
             attempts=int(given_up),
-            unknown=unknown or self._doubt,
+            unknown=unknown or self._doubt or deleting,
             given_up=given_up,
-            deleting=self._doubts.deletion_sent(key),
+            deleting=deleting,
+            marked=deleting or self._was_marked(key),
         )
 
     def _settled(self, work: Work, result: Outcome | Isolated) -> None:

@@ -25,6 +25,11 @@ class Marked:
 #: There is one of its kind.
 MARKED = Marked()
 
+#: The class of a record whose delete mark is gone, and why it is given up: to write it again, its version would
+#: have to be lower.
+MARK_OVERWRITTEN = "MarkOverwritten"
+MARK_IS_GONE = "another writer replaced this run's delete mark by its own stamp: the record is not deleted"
+
 
 def stamp_of(target: Target) -> Stamp:
     """The stamp that every write to the target carries."""

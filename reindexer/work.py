@@ -26,6 +26,7 @@ class Work:
     error: str = ""
     message: str = ""
     settled: bool = False  # it has left the loop
+    deleting: bool = False  # this run's delete mark is on it
 
 
 @dataclass(frozen=True)

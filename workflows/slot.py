@@ -177,7 +177,9 @@ class Shard:
 
 def beginning(source: Source) -> ShardState | None:
     """A shard's state before it begins; not without what an earlier run could not find out."""
-    return ShardState(unknown=source.unknown) if isinstance(source, KeyList) and source.unknown else None
+    if isinstance(source, KeyList) and source.unknown:
+        return ShardState(unknown=source.unknown, deleting=source.deleting)
+    return None
 
 
 def _place(account: ShardAccount) -> tuple[int, int]:

@@ -182,7 +182,7 @@ class View:
             "counts": counts,
             "total": sum(counts.values()),
             "kept": len(rows),
-            "failures": [record.model_dump(exclude={"given_up", "deleting"}) for _, record in page],
+            "failures": [record.model_dump(exclude={"given_up", "deleting", "marked"}) for _, record in page],
             "after": page[-1][0] if more else None,
         }
 

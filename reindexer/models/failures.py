@@ -39,6 +39,8 @@ class QuarantineEntry(Model):
     reason: str | None = None  # why it was discarded, or which job redrove it
     attributes: Attributes | None = None  # of the run's target; a redrive must write the same two
     code: str | None = None  # of the job file whose function gave it up
+    deleting: bool = False  # as in `Isolated`
+    marked: bool = False
 
 
 class CloseInput(Model):

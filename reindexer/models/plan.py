@@ -96,6 +96,8 @@ class KeyList(Model):
     kind: Literal["keys"] = "keys"
     keys: list[Key]
     unknown: list[Key] = []  # those of them to which an earlier run sent a write whose answer never came
+    deleting: list[Key] = Field(default=[], exclude_if=operator.not_)  # those of `unknown`, as in `Isolated`
+    marked: list[Key] = Field(default=[], exclude_if=operator.not_)  # those of `keys`, as in `Isolated`
     #: The partition that each key counts to, in their order, where a job counts by partitions.
     partitions: list[str] = Field(default=[], exclude_if=operator.not_)
 

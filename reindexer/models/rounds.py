@@ -31,7 +31,9 @@ class Isolated(Model):
     attempts: NonNegativeInt = 0
     unknown: bool = False
     given_up: bool = False  # can never succeed: straight to quarantine
-    deleting: bool = False  # the write that may have landed is its deletion
+    deleting: bool = False  # this run's delete mark is on it: if it is gone, this run has deleted it
+    #: The mark is or was on it, as far as is known: at the target by another stamp, it is not `current`.
+    marked: bool = Field(default=False, exclude_if=operator.not_)
     #: The partition key value, as text, that its outcome counts to; None where a job does not count by them.
     partition: str | None = Field(default=None, exclude_if=lambda value: value is None)
 

@@ -29,6 +29,7 @@ from reindexer.models import (
 )
 from reindexer.planning.scopes import typed_key
 from reindexer.planning.sizing import key_lists
+from reindexer.settle import MARK_OVERWRITTEN
 
 _OPERATION: TypeAdapter[Touch | Transform | Verify] = TypeAdapter(Operation)
 
@@ -60,16 +61,25 @@ def plan_redrive(
     targets = {(entry.version, entry.stamp) for entry in entries}
     if len(targets) > 1:
         raise Refused("the failures of that run have different targets; redrive them by keys", "MixedTargets")
-    unsure = {_identity(entry.key) for entry in entries if entry.applied == "unknown"}
+    known = {
+        "unknown": {_identity(one.key) for one in entries if one.applied == "unknown"},
+        "deleting": {_identity(one.key) for one in entries if one.deleting},
+        "marked": {_identity(one.key) for one in entries if one.marked or one.error == MARK_OVERWRITTEN},
+    }
     keys = [entry.key for entry in entries]
-    lists, taken = key_lists(keys, copies=lambda key: 2 if _identity(key) in unsure else 1)
+    lists, taken = key_lists(keys, lambda key: 1 + sum(_identity(key) in those for those in known.values()))
     warnings = []
     if taken < len(entries):
         warnings.append(f"{len(entries)} records are open, {taken} fit one job: redrive again for the rest")
     first = entries[0]
     return Redrive(
         sources=[
-            part.model_copy(update={"unknown": [key for key in part.keys if _identity(key) in unsure]})
+            part.model_copy(
+                update={
+                    field: [key for key in part.keys if _identity(key) in those]
+                    for field, those in known.items()
+                }
+            )
             for part in lists
         ],
         version=first.version,
