@@ -17,6 +17,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout, nothing el
 Reason = Annotated[str | None, typer.Option(help="Why; kept in the job's report.", metavar="TEXT")]
 Run = Annotated[str | None, typer.Option(help="An earlier run of the job; default: its newest.", metavar="RUN")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+SkipExpired = Annotated[
+    bool, typer.Option("--skip-expired", help="Leave records alone that are past their time to live (TTL).")
+]
 KeyOptions = Annotated[
     list[str] | None,
     typer.Option("--key", metavar="JSON", help='Only this record, such as \'{"id": "a"}\'. Can be repeated.'),

@@ -95,6 +95,8 @@ def _rows(plan: Plan, job: JobInput) -> Iterator[tuple[str, str]]:
     yield "capacity", about.capacity_mode + _capacity(plan)
     if about.point_in_time_recovery is not None:
         yield "recovery", "point in time" if about.point_in_time_recovery else "no point-in-time recovery"
+    if plan.ttl:
+        yield "TTL", plan.ttl
     yield "target", _target(plan, job)
     if plan.target.within is not None:
         yield "partitions", _partitions(plan, plan.target.within)

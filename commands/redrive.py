@@ -9,7 +9,7 @@ import typer
 from commands.failures import elsewhere, newest_run
 from commands.keys import chosen, plain_key
 from commands.launch import Wait, launch
-from commands.options import AsJson, Job, KeyOptions, Reason, Run
+from commands.options import AsJson, Job, KeyOptions, Reason, Run, SkipExpired
 from commands.screen import note, some
 from reindexer.ledger import Ledger
 from reindexer.models import JobInput
@@ -21,6 +21,7 @@ def redrive(
     error: Annotated[str | None, typer.Option(help="Only this error class.", metavar="CLASS")] = None,
     key: KeyOptions = None,
     run: Run = None,
+    skip_expired: SkipExpired = False,
     reason: Reason = None,
     wait: Wait = False,
     as_json: AsJson = False,
@@ -40,7 +41,9 @@ def redrive(
     if key:
         scope["keys"] = [plain_key(entry) for entry in entries]
     first = entries[0]
-    given: dict[str, Any] = {"table": first.table_arn, "scope": scope, "reason": reason}
+    given: dict[str, Any] = {
+        "table": first.table_arn, "scope": scope, "skip_expired": skip_expired, "reason": reason,
+    }  # fmt: skip
     if first.attributes is not None:  # what the run wrote is what its redrive has to write
         given["attributes"] = first.attributes.model_dump()
     code = launch(

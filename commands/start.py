@@ -19,6 +19,7 @@ from commands.options import (
     Reason,
     RecordsPerSecond,
     ShardsInFlight,
+    SkipExpired,
     WriteUnits,
     Yes,
     limits_given,
@@ -73,6 +74,7 @@ def start(
         Literal["batch", "record"] | None, typer.Option(help="record: each record is an activity of its own.")
     ] = None,
     no_verify: Annotated[bool, typer.Option("--no-verify", help="Make no consistent read afterwards.")] = False,
+    skip_expired: SkipExpired = False,
     no_sweep: Annotated[bool, typer.Option("--no-sweep", help="Leave rows found behind as they are.")] = False,
     version_attribute: Annotated[str | None, typer.Option(metavar="NAME", help="reindexVersion")] = None,
     run_attribute: Annotated[str | None, typer.Option(metavar="NAME", help="reindexRun")] = None,
@@ -116,6 +118,7 @@ def start(
         "isolation": isolation,
         "verify": False if no_verify else None,
         "sweep": False if no_sweep else None,
+        "skip_expired": skip_expired or None,
         "reason": reason,
         "allow_lower": allow_lower or None,
         "dry_run": dry_run or None,

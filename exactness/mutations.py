@@ -204,7 +204,7 @@ MUTATIONS = (
     Mutation(
         "after a conflict the query is not asked again",
         "reindexer/deciding.py",
-        "if self._test is not None and not self._test(item):",
+        "if not self.matches(item):",
         "if False:",
         TRANSFORM,
     ),

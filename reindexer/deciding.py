@@ -13,9 +13,10 @@ from reindexer.changes import Delete, Update
 from reindexer.conditions import BadQuery, Test, built, compiled, named
 from reindexer.dynamo.wire import longest_statement
 from reindexer.errors import RecordFailed, one_line
-from reindexer.items import RESERVED, Skip, WireItem, WireValue, Write
+from reindexer.expiry import expired
+from reindexer.items import EXPIRED, RESERVED, Skip, WireItem, WireValue, Write
 from reindexer.job import Job, Params
-from reindexer.models import IndexKey
+from reindexer.models import Expiry, IndexKey
 from reindexer.row import Row
 from reindexer.values import (
     MOST_ITEM_BYTES,
@@ -67,6 +68,7 @@ class Decider:
         indexes: Iterable[IndexKey] = (),
         table: str = "",
         single: bool = False,
+        expiry: Expiry | None = None,
     ) -> None:
         self._job, self._params = job, params
         self._keys, self._hidden = frozenset(keys), frozenset(hidden)
@@ -74,7 +76,7 @@ class Decider:
         self._indexes: dict[str, list[IndexKey]] = {}
         for key in indexes:
             self._indexes.setdefault(key.name, []).append(key)
-        self._table, self._single = table, single
+        self._table, self._single, self._expiry = table, single, expiry
         condition = job.condition(params)
         self.condition = condition
         self._test: Test | None = None
@@ -91,9 +93,15 @@ class Decider:
         """Whether the query holds."""
         return self._test is None or self._test(item)
 
+    def asks(self, item: WireItem) -> bool:
+        """Whether the function is asked about it: the query holds, and it is not left alone as expired."""
+        return self.matches(item) and not expired(self._expiry, item)
+
     def __call__(self, item: WireItem) -> Write | Skip:
-        if self._test is not None and not self._test(item):
+        if not self.matches(item):
             return OUTSIDE
+        if expired(self._expiry, item):
+            return EXPIRED
         row = Row(item, self._hidden)
         if self._job.process is not None:
             self._job.process(row, self._params)

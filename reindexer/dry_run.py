@@ -65,7 +65,7 @@ def dry_run(request: DryRunInput, table: TableClient, pulse: Pulse) -> DryRun:
                 seen.count(stands)
         if job.process is not None:
             for row in below:
-                seen.count(Outcome.UPDATED if decider.matches(row) else Outcome.FILTERED)
+                seen.count(Outcome.UPDATED if decider.asks(row) else Outcome.FILTERED)
         else:
             _decide(job, decide, below, seen)
     return seen.result()

@@ -111,3 +111,7 @@ class Skip:
     """Leave the item alone; it counts as `filtered`."""
 
     reason: str = ""
+
+
+#: Past its time to live when the job began.
+EXPIRED = Skip("expired")

@@ -65,6 +65,7 @@ SWITCHES = [
     "dry_run",
     "allow_no_recovery",
     "take_lock",
+    "skip_expired",
 ]
 TEXTS = [
     "table",

@@ -61,6 +61,7 @@ from reindexer.models.model import MAX_VERSION, Model
 from reindexer.models.plan import (
     CycleBounds,
     Elsewhere,
+    Expiry,
     IndexKey,
     KeptKeys,
     KeyAttribute,
@@ -120,6 +121,7 @@ __all__ = [
     "DryRunInput",
     "Elsewhere",
     "EndedShard",
+    "Expiry",
     "FailurePage",
     "Fault",
     "HandBack",

@@ -185,6 +185,8 @@ class JobInput(Asked):
     isolation: Literal["batch", "record"] | None = None
     verify: bool = True
     sweep: bool = True
+    #: Leave records alone that were past their time to live when the job began.
+    skip_expired: bool = False
     reason: str | None = None
     #: Accept a target below versions that are already in the table (those records end as `superseded`).
     allow_lower: bool = False

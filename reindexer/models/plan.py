@@ -43,6 +43,14 @@ class IndexKey(Model):
     partition: bool
 
 
+class Expiry(Model):
+    """Records left alone as expired: `attribute` is a number, at or above `first` and below `before`."""
+
+    attribute: str  # the table's TTL attribute
+    first: int  # seconds since 1970; DynamoDB never expires what is further in the past
+    before: int  # the job's start, for each record and for the verification alike
+
+
 class Target(Model):
     """Which table, and what is written there: everything a round needs to know besides its own part."""
 
@@ -59,6 +67,7 @@ class Target(Model):
     index_keys: dict[str, str] = {}  # attributes that are keys of an index, and their types
     indexes: list[IndexKey] = []  # the same with their indexes; empty in plans of older workers
     within: PartitionScope | None = None  # of a `partitions` scope; the values are the sources'
+    expiry: Expiry | None = None  # None: records past their TTL are processed like others
 
     def running(self, code: str | None) -> Target:
         """The same with other code of its job; None: with what was planned."""
@@ -155,6 +164,7 @@ class Plan(Model):
     sources: list[Source]  # one per shard, in the order they are started
     warnings: list[str] = []
     limits_from: str = ""  # where the chosen limits come from, for people
+    ttl: str = ""  # the TTL attribute, and the sample's share of expired records, for people
     heartbeat_timeout: float = 10.0  # seconds
     rounds_queue: str = "reindexer-rounds"
     records_queue: str | None = None  # of records and their quarantine; None: that of the job's workflow

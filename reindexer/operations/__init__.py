@@ -47,7 +47,7 @@ def make_operation(target: Target, stamp: Stamp, pulse: Pulse | None = None) -> 
     """The operation that the target names. Raises `EnvironmentFault` where its job is not there, or another."""
     operation: Operation
     if isinstance(target.operation, Touch):
-        operation = TouchOperation(tuple(attribute.name for attribute in target.key), stamp)
+        operation = TouchOperation(target, stamp)
     elif isinstance(target.operation, Transform):
         operation = TransformOperation(target, stamp, pulse)
     else:

@@ -7,7 +7,9 @@ from typing import Any
 
 from reindexer.dynamo.table import Page
 from reindexer.dynamo.wire import Stamp
-from reindexer.items import Skip, WireItem, Write
+from reindexer.expiry import expired
+from reindexer.items import EXPIRED, Skip, WireItem, Write
+from reindexer.models import Target
 
 #: Nothing but the two attributes that every write carries.
 _TOUCH = Write()
@@ -16,9 +18,14 @@ _TOUCH = Write()
 class TouchOperation:
     """Every record that is below the target gets a write of version and run stamp, and nothing else."""
 
-    def __init__(self, key_names: tuple[str, ...], stamp: Stamp) -> None:
+    def __init__(self, target: Target, stamp: Stamp) -> None:
+        self._expiry = target.expiry
+        keys = [attribute.name for attribute in target.key]
+        ttl = [target.expiry.attribute] if target.expiry else []
         #: The attributes a row must be read with.
-        self.reads: tuple[str, ...] | None = (*key_names, stamp.version_attribute, stamp.run_attribute)
+        self.reads: tuple[str, ...] | None = tuple(
+            dict.fromkeys((*keys, stamp.version_attribute, stamp.run_attribute, *ttl))
+        )
 
         self.filter: Mapping[str, Any] = {}
         self.pure = True
@@ -32,6 +39,6 @@ class TouchOperation:
         """A touch marks nothing."""
         return Skip("marked by nobody")
 
-    def decide(self, item: WireItem) -> Write | Skip:  # noqa: ARG002 – every verb has this signature
-        """A touch, whatever the item holds."""
-        return _TOUCH
+    def decide(self, item: WireItem) -> Write | Skip:
+        """A touch, whatever the item holds, unless it is to be left alone as expired."""
+        return EXPIRED if expired(self._expiry, item) else _TOUCH

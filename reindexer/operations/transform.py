@@ -115,6 +115,7 @@ def prepared(target: Target) -> tuple[Job, Decider]:
             indexes=target.indexes,
             table=target.table,
             single=target.writer == "update_item",
+            expiry=target.expiry,
         )
     except Exception as error:  # the job's own code again: its query went through when the plan was made
         failure = failure_of(error, job.file)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 #: arn:<partition>:dynamodb:<region>:<account>:table/<name>
 _ARN = re.compile(r"arn:[^:]+:dynamodb:(?P<region>[^:]*):(?P<account>[^:]*):table/(?P<name>[A-Za-z0-9_.-]+)$")
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,255}$")  # DynamoDB's characters and length
+#: Why the TTL attribute is not known to credentials that may not ask for it.
+TTL_DENIED = "dynamodb:DescribeTimeToLive is denied"
 _LIST_CALLS = 10  # pages of 100 names looked through for a near name: enough, and done within a second
 
 
@@ -36,6 +38,8 @@ class Described:
     index_keys: Mapping[str, list[str]]
     description: Mapping[str, Any]
     kinesis_unknown: str | None  # why it could not be asked whether changes go to a Kinesis stream
+    ttl: str | None = None  # the attribute by which records expire
+    ttl_unknown: str | None = None  # why it could not be asked for
 
 
 def describe(given: str, client: DynamoDBClient) -> Described:
@@ -70,6 +74,7 @@ def describe(given: str, client: DynamoDBClient) -> Described:
     types = {entry["AttributeName"]: entry["AttributeType"] for entry in description["AttributeDefinitions"]}
     keys = sorted(description["KeySchema"], key=lambda entry: str(entry["KeyType"]))  # HASH before RANGE
     kinesis, unknown = _kinesis(table)
+    ttl, ttl_unknown = _time_to_live(table)
     return Described(
         table=table,
         arn=description["TableArn"],
@@ -82,6 +87,8 @@ def describe(given: str, client: DynamoDBClient) -> Described:
         },
         description=description,
         kinesis_unknown=unknown,
+        ttl=ttl,
+        ttl_unknown=ttl_unknown,
     )
 
 
@@ -154,6 +161,20 @@ def _kinesis(table: TableClient) -> tuple[bool, str | None]:
         return False, None if code in UNKNOWN_OPERATION else f"asked for it, DynamoDB answers {code}"
     states = [entry.get("DestinationStatus") for entry in answer.get("KinesisDataStreamDestinations", [])]
     return any(state in ("ACTIVE", "ENABLING", "UPDATING") for state in states), None
+
+
+def _time_to_live(table: TableClient) -> tuple[str | None, str | None]:
+    """(the attribute by which records expire, why that is not known). Not being told is no failure."""
+    try:
+        answer = ask(table, "describe_time_to_live", tries=2, TableName=table.table)
+    except CallFailed as failed:
+        code = failed.failure.code
+        if code in DENIED:
+            return None, TTL_DENIED
+        return None, None if code in UNKNOWN_OPERATION else f"asked for it, DynamoDB answers {code}"
+    described = answer.get("TimeToLiveDescription", {})
+    on = described.get("TimeToLiveStatus") in ("ENABLED", "ENABLING")  # the latter for up to an hour
+    return described.get("AttributeName") if on else None, None
 
 
 def _recovery(table: TableClient) -> bool | None:

@@ -35,6 +35,7 @@ from reindexer.planning.partitions import plan_partitions
 from reindexer.planning.probes import probe_access
 from reindexer.planning.redrive import Redrive, plan_redrive
 from reindexer.planning.scopes import sources_of
+from reindexer.planning.time_to_live import plan_expiry
 from reindexer.planning.versions import Sampled, sample, target_version
 
 if TYPE_CHECKING:
@@ -84,6 +85,8 @@ def make_plan(request: PlanInput, *, client: DynamoDBClient, ledger: Ledger, hea
             warnings += notes
         stamp, operation = request.run, job.operation.model_copy(update={"version": version})
     warnings += _advice(operation, described)
+    expiry, ttl, notes = plan_expiry(job, attributes, described, found, request.started_at)
+    warnings += notes
     code = None
     if isinstance(operation, Transform):
         operation, code, notes = plan_job(operation, job, attributes, described, writer, found)
@@ -104,6 +107,7 @@ def make_plan(request: PlanInput, *, client: DynamoDBClient, ledger: Ledger, hea
             index_keys=index_types(described),
             indexes=keys_of_indexes(described),
             within=within,
+            expiry=expiry,
         ),
         facts=described.facts,
         limits=limits,
@@ -111,6 +115,7 @@ def make_plan(request: PlanInput, *, client: DynamoDBClient, ledger: Ledger, hea
         sources=sources,
         warnings=warnings,
         limits_from=limits_from,
+        ttl=ttl,
         heartbeat_timeout=heartbeat_timeout,
     )
     return check_plan(plan)
@@ -181,7 +186,8 @@ def _version(request: PlanInput, described: Described, ledger: Ledger) -> tuple[
     if isinstance(job.operation, Verify):
         return job.operation.version, None, []
     items = isinstance(job.operation, Transform)  # for its query
-    found = sample(described.table, job.attributes, request.run, items=items)
+    also = [described.ttl] if described.ttl else []
+    found = sample(described.table, job.attributes, request.run, items=items, also=also)
     recorded = ledger.highest_version(described.arn, job.attributes.version)
     version, warnings = target_version(
         job.operation, request.started_at, recorded, found, allow_lower=job.allow_lower

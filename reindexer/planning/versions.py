@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -35,16 +36,18 @@ class Sampled:
     items: list[WireItem]  # what was read of the rows
 
 
-def sample(table: TableClient, attributes: Attributes, run: str, *, items: bool = False) -> Sampled:
+def sample(
+    table: TableClient, attributes: Attributes, run: str, *, items: bool = False, also: Iterable[str] = ()
+) -> Sampled:
     """Look at about 100 to 200 rows: the first ones, and some at pseudo-random places fixed by `run`.
 
-    `items`: read them whole, which takes no more capacity.
+    `items`: read them whole, which takes no more capacity; else `also` names more attributes to read.
 
     Not a proof: a higher version may sit elsewhere; such records end as `superseded`.
     """
     name = attributes.version
     parameters: dict[str, Any] = {"TableName": table.table}
-    parameters |= {} if items else projection([name, *REPLICATED])
+    parameters |= {} if items else projection([name, *REPLICATED, *also])
     try:
         answer = ask(table, "scan", Limit=_FIRST_ROWS, **parameters)
         rows, scanned = list(answer.get("Items", [])), int(answer.get("ScannedCount", 0))

@@ -55,7 +55,7 @@ class JobJudge:
     def behind(self, rows: list[WireItem]) -> list[WireItem]:
         """Those that the job would still change. A row its function fails on is behind too: it was not done."""
         if self._job.process is not None:  # asked again it would do its work again: the query alone decides
-            return [row for row in rows if self._decider.matches(row)]
+            return [row for row in rows if self._decider.asks(row)]
         found: list[WireItem] = []
         done = 0
         while done < len(rows):

@@ -17,6 +17,8 @@ from reindexer.verification.job import JobJudge
 #: True for a row that is not at the target: version missing, lower, or no number at all. DynamoDB never finds
 #: values of two types in order; the type is asked for in case an engine does.
 BEHIND = "NOT (attribute_type(#v, :n) AND #v >= :v)"
+#: True for a row that the job was to leave alone.
+_EXPIRED = "attribute_type(#ttl, :n) AND #ttl >= :first AND #ttl < :before"
 _PAGE_UNITS = 200.0  # of the 256 that 1 MB costs: rows may be a quarter larger than those of the page before
 _PAGE_ROWS = 2000  # larger pages of small rows made the embedded engine a tenth slower, and none faster
 _THROTTLED_SECONDS = 5.0  # nothing but throttles: hand back, as a round does; the workflow waits longer
@@ -39,7 +41,7 @@ class Paced:
     ) -> None:
         self._request, self._table, self._pulse, self._judge = request, table, pulse, judge
         self._keep = keep
-        self._version = request.target.attributes.version
+        self._version, self._expiry = request.target.attributes.version, request.target.expiry
         self._deadline = pulse.now() + request.seconds
         self._patience = min(_THROTTLED_SECONDS, request.seconds / 2)  # else a short slice would be over first
         self._next_at = pulse.now()  # when the budget allows the next call
@@ -58,12 +60,29 @@ class Paced:
         self._fault: Fault | None = None
         pulse.beat(self.progress)
 
+    def _filter(self, *, expired: bool = True) -> dict[str, Any]:
+        """What makes a read return rows behind the target alone. `expired` False: also those left alone."""
+        asked: dict[str, Any] = {
+            "FilterExpression": BEHIND,
+            "ExpressionAttributeNames": {"#v": self._version},
+            "ExpressionAttributeValues": {":v": {"N": str(self._request.target.version)}, ":n": {"S": "N"}},
+        }
+        if self._expiry is not None and expired:
+            asked["FilterExpression"] += f" AND NOT ({_EXPIRED})"
+            asked["ExpressionAttributeNames"]["#ttl"] = self._expiry.attribute
+            asked["ExpressionAttributeValues"] |= {
+                ":first": {"N": str(self._expiry.first)},
+                ":before": {"N": str(self._expiry.before)},
+            }
+        return asked
+
     def _read_all(self, chunk: list[WireKey], also: Sequence[str] = ()) -> list[WireItem] | None:
         """Those of the keys that exist; None: not all could be read before the slice was over.
 
         Where no job judges, they hold their keys, the version and what is named in `also`.
         """
-        names = {f"#k{index}": name for index, name in enumerate(dict.fromkeys((*chunk[0], *also)))}
+        ttl = [self._expiry.attribute] if self._expiry else []
+        names = {f"#k{index}": name for index, name in enumerate(dict.fromkeys((*chunk[0], *also, *ttl)))}
         names["#v"] = self._version
         shape: dict[str, Any] = {}
         if self._judge is None:  # else whole items
@@ -98,7 +117,15 @@ class Paced:
         number = item.get(self._version, {}).get("N")
         if self._judge and self._judge.marked(item):
             return True
-        return number is None or Decimal(number) < self._request.target.version
+        if number is not None and Decimal(number) >= self._request.target.version:
+            return False
+        return not self._left_alone(item)
+
+    def _left_alone(self, item: WireItem) -> bool:
+        """Likewise for what had expired when the job began."""
+        expiry = self._expiry
+        number = item.get(expiry.attribute, {}).get("N") if expiry else None
+        return expiry is not None and number is not None and expiry.first <= Decimal(number) < expiry.before
 
     def _call(self, operation: str, **parameters: Any) -> dict[str, Any] | None:
         """One attempt. None: it failed; then either `_fault` is set, or it has waited for the next one."""

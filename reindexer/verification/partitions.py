@@ -16,7 +16,7 @@ from reindexer.conditions import Condition, compiled
 from reindexer.items import WireItem, from_json_key, key_identity
 from reindexer.models import PartitionRanges, PartitionScope
 from reindexer.values import wire
-from reindexer.verification.pace import BEHIND, Paced
+from reindexer.verification.pace import Paced
 
 _KEYS_PER_CALL = 100  # DynamoDB's limit
 _TO_FINISH = 5.0  # seconds for the rows that entries name, also where the slice is over: a call's read time-out
@@ -58,6 +58,12 @@ class PartitionReading(Paced):
             following = {**(start or {}), _PLACE: {"N": str(place)}}
             self._count(scanned, behind, rows, following if place < len(values) else None, value)
 
+    @property
+    def _ttl_is_key(self) -> bool:
+        """A Query's filter must not name the table's keys: then the rows that come back are looked at."""
+        keys = [attribute.name for attribute in self._request.target.key]
+        return self._expiry is not None and self._expiry.attribute in keys
+
     def _asked_of_keys(self, scope: PartitionScope, condition: Condition) -> dict[str, Any]:
         """The Query: of the table for rows behind the target, of an index for all its keys."""
         made = boto.ConditionExpressionBuilder().build_expression(condition, is_key_condition=True)
@@ -86,21 +92,18 @@ class PartitionReading(Paced):
                 "ExpressionAttributeNames": names,
                 "ExpressionAttributeValues": values,
             }
+        behind = self._filter(expired=not self._ttl_is_key)
         asked |= {
+            **behind,
             "ConsistentRead": True,
-            "FilterExpression": BEHIND,
-            "ExpressionAttributeNames": {"#v": self._version, **aliases},
-            "ExpressionAttributeValues": {
-                ":v": {"N": str(self._request.target.version)},
-                ":n": {"S": "N"},
-                **values,
-            },
+            "ExpressionAttributeNames": {**behind["ExpressionAttributeNames"], **aliases},
+            "ExpressionAttributeValues": {**behind["ExpressionAttributeValues"], **values},
         }
         if self._judge:  # it needs whole items
             return self._judge.filtered(asked, unnamed=keys)
-        if self._keep is None:
+        if self._keep is None and not self._ttl_is_key:
             return {**asked, "Select": "COUNT"}
-        asked["ExpressionAttributeNames"] = {"#v": self._version, **names}
+        asked["ExpressionAttributeNames"] |= keyed
         return {**asked, "ProjectionExpression": ",".join(keyed)}
 
     def _found(
@@ -111,7 +114,11 @@ class PartitionReading(Paced):
         if scope.index is None:
             if self._judge:
                 rows = self._judge.behind(rows)
-            return page["ScannedCount"], len(rows) if self._judge else page["Count"], rows
+            elif self._ttl_is_key:
+                rows = [row for row in rows if not self._left_alone(row)]
+            else:
+                return page["ScannedCount"], page["Count"], rows
+            return page["ScannedCount"], len(rows), rows
         belongs = compiled(_asked(scope, value, boto.Attr))
         names = _names(scope)
         self._deadline = max(self._deadline, self._pulse.now() + _TO_FINISH)

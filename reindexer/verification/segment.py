@@ -15,7 +15,7 @@ from reindexer.items import Key, from_json_key, key_identity
 from reindexer.models import Fault, KeyList, PartitionRanges, Segment, Transform, VerifyInput, VerifyResult
 from reindexer.pulse import Pulse
 from reindexer.verification.job import JobJudge
-from reindexer.verification.pace import BEHIND, KeepKeys, Paced
+from reindexer.verification.pace import KeepKeys, Paced
 from reindexer.verification.partitions import PartitionReading
 
 if TYPE_CHECKING:
@@ -77,14 +77,14 @@ class _Reading(Paced):
             "TableName": request.target.table,
             "ConsistentRead": True,  # sees every write that was acknowledged before
             "ReturnConsumedCapacity": "TOTAL",
-            "FilterExpression": BEHIND,
-            "ExpressionAttributeValues": {":v": {"N": str(request.target.version)}, ":n": {"S": "N"}},
+            **self._filter(),
         }
         if source.total > 1:  # else a plain scan: the same rows, and an engine may go by its own index
             fixed |= {"Segment": source.segment, "TotalSegments": source.total}
-        asked = {**fixed, **self._shape()}
         if self._judge:  # it needs whole items, also where they are only counted
-            asked = self._judge.filtered({**fixed, "ExpressionAttributeNames": {"#v": self._version}})
+            asked = self._judge.filtered(fixed)
+        else:
+            asked = {**fixed, **self._shape(fixed["ExpressionAttributeNames"])}
         cursor = from_json_key(request.cursor) if request.cursor else None
         while self._may_go_on():
             start = {"ExclusiveStartKey": cursor} if cursor else {}
@@ -101,15 +101,12 @@ class _Reading(Paced):
             if cursor is None:
                 return
 
-    def _shape(self) -> dict[str, Any]:
-        """The keys alone, or where they are not kept a number."""
+    def _shape(self, filtered: dict[str, str]) -> dict[str, Any]:
+        """The keys alone, or where they are not kept a number. `filtered`: the names in the filter."""
         if self._keep is None:
-            return {"Select": "COUNT", "ExpressionAttributeNames": {"#v": self._version}}
+            return {"Select": "COUNT"}
         names = {f"#k{index}": attribute.name for index, attribute in enumerate(self._request.target.key)}
-        return {
-            "ProjectionExpression": ",".join(names),
-            "ExpressionAttributeNames": {"#v": self._version, **names},
-        }
+        return {"ProjectionExpression": ",".join(names), "ExpressionAttributeNames": {**filtered, **names}}
 
     def _named(self, keys: list[Key]) -> None:
         """Named keys. One that does not exist is neither scanned nor behind. The cursor: the last one read."""
