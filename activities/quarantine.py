@@ -9,10 +9,11 @@ from temporalio import activity
 from activities.clients import Clients
 from activities.failures import translated
 from reindexer.dynamo.reading import read_consistently
-from reindexer.errors import EnvironmentFault, Refused
-from reindexer.items import from_json_key, key_identity
+from reindexer.errors import EnvironmentFault, Refused, cut
+from reindexer.index_keys import INDEX_KEY, IndexKeys
+from reindexer.items import WireItem, from_json_key, key_identity
 from reindexer.ledger.quarantine import GIVEN_UP_AGAIN
-from reindexer.models import CloseInput, Fault, QuarantineEntry, QuarantineInput, RecordResult
+from reindexer.models import CloseInput, Fault, Isolated, QuarantineEntry, QuarantineInput, RecordResult, Target
 from reindexer.settle import stamp_of, standing
 from reindexer.tally import Attempts, Outcome
 
@@ -29,8 +30,9 @@ class QuarantineActivities:
 
         Idempotent: a second attempt writes the same ledger row. A ledger that cannot be written is a fault.
         """
-        record = request.record
-        written = self._written(request)
+        item = self._read(request)
+        record = _explained(request.record, item, request.target)
+        written = _written(record, item, request.target)
         if written:
             ambiguous = Attempts(ambiguous=1) if record.unknown else Attempts()
             return RecordResult(outcome=written.value, attempts=ambiguous, record=record)
@@ -84,14 +86,27 @@ class QuarantineActivities:
         entries = self._clients.ledger.all_failures(job, run)
         return {key_identity(from_json_key(entry.key)) for entry in entries}
 
-    def _written(self, request: QuarantineInput) -> Outcome | None:
-        """What a write that was never answered has done after all; None: nothing, so far."""
-        stamp = stamp_of(request.target)
-        key = from_json_key(request.record.key)
-        reads = (stamp.version_attribute, stamp.run_attribute)
+    def _read(self, request: QuarantineInput) -> WireItem | None:
+        """The item as it is, as far as it tells what became of it; None: it is gone."""
+        target, key = request.target, from_json_key(request.record.key)
+        keys = target.index_keys if request.record.error == INDEX_KEY else ()
+        reads = (target.attributes.version, target.attributes.run, *keys)
         with translated():
-            found, _ = read_consistently(self._clients.table(request.target), [key], reads)
-        item = found.get(key_identity(key))
-        if item is None:
-            return Outcome.DELETED if request.record.deleting else None
-        return Outcome.UPDATED if standing(stamp, item) is Outcome.UPDATED else None
+            found, _ = read_consistently(self._clients.table(target), [key], reads)
+        return found.get(key_identity(key))
+
+
+def _written(record: Isolated, item: WireItem | None, target: Target) -> Outcome | None:
+    """What a write that was never answered has done after all; None: nothing, so far."""
+    if item is None:
+        return Outcome.DELETED if record.deleting else None
+    return Outcome.UPDATED if standing(stamp_of(target), item) is Outcome.UPDATED else None
+
+
+def _explained(record: Isolated, item: WireItem | None, target: Target) -> Isolated:
+    """With the attribute and the index, where DynamoDB's own words name neither."""
+    keys = IndexKeys(target.index_keys, target.indexes)
+    if record.error != INDEX_KEY or item is None or keys.named_in(record.message):
+        return record
+    whys = [why for _, why in keys.refused(item)]
+    return record.model_copy(update={"message": cut(f"{whys[0]} ({record.message})")}) if whys else record

@@ -14,6 +14,7 @@ from reindexer.conditions import BadQuery, Test, built, compiled, named
 from reindexer.dynamo.wire import longest_statement
 from reindexer.errors import RecordFailed, one_line
 from reindexer.expiry import expired
+from reindexer.index_keys import INDEX_KEY, IndexKeys
 from reindexer.items import EXPIRED, RESERVED, Skip, WireItem, WireValue, Write
 from reindexer.job import Job, Params
 from reindexer.models import Expiry, IndexKey
@@ -32,7 +33,6 @@ from reindexer.values import (
 _MOST_GUARDS = 140  # with version, stamp and key half of the 300 operators DynamoDB takes in one condition
 _MOST_STATEMENT = 8192  # characters of one PartiQL statement (DynamoDB's limit)
 _MOST_EXPRESSION = 4096  # characters of one of UpdateItem's expressions (DynamoDB's limit)
-_MOST_PARTITION_KEY, _MOST_SORT_KEY = 2048, 1024  # bytes (DynamoDB's limits)
 _MOST_SHAPES = 1000  # statements whose length is remembered; a job's records have a handful of shapes
 _STAMP_BYTES = 100  # version and run stamp with their names, generously
 
@@ -72,10 +72,7 @@ class Decider:
     ) -> None:
         self._job, self._params = job, params
         self._keys, self._hidden = frozenset(keys), frozenset(hidden)
-        self._index_keys = index_keys or {}
-        self._indexes: dict[str, list[IndexKey]] = {}
-        for key in indexes:
-            self._indexes.setdefault(key.name, []).append(key)
+        self._index_keys = IndexKeys(index_keys or {}, indexes)
         self._table, self._single, self._expiry = table, single, expiry
         condition = job.condition(params)
         self.condition = condition
@@ -132,7 +129,8 @@ class Decider:
             old = item.get(name)
             self._check_name(name, old is not None and same(old, new))
             if old is None or not same(old, new):
-                self._check_index_key(name, new)
+                if why := self._index_keys.why_not(name, new):  # DynamoDB would refuse it
+                    raise RecordFailed(INDEX_KEY, why)
                 sets[name] = new
         removes = self._removes(item, change)
         if not sets and not removes:
@@ -172,29 +170,6 @@ class Decider:
             raise RecordFailed("InvalidResult", f"{name}: the run's own attribute, which no job may write")
         if name == self._job.lock:
             raise RecordFailed("InvalidResult", f"{name}: the lock attribute is counted up by the run itself")
-
-    def _check_index_key(self, name: str, value: WireValue) -> None:
-        """What an index cannot take as its key, DynamoDB would refuse."""
-        kind = self._index_keys.get(name)
-        if kind is None:
-            return
-        keys = self._indexes.get(name, [])
-        of = f"index {keys[0].index}" if keys else "an index"
-        if kind not in value:
-            raise RecordFailed("IndexKey", f"{name}: a key of {of}, of type {kind}, not {next(iter(value))}")
-        if not value[kind]:
-            raise RecordFailed("IndexKey", f"{name}: a key of {of} cannot be empty")
-        if kind == "N":
-            return
-        size = size_of(value)
-        for key in keys:
-            most = _MOST_PARTITION_KEY if key.partition else _MOST_SORT_KEY
-            if size > most:
-                part = "partition" if key.partition else "sort"
-                raise RecordFailed(
-                    "IndexKey",
-                    f"{name}: {size:,} bytes, above the {most:,} of a {part} key of index {key.index}",
-                )
 
     def _check_size(self, item: WireItem, sets: Mapping[str, WireValue], removes: tuple[str, ...]) -> None:
         grown = sum(size_of(new) - (size_of(item[name]) if name in item else 0) for name, new in sets.items())

@@ -54,6 +54,48 @@ ENVIRONMENT = [
 ]
 
 
+INVALID = "One or more parameter values were invalid: "
+EMPTY = "The AttributeValue for a key attribute cannot contain an empty string value."
+#: As AWS words it, and the last two as DynamoDB Local.
+INDEX_REFUSALS = [
+    f"{INVALID}Type mismatch for Index Key year Expected: N Actual: S IndexName: by-year",
+    "One or more parameter values are not valid. The update expression attempted to update a secondary index "
+    f"key to a value that is not supported. {EMPTY}",
+    "The update expression attempted to update the secondary index key to unsupported type",
+    "One or more parameter values are not valid. A value specified for a secondary index key is not supported. "
+    f"{EMPTY} IndexName: by-g, IndexKey: g",
+    f"{INVALID}Size of hashkey has exceeded the maximum size limit of2048 bytes",
+    f"{INVALID}Aggregated size of all range keys has exceeded the size limit of 1024 bytes",
+    f"{INVALID}Type mismatch for Index Key",
+    f"{INVALID}Size limit exceeded",
+]
+
+
+@pytest.mark.parametrize("message", INDEX_REFUSALS)
+def test_what_an_index_refuses_is_a_class_of_its_own_and_the_records_own(message: str) -> None:
+    statement = of_statement({"Code": "ValidationError", "Message": message})
+    call: Any = {"Error": {"Code": "ValidationException", "Message": message}}
+    alone, batch = (of_call(boto.ClientError(call, "UpdateItem"), number) for number in (1, 25))
+    for failure in (statement, alone):
+        assert (failure.code, failure.action, failure.applied) == ("IndexKey", Action.GIVE_UP, False)
+        assert failure.message == message
+    assert (batch.code, batch.action) == ("IndexKey", Action.SPLIT)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Item size to update has exceeded the maximum allowed size",
+        "The provided key element does not match the schema",
+        f"{INVALID}Cannot update attribute id. This attribute is part of the key",
+        "ExpressionAttributeValues contains invalid value: Supplied AttributeValue is empty",
+        "",
+    ],
+)
+def test_any_other_invalid_value_is_not_laid_to_an_index(message: str) -> None:
+    assert of_statement({"Code": "ValidationError", "Message": message}).code == "ValidationError"
+
+
 @pytest.mark.parametrize("code", THROTTLES)
 def test_a_throttle_was_not_applied_and_is_waited_out(code: str) -> None:
     for failure in (of_statement({"Code": code}), of_call(client_error(code)), of_call(client_error(code), 25)):

@@ -6,6 +6,7 @@ Sources: the error tables of DynamoDB's developer guide ("Error handling"), the 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,6 +17,7 @@ from botocore.parsers import ResponseParserError
 
 from reindexer.dynamo.credentials import as_signing_failure, is_of_credentials, renewed_by
 from reindexer.errors import MAX_CLASS_BYTES, cut, one_line
+from reindexer.index_keys import INDEX_KEY
 from reindexer.items import WireItem
 
 
@@ -88,6 +90,7 @@ CODES: Mapping[str, tuple[Action, bool | None, str | None]] = {
     # Alone it is the record's own; as an answer to a whole batch it is split first, see `of_call`.
     "ValidationException": _NEVER,
     "ValidationError": _NEVER,
+    INDEX_KEY: _NEVER,
     "SerializationException": _NEVER,
     "ItemCollectionSizeLimitExceededException": _NEVER,
     "ItemCollectionSizeLimitExceeded": _NEVER,
@@ -119,6 +122,12 @@ CODES: Mapping[str, tuple[Action, bool | None, str | None]] = {
     "KMSNotFoundException": _PARK,
 }
 
+#: How DynamoDB words it that the value of an index's key is of another type, too long or empty. The table's own
+#: keys were read from it; the last one is DynamoDB Local's.
+_INDEX_REFUSES = re.compile(
+    r"index ?key|IndexName:|size of hash ?key|size of all range ?keys|were invalid: Size limit exceeded$",
+    re.IGNORECASE,
+)
 #: Nothing was sent, so nothing was applied.
 _NOT_SENT = (
     boto.EndpointConnectionError,
@@ -198,7 +207,10 @@ def _of_client_error(error: boto.ClientError, statements: int) -> Failure:
 
 def _names(error: Mapping[str, Any]) -> tuple[str, str]:
     """(code, message) of an answer; some messages repeat the request, which may take kilobytes."""
-    return cut(str(error.get("Code", "Unknown")), MAX_CLASS_BYTES), cut(str(error.get("Message", "")))
+    code, message = str(error.get("Code", "Unknown")), str(error.get("Message", ""))
+    if code in ("ValidationException", "ValidationError") and _INDEX_REFUSES.search(message):
+        code = INDEX_KEY
+    return cut(code, MAX_CLASS_BYTES), cut(message)
 
 
 def _scope(response: Mapping[str, Any]) -> Scope | None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from reindexer.errors import BadInput, Refused
+from reindexer.index_keys import INDEX_KEY, IndexKeys
 from reindexer.models import Attributes
 from reindexer.planning.facts import Described
 from reindexer.planning.versions import Sampled
@@ -20,6 +23,21 @@ def check_index_types(attributes: Attributes, described: Described) -> None:
                     "every write would be refused; choose another name",
                     f"attributes.{field}",
                 )
+
+
+def refused_by_indexes(found: Sampled, keys: IndexKeys) -> list[str]:
+    """Warnings of records whose stored value an index does not take: it was added when they were there."""
+    count: Counter[str] = Counter()
+    whys: dict[str, str] = {}
+    for item in found.items:
+        for name, why in keys.refused(item):
+            count[name] += 1
+            whys.setdefault(name, why)
+    return [
+        f"{count[name]} of {found.rows} sampled records hold a value of {name} that its index does not take "
+        f"({why}): where DynamoDB refuses to update such a record, it is quarantined as {INDEX_KEY}"
+        for name, why in whys.items()
+    ]
 
 
 def check_reserved(found: Sampled, described: Described, *, allowed: bool) -> list[str]:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from reindexer.errors import BadInput, Refused
+from reindexer.index_keys import IndexKeys
 from reindexer.items import Key
 from reindexer.ledger import Ledger
 from reindexer.models import (
@@ -27,7 +28,7 @@ from reindexer.models import (
 )
 from reindexer.planning.bounds import check_plan, check_run, check_workflow_id
 from reindexer.planning.capacity import resolved
-from reindexer.planning.checks import check_index_types, check_reserved
+from reindexer.planning.checks import check_index_types, check_reserved, refused_by_indexes
 from reindexer.planning.facts import Described, describe
 from reindexer.planning.job import checked_job, index_types, keys_of_indexes, plan_job
 from reindexer.planning.partition_scope import checked_scope
@@ -80,6 +81,8 @@ def make_plan(request: PlanInput, *, client: DynamoDBClient, ledger: Ledger, hea
         warnings += notes
         if writes and found is not None:
             warnings += check_reserved(found, described, allowed=job.allow_multi_region)
+        if found is not None:
+            warnings += refused_by_indexes(found, IndexKeys(index_types(described), keys_of_indexes(described)))
         if within is not None:  # after what may refuse the job: it takes the longest
             sources, notes = plan_partitions(within, values, job, described, limits, request.run)
             warnings += notes
@@ -186,7 +189,7 @@ def _version(request: PlanInput, described: Described, ledger: Ledger) -> tuple[
     if isinstance(job.operation, Verify):
         return job.operation.version, None, []
     items = isinstance(job.operation, Transform)  # for its query
-    also = [described.ttl] if described.ttl else []
+    also = [*index_types(described), *([described.ttl] if described.ttl else [])]
     found = sample(described.table, job.attributes, request.run, items=items, also=also)
     recorded = ledger.highest_version(described.arn, job.attributes.version)
     version, warnings = target_version(
