@@ -30,6 +30,7 @@ from temporalio.client import Client
 from temporalio.worker import PollerBehaviorAutoscaling, Worker
 
 from activities.clients import Clients
+from activities.guard import Guard
 from activities.register import control_activities, job_activities, round_activities
 from reindexer.catalogue import catalogue
 from reindexer.connect import connect
@@ -49,7 +50,7 @@ log = logging.getLogger("reindexer.worker")
 _CONTROL_SLOTS = 32
 
 
-def workers(client: Client, clients: Clients, chosen: Settings) -> list[Worker]:
+def workers(client: Client, clients: Clients, chosen: Settings, guard: Guard) -> list[Worker]:
     """The two workers of one process: workflows and control on one queue, rounds on the other.
 
     A process for jobs that have workers of their own runs no workflows, and of control what those jobs need.
@@ -62,7 +63,9 @@ def workers(client: Client, clients: Clients, chosen: Settings) -> list[Worker]:
         client,
         task_queue=chosen.serves,
         workflows=[] if own else [ReindexTable, ReindexShard],
-        activities=job_activities(clients, chosen) if own else control_activities(clients, client, chosen),
+        activities=job_activities(clients, chosen, guard)
+        if own
+        else control_activities(clients, client, chosen, guard),
         activity_executor=ThreadPoolExecutor(_CONTROL_SLOTS, "control"),
         max_concurrent_activities=_CONTROL_SLOTS,
         workflow_task_poller_behavior=pollers,
@@ -75,7 +78,7 @@ def workers(client: Client, clients: Clients, chosen: Settings) -> list[Worker]:
     rounds = Worker(
         client,
         task_queue=chosen.rounds_queue,
-        activities=round_activities(clients),
+        activities=round_activities(clients, guard),
         activity_executor=ThreadPoolExecutor(chosen.rounds_per_process, "round"),
         max_concurrent_activities=chosen.rounds_per_process,
         activity_task_poller_behavior=pollers,
@@ -115,14 +118,18 @@ async def serve(chosen: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    both = workers(client, clients, chosen)
+    guard = Guard()
+    both = workers(client, clients, chosen, guard)
     gc.freeze()  # what lives as long as the process need not be looked through: an eighth of its CPU
     running = [asyncio.create_task(worker.run()) for worker in both]
     ended = asyncio.create_task(stop.wait())
-    await asyncio.wait([ended, *running], return_when=asyncio.FIRST_COMPLETED)
+    watching = asyncio.create_task(guard.watch(client, chosen.heartbeat_timeout))
+    await asyncio.wait([ended, watching, *running], return_when=asyncio.FIRST_COMPLETED)
     log.info("handing back what is under way")
     await asyncio.gather(*(worker.shutdown() for worker in both))
     await asyncio.gather(*running)
+    if watching.done():
+        watching.result()  # raises: without it this process would go on unwatched
 
 
 def served(jobs: Mapping[str, Job], chosen: Settings) -> str:

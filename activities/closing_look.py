@@ -5,6 +5,7 @@ from __future__ import annotations
 from temporalio import activity
 
 from activities.clients import Clients
+from activities.guard import Guard
 from activities.identity import Identities
 from activities.pulse import TemporalPulse
 from activities.sources import fetched
@@ -15,13 +16,13 @@ from reindexer.models import ClosingInput, ClosingResult, Fault
 class ClosingLookActivities:
     """Reads only."""
 
-    def __init__(self, clients: Clients, identities: Identities) -> None:
-        self._clients, self._identities = clients, identities
+    def __init__(self, clients: Clients, identities: Identities, guard: Guard) -> None:
+        self._clients, self._identities, self._guard = clients, identities, guard
 
     @activity.defn(name="count_ahead", no_thread_cancel_exception=True)
     def count_ahead(self, request: ClosingInput) -> ClosingResult:
         """Tells what it has found when its time is over or it is told to stop. May be repeated."""
-        pulse = TemporalPulse(request.heartbeat_timeout)
+        pulse = TemporalPulse(request.heartbeat_timeout, self._guard)
         pulse.beat(lambda: _nothing(request))
         trouble = self._identities.trouble_before(request.target, pulse)
         if trouble:

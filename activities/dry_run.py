@@ -6,6 +6,7 @@ from temporalio import activity
 
 from activities.clients import Clients
 from activities.failures import translated
+from activities.guard import Guard
 from activities.pulse import TemporalPulse
 from reindexer.dry_run import dry_run
 from reindexer.models import DryRun, DryRunInput
@@ -14,13 +15,13 @@ from reindexer.models import DryRun, DryRunInput
 class DryRunActivities:
     """Reads only."""
 
-    def __init__(self, clients: Clients) -> None:
-        self._clients = clients
+    def __init__(self, clients: Clients, guard: Guard) -> None:
+        self._clients, self._guard = clients, guard
 
     @activity.defn(name="dry_run", no_thread_cancel_exception=True)
     def dry_run(self, request: DryRunInput) -> DryRun:
         """Tells what it has seen when its time is over or it is told to stop."""
-        pulse = TemporalPulse(request.heartbeat_timeout)
+        pulse = TemporalPulse(request.heartbeat_timeout, self._guard)
         activity.heartbeat()
         with translated():
             return dry_run(request, self._clients.table(request.target), pulse)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from temporalio import activity
 
+from activities.guard import Guard
 from reindexer.models import Model
 from reindexer.pulse import TICK_SECONDS
 
@@ -21,10 +22,11 @@ class HeartbeatLost(RuntimeError):
 class TemporalPulse:
     """Signs of life of one activity attempt. Made in the activity, used by one thread."""
 
-    def __init__(self, heartbeat_timeout: float) -> None:
-        self._timeout = heartbeat_timeout
+    def __init__(self, heartbeat_timeout: float, guard: Guard) -> None:
+        self._timeout, self._guard = heartbeat_timeout, guard
         self._sent_at = float("-inf")
-        self._step_at = self.now()
+        self._began = self._step_at = self.now()
+        self._stale = False
         self._progress: Callable[[], Model] | None = None
 
     def now(self) -> float:
@@ -35,7 +37,7 @@ class TemporalPulse:
         """Heartbeat, at most every 0.4 s: a call costs 200 µs, and by default the server sees one a second."""
         self._progress = progress or self._progress
         now = self.now()
-        if not self.stale():  # once frozen too long, for good
+        if not self.stale():
             self._step_at = now
         if at_once or now - self._sent_at >= _BEAT_SECONDS:
             self._sent_at = now
@@ -45,8 +47,8 @@ class TemporalPulse:
                 activity.heartbeat(self._progress())
 
     def stopping(self) -> bool:
-        """Cancelled (pause, new limits, cancel) or the worker is shutting down: all are one order."""
-        if activity.is_worker_shutdown():
+        """Cancelled (pause, new limits, cancel), stale, or the worker is shutting down: all are one order."""
+        if self.stale() or activity.is_worker_shutdown():
             return True
         if not activity.is_cancelled():
             return False
@@ -55,8 +57,15 @@ class TemporalPulse:
         return True
 
     def stale(self) -> bool:
-        """Whether the last step lies further back than the heartbeat timeout: a successor may be at work."""
-        return self.now() - self._step_at > self._timeout
+        """Whether a successor may be at work: the server gives up who was frozen, and who cannot reach it.
+
+        That is so where the last step, or Temporal's last answer, lies further back than the heartbeat timeout.
+        Then for good: the server does not take the attempt back.
+        """
+        now = self.now()
+        heard_at = max(self._began, self._guard.answered_at)  # Temporal itself handed the attempt out
+        self._stale = self._stale or now - min(self._step_at, heard_at) > self._timeout
+        return self._stale
 
     def wait(self, seconds: float) -> None:
         """Wait in ticks that heartbeat; returns early when told to stop."""

@@ -6,6 +6,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.clients import Clients
+from activities.guard import Guard
 from activities.identity import Identities
 from activities.pulse import TemporalPulse
 from reindexer.models import RecordInput, RecordResult, Stop
@@ -15,8 +16,8 @@ from reindexer.record import attempt_record
 class RecordActivities:
     """Records that left their round."""
 
-    def __init__(self, clients: Clients, identities: Identities) -> None:
-        self._clients, self._identities = clients, identities
+    def __init__(self, clients: Clients, identities: Identities, guard: Guard) -> None:
+        self._clients, self._identities, self._guard = clients, identities, guard
 
     @activity.defn(name="reindex_record", no_thread_cancel_exception=True)
     def reindex_record(self, request: RecordInput) -> RecordResult:
@@ -26,7 +27,7 @@ class RecordActivities:
         heartbeat's details; if an attempt died without any, its write may have landed.
         """
         known = self._known(request)
-        pulse = TemporalPulse(request.heartbeat_timeout)
+        pulse = TemporalPulse(request.heartbeat_timeout, self._guard)
         # From here on a write may be sent. Should this attempt die, that is what its successor has to assume.
         in_doubt = known.record.model_copy(update={"unknown": True})
         activity.heartbeat(known.model_copy(update={"record": in_doubt}))

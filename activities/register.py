@@ -9,6 +9,7 @@ from activities.clients import Clients
 from activities.closing_look import ClosingLookActivities
 from activities.dry_run import DryRunActivities
 from activities.ended_shard import EndedShardActivities
+from activities.guard import Guard
 from activities.identity import Identities
 from activities.kept import KeptActivities
 from activities.lock import LockActivities
@@ -25,12 +26,14 @@ if TYPE_CHECKING:
     from temporalio.client import Client
 
 
-def control_activities(clients: Clients, client: Client, settings: Settings) -> list[Callable[..., Any]]:
+def control_activities(
+    clients: Clients, client: Client, settings: Settings, guard: Guard
+) -> list[Callable[..., Any]]:
     """On the task queue itself: everything but rounds, so that none of it waits behind them."""
     lock, report = LockActivities(clients, client), ReportActivities(clients)
     kept, quarantine = KeptActivities(clients), QuarantineActivities(clients)
     return [
-        *job_activities(clients, settings),
+        *job_activities(clients, settings, guard),
         SearchAttributeActivities(client).registered_search_attributes,
         lock.take_lock,
         lock.release_lock,
@@ -47,21 +50,21 @@ def control_activities(clients: Clients, client: Client, settings: Settings) -> 
     ]
 
 
-def job_activities(clients: Clients, settings: Settings) -> list[Callable[..., Any]]:
+def job_activities(clients: Clients, settings: Settings, guard: Guard) -> list[Callable[..., Any]]:
     """Of those what a job's own workers do: what reaches its records one by one, or runs its code."""
     return [
         PlanActivities(clients, settings).make_plan,
-        RecordActivities(clients, Identities(clients)).reindex_record,
+        RecordActivities(clients, Identities(clients), guard).reindex_record,
         QuarantineActivities(clients).quarantine_record,
     ]
 
 
-def round_activities(clients: Clients) -> list[Callable[..., Any]]:
+def round_activities(clients: Clients, guard: Guard) -> list[Callable[..., Any]]:
     """On the rounds queue: what reads or writes the table in number."""
     identities = Identities(clients)
     return [
-        RoundActivities(clients, identities).reindex_round,
-        VerifyActivities(clients, identities).verify_segment,
-        ClosingLookActivities(clients, identities).count_ahead,
-        DryRunActivities(clients).dry_run,
+        RoundActivities(clients, identities, guard).reindex_round,
+        VerifyActivities(clients, identities, guard).verify_segment,
+        ClosingLookActivities(clients, identities, guard).count_ahead,
+        DryRunActivities(clients, guard).dry_run,
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from temporalio import activity
 
 from activities.clients import Clients
+from activities.guard import Guard
 from activities.identity import Identities
 from activities.pulse import TemporalPulse
 from activities.sources import fetched
@@ -16,13 +17,13 @@ from reindexer.telemetry import round_ended
 class RoundActivities:
     """Rounds, on the rounds queue. `clients` are made and warmed when the worker starts."""
 
-    def __init__(self, clients: Clients, identities: Identities) -> None:
-        self._clients, self._identities = clients, identities
+    def __init__(self, clients: Clients, identities: Identities, guard: Guard) -> None:
+        self._clients, self._identities, self._guard = clients, identities, guard
 
     @activity.defn(name="reindex_round", no_thread_cancel_exception=True)
     def reindex_round(self, request: RoundInput) -> RoundResult:
         """Hands back where it stands when it is asked to stop, and when something fails; it raises nothing."""
-        result = self._carry(request, TemporalPulse(request.heartbeat_timeout))
+        result = self._carry(request, TemporalPulse(request.heartbeat_timeout, self._guard))
         round_ended(request.target, result)
         return result
 

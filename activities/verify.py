@@ -5,6 +5,7 @@ from __future__ import annotations
 from temporalio import activity
 
 from activities.clients import Clients
+from activities.guard import Guard
 from activities.identity import Identities, Standing
 from activities.pulse import TemporalPulse
 from activities.sources import fetched
@@ -18,8 +19,8 @@ from reindexer.verification.segment import verify_segment
 class VerifyActivities:
     """Verification, on the rounds queue: it reads as much as the rounds did."""
 
-    def __init__(self, clients: Clients, identities: Identities) -> None:
-        self._clients, self._identities = clients, identities
+    def __init__(self, clients: Clients, identities: Identities, guard: Guard) -> None:
+        self._clients, self._identities, self._guard = clients, identities, guard
 
     @activity.defn(name="verify_segment", no_thread_cancel_exception=True)
     def verify_segment(self, request: VerifyInput) -> VerifyResult:
@@ -28,7 +29,7 @@ class VerifyActivities:
         A table that was replaced, before or meanwhile, verifies nothing: that is a fault. Keys of rows behind
         are in the ledger before a heartbeat or the result covers them.
         """
-        pulse = TemporalPulse(request.heartbeat_timeout)
+        pulse = TemporalPulse(request.heartbeat_timeout, self._guard)
         pulse.beat(lambda: VerifyResult(cursor=request.cursor))
         trouble = self._identities.trouble_before(request.target, pulse)
         if trouble:

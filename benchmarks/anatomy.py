@@ -20,6 +20,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import ActivityEnvironment
 
 from activities.clients import Clients
+from activities.guard import Guard
 from activities.identity import Identities
 from activities.round import RoundActivities
 from activities.verify import VerifyActivities
@@ -74,7 +75,7 @@ def run_anatomy(table: str) -> dict[str, Parts]:
     found = {"touch: round": _round(clients, environment, target)}
     with _Sampler() as reading:
         read = environment.run(
-            VerifyActivities(clients, Identities(clients)).verify_segment,
+            VerifyActivities(clients, Identities(clients), Guard()).verify_segment,
             VerifyInput(target=target, source=Segment(segment=0, total=1), seconds=_WHOLE_TABLE),
         )
     found["verification"] = reading.parts(read.scanned)
@@ -87,7 +88,7 @@ def run_anatomy(table: str) -> dict[str, Parts]:
 def _round(clients: Clients, environment: ActivityEnvironment, target: Target) -> Parts:
     with _Sampler() as sampler:
         result = environment.run(
-            RoundActivities(clients, Identities(clients)).reindex_round,
+            RoundActivities(clients, Identities(clients), Guard()).reindex_round,
             RoundInput(target=target, source=Segment(segment=0, total=1), seconds=_WHOLE_TABLE),
         )
     return sampler.parts(result.progress.tally.scanned)

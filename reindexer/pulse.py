@@ -26,11 +26,14 @@ class Pulse(Protocol):
         ...
 
     def stopping(self) -> bool:
-        """Whether the round was told to hand back where it stands."""
+        """Whether the round is to hand back where it stands: it was told to, or is stale."""
         ...
 
     def stale(self) -> bool:
-        """Whether this attempt was frozen for so long that another may have taken its place."""
+        """Whether another attempt may have taken the place of this one, which then must not write.
+
+        It was frozen, or cut off from whoever gives out attempts, for a heartbeat timeout.
+        """
         ...
 
     def wait(self, seconds: float) -> None:

@@ -1,0 +1,118 @@
+"""A worker that is cut off from Temporal, and not from DynamoDB."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from deploy.embedded import Engine, TemporalServer
+from deploy.faults import Fault, FaultKind, FaultPlan, fault_proxy
+from deploy.forwarder import Forwarder
+from deploy.workers import Workers
+from reindexer.ledger import Ledger
+from tests.stack import QUICK, Stack, stack_environment, until
+from tests.tables import Table
+from tests.test_control import has_begun
+from tests.test_crashes import exact
+
+pytestmark = pytest.mark.servers
+
+Make = Callable[..., Table]
+RECORDS = 4000
+#: Two shards write 100 records a second: no round ends by itself before the test does.
+SLOW = FaultPlan(faults=(Fault(kind=FaultKind.SLOW, seconds=0.5, operations="writes"),))
+#: Seconds without an answer after which the server gives up an attempt, and the attempt itself.
+TIMEOUT = float(QUICK["REINDEXER_HEARTBEAT_TIMEOUT"])
+
+
+@pytest.fixture(scope="module")
+def line(temporal: TemporalServer) -> Iterator[Forwarder]:
+    with Forwarder(temporal.address) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def severable(
+    temporal: TemporalServer, engine: Engine, line: Forwarder, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack]:
+    """A stack whose workers reach Temporal through `line`, in rounds that would last for a minute."""
+    logs = tmp_path_factory.mktemp("severable")
+    with fault_proxy(engine.endpoint_url, FaultPlan(), logs=logs) as proxy:
+        environment = stack_environment(temporal, proxy.endpoint_url, "reindexer-severable")
+        environment |= {"TEMPORAL_ADDRESS": line.address, "REINDEXER_ROUND_SECONDS": "60"}
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("AWS_ENDPOINT_URL_DYNAMODB", engine.endpoint_url)
+            Ledger("reindexer-ledger").create()
+        with Workers(environment, logs / "worker.log") as workers:
+            yield Stack(temporal, engine, proxy, workers, "reindexer-severable")
+
+
+@pytest.fixture(scope="module")
+def beside(severable: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
+    """Workers of the same queues that nobody cuts off, to be started by a test."""
+    environment = {**severable.environment, "TEMPORAL_ADDRESS": severable.temporal.address}
+    workers = Workers(environment, tmp_path_factory.mktemp("beside") / "worker.log")
+    yield workers
+    workers.close()
+
+
+async def last_write(stack: Stack, table: Table, seconds: float) -> float:
+    """When the last write was applied within the next so many seconds, monotonic."""
+    until_then = time.monotonic() + seconds
+    before, at = -1, 0.0
+    while time.monotonic() < until_then:
+        applied = stack.proxy.truth().applied(table.name)
+        before, at = applied, time.monotonic() if applied != before else at
+        await asyncio.sleep(0.1)
+    return at
+
+
+async def test_its_writes_end_within_a_heartbeat_timeout(
+    severable: Stack, line: Forwarder, make_table: Make
+) -> None:
+    table = make_table()
+    table.fill(RECORDS)
+    severable.proxy.set_plan(SLOW)
+    handle = await severable.start({"table": table.name, "total_segments": 2})
+    await has_begun(handle, table)
+    await asyncio.sleep(8)  # past the first rounds, which are short: what runs now would run for a minute
+
+    line.cut()
+    cut_at = time.monotonic()
+    try:
+        written_at = await last_write(severable, table, 2 * TIMEOUT + 4)
+    finally:
+        line.restore()
+    assert written_at - cut_at < TIMEOUT + 2
+    severable.proxy.set_plan(FaultPlan())
+
+    await exact(severable, table, handle, RECORDS)
+
+
+async def test_a_paused_job_is_quiet_though_its_worker_was_never_told(
+    severable: Stack, line: Forwarder, beside: Workers, make_table: Make
+) -> None:
+    table = make_table()
+    table.fill(RECORDS)
+    severable.proxy.set_plan(SLOW)
+    handle = await severable.start({"table": table.name, "total_segments": 2})
+    await has_begun(handle, table)
+    await asyncio.sleep(8)  # past the first rounds
+
+    line.cut()
+    try:
+        beside.start()
+        await handle.signal("pause")
+        await until(handle, lambda p: p["state"] == "paused", seconds=30)
+        before = severable.proxy.truth(wait=2).applied(table.name)
+        await asyncio.sleep(3)
+        assert severable.proxy.truth().applied(table.name) == before < RECORDS
+    finally:
+        line.restore()
+    severable.proxy.set_plan(FaultPlan())
+    await handle.signal("resume")
+
+    await exact(severable, table, handle, RECORDS)
