@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 from temporalio import activity
-from temporalio.client import WorkflowExecutionStatus
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -66,7 +65,7 @@ async def look_at(client: Client, job: str, run: str, names: Mapping[int, str]) 
                 if error.status is RPCStatusCode.NOT_FOUND:
                     return None
                 raise
-        if description.status is not WorkflowExecutionStatus.RUNNING:
+        if description.close_time is not None:
             return None
         return await _seen(description)
 

@@ -54,7 +54,7 @@ async def _jobs(client: Client, limit: int) -> list[_Listed]:
     seen = set()
     async for run in found:
         # Visibility lags: for a moment a run that has handed over is listed as running below the next one.
-        if run.id in seen and run.status is WorkflowExecutionStatus.RUNNING:
+        if run.id in seen and run.close_time is None:
             continue
         seen.add(run.id)
         # A run that took over says in its memo when the job began.

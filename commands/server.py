@@ -17,6 +17,7 @@ from temporalio.client import (
     WorkflowExecutionStatus,
     WorkflowHandle,
     WorkflowQueryFailedError,
+    WorkflowQueryRejectedError,
 )
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -77,7 +78,12 @@ def is_unknown(error: RPCError) -> bool:
 
 def is_open(description: WorkflowExecutionDescription) -> bool:
     """Whether the job goes on. A run that continued as new has one after it, which the next look finds."""
-    return description.status in (WorkflowExecutionStatus.RUNNING, WorkflowExecutionStatus.CONTINUED_AS_NEW)
+    return description.close_time is None or description.status is WorkflowExecutionStatus.CONTINUED_AS_NEW
+
+
+def is_halted(description: WorkflowExecutionDescription) -> bool:
+    """Whether Temporal itself keeps an open job from going on, as `temporal workflow pause` does."""
+    return description.close_time is None and description.status is not WorkflowExecutionStatus.RUNNING
 
 
 async def open_job(client: Client, job: str) -> WorkflowHandle[Any, Any]:
@@ -146,6 +152,8 @@ async def progress_of(handle: WorkflowHandle[Any, Any], *looked: Any) -> dict[st
             )
         except WorkflowQueryFailedError:
             continue
+        except WorkflowQueryRejectedError:  # of a workflow that Temporal itself has paused
+            return None
         except RPCError as error:
             if error.status in (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED):
                 return None  # a second wait as long would find no worker either

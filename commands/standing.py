@@ -15,7 +15,7 @@ from commands.ending import Ending, ending
 from commands.exits import Exit
 from commands.from_history import from_history, nothing_known
 from commands.history import shard_name
-from commands.server import describe, is_open, progress_of, somebody_works
+from commands.server import describe, is_halted, is_open, progress_of, somebody_works
 from reindexer.models import Looked, Report
 
 
@@ -69,16 +69,30 @@ async def standing(client: Client, job: str) -> Standing:
         stands.started_at = end.report.started_at if end.report else description.start_time
         return stands
     names, looked = await _look(client, description)
-    answer = None
-    if await somebody_works(client):
+    answer, halted = None, is_halted(description)
+    there = await somebody_works(client)
+    if there and not halted:
         arguments = [] if looked is None else [looked.model_dump(mode="json")]
         answer = await progress_of(client.get_workflow_handle(job), *arguments)
-    stands.workers = answer is not None
+    stands.workers = there if halted else answer is not None
     stands.progress = answer if answer is not None else await from_history(client, description, names, looked)
+    if halted:
+        stands.progress["reason"] = _why_halted(job, description)
     if stands.progress.get("started_at"):
         stands.started_at = datetime.fromisoformat(stands.progress["started_at"])
     stands.in_flight = _rounds(names, looked)
     return stands
+
+
+def _why_halted(job: str, description: WorkflowExecutionDescription) -> str:
+    """What Temporal says of a workflow that it keeps from going on, and what to do."""
+    status = description.status.name.lower() if description.status else "unknown"
+    if status != "paused":
+        return f"Temporal reports the workflow as {status}; shards under way write on"
+    return (
+        "Temporal itself has paused this workflow, not its shards: they write on, and the job takes no orders; "
+        f"`temporal workflow unpause -w {job}` lets it go on, then `reindexer pause {job}` stops the writes"
+    )
 
 
 async def _look(

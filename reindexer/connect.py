@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from temporalio.api.enums.v1 import WorkflowExecutionStatus as ApiStatus
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 
@@ -14,6 +15,21 @@ from reindexer.errors import EnvironmentFault, one_line
 #: What a job says of itself in lists and searches, where `setup` has registered it; to set one that is not
 #: registered would wedge the workflow.
 SEARCH_ATTRIBUTES = ("ReindexTable", "ReindexState", "ReindexOperation")
+
+
+def _of_a_newer_server(status: type[WorkflowExecutionStatus], number: object) -> WorkflowExecutionStatus | None:
+    """A status that the SDK has no member for, by the API's name where that has one (`PAUSED`)."""
+    if not isinstance(number, int):
+        return None
+    known = number in ApiStatus.values()
+    name = ApiStatus.Name(ApiStatus.ValueType(number)) if known else f"STATUS_{number}"
+    member = int.__new__(status, number)
+    member._name_, member._value_ = name.removeprefix("WORKFLOW_EXECUTION_STATUS_"), number
+    return member
+
+
+# Without it the SDK raises `ValueError` from describing or listing such a workflow, whoever asks.
+WorkflowExecutionStatus._missing_ = classmethod(_of_a_newer_server)  # type: ignore[assignment]
 
 
 async def connect(**overrides: Any) -> Client:

@@ -8,7 +8,7 @@ import sys
 from tests.stack import CHECKOUT
 
 
-def command(environment: dict[str, str], *arguments: str) -> tuple[int, str, str]:
+def command(environment: dict[str, str], *arguments: str, timeout: float = 120) -> tuple[int, str, str]:
     """A command as a process of its own: (exit code, stdout, stderr)."""
     done = subprocess.run(
         [sys.executable, "starter.py", *arguments],
@@ -16,6 +16,6 @@ def command(environment: dict[str, str], *arguments: str) -> tuple[int, str, str
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=timeout,
     )
     return done.returncode, done.stdout, done.stderr

@@ -1,0 +1,114 @@
+"""Temporal's own pause of a workflow, and whatever else a newer server says of one."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+
+import pytest
+from temporalio.client import WorkflowExecutionStatus
+
+from deploy.embedded import Engine, temporal_server
+from deploy.faults import Fault, FaultKind, FaultPlan, fault_proxy
+from deploy.workers import Workers
+from reindexer import connect
+from reindexer.ledger import Ledger
+from tests.cli import command
+from tests.stack import Stack, outcome, stack_environment
+from tests.tables import Table
+from tests.test_control import has_begun
+
+#: Half a minute's work: the commands are to find the job at it.
+SLOW = FaultPlan(faults=(Fault(kind=FaultKind.SLOW, seconds=0.5, operations="writes"),))
+
+
+def test_a_status_that_the_sdk_does_not_know_has_a_name() -> None:
+    assert connect.SEARCH_ATTRIBUTES, "importing it is what teaches the SDK"
+    assert WorkflowExecutionStatus(8).name == "PAUSED"
+    assert WorkflowExecutionStatus(99).name == "STATUS_99"
+    assert WorkflowExecutionStatus(99) == 99
+    assert WorkflowExecutionStatus(1) is WorkflowExecutionStatus.RUNNING
+    with pytest.raises(ValueError, match="is not a valid"):
+        WorkflowExecutionStatus("running")  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def pausable(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack whose server lets workflows be paused."""
+    logs = tmp_path_factory.mktemp("pausable")
+    with (
+        temporal_server(logs=logs, dynamic_config={"frontend.WorkflowPauseEnabled": True}) as temporal,
+        fault_proxy(engine.endpoint_url, SLOW, logs=logs) as proxy,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setenv("AWS_ENDPOINT_URL_DYNAMODB", engine.endpoint_url)
+        Ledger("reindexer-ledger").create()
+        environment = stack_environment(temporal, proxy.endpoint_url, "reindexer-pausable")
+        with Workers(environment, logs / "worker.log") as workers:
+            yield Stack(temporal, engine, proxy, workers, "reindexer-pausable")
+
+
+def _temporal(stack: Stack, verb: str, workflow_id: str) -> None:
+    server = stack.temporal
+    told = ["workflow", verb, "--workflow-id", workflow_id, "--address", server.address]
+    subprocess.run([str(server.cli), *told], env=stack.environment, check=True, capture_output=True)
+
+
+@pytest.mark.servers
+async def test_every_command_works_while_temporal_has_paused_a_job(
+    pausable: Stack, make_table: Callable[..., Table]
+) -> None:
+    table = make_table()
+    table.fill(3000)
+    handle = await pausable.start({"table": table.name, "total_segments": 2})
+    await has_begun(handle, table)
+    job = handle.id
+    children = (await handle.describe()).raw_description.pending_children
+    _temporal(pausable, "pause", job)
+    _temporal(pausable, "pause", children[0].workflow_id)
+
+    code, out, err = await _command(pausable, "status", job)
+    assert (code, err) == (3, "")
+    assert "Temporal itself has paused this workflow, not its shards" in " ".join(out.split())
+    assert "none answers" not in out
+    code, out, _ = await _command(pausable, "status", job, "--json")
+    shown = json.loads(out)
+    assert code == 3
+    assert shown["workflow"]["status"] == "paused"
+    assert shown["workers"] is True
+    assert shown["state"] != "paused", "that would say that nothing is written"
+    assert len(shown["rounds"]) == 2
+    code, out, _ = await _command(pausable, "list", "--json")
+    assert (code, [entry["status"] for entry in json.loads(out) if entry["job"] == job]) == (0, ["paused"])
+    assert (await _command(pausable, "list"))[0] == 0
+    code, _, err = await _command(pausable, "report", job)
+    assert (code, "has not ended" in err) == (3, True)
+    code, _, err = await _command(pausable, "pause", job)
+    assert code == 3, err
+    code, _, err = await _command(pausable, "resume", job)
+    assert code == 3, err
+    code, _, err = await _command(pausable, "limits", job, "--records-per-second", "5000")
+    assert code == 3, err
+    code, out, err = await _command(pausable, "limits", job)
+    assert (code, out) == (3, ""), err
+    code, _, err = await _command(pausable, "start", table.name, "--yes", "--wait")
+    assert code == 2, err
+    assert f"is being worked on by job {job}" in err
+    with pytest.raises(subprocess.TimeoutExpired) as watching:  # it does not end: the job has not
+        await asyncio.to_thread(command, pausable.environment, "watch", job, timeout=6)
+    assert b"Temporal itself has paused this workflow" in (watching.value.stderr or b"")
+
+    _temporal(pausable, "unpause", children[0].workflow_id)
+    _temporal(pausable, "unpause", job)
+    pausable.proxy.set_plan(FaultPlan())
+    kind, report = await outcome(handle)
+    assert kind == "complete", report
+    assert report["tally"]["updated"] == 3000
+
+
+async def _command(stack: Stack, *arguments: str) -> tuple[int, str, str]:
+    code, out, err = await asyncio.to_thread(command, stack.environment, *arguments)
+    assert "Traceback" not in err, err
+    return code, out, err
