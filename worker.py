@@ -96,8 +96,8 @@ def export_metrics() -> None:
     metrics.set_meter_provider(MeterProvider(metric_readers=[reader]))
 
 
-async def serve(chosen: Settings) -> None:
-    """One process's life: connect, warm up, poll until told to stop."""
+async def serve(chosen: Settings) -> str:
+    """One process's life: connect, warm up, poll until told to stop ("") or not fit to work (why)."""
     export_metrics()
     client = await connect()
     clients = Clients(pool=chosen.rounds_per_process + _CONTROL_SLOTS, ledger=Ledger(chosen.ledger_table))
@@ -128,8 +128,7 @@ async def serve(chosen: Settings) -> None:
     log.info("handing back what is under way")
     await asyncio.gather(*(worker.shutdown() for worker in both))
     await asyncio.gather(*running)
-    if watching.done():
-        watching.result()  # raises: without it this process would go on unwatched
+    return watching.result() if watching.done() else ""
 
 
 def served(jobs: Mapping[str, Job], chosen: Settings) -> str:
@@ -156,10 +155,13 @@ def one_process() -> None:
     logging.getLogger("botocore").setLevel(logging.WARNING)
     try:
         catalogue()  # loaded before the first round needs one; a broken file was told by `main`
-        asyncio.run(serve(chosen))
+        unfit = asyncio.run(serve(chosen))
     except ReindexerError as error:
         log.error("%s", error)
         sys.exit(2)  # settings that do not suffice, or nobody there
+    if unfit:
+        log.error("%s; set it, by NTP for example: until then this machine does no work", unfit)
+        sys.exit(1)  # replaced, after a growing pause: the clock may have been set meanwhile
 
 
 def main() -> None:

@@ -26,5 +26,5 @@ def translated() -> Iterator[None]:
             one_line(error, 2000), type=error.code, non_retryable=not error.retryable
         ) from error
     except CallFailed as error:
-        passing = error.failure.action in (Action.WAIT, Action.RETRY)
+        passing = error.failure.action in (Action.WAIT, Action.RETRY, Action.LEAVE)
         raise ApplicationError(one_line(error), type=error.failure.code, non_retryable=not passing) from error

@@ -1,4 +1,7 @@
-"""Whether a worker process may work on: the SDK tells no attempt that its heartbeats go unanswered."""
+"""Whether a worker process may work on: Temporal answers it, and its clock is right.
+
+The SDK tells no attempt that its heartbeats go unanswered.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from temporalio.api.workflowservice.v1 import GetSystemInfoRequest
 from temporalio.service import RPCError, RPCStatusCode
+
+from reindexer.dynamo.clock import found_wrong
 
 if TYPE_CHECKING:
     from temporalio.client import Client
@@ -33,13 +38,17 @@ class Guard:
         #: Monotonic seconds when the last question that Temporal answered was sent; before `watch`: unknown.
         self.answered_at = float("inf")
 
-    async def watch(self, client: Client, heartbeat_timeout: float) -> None:
-        """Ask Temporal whether it is there, over the connection that heartbeats take, until cancelled."""
+    async def watch(self, client: Client, heartbeat_timeout: float) -> str:
+        """Ask Temporal whether it is there, over the connection that heartbeats take, until cancelled.
+
+        Returns once an answer of AWS has shown that this machine's clock is wrong: what to say of it.
+        """
+        found_wrong()  # before it served; whether it still is, work will show
         interval = min(_MOST_INTERVAL, heartbeat_timeout / 10)
         patience = timedelta(seconds=min(_MOST_PATIENCE, heartbeat_timeout / 2))
         self.answered_at = time.monotonic()
         silent = False
-        while True:
+        while not (wrong := found_wrong()):
             asked = time.monotonic()
             if await _answers(client, patience):
                 self.answered_at = asked
@@ -50,6 +59,7 @@ class Guard:
                 silent = True
                 log.warning("Temporal has not answered for a heartbeat timeout: rounds of this process stop")
             await asyncio.sleep(interval)
+        return wrong
 
 
 async def _answers(client: Client, patience: timedelta) -> bool:

@@ -66,6 +66,9 @@ class Identities:
         try:
             fault = identity_fault(self._clients.table(target), *name, pulse)
         except CallFailed as failed:  # throttled, or nobody there: it may pass, and is waited for as in a round
+            if not failed.failure.known:
+                fault = Fault.of(failed.failure)
+                return Standing(Stop.FAILED, fault)
             waits = failed.failure.action is Action.WAIT
             scope = failed.failure.scope
             return Standing(Stop.THROTTLED if waits else Stop.UNAVAILABLE, None, scope.value if scope else None)

@@ -56,7 +56,7 @@ class QuarantineActivities:
         try:
             self._clients.ledger.quarantine(entry)
         except EnvironmentFault as error:
-            fault = Fault(code=error.code, message=error.message)
+            fault = Fault.of(error)
             return RecordResult(outcome=None, record=record, fault=fault)
         except Refused as error:  # the ledger is gone
             fault = Fault(code=error.kind, message=str(error))

@@ -9,7 +9,7 @@ from activities.clients import Clients
 from activities.guard import Guard
 from activities.identity import Identities
 from activities.pulse import TemporalPulse
-from reindexer.models import RecordInput, RecordResult, Stop
+from reindexer.models import CLOCK_WRONG, RecordInput, RecordResult, Stop
 from reindexer.record import attempt_record
 
 
@@ -31,18 +31,24 @@ class RecordActivities:
         # From here on a write may be sent. Should this attempt die, that is what its successor has to assume.
         in_doubt = known.record.model_copy(update={"unknown": True})
         activity.heartbeat(known.model_copy(update={"record": in_doubt}))
+        result = self._attempt(request, known, pulse)
+        told = result.model_copy(update={"fault": None})
+        activity.heartbeat(told)
+        if result.retry:
+            error = result.record.error or "Unavailable"
+            raise ApplicationError(f"{error}: {result.record.message}", result, type=error)
+        if result.fault and result.fault.code == CLOCK_WRONG and not _last_attempt():
+            raise ApplicationError(result.fault.message, told, type=CLOCK_WRONG)  # for another worker
+        return result
+
+    def _attempt(self, request: RecordInput, known: RecordResult, pulse: TemporalPulse) -> RecordResult:
         trouble = self._identities.trouble_before(request.target, pulse)
         if trouble:
             waiting = trouble.stop in (Stop.THROTTLED, Stop.UNAVAILABLE)
             return known.model_copy(update={"waiting": waiting, "fault": trouble.fault})
         table = self._clients.table(request.target)
         result = attempt_record(request.model_copy(update={"record": known.record}), table, pulse)
-        result = result.model_copy(update={"attempts": known.attempts + result.attempts})
-        activity.heartbeat(result)
-        if result.retry:
-            error = result.record.error or "Unavailable"
-            raise ApplicationError(f"{error}: {result.record.message}", result, type=error)
-        return result
+        return result.model_copy(update={"attempts": known.attempts + result.attempts})
 
     def _known(self, request: RecordInput) -> RecordResult:
         info = activity.info()
@@ -51,3 +57,9 @@ class RecordActivities:
         # 1 is the first attempt; a later one without details: one died before it could tell anything.
         unknown = request.record.unknown or info.attempt > 1
         return RecordResult(outcome=None, record=request.record.model_copy(update={"unknown": unknown}))
+
+
+def _last_attempt() -> bool:
+    """Whether Temporal's policy gives the record no further one."""
+    info = activity.info()
+    return info.retry_policy is not None and 0 < info.retry_policy.maximum_attempts <= info.attempt

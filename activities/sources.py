@@ -18,6 +18,6 @@ def fetched(request: Request, ledger: Ledger) -> Request | Fault:
     try:
         return request.model_copy(update={"source": ledger.keys_of(request.source)})
     except EnvironmentFault as error:
-        return Fault(code=error.code, message=error.message)
+        return Fault.of(error)
     except Refused as error:  # the ledger is gone
         return Fault(code=error.kind, message=str(error))

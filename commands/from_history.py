@@ -23,7 +23,7 @@ async def from_history(
     noted = description.search_attributes.get("ReindexState")
     state = str(noted[0]) if noted else _state(known, verifying=verifying)
     return {
-        **nothing_known(state, "no worker answers; this is what the server knows", _since(description)),
+        **nothing_known(state, _reason(looked), _since(description)),
         **_counted(known, verifying=verifying),
         "limits": known.plan.limits.model_dump() if known.plan else None,
         "run": known.plan.run if known.plan else None,
@@ -37,6 +37,12 @@ def _state(known: Told, *, verifying: bool) -> str:
     if known.plan is None:
         return "planning"
     return "verifying" if verifying else "running"
+
+
+def _reason(looked: Looked | None) -> str:
+    shards = looked.shards.values() if looked else ()
+    parked = next((seen.situation.reason for seen in shards if seen.situation.state == "parked"), "")
+    return "no worker answers; this is what the server knows" + (f": {parked}" if parked else "")
 
 
 def _counted(known: Told, *, verifying: bool) -> dict[str, Any]:

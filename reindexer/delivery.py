@@ -82,7 +82,7 @@ class Delivery:
         self._in_hand: list[Work] = []  # being sent, or being settled by the answer
         self._streak = 0  # calls in a row that settled nothing
         self._moved_at = pulse.now()  # when a record was last settled
-        self._stall = Stop.UNAVAILABLE
+        self._stall: tuple[Stop, Fault | None] = Stop.UNAVAILABLE, None
 
     @property
     def unknown(self) -> list[Work]:
@@ -144,7 +144,8 @@ class Delivery:
             return Stop.SLICE
         # More than one call: a single read time-out takes as long by itself, and proves little.
         if self._streak > 1 and now - self._moved_at > self._patience.stalled_seconds:
-            return self._stall
+            stop, self.fault = self._stall
+            return stop
         return None
 
     def _attempt(self, batch: list[Work]) -> None:
@@ -197,13 +198,13 @@ class Delivery:
         work.unknown = work.unknown or failure.applied is None
         if failure.counter:
             self.attempts[failure.counter] += 1
-        if failure.action is Action.PARK:
-            self.fault = Fault(code=failure.code, message=failure.message)
+        if failure.action in (Action.PARK, Action.LEAVE):
+            self.fault = Fault.of(failure)
             self._pending.retries.append(work)
         elif failure.action is Action.GIVE_UP:
             self._settle(work, self._isolated(work, given_up=True))
         elif failure.action is Action.WAIT:
-            self._stall, self.throttle = Stop.THROTTLED, failure.scope or self.throttle
+            self._stall, self.throttle = (Stop.THROTTLED, None), failure.scope or self.throttle
             work.throttles += 1
             # A call that brought nothing at all slows the whole round: its streak counts too.
             self._again(work, max(work.throttles, self._streak), throttled=True)
@@ -214,11 +215,11 @@ class Delivery:
                 work.alone = True
                 self._pending.retries.append(work)
         else:
-            self._stall = Stop.UNAVAILABLE
             self._troubled(work, failure, company)
 
     def _troubled(self, work: Work, failure: Failure, company: int) -> None:
         """An error that may be the record's, its company's, or the service's own."""
+        self._stall = (Stop.UNAVAILABLE, None) if failure.known else (Stop.FAILED, Fault.of(failure))
         if not failure.reached:
             self._again(work, self._streak)
             return
@@ -226,7 +227,7 @@ class Delivery:
             work.mark = self._through
         work.failures += 1
         work.alone = work.alone or (company > 1 and work.failures >= self._patience.split_after)
-        if work.failures >= self._patience.isolate_after and self._others_go_through(work):
+        if failure.known and work.failures >= self._patience.isolate_after and self._others_go_through(work):
             self._settle(work, self._isolated(work, given_up=False))
         else:
             self._again(work, max(work.failures, self._streak))
@@ -330,7 +331,7 @@ class Delivery:
         except Interrupted:
             self._again(work, 1)
         except EnvironmentFault as error:
-            self.fault = Fault(code=error.code, message=error.message)
+            self.fault = Fault.of(error)
             self._pending.retries.append(work)
         except Exception as error:  # the job's own function: whatever it raises is this record's failure
             work.error, work.message = named_failure(error)

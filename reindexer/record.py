@@ -34,7 +34,7 @@ def attempt_record(request: RecordInput, table: TableClient, pulse: Pulse) -> Re
     try:
         result = Round(work, table, pulse, _ONE_ATTEMPT).run()
     except EnvironmentFault as error:  # the job's code is not there, or has changed
-        fault = Fault(code=error.code, message=error.message)
+        fault = Fault.of(error)
         return RecordResult(outcome=None, record=record, fault=fault)
     progress = result.progress
     outcome = next((o.value for o in Outcome if getattr(progress.tally, o.value)), None)

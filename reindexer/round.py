@@ -103,7 +103,7 @@ class Round:
             stop, fault, progress = Stop.FAULT, parked.fault, self.progress()
         except EnvironmentFault as error:  # of the job's code: it hangs, or hangs too often
             stop, progress = Stop.FAULT, self.progress()
-            fault = Fault(code=error.code, message=error.message)
+            fault = Fault.of(error)
         except Exception as error:
             log.exception("a round of %s failed", self._request.target.table)
             stop, fault, progress = Stop.FAILED, _defect(error), self._where_it_stood()
@@ -179,7 +179,7 @@ class Round:
             except CallFailed as failed:
                 failure = failed.failure
                 if failure.action not in (Action.WAIT, Action.RETRY):
-                    raise _Parked(Fault(code=failure.code, message=failure.message)) from failed
+                    raise _Parked(Fault.of(failure)) from failed
                 failing_since = failing_since if tries else self._pulse.now()
                 if failure.counter:
                     self._delivery.attempts[failure.counter] += 1
@@ -188,6 +188,9 @@ class Round:
                 if self._pulse.stopping():
                     return Stop.TOLD
                 if self._pulse.now() - failing_since > 5.0:  # seconds, as for writes: the workflow waits longer
+                    if not failure.known:
+                        self._delivery.fault = Fault.of(failure)
+                        return Stop.FAILED
                     self._delivery.throttle = failure.scope
                     return Stop.THROTTLED if failure.action is Action.WAIT else Stop.UNAVAILABLE
 
@@ -332,7 +335,7 @@ def run_round(request: RoundInput, pulse: Pulse, table: TableClient) -> RoundRes
     try:
         round_ = Round(request, table, pulse)
     except EnvironmentFault as error:  # the job's code is not there, or has changed
-        fault = Fault(code=error.code, message=error.message)
+        fault = Fault.of(error)
         return RoundResult(progress=request.beginning, stop=Stop.FAULT, fault=fault)
     except Exception as error:
         log.exception("a round of %s could not begin", request.target.table)

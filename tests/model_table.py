@@ -86,6 +86,7 @@ class ModelTable:
             self.rows[self.identity(row)] = dict(row)
         self.first = dict(self.rows)  # the table as it was; items are replaced, never mutated
         self.poison: set[Identity] = set()  # any call that names one is refused as a whole
+        self.refusal = "ValidationException"  # by this code
         self.failing: dict[Identity, str] = {}  # a statement fault that a record always meets
         self.denied_from: int | None = None  # access denied from this call on
         self.calls = 0
@@ -219,7 +220,7 @@ class ModelTable:
             assert len(keys) <= 25, "more statements than DynamoDB takes"
             self.batches.append(keys)
         if set(keys) & self.poison:
-            raise self._error(operation, "ValidationException", 400)
+            raise self._error(operation, self.refusal, 400)
         self._whole_call(plan, operation, statements, set(keys))
         return plan
 
@@ -234,6 +235,8 @@ class ModelTable:
             raise Killed
         if fault == "throttled":
             raise self._error(operation, "ThrottlingException", 400)
+        if fault in ("NeverHeardOf", "RequestTimeTooSkewed"):
+            raise self._error(operation, fault, 400)
         if fault == "no connection":
             raise EndpointConnectionError(endpoint_url="http://model")
         if when == "after":
@@ -257,6 +260,8 @@ class ModelTable:
             return {"Code": "ThrottlingError", "Message": "slow down"}
         if fault == "invalid":
             return {"Code": "ValidationError", "Message": "never"}
+        if fault == "NeverHeardOf":
+            return {"Code": fault, "Message": fault}
         if fault == "conflict":
             return {"Code": "TransactionConflict", "Message": "in a transaction"}
         if fault:

@@ -11,7 +11,7 @@ from reindexer.dynamo.table import Answers, CallFailed, TableClient
 from reindexer.dynamo.taxonomy import Action, Failure
 from reindexer.dynamo.wire import Stamp
 from reindexer.items import Skip, WireItem, Write
-from reindexer.models import Isolated, Share, Stop
+from reindexer.models import CLOCK_WRONG, Isolated, Share, Stop
 from reindexer.operations import make_operation
 from reindexer.pending import MOST_BYTES
 from reindexer.sinks.table import make_sink
@@ -185,6 +185,40 @@ def test_access_denied_parks_and_keeps_what_was_settled() -> None:
     assert bench.delivery.fault
     assert bench.delivery.fault.code == "AccessDeniedException"
     assert bench.outcomes == ["updated"] * 25
+
+
+def test_a_code_that_nobody_has_heard_of_is_no_records_fault_alone_or_in_company() -> None:
+    for write_alone in (False, True):
+        bench = Bench(30, writer="update_item" if write_alone else "partiql")
+        bench.model.poison.add(bench.identity(7))
+        bench.model.refusal = "NeverHeardOf"
+        assert bench.run() is Stop.FAILED
+        assert bench.delivery.fault
+        assert bench.delivery.fault.code == "NeverHeardOf"
+        assert bench.outcomes == ["updated"] * 29, "those that it does not concern go through"
+
+
+def test_a_statement_answered_by_a_code_that_nobody_has_heard_of_is_not_isolated() -> None:
+    bench = Bench(25)
+    bench.model.failing[bench.identity(7)] = "NeverHeardOf"
+    assert bench.run() is Stop.FAILED
+    assert bench.delivery.fault
+    assert bench.outcomes == ["updated"] * 24
+
+
+def test_a_code_that_nobody_has_heard_of_may_pass() -> None:
+    bench = Bench(25, Plan(call="NeverHeardOf"), Plan(call="NeverHeardOf"))
+    assert bench.run() is None
+    assert bench.outcomes == ["updated"] * 25
+
+
+def test_a_clock_that_is_wrong_ends_the_round_at_once_and_blames_no_record() -> None:
+    bench = Bench(50, Plan(), Plan(call="RequestTimeTooSkewed"))
+    assert bench.run() is Stop.FAULT
+    assert bench.delivery.fault
+    assert bench.delivery.fault.code == CLOCK_WRONG
+    assert bench.outcomes == ["updated"] * 25
+    assert bench.delivery.unknown == []
 
 
 def test_a_frozen_attempt_writes_nothing_more() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from reindexer.delivery import Patience
 from reindexer.dynamo.table import TableClient
-from reindexer.models import Isolated, RecordInput, RecordResult
+from reindexer.models import CLOCK_WRONG, Isolated, RecordInput, RecordResult
 from reindexer.record import attempt_record
 from tests.driving import FakePulse, target
 from tests.model_table import ModelTable, Plan
@@ -47,6 +47,16 @@ def test_an_unknown_record_stays_unknown_when_there_was_no_time_for_it() -> None
     model.plan = lambda _: Plan(call="throttled")
     result = record(model, unknown=True)
     assert (result.outcome, result.waiting, result.record.unknown) == (None, True, True)
+
+
+def test_an_isolated_record_is_not_given_up_for_what_may_not_be_its_own() -> None:
+    for code, named in (("NeverHeardOf", "NeverHeardOf"), ("RequestTimeTooSkewed", CLOCK_WRONG)):
+        model = table(1)
+        model.plan = lambda call, code=code: Plan(call=code) if call > 1 else None  # type: ignore[misc]
+        result = record(model)
+        assert (result.outcome, result.retry, result.record.given_up) == (None, False, False)
+        assert result.fault
+        assert result.fault.code == named
 
 
 def test_bad_luck_alone_gives_a_record_up_in_less_than_one_job_of_a_thousand() -> None:

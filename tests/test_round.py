@@ -21,7 +21,7 @@ from reindexer.models import (
     Stop,
 )
 from reindexer.reached import MOST_ISOLATED
-from reindexer.round import Round
+from reindexer.round import Round, run_round
 from reindexer.tally import Tally
 from tests.driving import PATIENCE, FakePulse, Life, shard, target
 from tests.model_table import Clock, Killed, ModelTable, Plan
@@ -296,6 +296,15 @@ def test_reads_that_keep_failing_hand_back() -> None:
     assert run(model).stop is Stop.THROTTLED
     model.plan = lambda _: Plan(call="500 before")
     assert run(model).stop is Stop.UNAVAILABLE
+
+
+def test_reads_that_keep_failing_by_a_code_that_nobody_has_heard_of_name_it() -> None:
+    model = table(5)
+    model.plan = lambda _: Plan(call="NeverHeardOf")
+    request = RoundInput(target=target(), source=Segment(segment=0, total=1))
+    calls = TableClient(model, "t")  # type: ignore[arg-type]
+    result = run_round(request, FakePulse(model.clock), calls)
+    assert (result.stop, result.fault and result.fault.code) == (Stop.FAILED, "NeverHeardOf")
 
 
 def test_access_denied_while_reading_parks() -> None:

@@ -49,7 +49,6 @@ ENVIRONMENT = [
     "ExpiredTokenException",
     "ExpiredToken",
     "InvalidSignatureException",
-    "RequestTimeTooSkewed",
     "KMSAccessDeniedException",
 ]
 
@@ -205,9 +204,16 @@ def test_an_unheard_of_refusal_is_judged_by_its_status(status: int, action: Acti
     assert (failure.action, failure.applied) == (action, False)
 
 
-def test_an_unheard_of_bad_request_is_split_and_then_given_up() -> None:
-    assert of_call(client_error("NeverHeardOf", 400), 25).action is Action.SPLIT
-    assert of_call(client_error("NeverHeardOf", 400), 1).action is Action.GIVE_UP
+@pytest.mark.parametrize("statements", [1, 25])
+@pytest.mark.parametrize("status", [400, 402, 409, 410, 418, 422])
+def test_an_unheard_of_bad_request_is_tried_again_and_is_no_records_fault(status: int, statements: int) -> None:
+    failure = of_call(client_error("NeverHeardOf", status), statements)
+    assert (failure.action, failure.applied, failure.known) == (Action.RETRY, False, False)
+
+
+def test_an_unheard_of_answer_to_a_statement_is_tried_again_and_is_no_records_fault() -> None:
+    failure = of_statement({"Code": "NeverHeardOf"})
+    assert (failure.action, failure.applied, failure.known) == (Action.RETRY, None, False)
 
 
 def test_an_unheard_of_request_timeout_leaves_the_write_unknown() -> None:

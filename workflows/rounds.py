@@ -26,7 +26,7 @@ from workflows.steps import End, Step
 with workflow.unsafe.imports_passed_through():
     from pydantic import ValidationError
 
-    from reindexer.models import Situation, Stop
+    from reindexer.models import CLOCK_WRONG, Fault, Situation, Stop
     from reindexer.models.folding import at_the_end
 
 #: Why a round that came back normally is followed by a wait.
@@ -84,8 +84,8 @@ class Rounds:
     def _ended(self, end: End) -> None:
         """What a round that came back says about the next one."""
         shard = self._shard
-        if end.stop is Stop.FAILED:
-            return self._lost(end.moved, end.fault.message if end.fault else "a defect")
+        if end.stop is Stop.FAILED or (end.fault and end.fault.code == CLOCK_WRONG):
+            return self._lost(end.moved, _named(end.fault) if end.fault else "a defect")
         self._lost_in_a_row = 0
         if end.stop is Stop.DONE:
             shard.state = at_the_end(shard.state)
@@ -126,3 +126,7 @@ class Rounds:
             self._lost_in_a_row = 0
             number = shard.request.index
             shard.park(f"shard {number}: {MOST_LOST_ROUNDS} rounds in a row were lost: {why[:300]}")
+
+
+def _named(fault: Fault) -> str:
+    return f"{fault.message[:250].rstrip('. ')} ({fault.code})"

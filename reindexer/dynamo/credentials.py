@@ -15,6 +15,7 @@ from typing import Any
 import botocore.exceptions as boto
 import botocore.session
 
+from reindexer.dynamo.clock import CLOCK_WRONG, wrong_clock
 from reindexer.errors import cut, one_line
 
 #: For so long errors that pass by themselves are retried, seconds: a metadata service or STS that restarts is
@@ -97,6 +98,8 @@ def as_signing_failure(error: BaseException, *, passing: bool | None = None) -> 
         return error
     code = ""
     if isinstance(error, boto.ClientError):
+        if clock := wrong_clock(error):
+            return SigningFailed(CLOCK_WRONG, clock, passing=False)
         # With the call: an AccessDenied of STS, or a ResourceNotFound of SSO, says nothing of the table.
         code = f"{error.operation_name}.{error.response['Error'].get('Code', 'Unknown')}"
     sentence = one_line(error, _SAID_BYTES)

@@ -34,7 +34,7 @@ def identity_fault(table: TableClient, arn: str, identity: str, pulse: Pulse) ->
         except CallFailed as failed:
             failure = failed.failure
             if failure.action not in (Action.WAIT, Action.RETRY):
-                return Fault(code=failure.code, message=failure.message)
+                return Fault.of(failure)
             if tries == _TRIES - 1:
                 raise
             pulse.wait(backoff(tries))

@@ -15,6 +15,7 @@ from typing import Any
 import botocore.exceptions as boto
 from botocore.parsers import ResponseParserError
 
+from reindexer.dynamo.clock import CLOCK_WRONG, refused_for_its_time, wrong_clock
 from reindexer.dynamo.credentials import as_signing_failure, is_of_credentials, renewed_by
 from reindexer.errors import MAX_CLASS_BYTES, cut, one_line
 from reindexer.index_keys import INDEX_KEY
@@ -29,6 +30,7 @@ class Action(StrEnum):
     RETRY = "retry"  # try again; counts against the record
     SPLIT = "split"  # the call as a whole was refused: nobody's fault until tried one by one
     GIVE_UP = "give up"  # this record can never succeed as it is
+    LEAVE = "leave"  # this machine is at fault: hand back at once, another worker may do it
     PARK = "park"  # the environment is broken: stop the job, keep everything
 
 
@@ -48,6 +50,8 @@ class Failure:
     `applied` is False (certainly not written) or None (unknown). There is no True: that is a success.
     `counter` names the field of `Attempts` it counts under. `reached` is False where the request
     never left this machine or the answer shows the service is not there: nobody's record is to blame.
+    `known` is False where nothing says that the error is about a record: it never becomes a record's failure,
+    and where it lasts the job parks and names it.
     """
 
     code: str
@@ -58,6 +62,7 @@ class Failure:
     scope: Scope | None = None
     item: WireItem | None = None
     reached: bool = True
+    known: bool = True
 
 
 _THROTTLE = (Action.WAIT, False, "throttled")
@@ -66,6 +71,8 @@ _CONFLICT = (Action.WAIT, False, "conflicts")
 _SERVER = (Action.RETRY, None, "server_errors")
 _NEVER = (Action.GIVE_UP, False, None)
 _PARK = (Action.PARK, False, None)
+#: A refusal by a code that is not in the table: of a newer DynamoDB, or of whatever stands in between.
+_UNHEARD_OF = (Action.RETRY, False, "server_errors")
 
 #: Error code → (action, applied, counter). Codes of whole calls, and of statements inside a 200.
 CODES: Mapping[str, tuple[Action, bool | None, str | None]] = {
@@ -113,8 +120,6 @@ CODES: Mapping[str, tuple[Action, bool | None, str | None]] = {
     "SignatureDoesNotMatch": _PARK,
     "ExpiredTokenException": _PARK,
     "ExpiredToken": _PARK,
-    "RequestExpired": _PARK,
-    "RequestTimeTooSkewed": _PARK,
     "InvalidClientTokenId": _PARK,
     "KMSAccessDeniedException": _PARK,
     "KMSDisabledException": _PARK,
@@ -152,7 +157,7 @@ def of_statement(error: Mapping[str, Any]) -> Failure:
     """The meaning of one statement's `Error` inside a 200 of BatchExecuteStatement."""
     code, message = _names(error)
     action, applied, counter = CODES.get(code, _SERVER)
-    return Failure(code, message, action, applied, counter, item=error.get("Item") or None)
+    return Failure(code, message, action, applied, counter, item=error.get("Item") or None, known=code in CODES)
 
 
 def of_call(error: Exception, statements: int = 1) -> Failure:
@@ -165,6 +170,8 @@ def of_call(error: Exception, statements: int = 1) -> Failure:
         failed = as_signing_failure(error)
         # Not sent: no record is to blame, and nothing is unknown by it.
         action = Action.RETRY if failed.passing else Action.PARK
+        if failed.code == CLOCK_WRONG:
+            action = Action.LEAVE
         return Failure(cut(failed.code, MAX_CLASS_BYTES), failed.sentence, action, False, reached=False)
     if isinstance(error, boto.ClientError):
         return _of_client_error(error, statements)
@@ -192,17 +199,19 @@ def _of_client_error(error: boto.ClientError, statements: int) -> Failure:
     status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) or 0)
     if status == 413:  # too large as a whole; engines and proxies name it differently
         code = "RequestEntityTooLarge"
-    known = CODES.get(code)
-    if known is None:
-        # Any other 4xx was refused; anything else may have been applied.
-        known = _BY_STATUS.get(status, _NEVER if 400 <= status < 500 else _SERVER)  # HTTP's own classes
-    action, applied, counter = known
+    if clock := wrong_clock(error):
+        return Failure(CLOCK_WRONG, f"{clock} ({code})", Action.LEAVE, reached=False)
+    if refused_for_its_time(error):  # by a clock that is right: the process was frozen before it sent it
+        return Failure(code, message, Action.RETRY, reached=False, known=False)
+    means = CODES.get(code) or _BY_STATUS.get(status)
+    known = means is not None or not 400 <= status < 500  # HTTP's own classes: 4xx is refused, 5xx is not
+    action, applied, counter = means or (_SERVER if known else _UNHEARD_OF)
     if action is Action.GIVE_UP and statements > 1:
         action = Action.SPLIT
     if code in _RUN_OUT and (renewal := renewed_by()):
         message = cut(f"{message.rstrip('. ')}: {renewal}")
     scope = _scope(response) if action is Action.WAIT else None
-    return Failure(code, message, action, applied, counter, scope, response.get("Item"))
+    return Failure(code, message, action, applied, counter, scope, response.get("Item"), known=known)
 
 
 def _names(error: Mapping[str, Any]) -> tuple[str, str]:

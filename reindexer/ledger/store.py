@@ -125,7 +125,7 @@ class Store:
                 "LedgerMissing",
             )
         what = f"ledger {self.table}, {operation}: {failure.code}: {failure.message}"
-        if failure.action in (Action.WAIT, Action.RETRY):
+        if failure.action in (Action.WAIT, Action.RETRY, Action.LEAVE):
             return Unavailable("LedgerUnavailable", what)
         return EnvironmentFault("LedgerDenied" if failure.action is Action.PARK else "LedgerUnusable", what)
 

@@ -78,6 +78,7 @@ from reindexer.models.plan import (
     Target,
 )
 from reindexer.models.rounds import (
+    CLOCK_WRONG,
     Fault,
     Isolated,
     Levels,
@@ -100,6 +101,7 @@ from reindexer.models.shards import (
 )
 
 __all__ = [
+    "CLOCK_WRONG",
     "MAX_STATE_BYTES",
     "MAX_VERSION",
     "READING",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, NonNegativeFloat, NonNegativeInt
 
@@ -116,7 +116,11 @@ class Stop(StrEnum):
     UNAVAILABLE = "service unavailable"
     FAULT = "environment fault"
     STALE = "stale attempt"
-    FAILED = "defect"  # the attempt raised what it should not; what it had reached is handed back
+    FAILED = "defect"  # it raised what it should not, or met a code that nobody knows; what it reached is kept
+
+
+#: The code of a fault of one worker's machine: its clock. Another worker may do what it could not.
+CLOCK_WRONG = "ClockWrong"
 
 
 class Fault(Model):
@@ -124,6 +128,11 @@ class Fault(Model):
 
     code: ErrorClass
     message: LongMessage
+
+    @classmethod
+    def of(cls, error: Any) -> Fault:
+        """Of an error or a failure, by its `code` and `message`."""
+        return cls(code=error.code, message=error.message)
 
 
 class RoundResult(Model):

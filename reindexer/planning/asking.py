@@ -36,6 +36,8 @@ def verdict(failed: CallFailed, action: str, where: str) -> Refused | Environmen
     failure = failed.failure
     if failure.code in DENIED:
         return denied([action], where)
+    if failure.action is Action.LEAVE:
+        return Unavailable(failure.code, failure.message)
     if failure.action in (Action.WAIT, Action.RETRY):
         return Unavailable(failure.code, f"{action} on {where} got no answer: {failure.message}")
     return EnvironmentFault(failure.code, f"{action} on {where}: {failure.message}")

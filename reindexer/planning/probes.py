@@ -144,8 +144,8 @@ def _update_item(table: TableClient, key: Sequence[KeyAttribute], attributes: At
 def _refused(table: TableClient, action: str, failed: CallFailed) -> Probe:
     """What a refused probe shows. Raises where it shows nothing: a busy service, expired credentials."""
     failure = failed.failure
-    tells = failure.code in (*DENIED, *UNKNOWN_OPERATION)
-    if failure.action in (Action.WAIT, Action.RETRY, Action.PARK) and not tells:
+    tells = failure.code in (*DENIED, *UNKNOWN_OPERATION) or not failure.known
+    if failure.action in (Action.WAIT, Action.RETRY, Action.LEAVE, Action.PARK) and not tells:
         raise verdict(failed, action, table.table) from failed
     return Probe(failure.action is Action.SETTLE, failure)
 

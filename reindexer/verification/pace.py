@@ -133,7 +133,7 @@ class Paced:
         try:
             answer = self._table.call(operation, **parameters)
         except CallFailed as failed:
-            fault = Fault(code=failed.failure.code, message=failed.failure.message)
+            fault = Fault.of(failed.failure)
             if failed.failure.action is Action.WAIT:
                 self._refused(failed.failure.scope)
             else:

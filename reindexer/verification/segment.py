@@ -41,7 +41,7 @@ def verify_segment(
     try:
         judge = JobJudge(request.target, pulse) if isinstance(request.target.operation, Transform) else None
     except EnvironmentFault as error:  # the job's code is not there, or has changed
-        return VerifyResult(cursor=request.cursor, fault=Fault(code=error.code, message=error.message))
+        return VerifyResult(cursor=request.cursor, fault=Fault.of(error))
     by_partition = isinstance(request.source, PartitionRanges)
     reading = (PartitionReading if by_partition else _Reading)(request, table, pulse, judge, keep)
     try:
@@ -52,7 +52,7 @@ def verify_segment(
     except Interrupted:  # in a job's function: the page counts for nothing, and is read again
         pass
     except EnvironmentFault as error:  # the job hangs, or the ledger cannot be written
-        reading.fail(Fault(code=error.code, message=error.message))
+        reading.fail(Fault.of(error))
     except Exception as error:  # a defect: what was counted before is not lost for it
         log.exception("verification of %s failed", request.target.table)
         reading.fail(Fault(code=type(error).__name__, message=one_line(error)))

@@ -1,0 +1,170 @@
+"""A worker whose clock is wrong, by the answers of AWS: it stops, and its job goes on elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Iterator
+from email.utils import formatdate
+from pathlib import Path
+from socket import gethostname
+from typing import Any
+
+import botocore.exceptions as boto
+import pytest
+
+from deploy.faults import Fault, FaultKind, FaultPlan
+from deploy.workers import Workers
+from reindexer.dynamo.clock import CLOCK_WRONG, found_wrong
+from reindexer.dynamo.taxonomy import Action, of_call
+from tests.cli import command
+from tests.skewed import PROGRAM, signatures_checked
+from tests.stack import Stack
+from tests.tables import Table
+from tests.test_control import has_begun
+from tests.test_crashes import exact
+
+Make = Callable[..., Table]
+RECORDS = 3000
+#: Half a minute's work, in four shards: the job is to meet workers that take half of that to come up.
+SLOW = FaultPlan(faults=(Fault(kind=FaultKind.SLOW, seconds=1.0, operations="writes"),))
+
+EXPIRED = (
+    "Signature expired: 20261126T175847Z is now earlier than 20261126T180347Z (20261126T181847Z - 15 min.)"
+)
+EARLY = "Signature not yet current: 20261126T183347Z is still later than 20261126T182347Z"
+MISMATCH = "The request signature we calculated does not match the signature you provided."
+
+
+def refused(code: str, message: str, ahead: float | None, operation: str = "UpdateItem") -> boto.ClientError:
+    """An answer of a server whose clock is `ahead` seconds behind ours; None: without a date."""
+    headers = {} if ahead is None else {"Date": formatdate(time.time() - ahead, usegmt=True)}
+    response: Any = {
+        "Error": {"Code": code, "Message": message},
+        "ResponseMetadata": {"HTTPStatusCode": 400, "HTTPHeaders": headers},
+    }
+    return boto.ClientError(response, operation)
+
+
+@pytest.mark.parametrize("operation", ["UpdateItem", "AssumeRole", "GetCallerIdentity"])
+@pytest.mark.parametrize("statements", [1, 25])
+@pytest.mark.parametrize(
+    ("code", "message", "ahead"),
+    [
+        ("RequestTimeTooSkewed", "The difference is too large", 1000),
+        ("RequestTimeTooSkewed", "The difference is too large", None),
+        ("RequestExpired", "Request has expired", -1000),
+        ("InvalidSignatureException", EXPIRED, -1200),
+        ("InvalidSignatureException", EXPIRED, None),
+        ("InvalidSignatureException", EARLY, 600),
+        ("InvalidSignatureException", MISMATCH, 600),
+        ("SignatureDoesNotMatch", EXPIRED, -600),
+        ("SignatureDoesNotMatch", MISMATCH, -86_400),
+    ],
+)
+def test_a_wrong_clock_is_left_to_another_worker_and_blames_no_record(
+    code: str, message: str, ahead: float | None, statements: int, operation: str
+) -> None:
+    failure = of_call(refused(code, message, ahead, operation), statements)
+    assert (failure.code, failure.action, failure.applied, failure.counter) == (
+        CLOCK_WRONG, Action.LEAVE, False, None,
+    )  # fmt: skip
+    assert failure.message.startswith(f"the clock of {gethostname()} is ")
+    assert found_wrong().startswith("the clock of "), "the process learns of it"
+    assert found_wrong() == ""
+
+
+def test_the_sentence_says_by_how_much_and_to_which_side() -> None:
+    assert "17 minutes ahead of AWS's" in of_call(refused("RequestExpired", "", 1020)).message
+    assert "20 minutes behind AWS's" in of_call(refused("SignatureDoesNotMatch", EXPIRED, -1200)).message
+    found_wrong()
+
+
+@pytest.mark.parametrize("code", ["InvalidSignatureException", "SignatureDoesNotMatch"])
+def test_with_a_clock_that_is_right_a_signature_that_does_not_match_parks(code: str) -> None:
+    for ahead in (0, 100, None):
+        assert of_call(refused(code, MISMATCH, ahead), 25).action is Action.PARK
+    assert found_wrong() == ""
+
+
+def test_with_a_clock_that_is_right_a_late_request_is_sent_again() -> None:
+    """As of a process that was frozen after it had signed."""
+    for code, message in (("InvalidSignatureException", EXPIRED), ("RequestExpired", "")):
+        failure = of_call(refused(code, message, 2), 25)
+        assert (failure.action, failure.applied, failure.known) == (Action.RETRY, False, False)
+    assert found_wrong() == ""
+
+
+def test_a_date_that_cannot_be_read_is_none() -> None:
+    error = refused("InvalidSignatureException", EXPIRED, None)
+    error.response["ResponseMetadata"]["HTTPHeaders"] = {"date": "yesterday"}
+    assert of_call(error).code == CLOCK_WRONG
+    found_wrong()
+
+
+@pytest.fixture
+def skewed(quiet: Stack, tmp_path: Path) -> Iterator[Workers]:
+    """Workers of the stack's queues on a machine whose clock is wrong, to be started by a test."""
+    with signatures_checked(quiet.proxy.endpoint_url) as url:
+        environment = {**quiet.environment, "AWS_ENDPOINT_URL_DYNAMODB": url}
+        workers = Workers(environment, tmp_path / "skewed.log", PROGRAM)
+        yield workers
+        workers.close()
+
+
+async def begun(stack: Stack, table: Table, **more: Any) -> Any:
+    table.fill(RECORDS)
+    stack.proxy.set_plan(SLOW)
+    handle = await stack.start({"table": table.name, "total_segments": 4, **more})
+    await has_begun(handle, table)
+    return handle
+
+
+@pytest.mark.servers
+async def test_one_worker_of_several_stops_and_the_job_does_not(
+    quiet: Stack, skewed: Workers, make_table: Make
+) -> None:
+    skewed.start()
+    await asyncio.to_thread(skewed.come_up)
+    handle = await begun(quiet, table := make_table())
+    deadline = time.monotonic() + 60
+    while "until then this machine does no work" not in skewed.log.read_text():
+        assert time.monotonic() < deadline, skewed.log.read_text()
+        await asyncio.sleep(0.5)
+    assert f"the clock of {gethostname()} is 20 minutes ahead of AWS's" in skewed.log.read_text()
+    quiet.proxy.set_plan(FaultPlan())
+    report = await exact(quiet, table, handle, RECORDS)
+    assert report["attempts"]["server_errors"] == report["attempts"]["timeouts"] == 0
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("isolation", ["batch", "record"])
+async def test_where_all_workers_are_wrong_the_job_parks_and_names_the_clock(
+    quiet: Stack, skewed: Workers, make_table: Make, isolation: str
+) -> None:
+    handle = await begun(quiet, table := make_table(), isolation=isolation)
+    quiet.workers.stop()
+    try:
+        skewed.start()
+        seen = await _parked(quiet, handle.id, 240)
+        assert "clock is 20 minutes ahead of AWS's" in seen["reason"]
+        assert seen["tally"]["quarantined"] == 0
+        skewed.close()
+    finally:
+        quiet.workers.start()
+    quiet.proxy.set_plan(FaultPlan())
+    await handle.signal("resume")
+    await exact(quiet, table, handle, RECORDS)
+
+
+async def _parked(stack: Stack, job: str, seconds: float) -> dict[str, Any]:
+    """What `status` shows once the job is parked; workers come and go, and answer no query in between."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        _, out, err = await asyncio.to_thread(command, stack.environment, "status", job, "--json")
+        seen: dict[str, Any] = json.loads(out or "{}")
+        if seen.get("state") == "parked" and "clock" in seen["reason"]:
+            return seen
+        await asyncio.sleep(1)
+    raise AssertionError(f"not parked within {seconds} s: {out} {err}")
