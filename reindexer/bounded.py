@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from reindexer.errors import EnvironmentFault, Interrupted, ReindexerError
+from reindexer.errors import EnvironmentFault, Interrupted, RecordFailed
 from reindexer.pulse import TICK_SECONDS, Pulse
 from reindexer.values import EXACT
 
@@ -33,8 +33,11 @@ MOST_HANGING = 16
 _GRACE_SECONDS = 1.0
 
 
-class TimeLimit(ReindexerError):
-    """The function took longer for one record than its job allows."""
+class TimeLimit(RecordFailed):
+    """The function took longer for one record than its job allows. Beside others that may be their fault."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__("TimeLimit", f"the function took longer than {seconds:g} s for one record")
 
 
 class _Over(BaseException):
@@ -50,6 +53,7 @@ class _Task(Generic[A, T]):
     results: list[T | Exception] = field(default_factory=list)
     since: float = 0.0  # when the one under way was begun
     stop: bool = False  # begin no further one
+    over: bool = False  # the one under way is over its time
     done: queue.SimpleQueue[None] = field(default_factory=queue.SimpleQueue)
 
     def run(self) -> None:
@@ -125,25 +129,25 @@ class Bounded(Generic[A, T]):
             helper = _idle.pop() if _idle else None
         helper = helper or _Helper()
         task: _Task[A, T] = _Task(self._function, arguments)
-        task.since = time.monotonic()
+        begun = task.since = time.monotonic()
         helper.tasks.put(task)  # type: ignore[arg-type]  # a helper does not look at the types
-        if self._wait(task):
+        if self._wait(task, begun):
             with _lock:
                 _idle.append(helper)
             results = task.results
         else:
             results = list(task.results)  # before it is told to end, lest it adds one
-            over = time.monotonic() - task.since > self._seconds
             helper.abandon()
-            if over:
-                results.append(TimeLimit(f"the function took longer than {self._seconds:g} s for one record"))
+            if task.over:
+                results.append(TimeLimit(self._seconds))
         if not results:
             raise Interrupted("told to stop")
         return results
 
-    def _wait(self, task: _Task[A, T]) -> bool:
+    def _wait(self, task: _Task[A, T], begun: float) -> bool:
         """Until the task is done. False: left in the middle."""
         leave_at: float | None = None
+        since, held, looked_at = begun, 0.0, begun
         while True:
             try:
                 task.done.get(timeout=TICK_SECONDS)
@@ -151,8 +155,14 @@ class Bounded(Generic[A, T]):
             except queue.Empty:
                 pass
             now = time.monotonic()
-            if now - task.since > self._seconds:
-                task.stop = True
+            if task.since != since:
+                since, held = task.since, 0.0
+            # A look that comes late: other code held the interpreter, and the function stood still too. Up to
+            # two ticks are a busy machine's own delay.
+            held += max(0.0, now - max(since, looked_at) - 2 * TICK_SECONDS)
+            looked_at = now
+            if now - since - held > self._seconds:
+                task.stop = task.over = True
                 return False
             if self._pulse is None:
                 continue

@@ -335,7 +335,7 @@ class Delivery:
             self._pending.retries.append(work)
         except Exception as error:  # the job's own function: whatever it raises is this record's failure
             work.error, work.message = named_failure(error)
-            self._settle(work, self._isolated(work, given_up=True))
+            self._settle(work, self._isolated(work, given_up=self._patience.gives_up(error)))
         return None
 
     def _isolated(self, work: Work, *, given_up: bool) -> Isolated:

@@ -11,7 +11,9 @@ from reindexer.round import Round
 from reindexer.tally import Outcome
 
 #: Temporal's policy is what retries an isolated record, so the loop hands it back after one failure.
-_ONE_ATTEMPT = Patience(split_after=1, isolate_after=1, races=3, stalled_seconds=5.0)  # 5 s as in a round
+_ONE_ATTEMPT = Patience(
+    split_after=1, isolate_after=1, races=3, stalled_seconds=5.0, alone=True
+)  # 5 s as in a round
 
 
 def attempt_record(request: RecordInput, table: TableClient, pulse: Pulse) -> RecordResult:

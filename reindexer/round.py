@@ -50,6 +50,7 @@ class Round:
         )
         self._key_names = tuple(attribute.name for attribute in target.key)
         self._budget = Budget(request.share, pulse, request.levels)
+        self._patience = patience
         self._started = pulse.now()
         self._deadline = self._started + request.seconds
         self._delivery = Delivery(
@@ -275,7 +276,8 @@ class Round:
         except (EnvironmentFault, Interrupted):
             raise
         except Exception as error:  # the job's own function: whatever it raises is this record's failure
-            return self._isolate(key, *named_failure(error), unknown, given_up=True, deleting=marked)
+            given_up = self._patience.gives_up(error)
+            return self._isolate(key, *named_failure(error), unknown, given_up=given_up, deleting=marked)
         if isinstance(decision, Skip) and (marked or not unknown):
             return Outcome.UPDATED if marked else Outcome.FILTERED
         if each:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from reindexer.bounded import TimeLimit
 from reindexer.items import WireKey, Write
 from reindexer.models import Isolated
 from reindexer.tally import Outcome
@@ -37,7 +38,12 @@ class Patience:
     isolate_after: int = 5  # failures of a record while others go through before it leaves the round
     races: int = 10  # refusals below the target: each means another writer came between
     stalled_seconds: float = 5.0  # nothing settled for so long: hand back, the workflow waits on a timer
+    alone: bool = False  # the record is the only one: what takes too long is its own
     in_trouble: int = 100  # records waiting for a retry before no fresh one is begun (4 batches)
+
+    def gives_up(self, error: Exception) -> bool:
+        """Whether what its function raised is the end of a record; else it is tried once more, alone."""
+        return self.alone or not isinstance(error, TimeLimit)
 
 
 @dataclass(slots=True)

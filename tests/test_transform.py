@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from reindexer.models import Share, Stop
+from reindexer.bounded import Bounded
+from reindexer.dynamo.table import TableClient
+from reindexer.models import RecordInput, Share, Stop
+from reindexer.record import attempt_record
 from reindexer.tally import Tally
 from tests.driving import FakePulse, Life, shard
 from tests.model_table import ModelTable, Plan
@@ -281,12 +286,51 @@ def test_a_function_that_hangs_is_given_up_after_its_time(job: WriteJob) -> None
     before = time.monotonic()
     carried = shard(model, target=aim(job(text))).run()
     assert carried.tally.updated == 4
-    assert [one.error for one in carried.isolated] == ["TimeLimit"]
+    [one] = carried.isolated
+    assert (one.error, one.given_up) == ("TimeLimit", False), "it is tried alone first"
     assert time.monotonic() - before < 3
+
+    calls = TableClient(model, "t")  # type: ignore[arg-type]
+    again = RecordInput(target=carried.running.target, record=one)
+    alone = attempt_record(again, calls, FakePulse(model.clock))
+    assert (alone.outcome, alone.retry, alone.record.given_up) == (None, False, True)
+    assert (alone.record.error, alone.record.attempts) == ("TimeLimit", 1)
+
+
+def test_a_function_that_took_too_long_once_is_done_alone(job: WriteJob, tmp_path: Path) -> None:
+    text = f"""
+    import pathlib, time
+    seconds = 0.3
+
+    def transform(item, params):
+        if item["id"] == "row-00001" and not pathlib.Path({str(tmp_path / "seen")!r}).exists():
+            pathlib.Path({str(tmp_path / "seen")!r}).touch()
+            time.sleep(1)
+        return Update(set={{"seen": True}})
+    """
+    model = table(3)
+    carried = shard(model, target=aim(job(text))).run()
+    [one] = carried.isolated
+    calls = TableClient(model, "t")  # type: ignore[arg-type]
+    again = RecordInput(target=carried.running.target, record=one)
+    assert attempt_record(again, calls, FakePulse(model.clock)).outcome == "updated"
+
+
+def test_time_in_which_other_code_holds_the_interpreter_does_not_count() -> None:
+    held = ctypes.PyDLL(None)  # its calls do not let go of the interpreter, as a regular expression does not
+    hog = threading.Thread(target=lambda: held.sleep(2))
+
+    def function(number: int) -> int:
+        if not number:
+            hog.start()
+        time.sleep(0.1)
+        return number
+
+    assert Bounded(function, 1.0).run([0, 1]) == [0, 1]
+    hog.join()
 
 
 def test_other_code_than_planned_with_is_a_fault_and_reads_nothing(job: WriteJob) -> None:
-    from reindexer.dynamo.table import TableClient
     from reindexer.models import RoundInput, Segment
     from reindexer.round import run_round
 
