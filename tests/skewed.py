@@ -24,8 +24,8 @@ PROGRAM = ("-c", "from tests import skewed; skewed.main()")
 
 
 def main() -> None:
-    """Two processes, as the other workers of the tests."""
-    supervise(one_process, 2)
+    """Four processes: each loses a round and pauses longer each time, and a job parks after ten."""
+    supervise(one_process, 4)
 
 
 def one_process() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -10,24 +11,36 @@ from email.utils import formatdate
 from pathlib import Path
 from socket import gethostname
 from typing import Any
+from unittest.mock import Mock
 
 import botocore.exceptions as boto
 import pytest
+from temporalio.common import RetryPolicy
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
 
+from activities.guard import Guard
+from activities.record import RecordActivities
 from deploy.faults import Fault, FaultKind, FaultPlan
 from deploy.workers import Workers
 from reindexer.dynamo.clock import CLOCK_WRONG, found_wrong
+from reindexer.dynamo.table import TableClient
 from reindexer.dynamo.taxonomy import Action, of_call
+from reindexer.models import Isolated, RecordInput
 from tests.cli import command
+from tests.driving import target
+from tests.model_table import Plan
 from tests.skewed import PROGRAM, signatures_checked
 from tests.stack import Stack
 from tests.tables import Table
 from tests.test_control import has_begun
 from tests.test_crashes import exact
+from tests.test_round import table as table_of
 
 Make = Callable[..., Table]
-RECORDS = 3000
-#: Half a minute's work, in four shards: the job is to meet workers that take half of that to come up.
+RECORDS = 1000
+#: 20 seconds' work in two shards: the job is to last until workers have come up.
 SLOW = FaultPlan(faults=(Fault(kind=FaultKind.SLOW, seconds=1.0, operations="writes"),))
 
 EXPIRED = (
@@ -103,6 +116,29 @@ def test_a_date_that_cannot_be_read_is_none() -> None:
     found_wrong()
 
 
+def test_an_isolated_record_is_left_to_another_worker_and_parks_after_its_last_attempt() -> None:
+    model = table_of(1)
+    model.plan = lambda _: Plan(call="RequestTimeTooSkewed")
+    clients, identities = Mock(table=lambda _: TableClient(model, "t")), Mock(trouble_before=lambda *_: None)  # type: ignore[arg-type]
+    record = RecordActivities(clients, identities, Guard()).reindex_record
+    request = RecordInput(target=target(), record=Isolated(key={"id": {"S": "row-00000"}}, attempts=5))
+    environment = ActivityEnvironment()
+    environment.payload_converter = pydantic_data_converter.payload_converter
+    policy = RetryPolicy(maximum_attempts=12)
+    environment.info = dataclasses.replace(environment.info, attempt=11, retry_policy=policy)
+    with pytest.raises(ApplicationError, match="the clock of") as raised:
+        environment.run(record, request)
+    assert (raised.value.type, raised.value.non_retryable) == (CLOCK_WRONG, False)
+    [told] = raised.value.details
+    assert (told.record.attempts, told.record.given_up, told.fault) == (5, False, None)
+
+    environment.info = dataclasses.replace(environment.info, attempt=12)
+    result = environment.run(record, request)
+    assert result.fault
+    assert (result.fault.code, result.outcome, result.record.given_up) == (CLOCK_WRONG, None, False)
+    found_wrong()
+
+
 @pytest.fixture
 def skewed(quiet: Stack, tmp_path: Path) -> Iterator[Workers]:
     """Workers of the stack's queues on a machine whose clock is wrong, to be started by a test."""
@@ -113,10 +149,10 @@ def skewed(quiet: Stack, tmp_path: Path) -> Iterator[Workers]:
         workers.close()
 
 
-async def begun(stack: Stack, table: Table, **more: Any) -> Any:
+async def begun(stack: Stack, table: Table) -> Any:
     table.fill(RECORDS)
     stack.proxy.set_plan(SLOW)
-    handle = await stack.start({"table": table.name, "total_segments": 4, **more})
+    handle = await stack.start({"table": table.name, "total_segments": 2})
     await has_begun(handle, table)
     return handle
 
@@ -139,11 +175,10 @@ async def test_one_worker_of_several_stops_and_the_job_does_not(
 
 
 @pytest.mark.servers
-@pytest.mark.parametrize("isolation", ["batch", "record"])
 async def test_where_all_workers_are_wrong_the_job_parks_and_names_the_clock(
-    quiet: Stack, skewed: Workers, make_table: Make, isolation: str
+    quiet: Stack, skewed: Workers, make_table: Make
 ) -> None:
-    handle = await begun(quiet, table := make_table(), isolation=isolation)
+    handle = await begun(quiet, table := make_table())
     quiet.workers.stop()
     try:
         skewed.start()

@@ -30,11 +30,12 @@ async def slow_job(stack: Stack, table: Table, **more: Any) -> Any:
 
 
 async def has_begun(handle: Any, table: Table) -> None:
-    for _ in range(100):
+    deadline = time.monotonic() + 60  # a second on a quiet machine
+    while time.monotonic() < deadline:
         if any("reindexVersion" in item for item in table.items()):
             return
         await asyncio.sleep(0.1)
-    raise AssertionError("nothing was written within 10 s")
+    raise AssertionError("nothing was written within a minute")
 
 
 async def test_pause_stops_every_shard_within_two_seconds(quiet: Stack, make_table: Make) -> None:
