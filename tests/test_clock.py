@@ -22,14 +22,16 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.guard import Guard
 from activities.record import RecordActivities
-from deploy.faults import Fault, FaultKind, FaultPlan
+from deploy.faults import Fault as Injected
+from deploy.faults import FaultKind, FaultPlan
 from deploy.workers import Workers
 from reindexer.dynamo.clock import CLOCK_WRONG, found_wrong
 from reindexer.dynamo.table import TableClient
 from reindexer.dynamo.taxonomy import Action, of_call
-from reindexer.models import Isolated, RecordInput
+from reindexer.models import Fault, Isolated, Progress, RecordInput, RoundResult, Stop, VerifyResult
+from reindexer.tally import Tally
 from tests.cli import command
-from tests.driving import target
+from tests.driving import shard, target
 from tests.model_table import Plan
 from tests.skewed import PROGRAM, signatures_checked
 from tests.stack import Stack
@@ -37,11 +39,15 @@ from tests.tables import Table
 from tests.test_control import has_begun
 from tests.test_crashes import exact
 from tests.test_round import table as table_of
+from workflows.options import MOST_LOST_ROUNDS
+from workflows.records import Records
+from workflows.rounds import Rounds
+from workflows.steps import Changing, Verifying
 
 Make = Callable[..., Table]
 RECORDS = 1000
 #: 20 seconds' work in two shards: the job is to last until workers have come up.
-SLOW = FaultPlan(faults=(Fault(kind=FaultKind.SLOW, seconds=1.0, operations="writes"),))
+SLOW = FaultPlan(faults=(Injected(kind=FaultKind.SLOW, seconds=1.0, operations="writes"),))
 
 EXPIRED = (
     "Signature expired: 20261126T175847Z is now earlier than 20261126T180347Z (20261126T181847Z - 15 min.)"
@@ -137,6 +143,39 @@ def test_an_isolated_record_is_left_to_another_worker_and_parks_after_its_last_a
     assert result.fault
     assert (result.fault.code, result.outcome, result.record.given_up) == (CLOCK_WRONG, None, False)
     found_wrong()
+
+
+def key(number: int) -> dict[str, Any]:
+    return {"id": {"S": f"row-{number:05}"}}
+
+
+CLOCK = Fault(code=CLOCK_WRONG, message="the clock of worker-7 is 20 minutes ahead of AWS's")
+
+
+@pytest.mark.parametrize(
+    ("step", "lost", "moved"),
+    [
+        (
+            Changing(),
+            RoundResult(progress=Progress(), stop=Stop.FAULT, fault=CLOCK),
+            RoundResult(progress=Progress(tally=Tally(scanned=5, updated=5)), stop=Stop.SLICE),
+        ),
+        (Verifying(), VerifyResult(cursor=key(4), fault=CLOCK), VerifyResult(scanned=5, cursor=key(9))),
+    ],
+    ids=["changing", "verifying"],
+)
+def test_a_shard_parks_after_rounds_in_a_row_that_were_lost_to_a_clock(
+    step: Any, lost: Any, moved: Any
+) -> None:
+    running = shard(table_of(0)).running
+    rounds = Rounds(running, Records(running), step)
+    for results in ([lost] * (MOST_LOST_ROUNDS - 1), [moved], [lost] * (MOST_LOST_ROUNDS - 1)):
+        for result in results:
+            rounds._ended(step.end(result))
+            assert running.may_work, "another worker takes the next one"
+    rounds._ended(step.end(lost))
+    assert running.parked
+    assert "the clock of worker-7 is 20 minutes ahead of AWS's (ClockWrong)" in running.situation.reason
 
 
 @pytest.fixture

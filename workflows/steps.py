@@ -130,4 +130,5 @@ class Verifying:
         stop = Stop.DONE if result.done else Stop.THROTTLED if result.throttled else Stop.SLICE
         if result.fault:
             stop = Stop.FAULT
-        return End(stop, result.scanned > 0 or result.cursor is not None, result.fault, result.throttle)
+        moved = result.scanned > 0 or (result.cursor is not None and result.fault is None)
+        return End(stop, moved, result.fault, result.throttle)
