@@ -25,12 +25,18 @@ class Clients:
         self.ledger = ledger
 
     def raw(self, target: Target) -> DynamoDBClient:
-        """boto3's client in the table's own region."""
+        """boto3's client in the table's own region, where the region decides which endpoint is called.
+
+        A fixed endpoint is called in this worker's own region: what an engine writes into its ARNs (`ddblocal`)
+        may be a region of its making, and one that signs for it sees other tables, or none.
+        """
         region = target.table_arn.split(":")[3] or self.own.meta.region_name  # arn:aws:dynamodb:REGION:…
         with self._lock:
             client = self._by_region.get(region)
             if client is None:
-                client = self._by_region[region] = make_client(region=region, pool=self._pool)
+                client = make_client(region=region, pool=self._pool)
+                fixed = client.meta.endpoint_url == self.own.meta.endpoint_url
+                client = self._by_region[region] = self.own if fixed else client
         return client
 
     def table(self, target: Target) -> TableClient:

@@ -1,0 +1,85 @@
+"""In which region a table is asked for: its own on AWS, the worker's where an endpoint is given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from activities.clients import Clients
+from deploy.embedded import TemporalServer, available_engines
+from deploy.obtain import obtain
+from deploy.processes import PATIENCE_SECONDS, Process, free_port, listening
+from deploy.surroundings import without_caller
+from deploy.workers import Workers
+from reindexer.dynamo.client import make_client
+from reindexer.ledger import Ledger
+from tests.driving import target
+from tests.stack import Stack, outcome, stack_environment
+from tests.tables import create_table
+
+ARN = "arn:aws:dynamodb:{}:000000000000:table/t"
+
+
+def clients() -> Clients:
+    return Clients(pool=1, ledger=Ledger("ledger"))
+
+
+def test_on_aws_a_table_is_asked_for_in_its_own_region(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ENDPOINT_URL_DYNAMODB")
+    made = clients()
+    there = made.raw(target(table_arn=ARN.format("eu-west-1")))
+    assert there.meta.region_name == "eu-west-1"
+    assert "eu-west-1" in there.meta.endpoint_url
+    assert made.raw(target(table_arn=ARN.format("eu-west-1"))) is there
+    assert made.raw(target(table_arn=ARN.format("us-east-1"))) is made.own
+
+
+@pytest.mark.parametrize("region", ["ddblocal", "eu-west-1", ""])
+def test_an_endpoint_that_was_given_is_called_in_the_workers_own_region(region: str) -> None:
+    made = clients()
+    assert made.raw(target(table_arn=ARN.format(region))) is made.own
+
+
+@pytest.fixture
+def divided(tmp_path: Path) -> Iterator[str]:
+    """DynamoDB Local as it comes: each pair of access key and region has tables of its own."""
+    if "local" not in available_engines():
+        pytest.skip("no DynamoDB Local here")
+    port = free_port()
+    with Process(
+        "local",
+        [*obtain("local").command, "-port", str(port), "-inMemory", "-disableTelemetry"],
+        port=port,
+        log=tmp_path / "local.log",
+        environment=without_caller(),
+        answers=lambda: listening(port),
+        patience=PATIENCE_SECONDS,
+        grace=0,
+    ):
+        yield f"http://127.0.0.1:{port}"
+
+
+@pytest.mark.servers
+async def test_dynamodb_local_needs_no_shared_database(
+    temporal: TemporalServer, divided: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = stack_environment(temporal, divided, "reindexer-divided") | {
+        "AWS_REGION": "eu-central-1",
+        "AWS_DEFAULT_REGION": "eu-central-1",
+        "AWS_ACCESS_KEY_ID": "somebody",
+    }
+    for name, value in environment.items():
+        if name.startswith("AWS_"):
+            monkeypatch.setenv(name, value)
+    Ledger("reindexer-ledger").create()
+    table = create_table(make_client(lean=False), rows=50)
+    assert ":ddblocal:" in table.arn
+    stack: Any = None
+    with Workers(environment, tmp_path / "worker.log") as workers:
+        stack = Stack(temporal, stack, stack, workers, "reindexer-divided")
+        kind, report = await outcome(await stack.start({"table": table.name}))
+    assert (kind, report["tally"]["updated"]) == ("complete", 50)
+    assert all(item["reindexRun"] == {"S": report["run"]} for item in table.items())
