@@ -6,6 +6,7 @@ another writer changed has to be asked anew.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
@@ -22,6 +23,24 @@ Condition: TypeAlias = boto.ConditionBase
 
 Test: TypeAlias = Callable[[WireItem], bool]
 _Operand: TypeAlias = Callable[[WireItem], WireValue | None]
+
+
+#: What a path's own signs become within a name: no name of DynamoDB holds these, since UTF-8 cannot.
+_SIGNS = {".": "\ud800", "[": "\ud801", "]": "\ud802"}
+_LITERAL = str.maketrans(_SIGNS)
+_AS_STORED = str.maketrans({stand_in: sign for sign, stand_in in _SIGNS.items()})
+_INDEX = re.compile(r"([0-9]+)\]$")
+
+
+class Name(boto.Attr):
+    """An attribute by its name as it stands: `Attr` takes a dot or a bracket in it for the way into a map.
+
+    More arguments lead into a map (a name) or a list (a number): `Name("files", "example.txt", 0)`.
+    """
+
+    def __init__(self, name: str, *within: str | int) -> None:
+        steps = [f"[{s}]" if isinstance(s, int) else f".{s.translate(_LITERAL)}" for s in within]
+        super().__init__(name.translate(_LITERAL) + "".join(steps))
 
 
 class BadQuery(ReindexerError):
@@ -62,17 +81,23 @@ def built(condition: Condition) -> tuple[str, dict[str, str], dict[str, WireValu
         values = {name: wire(value, "query") for name, value in made.attribute_value_placeholders.items()}
     except (DynamoDBNeedsConditionError, InvalidValue) as error:
         raise BadQuery(f"the query cannot be sent to DynamoDB: {error}") from error
-    return made.condition_expression, made.attribute_name_placeholders, values
+    names = {alias: name.translate(_AS_STORED) for alias, name in made.attribute_name_placeholders.items()}
+    return made.condition_expression, names, values
 
 
 def named(condition: Condition) -> frozenset[str]:
     """The top-level attributes the query looks at."""
-    return frozenset(_names(condition))
+    return frozenset(_path(name)[0] for name in _names(condition))
+
+
+def dotted(condition: Condition) -> frozenset[str]:
+    """What the query takes for paths, as it is written: each may be meant as one attribute's name."""
+    return frozenset(name for name in _names(condition) if _path(name)[1])
 
 
 def _names(part: Any) -> Iterator[str]:
     if isinstance(part, boto.Attr | boto.Key):
-        yield _path(part.name)[0]
+        yield part.name
     elif isinstance(part, Condition):
         for value in part.get_expression()["values"]:
             yield from _names(value)
@@ -116,7 +141,7 @@ def _operand(value: Any) -> _Operand:
         inner = _operand(value.get_expression()["values"][0])
         return lambda item: _size(inner(item))
     if isinstance(value, boto.Attr | boto.Key):
-        first, *rest = _path(value.name)
+        first, rest = _path(value.name)
         if not rest:
             return lambda item: item.get(first)
         return lambda item: _within(item.get(first), rest)
@@ -124,22 +149,27 @@ def _operand(value: Any) -> _Operand:
     return lambda _: constant
 
 
-def _path(name: str) -> list[str]:
-    """`a.b[0]` → a, b, [0]: as boto3 reads it."""
-    parts: list[str] = []
+def _path(name: str) -> tuple[str, list[str | int]]:
+    """`a.b[0]` → a, [b, 0]: as boto3 reads it. Raises `BadQuery`."""
+    parts: list[str | int] = []
     for step in name.split("."):
         head, *indexes = step.split("[")
-        parts += [head, *(f"[{index}" for index in indexes)]
-    return parts
+        parts.append(head.translate(_AS_STORED))
+        for index in indexes:
+            found = _INDEX.match(index)
+            if found is None:
+                raise BadQuery(f"{name!r} is no path; where it is an attribute's name, write Name({name!r})")
+            parts.append(int(found[1]))
+    return str(parts[0]), parts[1:]
 
 
-def _within(value: WireValue | None, rest: list[str]) -> WireValue | None:
+def _within(value: WireValue | None, rest: list[str | int]) -> WireValue | None:
     for step in rest:
         if value is None:
             return None
-        if step.startswith("["):
-            entries, index = value.get("L", []), int(step[1:-1])
-            value = entries[index] if index < len(entries) else None
+        if isinstance(step, int):
+            entries = value.get("L", [])
+            value = entries[step] if step < len(entries) else None
         else:
             value = value.get("M", {}).get(step)
     return value

@@ -12,8 +12,8 @@ from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reindexer import Attr, Key
-from reindexer.conditions import BadQuery, built, compiled, named
+from reindexer import Attr, Key, Name
+from reindexer.conditions import BadQuery, built, compiled, dotted, named
 from reindexer.row import Row
 from reindexer.values import EXACT, InvalidValue, item_size, plain, same, wire, wire_item
 from tests.tables import Table
@@ -23,7 +23,8 @@ ROWS: list[dict[str, Any]] = [
     {"s": "ulm"}, {"s": "Ulm"}, {"s": ""}, {"s": "zürich"}, {"s": "\U0001f600"}, {"s": {"ulm", "bonn"}},
     {"s": ["ulm", 1]}, {"m": {"a": [{"b": 5}]}}, {"m": {"a": "x"}}, {"m": {}}, {"n": {1, 2}},
     {"n": {Decimal("1")}}, {"n": 5, "s": "ulm", "o": 5}, {"n": 5, "o": 6}, {"b": b"\x00\xff"},
-    {"b": {b"\x00", b"a"}},
+    {"b": {b"\x00", b"a"}}, {"a.txt": 1, "x[0]": "y", "[": 2, "]": 3, "%s": 4}, {"a": {"txt": 1}, "x": ["y"]},
+    {"m": {"a.txt": ["y", {"b[1]": 5}]}}, {"a.txt": 2, "n": 2},
 ]  # fmt: skip
 CONDITIONS = [
     Attr("n").eq(1), Attr("n").ne(1), Attr("n").lt(2), Attr("n").lte(1), Attr("n").gt(0), Attr("n").gte(5),
@@ -35,6 +36,10 @@ CONDITIONS = [
     Attr("n").eq(Attr("o")), Attr("n").lt(Attr("o")), ~Attr("n").eq(1),
     ~(Attr("n").exists() | Attr("s").exists()),
     Attr("n").eq(5) & Attr("s").eq("ulm"), Attr("b").begins_with(b"\x00"), Attr("b").contains(b"a"),
+    Name("a.txt").eq(1), Attr("a.txt").eq(1), Name("a.txt").eq(Attr("n")), Name("x[0]").eq("y"),
+    Attr("x[0]").eq("y"), Name("a", "txt").eq(1), Name("x", 0).eq("y"), Name("[").eq(2), Name("]").exists(),
+    Name("%s").gte(4), ~Name("a.txt").exists() & Attr("a").exists(), Name("m", "a.txt", 0).eq("y"),
+    Name("m", "a.txt", 1, "b[1]").between(5, 6), Name("a.txt").is_in([2]), Name("x").size().eq(1),
     Attr("n").eq(True), Attr("n").eq(None), Key("id").begins_with("row-00000"), Attr("s").ne("ulm"),
 ]  # fmt: skip
 
@@ -67,6 +72,23 @@ def test_queries_find_here_what_the_engine_finds(each_engine: Any, make_table: C
 
 def test_the_attributes_of_a_query_are_known() -> None:
     assert named(Attr("a.b[0]").eq(Attr("c")) & ~Attr("d").size().gt(1)) == {"a", "c", "d"}
+
+
+def test_a_name_is_an_attribute_whatever_is_in_it() -> None:
+    query = Name("a.b").eq(Name("c[0]", "d.e", 1)) & Attr("f.g").exists()
+    assert named(query) == {"a.b", "c[0]", "f"}
+    assert dotted(query) >= {"f.g"}
+    assert not dotted(query) & {"a.b", "c[0]"}
+    expression, names, _ = built(query)
+    assert expression == "(#n0 = #n1.#n2[1] AND attribute_exists(#n3.#n4))"
+    assert list(names.values()) == ["a.b", "c[0]", "d.e", "f", "g"]
+
+
+@pytest.mark.parametrize("name", ["a[b]", "a[", "a[0", "a[0]b", "a[-1]", "a[1.5]"])
+def test_what_is_no_path_is_named(name: str) -> None:
+    for use in (compiled, named):
+        with pytest.raises(BadQuery, match=r"is no path; where it is an attribute's name, write Name\("):
+            use(Attr(name).eq(1))
 
 
 @pytest.mark.parametrize("query", [True, "a = 1", Attr("a"), Attr("a").eq(1.5), Attr("a").eq(object())])
