@@ -54,7 +54,7 @@ def _counted(known: Told, *, verifying: bool) -> dict[str, Any]:
     expected = known.plan.expected if known.plan else None
     if verifying:
         expected = counts.tally.scanned or expected
-    reached = checked.scanned if verifying else counts.tally.settled
+    reached = checked.scanned if verifying else counts.tally.scanned
     present = reading if verifying else writing
     total = len(present) if verifying or not known.plan else max(len(present), len(known.plan.sources))
     return {

@@ -203,6 +203,12 @@ def test_a_verification_has_its_own_progress() -> None:
     )
 
 
+def test_isolated_records_are_among_those_scanned() -> None:
+    tally = Tally(scanned=30, updated=11).model_dump()
+    assert plain_line(stands(tally=tally, isolated=19, remaining=0)) == "running, 30 records, 19 isolated"
+    assert "30 of about 50" in plain_line(stands(tally=tally, isolated=19, remaining=20))
+
+
 @pytest.mark.parametrize(("seconds", "said"), [(3, ""), (25, "figures are 25 s old"), (300, "5 min 00 s old")])
 def test_figures_that_are_old_are_shown_with_their_age(seconds: int, said: str) -> None:
     as_of = (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat()

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from temporalio.api.enums.v1 import EventType
 
+from commands.figures import done_of
 from deploy.faults import Fault, FaultKind, FaultPlan
 from reindexer.items import key_text, to_json_key
 from reindexer.tally import Tally
+from tests.cli import command
 from tests.faulty import inject, key
 from tests.stack import Stack, events, outcome, until
 from tests.tables import Table
@@ -100,6 +103,26 @@ async def test_a_failing_record_is_retried_alone_then_quarantined_then_redriven(
     assert truth.key(table.name, bad).runs == {report["run"]: 1}
     assert truth.changed_twice(report["run"]) == []
     assert quiet.ledger().all_failures(handle.id, report["run"]) == []
+
+
+async def test_isolated_records_are_counted_once(quiet: Stack, make_table: Make) -> None:
+    table = make_table()
+    table.fill(30)
+    bad = tuple(key(number) for number in range(5))  # fewer than are tried at a time
+    inject(quiet.proxy, Fault(kind=FaultKind.SERVER_ERROR, operations="writes", keys=bad))
+    scope = {"kind": "keys", "keys": [{"id": key(number)["id"]["S"]} for number in range(30)]}
+    handle = await quiet.start({"table": table.name, "scope": scope, "isolation": "record"})
+
+    seen = await until(handle, lambda p: p["isolated"] == 5 and p["tally"]["updated"] == 25)
+    assert (seen["tally"]["scanned"], seen["remaining"]) == (30, 0)
+    assert done_of(seen) == "30 records"
+    from_server = await asyncio.to_thread(command, quiet.environment, "status", handle.id, "--json")
+    told = json.loads(from_server[1])
+    assert (told["tally"]["scanned"], told["isolated"], told["remaining"]) == (30, 5, 0)
+
+    inject(quiet.proxy)
+    kind, report = await outcome(handle)
+    assert (kind, report["tally"]) == ("complete", tally(scanned=30, updated=30))
 
 
 async def test_a_record_that_can_never_succeed_is_not_retried(quiet: Stack, make_table: Make) -> None:

@@ -133,6 +133,8 @@ class View:
         mine = [s for s in shards.all if s.phase == job.phase] if reading else shards.changing
         remaining = self._remaining(figures)
         rate = rates["records"]
+        # Isolated records are scanned already, and take their time yet.
+        unsettled = None if remaining is None else remaining + (0 if reading else figures.isolated)
         verification = figures.checked if reading else job.verification
         planned = len(job.plan.sources) if job.plan and job.plan.target.writer != "none" else 0
         return {
@@ -153,7 +155,7 @@ class View:
             "limits": job.limits.model_dump(),
             "throttle": self._throttle(),
             "records_per_second": rate,
-            "eta_seconds": round(remaining / rate) if rate and remaining is not None else None,
+            "eta_seconds": round(unsettled / rate) if rate and unsettled is not None else None,
             "partitions": self._partitions.of(shards.changing),
             "run": job.plan.run if job.plan else None,
             "verification": verification.model_dump() if verification else None,
@@ -219,7 +221,7 @@ class View:
         return next((shard for shard in self._shards.open if shard.situation == "throttled"), None)
 
     def _remaining(self, figures: Figures) -> int | None:
-        """An estimate from a count up to six hours old; None where nothing can be said."""
+        """Records still to be scanned, by a count up to six hours old; None where nothing can be said."""
         job, plan = self._job, self._job.plan
         if plan is None:
             return None
@@ -228,7 +230,7 @@ class View:
         if all(shard.done for shard in self._shards.all) and self._shards.all:
             return 0
         expected = plan.expected
-        return None if expected is None else max(0, expected - figures.tally.settled)
+        return None if expected is None else max(0, expected - figures.tally.scanned)
 
     def _details(self, figures: Figures) -> str:
         job, progress = self._job, self._answer(figures, self._rates.now())
