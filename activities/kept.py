@@ -80,7 +80,10 @@ def bounded(sums: Mapping[str, Tally]) -> PartitionTotals:
     names, whole = ranked(sums), total(Tally, sums.values())
     while True:
         found = PartitionTotals(
-            partitions={name: sums[name] for name in names}, left_out=len(sums) - len(names), total=whole
+            partitions={name: sums[name] for name in names},
+            left_out=len(sums) - len(names),
+            total=whole,
+            empty=sum(not tally.scanned for tally in sums.values()),
         )
         size = len(found.model_dump_json().encode())
         if size <= MAX_PARTITIONS_BYTES:

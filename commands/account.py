@@ -9,7 +9,6 @@ from rich.text import Text
 
 from commands.dry_run import dry_account
 from commands.exits import Exit
-from commands.found import not_found
 from commands.partitions import partitions
 from commands.screen import BAD, DIM, GOOD, WARN, columns, count, duration, facts, moment, per_second, some
 from reindexer.models import Report
@@ -46,7 +45,7 @@ def exit_code(report: Report) -> Exit:
 def account(report: Report) -> RenderableType:
     """The whole report, as wide as the terminal."""
     if report.dry_run:
-        return dry_account(report.dry_run, [*not_found(report), *report.warnings])
+        return dry_account(report.dry_run, [*report.not_found, *report.warnings])
     return Group(
         _headline(report),
         Text(),
@@ -75,7 +74,7 @@ def _headline(report: Report) -> Text:
         (report.state, f"bold {STYLE[report.state]}"),
         f"  {some(records, 'record')} in {duration(report.seconds)}, ",
         (f"{per_second(speed).removesuffix('/s')} records/s", "bold"),
-        *((f", {words}", f"bold {WARN}") for words in not_found(report)),
+        *((f", {words}", f"bold {WARN}") for words in report.not_found),
     )
 
 

@@ -11,7 +11,6 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from commands.exits import Exit
-from commands.found import as_expected
 from commands.json_only import emit_json
 from commands.screen import WARN, note
 from commands.server import JOB_TYPE, address, own_workers, somebody_works, talk, worker_command
@@ -38,7 +37,6 @@ def launch(
     details: str,
     wait: bool,
     as_json: bool,
-    expect_found: bool = False,
 ) -> Exit:
     """Start the job, and follow it if asked.
 
@@ -56,7 +54,7 @@ def launch(
             return Exit.COMPLETE
         end = await watch_job(client, workflow_id, quiet=as_json)
         show_ending(end, as_json=as_json)
-        return as_expected(end.code, end.report, expect_found=expect_found)
+        return end.code
 
     try:
         return talk(work)

@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 import typer
 
 from commands.confirm import can_ask, confirm
-from commands.found import ExpectFound
 from commands.job_input import job_input
 from commands.job_options import JobName, JobParams, operation_given
 from commands.launch import Wait, launch
@@ -35,7 +34,6 @@ from commands.scope_options import (
     scope_given,
 )
 from commands.screen import err
-from reindexer.errors import BadInput
 from reindexer.models import JobInput
 from reindexer.planning.bounds import check_workflow_id
 
@@ -99,7 +97,13 @@ def start(
     ] = None,
     yes: Yes = False,
     wait: Wait = False,
-    expect_found: ExpectFound = False,
+    expect_found: Annotated[
+        bool,
+        typer.Option(
+            "--expect-found",
+            help="Incomplete where a record vanished, a named partition is empty, or no record was found.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Begin a job. It shows the plan and asks; without a terminal it starts with --yes only.
@@ -124,11 +128,10 @@ def start(
         "dry_run": dry_run or None,
         "allow_no_recovery": allow_no_recovery or None,
         "allow_multi_region": allow_multi_region or None,
+        "expect_found": expect_found or None,
         "take_lock": take_lock or None,
     }
     job = job_input(given, input_file)
-    if expect_found and not (wait or job.dry_run):
-        raise BadInput("goes with --wait; later: `reindexer report JOB --expect-found`", "--expect-found")
     name = workflow_id or f"reindex-{job.table.rsplit('/', 1)[-1]}"  # of an ARN the table's name
     check_workflow_id(name)  # before anything is shown and asked
     details = _show(job, name, ask=not (yes or job.dry_run))
@@ -139,7 +142,6 @@ def start(
         details=details,
         wait=wait or job.dry_run,
         as_json=as_json,
-        expect_found=expect_found,
     )
     raise typer.Exit(code)
 

@@ -7,6 +7,7 @@ from typing import Literal
 from temporalio import workflow
 
 from workflows.by_partition import few, unknown
+from workflows.found import not_found, unexplained
 from workflows.running_job import RunningJob
 from workflows.shards import Shards
 
@@ -30,7 +31,8 @@ class Account:
 
     def unfinished(self) -> Report:
         """What the ledger has of a job that may not come to its end."""
-        return self.report().model_copy(update={"state": "running", "as_of": workflow.now()})
+        update = {"state": "running", "as_of": workflow.now(), "not_found": []}
+        return self.report().model_copy(update=update)
 
     def report(self) -> Report:
         """Everything as it is now."""
@@ -42,7 +44,7 @@ class Account:
         adds_up = not unbalanced and not (counted and (totals.total != tally or totals.unbalanced))
         # A closed job has no record under way, and knows what each shard has come to.
         balanced = adds_up and tally.balanced() and not any(shard.lost for shard in mine)
-        return Report(
+        report = Report(
             job=job.job_id,
             run=plan.run,
             table=plan.target.table,
@@ -69,6 +71,12 @@ class Account:
             dry_run=job.tried,
             partitions=totals.partitions,
             unbalanced_partitions=totals.unbalanced,
+        )
+        report.warnings.extend(unexplained(report, job.swept))
+        missing = not_found(report, totals)
+        unwanted = missing and job.expects_found and report.state == "complete"
+        return report.model_copy(
+            update={"not_found": missing, "state": "incomplete" if unwanted else report.state}
         )
 
     def _state(self, *, balanced: bool) -> Literal["complete", "incomplete", "cancelled", "failed"]:

@@ -53,7 +53,8 @@ def known(totals: PartitionTotals, shards: Iterable[Shard]) -> PartitionTotals:
     """Without those that are not exact."""
     without = set(unknown(shards))
     exact = {name: tally for name, tally in totals.partitions.items() if name not in without}
-    return totals.model_copy(update={"partitions": exact})
+    doubtful = sum(not totals.partitions[name].scanned for name in without & set(totals.partitions))
+    return totals.model_copy(update={"partitions": exact, "empty": max(0, totals.empty - doubtful)})
 
 
 def few(names: Iterable[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from temporalio import workflow
@@ -45,6 +46,7 @@ class ReindexTable:
             self._asked, carried = error, None
         limits = self._asked.limits if isinstance(self._asked, JobInput) else Limits()
         self._job = RunningJob(limits, carried)
+        self._job.expects_found = isinstance(self._asked, JobInput) and self._asked.expect_found
         self._shards = Shards(self._job)
         if carried:
             for before in carried.shards:
@@ -177,7 +179,8 @@ class ReindexTable:
         if job.gate.stopping:
             raise asyncio.CancelledError
         if report.state != "complete":
-            raise ApplicationError(_incomplete(report), as_result(report), type="Incomplete")
+            missing = report.not_found if asked.expect_found else []
+            raise ApplicationError(_incomplete(report, missing), as_result(report), type="Incomplete")
         return as_result(report)
 
     async def _drive(self, asked: JobInput) -> Report | None:
@@ -277,9 +280,9 @@ def _carried(args: tuple[Any, ...]) -> RunCarried | None:
     return Carried.model_validate(args[1]).run if len(args) > 1 else None
 
 
-def _incomplete(report: Report) -> str:
-    """Why a job that ran to its end is not complete, in one sentence."""
-    reasons = []
+def _incomplete(report: Report, missing: Sequence[str]) -> str:
+    """Why a job that ran to its end is not complete, in one sentence. `missing`: not found, though expected."""
+    reasons = list(missing)
     if not report.balanced:
         reasons.append("outcomes and scanned records differ: a defect, please report it")
     if report.tally.superseded and report.operation["kind"] == "transform":

@@ -62,6 +62,7 @@ class RunningJob:
         self.verification: Verification | None = carried.verification if carried else None
         self.swept = carried.swept if carried else 0  # rows that the sweep takes up
         self.sweeps = False  # rows found behind are swept
+        self.expects_found = False  # not complete unless all that was named is there
         self.tried: DryRun | None = None
         self.reading = False  # an activity of the root itself reads the table
         self.when_changed: Callable[[], None] = lambda: None

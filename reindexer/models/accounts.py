@@ -84,6 +84,7 @@ class Report(Model):
     #: too. They add up to `tally`, unless a warning names some that are not known.
     partitions: ByPartition = {}
     unbalanced_partitions: list[str] = Field(default=[], exclude_if=operator.not_)  # some of them
+    not_found: list[str] = Field(default=[], exclude_if=operator.not_)  # what vanished or is empty, in words
 
 
 class PartitionsInput(Model):
@@ -99,6 +100,7 @@ class PartitionTotals(Model):
     partitions: PackedByPartition = {}
     left_out: NonNegativeInt = 0
     total: Tally = Tally()  # over all of them
+    empty: NonNegativeInt = 0  # of all of them, those of which no record was found
     unbalanced: list[str] = []  # names of some whose outcomes do not add up
 
 

@@ -196,5 +196,7 @@ class JobInput(Asked):
     dry_run: bool = False
     #: Let a job delete records or attributes of a table that cannot be restored to a point in time.
     allow_no_recovery: bool = False
+    #: Complete only if every named key is there, no named partition is empty, and some record was found.
+    expect_found: bool = False
     #: Take the table's lock although its holder cannot be asked (another cluster). Only if it surely stopped.
     take_lock: bool = False
