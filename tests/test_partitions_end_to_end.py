@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from deploy.faults import FaultPlan
+from deploy.faults import Fault, FaultKind, FaultPlan
+from reindexer.models import KeyAttribute
+from reindexer.sinks.table import impossible_key
 from tests.stack import Stack, outcome, until
 from tests.tables import BY_TENANT, Table
 from tests.test_control import has_begun
@@ -18,6 +20,7 @@ from tests.test_crashes import exact, slow
 pytestmark = pytest.mark.servers
 
 Make = Callable[..., Table]
+ID = KeyAttribute(name="id", type="S")
 
 
 def tenants(table: Table, rows: dict[str, int], **attributes: Any) -> None:
@@ -208,3 +211,28 @@ async def test_what_others_write_meanwhile_is_swept(quiet: Stack, make_table: Ma
     assert report["verification"] == {"scanned": 907, "behind": 0}
     assert any("7 rows written by others meanwhile" in text for text in report["warnings"])
     assert touched(table) == {"acme": 907}
+
+
+async def test_a_role_limited_to_a_tenant_suffices_to_the_end(quiet: Stack, make_table: Make) -> None:
+    """Scans are denied throughout, and so is the key outside of the scope that permissions are tried on."""
+    denied = (
+        Fault(kind=FaultKind.ACCESS_DENIED, operations=frozenset(("Scan",))),
+        Fault(kind=FaultKind.ACCESS_DENIED, keys=({"id": impossible_key([ID])["id"]},)),
+    )
+    single, sorted_ = make_table(), make_table(range_type="S")
+    single.fill(5)
+    tenants(sorted_, {"acme": 30, "other": 5})
+    jobs: list[tuple[Table, dict[str, Any], int]] = [
+        (sorted_, {"kind": "partitions", "values": ["acme"]}, 30),
+        (sorted_, {"kind": "keys", "keys": [{"id": "acme", "sort": "000003"}]}, 1),
+        (single, {"kind": "keys", "values": ["row-000001", "row-000002"]}, 2),
+        (single, {"kind": "partitions", "values": ["row-000003"]}, 1),
+    ]
+    quiet.proxy.set_plan(FaultPlan(faults=denied))
+    for table, scope, number in jobs:
+        kind, report = await outcome(await quiet.start({"table": table.name, "scope": scope}))
+        assert (kind, report.get("tally", report)["updated"]) == ("complete", number), report
+        assert (report["writer"], report["verification"]) == ("partiql", {"scanned": number, "behind": 0})
+    assert quiet.proxy.truth().injected.get(FaultKind.ACCESS_DENIED, 0) > 0
+    kind, refusal = await outcome(await quiet.start({"table": single.name}))
+    assert (kind, "missing: dynamodb:Scan" in refusal["message"]) == ("AccessDenied", True)

@@ -188,9 +188,16 @@ def test_a_query_that_finds_none_of_the_sample_is_warned_about(
         return [w for w in plan(table, ledger, operation=operation, **scope).warnings if "the query finds" in w]
 
     [warning] = warned("example.txt")
-    assert warning == "the query finds none of the table's 31 records; none of them has an attribute 'example'"
+    hint = "; Attr('example.txt') leads into a map, Name('example.txt') is the attribute itself"
+    missing = "none of them has an attribute 'example'"
+    assert warning == f"the query finds none of the table's 31 records; {missing}{hint}"
     assert warned("id") == []
-    assert warned("example.txt", scope={"kind": "keys", "values": ["dotted"]}) == []
+    scope = {"kind": "keys", "values": ["dotted", "gone"]}
+    assert warned("example.txt", scope=scope) == [
+        f"the query finds none of the scope's 1 record; {missing}{hint}"
+    ]
+    assert warned("id", scope=scope) == []
+    assert warned("id", scope={"kind": "keys", "values": ["gone"]}) == []
 
 
 @pytest.mark.parametrize("name", ["aws:rep:deleting", "aws:rep:updatetime", "aws:rep:updateregion"])

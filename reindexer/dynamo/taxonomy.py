@@ -64,6 +64,11 @@ class Failure:
     reached: bool = True
     known: bool = True
 
+    @property
+    def denied(self) -> bool:
+        """Whether the caller is known, and may not do this."""
+        return self.code in ("AccessDeniedException", "AccessDenied")
+
 
 _THROTTLE = (Action.WAIT, False, "throttled")
 #: Contention is waited out like a throttle: the transactions of others end, and no record is to blame for them.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -15,6 +15,15 @@ def projection(names: Iterable[str]) -> dict[str, Any]:
     """`ProjectionExpression` and its names; aliases make reserved words and odd names harmless."""
     aliases = {f"#p{index}": name for index, name in enumerate(dict.fromkeys(names))}
     return {"ProjectionExpression": ",".join(aliases), "ExpressionAttributeNames": aliases}
+
+
+def merged(*parts: Mapping[str, Any]) -> dict[str, Any]:
+    """Parts of one read's parameters, their names and values put together."""
+    whole: dict[str, Any] = {}
+    for part in parts:
+        for name, given in part.items():
+            whole[name] = {**whole.get(name, {}), **given} if isinstance(given, Mapping) else given
+    return whole
 
 
 def quoted(name: str) -> str:

@@ -15,8 +15,6 @@ _TRIES = 8
 
 #: An engine's or a policy's way to say that an operation does not exist there.
 UNKNOWN_OPERATION = ("UnknownOperationException", "UnknownOperation", "InvalidAction", "NotImplemented")
-#: The caller is known and may not.
-DENIED = ("AccessDeniedException", "AccessDenied")
 
 
 def ask(table: TableClient, operation: str, *, tries: int = _TRIES, **parameters: Any) -> dict[str, Any]:
@@ -34,7 +32,7 @@ def ask(table: TableClient, operation: str, *, tries: int = _TRIES, **parameters
 def verdict(failed: CallFailed, action: str, where: str) -> Refused | EnvironmentFault:
     """What a failed call means for the job. `action`: the IAM action it needs; `where`: the table's name."""
     failure = failed.failure
-    if failure.code in DENIED:
+    if failure.denied:
         return denied([action], where)
     if failure.action is Action.LEAVE:
         return Unavailable(failure.code, failure.message)

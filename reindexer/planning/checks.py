@@ -8,7 +8,7 @@ from reindexer.errors import BadInput, Refused
 from reindexer.index_keys import INDEX_KEY, IndexKeys
 from reindexer.models import Attributes
 from reindexer.planning.facts import Described
-from reindexer.planning.versions import Sampled
+from reindexer.planning.sampling import Sampled
 
 
 def check_index_types(attributes: Attributes, described: Described) -> None:

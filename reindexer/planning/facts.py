@@ -12,7 +12,7 @@ from reindexer.dynamo.identity import table_id
 from reindexer.dynamo.table import CallFailed, TableClient
 from reindexer.errors import BadInput, Refused
 from reindexer.models import KeyAttribute, TableFacts
-from reindexer.planning.asking import DENIED, UNKNOWN_OPERATION, ask, verdict
+from reindexer.planning.asking import UNKNOWN_OPERATION, ask, verdict
 from reindexer.planning.capacity import capacity_of
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def _kinesis(table: TableClient) -> tuple[bool, str | None]:
         answer = ask(table, "describe_kinesis_streaming_destination", tries=2, TableName=table.table)
     except CallFailed as failed:
         code = failed.failure.code
-        if code in DENIED:
+        if failed.failure.denied:
             return False, "dynamodb:DescribeKinesisStreamingDestination is denied"
         return False, None if code in UNKNOWN_OPERATION else f"asked for it, DynamoDB answers {code}"
     states = [entry.get("DestinationStatus") for entry in answer.get("KinesisDataStreamDestinations", [])]

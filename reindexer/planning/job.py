@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from reindexer.catalogue import find_job
-from reindexer.conditions import Condition, compiled, filter_of, named
+from reindexer.conditions import Condition, compiled, dotted, filter_of, named
 from reindexer.deciding import Decider, failure_of
 from reindexer.dynamo.table import CallFailed
-from reindexer.dynamo.wire import Stamp, StatementBuilder, delete_parameters
+from reindexer.dynamo.taxonomy import of_statement
+from reindexer.dynamo.wire import Stamp, StatementBuilder, delete_parameters, merged
 from reindexer.errors import BadInput, Refused
-from reindexer.items import Write
+from reindexer.items import WireKey, Write
 from reindexer.job import Job, JobBroken, Params
 from reindexer.models import (
     Attributes,
-    Complete,
     IndexKey,
     JobInput,
-    Keys,
-    Partitions,
+    PartitionRange,
     Quarantined,
-    Sample,
     Touch,
     Transform,
     Verify,
 )
-from reindexer.planning.asking import DENIED, ask, denied, verdict
+from reindexer.planning.asking import ask, denied, verdict
 from reindexer.planning.bounds import check_params
 from reindexer.planning.facts import Described
 from reindexer.planning.probes import Writer
-from reindexer.planning.versions import Sampled
-from reindexer.sinks.table import impossible_key
+from reindexer.planning.reach import NO_RUN, Reach
+from reindexer.planning.sampling import Sampled
+from reindexer.sort_keys import Bounds
+from reindexer.sources.partitions import query_of
 
 
 def queue_of(operation: Touch | Transform | Verify) -> str | None:
@@ -61,6 +61,7 @@ def plan_job(
     attributes: Attributes,
     described: Described,
     writer: Writer,
+    reach: Reach,
     found: Sampled | None = None,
 ) -> tuple[Transform, str, list[str]]:
     """(the operation with all parameters, the code's hash, warnings). Raises `BadInput`, `Refused`."""
@@ -69,12 +70,14 @@ def plan_job(
     if job.destructive and not request.dry_run and not isinstance(request.scope, Quarantined):
         _check_recovery(job, request, described)
     if job.destructive:
-        _check_deleting(attributes, described, writer)
+        _check_deleting(attributes, described, writer, reach)
     warnings = []
     if condition is not None:
-        _try(job, condition, attributes, described)
-        warnings.append(_outside(condition, request, described))
-        warnings += _unmatched(condition, request, found)
+        handed_out = _handed_out(condition, described, reach)
+        if not handed_out:
+            _try(job, condition, attributes, described, reach)
+        warnings.append(_outside(handed_out=handed_out))
+        warnings += _unmatched(condition, reach, found)
     # Defaults are taken now: one that is the time of day must be the same for every record.
     complete = operation.model_copy(update={"params": params.model_dump(mode="json")})
     check_params(complete.params)
@@ -120,66 +123,86 @@ def _query(job: Job, params: Params, attributes: Attributes, described: Describe
     return decider.condition
 
 
-def _try(job: Job, condition: Condition, attributes: Attributes, described: Described) -> None:
+def _handed_out(condition: Condition, described: Described, reach: Reach) -> bool:
+    """Whether records outside the query are handed out all the same: not every read can leave them out."""
+    if reach.within is None:
+        return not reach.scans
+    # A Query's filter must not name the table's keys, and of an index only keys are read.
+    keys = {attribute.name for attribute in described.key}
+    return reach.within.index is not None or bool(named(condition) & keys)
+
+
+def _try(job: Job, condition: Condition, attributes: Attributes, described: Described, reach: Reach) -> None:
     """Ask DynamoDB for one row by the query: what it cannot read is found before the job begins."""
-    stamp = Stamp(attributes.version, attributes.run, 1, "probe")
-    parameters: dict[str, Any] = {**filter_of(condition, stamp), "Limit": 1}
+    stamp, table = Stamp(attributes.version, attributes.run, 1, "probe"), described.table
+    asked: dict[str, Any] = {**filter_of(condition, stamp), "TableName": table.table, "Limit": 1}
+    operation, action = "scan", "Scan"
+    if reach.within is not None:
+        operation, action = "query", "Query"
+        part = PartitionRange(value=reach.values[0])
+        asked = merged(asked, query_of(reach.within, part, Bounds(reach.within, part)))
     try:
-        ask(described.table, "scan", TableName=described.table.table, **parameters)
+        ask(table, operation, **asked)
     except CallFailed as failed:
         if failed.failure.code in ("ValidationException", "ValidationError"):
             raise BadInput(
                 f"DynamoDB refuses the query of job {job.name!r}: {failed.failure.message}", "operation.job"
             ) from failed
-        raise verdict(failed, "dynamodb:Scan", described.table.table) from failed
+        raise verdict(failed, f"dynamodb:{action}", table.table) from failed
 
 
-def _outside(condition: Condition, request: JobInput, described: Described) -> str:
-    """What becomes of records outside the query: whether a read can leave them out depends on the read."""
-    scope = request.scope
-    handed_out = isinstance(scope, Keys | Quarantined)
-    if isinstance(scope, Partitions):  # a Query's filter must not name the table's keys
-        keys = {attribute.name for attribute in described.key}
-        handed_out = scope.index is not None or bool(named(condition) & keys)
+def _outside(*, handed_out: bool) -> str:
+    """What becomes of records outside the query."""
     if handed_out:
         return "records outside the query are handed out, and counted as filtered"
     return "records outside the query are not handed out, and not counted"
 
 
-def _unmatched(condition: Condition, request: JobInput, found: Sampled | None) -> list[str]:
+def _unmatched(condition: Condition, reach: Reach, found: Sampled | None) -> list[str]:
     """A query that a mistake in a name makes false for every record: said before it is complete with none."""
-    if found is None or not found.items or not isinstance(request.scope, Complete | Sample):
+    if found is None or not found.items:
         return []
     holds = compiled(condition)
     if any(holds(item) for item in found.items):
         return []
-    of = f"none of the table's {found.rows} records" if found.whole else f"none of {found.rows} sampled records"
-    missing = sorted(name for name in named(condition) if not any(name in item for item in found.items))
+    whose = "the table's" if reach.scans else "the scope's"
+    records = f"{found.rows} record{'' if found.rows == 1 else 's'}"
+    of = f"none of {whose} {records}" if found.whole else f"none of {records} sampled"
+    there = {name for item in found.items for name in item}
+    missing = sorted(named(condition) - there)
     more = f"; none of them has an attribute {' or '.join(map(repr, missing))}" if missing else ""
+    for name in sorted(dotted(condition) & there):
+        more += f"; Attr({name!r}) leads into a map, Name({name!r}) is the attribute itself"
     return [f"the query finds {of}{more}"]
 
 
-def _check_deleting(attributes: Attributes, described: Described, writer: Writer) -> None:
-    """Whether records may be deleted, tried on a key no item has. Anything but a denial shows itself later."""
-    parameters: dict[str, Any]
-    stamp, key = Stamp(attributes.version, attributes.run, 1, "probe"), impossible_key(described.key)
-    if writer == "partiql":
-        builder = StatementBuilder(described.table.table, tuple(key), stamp)
-        statement = builder.statement(key, Write(delete=True))
-        action, call, parameters = "PartiQLDelete", "batch_execute_statement", {"Statements": [statement]}
-    elif writer == "update_item":
-        asked = delete_parameters(key, Write(delete=True), stamp)
-        action, call, parameters = "DeleteItem", "delete_item", {"TableName": described.table.table, **asked}
-    else:
+def _check_deleting(attributes: Attributes, described: Described, writer: Writer, reach: Reach) -> None:
+    """Whether records may be deleted. Anything but a denial shows itself later.
+
+    Nothing is: a run deletes only what carries its mark, and nothing carries that of a probe.
+    """
+    if writer == "none":
         return
-    code = ""
-    try:
-        answer = ask(described.table, call, **parameters)
-        code = ((answer.get("Responses") or [{}])[0].get("Error") or {}).get("Code", "")
-    except CallFailed as failed:
-        code = failed.failure.code
-    if code in DENIED:
+    stamp = Stamp(attributes.version, attributes.run, 1, NO_RUN)
+    action: Literal["PartiQLDelete", "DeleteItem"] = "PartiQLDelete" if writer == "partiql" else "DeleteItem"
+    if all(_denied(action, key, stamp, described) for key, _ in reach.probe_keys):
         raise denied([f"dynamodb:{action}"], described.table.table)
+
+
+def _denied(action: Literal["PartiQLDelete", "DeleteItem"], key: WireKey, stamp: Stamp, at: Described) -> bool:
+    asked: dict[str, Any]
+    name = at.table.table
+    if action == "PartiQLDelete":
+        statement = StatementBuilder(name, tuple(key), stamp).statement(key, Write(delete=True))
+        call, asked = "batch_execute_statement", {"Statements": [statement]}
+    else:
+        call, asked = "delete_item", {"TableName": name, **delete_parameters(key, Write(delete=True), stamp)}
+    try:
+        answer = ask(at.table, call, **asked)
+    except CallFailed as failed:
+        return failed.failure.denied
+    error = (answer.get("Responses") or [{}])[0].get("Error")
+    return bool(error) and of_statement(error).denied
 
 
 def _check_recovery(job: Job, request: JobInput, described: Described) -> None:

@@ -34,10 +34,12 @@ from reindexer.planning.job import checked_job, index_types, keys_of_indexes, pl
 from reindexer.planning.partition_scope import checked_scope
 from reindexer.planning.partitions import plan_partitions
 from reindexer.planning.probes import probe_access
+from reindexer.planning.reach import Reach, reach_of
 from reindexer.planning.redrive import Redrive, plan_redrive
+from reindexer.planning.sampling import Sampled, sample
 from reindexer.planning.scopes import sources_of
 from reindexer.planning.time_to_live import plan_expiry
-from reindexer.planning.versions import Sampled, sample, target_version
+from reindexer.planning.versions import target_version
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -66,18 +68,21 @@ def make_plan(request: PlanInput, *, client: DynamoDBClient, ledger: Ledger, hea
     if writes:
         warnings += _check_replicas(described, allowed=job.allow_multi_region)
     within, values = checked_scope(job.scope, described) if isinstance(job.scope, Partitions) else (None, [])
-    writer, notes = probe_access(described.table, described.key, attributes, writes=writes, within=within)
+    sources: list[Source] = []
+    if redrive:
+        sources = list(redrive.sources)
+    elif within is None:
+        sources = sources_of(job.scope, described.key, described.facts, job.total_segments, request.run)
+    reach = reach_of(described.key, within, values, sources)
+    writer, notes = probe_access(described.table, reach, attributes, writes=writes)
     warnings += notes
     limits, limits_from = resolved(job.limits, described.facts)
     found: Sampled | None = None
     if redrive:
-        sources: list[Source] = list(redrive.sources)
         version, stamp, operation = redrive.version, redrive.stamp, redrive.operation
         warnings += redrive.warnings
     else:
-        if within is None:
-            sources = sources_of(job.scope, described.key, described.facts, job.total_segments, request.run)
-        version, found, notes = _version(request, described, ledger)
+        version, found, notes = _version(request, described, ledger, reach)
         warnings += notes
         if writes and found is not None:
             warnings += check_reserved(found, described, allowed=job.allow_multi_region)
@@ -92,7 +97,7 @@ def make_plan(request: PlanInput, *, client: DynamoDBClient, ledger: Ledger, hea
     warnings += notes
     code = None
     if isinstance(operation, Transform):
-        operation, code, notes = plan_job(operation, job, attributes, described, writer, found)
+        operation, code, notes = plan_job(operation, job, attributes, described, writer, reach, found)
         warnings += notes
     plan = Plan(
         run=request.run,
@@ -184,13 +189,15 @@ def _check_replicas(described: Described, *, allowed: bool) -> list[str]:
     )
 
 
-def _version(request: PlanInput, described: Described, ledger: Ledger) -> tuple[int, Sampled | None, list[str]]:
+def _version(
+    request: PlanInput, described: Described, ledger: Ledger, reach: Reach
+) -> tuple[int, Sampled | None, list[str]]:
     job = request.job
     if isinstance(job.operation, Verify):
         return job.operation.version, None, []
     items = isinstance(job.operation, Transform)  # for its query
     also = [*index_types(described), *([described.ttl] if described.ttl else [])]
-    found = sample(described.table, job.attributes, request.run, items=items, also=also)
+    found = sample(described.table, job.attributes, request.run, reach, items=items, also=also)
     recorded = ledger.highest_version(described.arn, job.attributes.version)
     version, warnings = target_version(
         job.operation, request.started_at, recorded, found, allow_lower=job.allow_lower

@@ -1,13 +1,13 @@
-"""Whether the job may and can do what it is going to do: tried on a key that no item has.
+"""Whether the job may and can do what it is going to do: tried on a key that no item has, within its scope.
 
-A permission is only known by use, and whether an engine honours conditions too. Nothing real is read or changed
-by it beyond one row of a scan.
+A permission is only known by use, and whether an engine honours conditions too. Nothing real is changed by it,
+and at most one row is read.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,11 +15,12 @@ from reindexer.dynamo.table import CallFailed, TableClient
 from reindexer.dynamo.taxonomy import Action, Failure, of_statement
 from reindexer.dynamo.wire import Stamp, StatementBuilder, update_parameters
 from reindexer.errors import EnvironmentFault, Refused
-from reindexer.items import Write
-from reindexer.models import Attributes, KeyAttribute, PartitionScope
-from reindexer.planning.asking import DENIED, UNKNOWN_OPERATION, ask, denied, verdict
+from reindexer.items import WireKey, Write
+from reindexer.models import Attributes, PartitionScope
+from reindexer.planning.asking import UNKNOWN_OPERATION, ask, denied, verdict
 from reindexer.planning.partition_scope import where
-from reindexer.sinks.table import impossible_key
+from reindexer.planning.reach import NO_RUN, Reach
+from reindexer.sort_keys import wire_value
 from reindexer.throttle import backoff
 
 Writer = Literal["partiql", "update_item", "none"]
@@ -37,30 +38,25 @@ class Probe:
 
     @property
     def denied(self) -> bool:
-        return self.failure is not None and self.failure.code in DENIED
+        return self.failure is not None and self.failure.denied
 
 
 def probe_access(
-    table: TableClient,
-    key: Sequence[KeyAttribute],
-    attributes: Attributes,
-    *,
-    writes: bool,
-    within: PartitionScope | None = None,
+    table: TableClient, reach: Reach, attributes: Attributes, *, writes: bool
 ) -> tuple[Writer, list[str]]:
     """How records are going to be written, and warnings about it. `writes` False: reads alone are tried.
 
     Raises `Refused` naming every IAM action that is missing, `EnvironmentFault` for anything else in the way.
     """
-    missing = _missing_reads(table, key, within)
+    missing = _missing_reads(table, reach, writes=writes)
     if not writes:
         if missing:
             raise denied(missing, table.table)
         return "none", []
-    batch = _partiql(table, key, attributes)
+    batch = _tried(_partiql, table, reach, attributes)
     if batch.usable and not missing:
         return "partiql", []
-    single = _update_item(table, key, attributes)
+    single = _tried(_update_item, table, reach, attributes)
     if not single.usable and not batch.usable:
         if single.denied:
             raise denied([*missing, "dynamodb:PartiQLUpdate", "dynamodb:UpdateItem"], table.table)
@@ -70,49 +66,62 @@ def probe_access(
     return "update_item", [_why_single(batch)]
 
 
-def _missing_reads(table: TableClient, key: Sequence[KeyAttribute], within: PartitionScope | None) -> list[str]:
-    """The IAM actions for reading that are denied."""
-    request = {table.table: {"Keys": [impossible_key(key)], "ConsistentRead": True}}
-    reads: list[tuple[str, str, dict[str, Any]]] = [
-        ("dynamodb:Scan", "scan", {"TableName": table.table, "Limit": 1}),
-        ("dynamodb:BatchGetItem", "batch_get_item", {"RequestItems": request}),
-    ]
+def _missing_reads(table: TableClient, reach: Reach, *, writes: bool) -> list[str]:
+    """The IAM actions for reading that are denied, of those that the scope needs."""
+    within = reach.within
+    reads: list[tuple[str, str, dict[str, Any]]] = []
+    if reach.scans:
+        reads.append(("dynamodb:Scan", "scan", {"TableName": table.table, "Limit": 1}))
+    if writes or reach.keys or (within is not None and within.index is not None):
+        key, _ = reach.probe_keys[-1]
+        request = {table.table: {"Keys": [key], "ConsistentRead": True}}
+        reads.append(("dynamodb:BatchGetItem", "batch_get_item", {"RequestItems": request}))
     if within is not None:
         of = f" on {where(table.table, within.index)}" if within.index else ""
-        reads.append((f"dynamodb:Query{of}", "query", _query(table, within)))
+        reads.append((f"dynamodb:Query{of}", "query", _query(table, within, reach.values[0])))
     missing = []
     for action, operation, parameters in reads:
         try:
             ask(table, operation, **parameters)
         except CallFailed as failed:
-            if failed.failure.code not in DENIED:
+            if not failed.failure.denied:
                 raise verdict(failed, action, table.table) from failed
             missing.append(action)
     return missing
 
 
-def _query(table: TableClient, within: PartitionScope) -> dict[str, Any]:
-    """A Query of a partition that nothing is in."""
-    name = within.partition.name
+def _query(table: TableClient, within: PartitionScope, value: str) -> dict[str, Any]:
+    """A Query of one row of a partition of the scope."""
     return {
         "TableName": table.table,
         "Limit": 1,
         **({"IndexName": within.index} if within.index else {}),
         "KeyConditionExpression": "#k = :k",
-        "ExpressionAttributeNames": {"#k": name},
-        "ExpressionAttributeValues": {":k": impossible_key([within.partition])[name]},
+        "ExpressionAttributeNames": {"#k": within.partition.name},
+        "ExpressionAttributeValues": {":k": wire_value(within.partition.type, value)},
     }
 
 
-def _stamp(attributes: Attributes) -> Stamp:
-    return Stamp(attributes.version, attributes.run, 1, "probe")  # any version: the item does not exist
+def _tried(
+    way: Callable[[TableClient, WireKey, Write, Stamp], Probe],
+    table: TableClient,
+    reach: Reach,
+    attributes: Attributes,
+) -> Probe:
+    """One way of writing, on the first key of the scope's that it is not denied for."""
+    stamp = Stamp(attributes.version, attributes.run, 1, NO_RUN)  # any version: no item is written
+    for key, exists in reach.probe_keys:
+        # What may exist is asked to carry a run stamp that nothing does, so that no write succeeds.
+        write = Write(guards={attributes.run: stamp.run_value}) if exists else Write()
+        probe = way(table, key, write, stamp)
+        if not probe.denied:
+            break
+    return probe
 
 
-def _partiql(table: TableClient, key: Sequence[KeyAttribute], attributes: Attributes) -> Probe:
+def _partiql(table: TableClient, key: WireKey, write: Write, stamp: Stamp) -> Probe:
     """An UPDATE of an item that does not exist must be refused; who answers "done" ignores conditions."""
-    names = tuple(attribute.name for attribute in key)
-    builder = StatementBuilder(table.table, names, _stamp(attributes))
-    statement = builder.statement(impossible_key(key), Write())
+    statement = StatementBuilder(table.table, tuple(key), stamp).statement(key, write)
     for tried in range(1, _STATEMENT_TRIES + 1):
         try:
             answer: dict[str, Any] = ask(table, "batch_execute_statement", Statements=[statement])
@@ -130,10 +139,9 @@ def _partiql(table: TableClient, key: Sequence[KeyAttribute], attributes: Attrib
     raise AssertionError("unreachable: the last try returns")
 
 
-def _update_item(table: TableClient, key: Sequence[KeyAttribute], attributes: Attributes) -> Probe:
+def _update_item(table: TableClient, key: WireKey, write: Write, stamp: Stamp) -> Probe:
     """The same through UpdateItem, which creates a missing item unless its condition is honoured."""
-    names = tuple(attribute.name for attribute in key)
-    parameters = update_parameters(impossible_key(key), Write(), _stamp(attributes), names)
+    parameters = update_parameters(key, write, stamp, tuple(key))
     try:
         ask(table, "update_item", TableName=table.table, **parameters)
     except CallFailed as failed:
@@ -144,7 +152,7 @@ def _update_item(table: TableClient, key: Sequence[KeyAttribute], attributes: At
 def _refused(table: TableClient, action: str, failed: CallFailed) -> Probe:
     """What a refused probe shows. Raises where it shows nothing: a busy service, expired credentials."""
     failure = failed.failure
-    tells = failure.code in (*DENIED, *UNKNOWN_OPERATION) or not failure.known
+    tells = failure.denied or failure.code in UNKNOWN_OPERATION or not failure.known
     if failure.action in (Action.WAIT, Action.RETRY, Action.LEAVE, Action.PARK) and not tells:
         raise verdict(failed, action, table.table) from failed
     return Probe(failure.action is Action.SETTLE, failure)

@@ -32,7 +32,10 @@ class Sink(Protocol):
     def attempt(self, writes: Sequence[tuple[WireKey, Write]]) -> Answers: ...
 
     def healthy(self) -> bool:
-        """Whether a write to an impossible key gets a clean answer: then the service is there."""
+        """Whether a write to an impossible key gets a clean answer: then the service is there.
+
+        A role that is limited to some partition keys is denied this one, and that is an answer too.
+        """
         ...
 
 
@@ -55,7 +58,7 @@ class _TableSink(ABC):
             failure = self.attempt([(self._impossible, Write())]).failures[0]
         except CallFailed as failed:
             failure = failed.failure
-        return failure is not None and failure.action is Action.SETTLE
+        return failure is not None and (failure.action is Action.SETTLE or failure.denied)
 
 
 class PartiqlSink(_TableSink):

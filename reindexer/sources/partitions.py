@@ -7,7 +7,7 @@ from typing import Any
 
 from reindexer.dynamo.reading import read_consistently
 from reindexer.dynamo.table import Page, TableClient
-from reindexer.dynamo.wire import projection
+from reindexer.dynamo.wire import merged, projection
 from reindexer.errors import EnvironmentFault
 from reindexer.items import WireItem, WireKey, key_identity
 from reindexer.models import KeyAttribute, PartitionRange, PartitionRanges, PartitionScope
@@ -113,13 +113,8 @@ class PartitionSource:
     def _parameters(self, part: PartitionRange, bounds: Bounds) -> dict[str, Any]:
         reads = self._reads if self._scope.index is None else (*self._names, *self._key_names)
         shape = projection(reads) if reads else {}
-        asked = query_of(self._scope, part, bounds)
-        merged = {
-            name: {**shape.get(name, {}), **self._leave_out.get(name, {}), **asked[name]}
-            for name in ("ExpressionAttributeNames", "ExpressionAttributeValues")
-        }
         consistent = {"ConsistentRead": True} if self._consistent else {}
-        return {**shape, **self._leave_out, **asked, **merged, **consistent}
+        return merged(shape, self._leave_out, query_of(self._scope, part, bounds), consistent)
 
     def _distinct(self, cursors: Sequence[WireKey]) -> list[WireKey]:
         """The entries in their order, one for each record: BatchGetItem refuses a key that is named twice."""

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from reindexer.dynamo.table import Page, TableClient
-from reindexer.dynamo.wire import projection
+from reindexer.dynamo.wire import merged, projection
 from reindexer.items import WireKey
 from reindexer.models import Segment
 from reindexer.throttle import Budget
@@ -41,10 +41,7 @@ class ScanSource:
         self._table = table
         self._segment = segment
         self._parameters: dict[str, Any] = {"Segment": segment.segment, "TotalSegments": segment.total}
-        shape = projection(reads) if reads else {}
-        names = {**shape.get("ExpressionAttributeNames", {}), **leave_out.get("ExpressionAttributeNames", {})}
-        self._parameters |= {**shape, **leave_out}
-        self._parameters |= {"ExpressionAttributeNames": names} if names else {}
+        self._parameters |= merged(projection(reads) if reads else {}, leave_out)
         self._parameters |= {"ConsistentRead": True} if consistent else {}
         self._filtered = bool(leave_out)
 
