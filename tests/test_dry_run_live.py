@@ -98,6 +98,21 @@ def test_on_a_terminal_what_goes_is_red_and_what_comes_is_green(
     assert rows(table) == before
 
 
+@pytest.mark.parametrize("more", [("--dry-run",), ("--wait", "--allow-no-recovery")], ids=["dry run", "run"])
+def test_a_query_that_finds_nothing_is_exit_code_1_where_it_is_to_find_something(
+    environment: dict[str, str], make_table: MakeTable, more: tuple[str, ...]
+) -> None:
+    table = make_table()
+    table.fill(3, created_at={"N": "99999999999"})  # none is as old as the query wants it
+    asked = ("start", table.name, "--job", "expire", "--param", "older_than_days=30", "--yes", *more)
+    for expecting, exit_code in (((), 0), (("--expect-found",), 1)):
+        name = ("--workflow-id", f"job-{uuid.uuid4().hex[:8]}")
+        code, out, err = command(environment, *asked, *name, *expecting)
+        assert code == exit_code, err
+        assert "the query found no record" in out
+        assert "the query finds none of the table's 3 records" in out
+
+
 def test_json_is_one_document_with_the_pairs(environment: dict[str, str], table: Table) -> None:
     code, out, err = command(environment, *dry_run(table, "--json", "--sample", "5"))
     assert code == 0, err

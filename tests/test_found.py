@@ -47,17 +47,18 @@ def touched(number: int) -> Report:
             partitions(1, acme=0),
             "no record found in 1 of 1 partition",
         ),
-        (
-            a_report(tally=Tally(), verification=NOTHING, operation=TRANSFORM),
-            NONE,
-            "the query found no record",
-        ),
+        (a_report(tally=Tally(), operation=TRANSFORM), NONE, "the query found no record"),
         (
             a_report(tally=Tally(), operation=TRANSFORM, dry_run=DryRun(tally=Tally()), verification=None),
             NONE,
             "the query found no record",
         ),
         (a_report(tally=Tally(), verification=NOTHING), NONE, "no record found"),
+        (
+            a_report(tally=Tally(), verification=NOTHING, operation={"kind": "verify", "version": 7}),
+            NONE,
+            "no record found",
+        ),
     ],
 )
 def test_the_headline_says_what_was_not_found(report: Report, totals: PartitionTotals, words: str) -> None:

@@ -127,6 +127,49 @@ async def begin(stack: Stack, tmp_path: Path, table: Table, **more: Any) -> Any:
     )
 
 
+async def test_a_query_that_finds_nothing_is_said_in_plan_dry_run_and_report(
+    quiet: Stack, make_table: MakeTable, own: Any, tmp_path: Path
+) -> None:
+    """By a mistake in a name, or by a right one that no record answers to."""
+    own(
+        """
+from reindexer import Name
+class P(Params):
+    name: str = ""
+    literal: str = ""
+    value: str = "old"
+def query(params):
+    return (Name(params.literal) if params.literal else Attr(params.name)).eq(params.value)
+def transform(item, params):
+    return Update(set={"example.txt": "new"})
+"""
+    )
+    table = make_table()
+    table.fill(25, **{"example.txt": {"S": "old"}})
+    cases = (
+        (
+            {"name": "example.txt"},
+            "; none of them has an attribute 'example'; Attr('example.txt') leads into",
+            0,
+        ),
+        ({"literal": "example.txt", "value": "other"}, "", 0),
+        ({"literal": "example.txt"}, "", 25),
+    )
+    for params, why, finds in cases:
+        for tries in (True, False):
+            handle = await begin(quiet, tmp_path, table, params=params, dry_run=tries)
+            kind, report = await outcome(handle)
+            tally = report["dry_run"]["tally"] if tries else report["tally"]
+            assert (kind, tally["scanned"], tally["updated"]) == ("complete", finds, finds), report
+            warnings = [text for text in report["warnings"] if text.startswith("the query finds")]
+            assert report.get("not_found", []) == ([] if finds else ["the query found no record"])
+            assert len(warnings) == (not finds)
+            assert all(
+                text.startswith(f"the query finds none of the table's 25 records{why}") for text in warnings
+            )
+    assert {item["example.txt"]["S"] for item in table.items()} == {"new"}
+
+
 async def test_a_function_that_fails_on_everything_parks_the_job_within_seconds(
     quiet: Stack, make_table: MakeTable, own: Any, tmp_path: Path
 ) -> None:

@@ -20,8 +20,9 @@ def not_found(report: Report, totals: PartitionTotals) -> list[str]:
     tally = report.dry_run.tally if report.dry_run else report.tally
     if tally.vanished:
         told.append(f"{tally.vanished:,} of {_some(tally.scanned, 'record')} vanished")
-    looked = tally.scanned or (report.verification.scanned if report.verification else 0)
-    if not looked and not told:
+    only_read = report.verification if report.operation.get("kind") == "verify" else None
+    looked = only_read or tally  # else the verification reads what the query does not find, too
+    if not looked.scanned and not told:
         told.append("the query found no record" if transforms else "no record found")
     return told
 
