@@ -38,6 +38,7 @@ from reindexer.planning.reach import Reach, reach_of
 from reindexer.planning.redrive import Redrive, plan_redrive
 from reindexer.planning.sampling import Sampled, sample
 from reindexer.planning.scopes import sources_of
+from reindexer.planning.segments import check_segments
 from reindexer.planning.time_to_live import plan_expiry
 from reindexer.planning.versions import target_version
 
@@ -82,6 +83,8 @@ def make_plan(request: PlanInput, *, client: DynamoDBClient, ledger: Ledger, hea
         version, stamp, operation = redrive.version, redrive.stamp, redrive.operation
         warnings += redrive.warnings
     else:
+        if not job.dry_run:  # which reads without segments
+            check_segments(described, sources)
         version, found, notes = _version(request, described, ledger, reach)
         warnings += notes
         if writes and found is not None:
