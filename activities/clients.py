@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from reindexer.dynamo.client import make_client
 from reindexer.dynamo.table import TableClient
 from reindexer.ledger import Ledger
-from reindexer.models import Target
+from reindexer.models import CapacityInput, Target
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -24,7 +24,7 @@ class Clients:
         self._by_region = {self.own.meta.region_name: self.own}
         self.ledger = ledger
 
-    def raw(self, target: Target) -> DynamoDBClient:
+    def raw(self, target: Target | CapacityInput) -> DynamoDBClient:
         """boto3's client in the table's own region, where the region decides which endpoint is called.
 
         A fixed endpoint is called in this worker's own region: what an engine writes into its ARNs (`ddblocal`)
@@ -39,6 +39,6 @@ class Clients:
                 client = self._by_region[region] = self.own if fixed else client
         return client
 
-    def table(self, target: Target) -> TableClient:
+    def table(self, target: Target | CapacityInput) -> TableClient:
         """The engine's client for the target's table."""
         return TableClient(self.raw(target), target.table)

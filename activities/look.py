@@ -12,7 +12,9 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.clients import Clients
 from reindexer.models import Counts, Looked, LookInput, Progress, Seen, Situation, VerifyResult
+from reindexer.planning.capacity import changed_capacity
 
 if TYPE_CHECKING:
     from temporalio.client import Client, WorkflowExecutionDescription
@@ -27,10 +29,10 @@ _HEARTBEATS: Mapping[str, type[Progress | VerifyResult]] = {
 
 
 class LookActivities:
-    """Asks the Temporal server. No shard is woken by it."""
+    """Asks the Temporal server, and now and then DynamoDB. No shard is woken by it."""
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self, clients: Clients, client: Client) -> None:
+        self._clients, self._client = clients, client
 
     @activity.defn
     async def look(self, request: LookInput) -> Looked:
@@ -46,7 +48,11 @@ class LookActivities:
                 next_retry_delay=timedelta(seconds=request.seconds),
                 category=ApplicationErrorCategory.BENIGN,  # not logged, not counted as a failure
             )
-        return await look_at(self._client, request.job, request.run, request.names)
+        looked = await look_at(self._client, request.job, request.run, request.names)
+        if asked := request.capacity:
+            capacity = await asyncio.to_thread(changed_capacity, asked, self._clients.table(asked))
+            looked = looked.model_copy(update={"capacity": capacity})
+        return looked
 
 
 async def look_at(client: Client, job: str, run: str, names: Mapping[int, str]) -> Looked:

@@ -46,7 +46,7 @@ def control_activities(
         report.write_report,
         report.record_version,
         EndedShardActivities(clients, client).last_state,
-        LookActivities(client).look,
+        LookActivities(clients, client).look,
     ]
 
 

@@ -166,7 +166,8 @@ def _facts(report: Report) -> Iterator[tuple[str, RenderableType]]:
         yield "" if index else "warnings", Text(warning, WARN)
     for index, event in enumerate(report.controls):
         details = [moment(event.at), event.what]
-        details += [f"{name}={value}" for name, value in (event.limits or {}).items() if value is not None]
+        changed = (event.limits or {}).items()
+        details += [f"{name}={'chosen' if value is None else value}" for name, value in changed]
         details += [f"({event.reason})"] if event.reason else []
         yield "" if index else "controls", " ".join(details)
 

@@ -24,8 +24,8 @@ from reindexer.dynamo.client import make_client
 from reindexer.errors import BadInput
 from reindexer.estimate import ON_DEMAND, PROVISIONED, Estimate, EstimateInput, estimate
 from reindexer.explain import explain
-from reindexer.models import Attributes, Limits
-from reindexer.planning.capacity import resolved
+from reindexer.models import Attributes, Limits, Touch, chosen
+from reindexer.planning.capacity import capacity_of, uses_of
 from reindexer.planning.facts import describe
 from reindexer.settings import settings
 
@@ -70,12 +70,15 @@ def estimate_job(
     except ValidationError as error:
         raise BadInput(f"limits.{explain(error)}") from None
     described = describe(table, make_client())
-    limits, _ = resolved(wanted, described.facts)
-    listed = PROVISIONED if described.facts.capacity_mode == "provisioned" else ON_DEMAND
+    uses = uses_of(Touch(), Attributes(), None, writes=True)
+    capacity = capacity_of(described.description, uses)
+    known = described.facts.model_copy(update=dict(capacity))
+    limits, _ = chosen(wanted, capacity)
+    listed = PROVISIONED if known.capacity_mode == "provisioned" else ON_DEMAND
     given = {"write_units": write_price, "read_units": read_price, "actions": action_price}
     found = estimate(
         described.description,
-        described.facts,
+        known,
         EstimateInput(Attributes(), limits, records, verify=not no_verify, deletes=deletes),
         settings(),
         listed.model_copy(update={name: price for name, price in given.items() if price is not None}),

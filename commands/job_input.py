@@ -16,7 +16,10 @@ from reindexer.models import JobInput
 
 def job_input(given: Mapping[str, Any], file: Path | None) -> JobInput:
     """The input: the file's, with what was given on top. Raises `BadInput` naming the field."""
-    merged = _merged(_file(file) if file else {}, _present(given))
+    present = _present(given)
+    if given.get("limits"):
+        present["limits"] = given["limits"]  # null among them is a choice: the plan's
+    merged = _merged(_file(file) if file else {}, present)
     if "table" not in merged:
         raise BadInput("which one? For example `reindexer start cities`, or --input FILE", "TABLE")
     operation = merged.get("operation")

@@ -32,7 +32,7 @@ Records = Annotated[
     typer.Option(min=1, metavar="N", help="Records; default: all cities, fewer on a slow engine."),
 ]
 
-_RATE = "a number per second, or unlimited"
+_RATE = "a number per second, unlimited, or chosen (by the plan)"
 ReadUnits = Annotated[str | None, typer.Option("--read-units", metavar="RATE", help=f"Read units: {_RATE}.")]
 WriteUnits = Annotated[
     str | None,
@@ -71,23 +71,26 @@ def limits_given(
     quarantined: int | None,
 ) -> dict[str, Any]:
     """The fields of `limits` that were given, as the job's input wants them. Raises `BadInput`."""
-    given = {
-        "read_units_per_second": _rate(read_units, "--read-units"),
-        "write_units_per_second": _rate(write_units, "--write-units"),
-        "records_per_second": _rate(records_per_second, "--records-per-second"),
-        "shards_in_flight": shards_in_flight,
-        "quarantined": quarantined,
+    rates = {
+        "read_units_per_second": (read_units, "--read-units"),
+        "write_units_per_second": (write_units, "--write-units"),
+        "records_per_second": (records_per_second, "--records-per-second"),
     }
-    return {name: value for name, value in given.items() if value is not None}
+    numbers = {"shards_in_flight": shards_in_flight, "quarantined": quarantined}
+    return {
+        **{name: _rate(text, option) for name, (text, option) in rates.items() if text is not None},
+        **{name: number for name, number in numbers.items() if number is not None},
+    }
 
 
-def _rate(text: str | None, option: str) -> float | Literal["unlimited"] | None:
-    if text is None or text == "unlimited":
-        return text  # type: ignore[return-value]  # narrowed to the two by the test
+def _rate(text: str, option: str) -> float | str | None:
+    """As the job's input wants it: null where the plan chooses."""
+    if text in ("unlimited", "chosen"):
+        return text if text == "unlimited" else None
     try:
         return float(text)
     except ValueError:
-        raise BadInput(f"should be a number per second, or unlimited (given: {text})", option) from None
+        raise BadInput(f"should be {_RATE} (given: {text})", option) from None
 
 
 def json_option(text: str, option: str) -> Any:

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from temporalio import activity, workflow
@@ -18,6 +18,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from activities.clients import Clients
 from activities.look import LookActivities, look_at
 from deploy.embedded import TemporalServer
 from reindexer.models import (
@@ -84,12 +85,12 @@ async def shards(server: TemporalServer, run: str, **each: tuple[str, Any]) -> A
     client = await Client.connect(server.address, data_converter=pydantic_data_converter)
     beats = [beating(name, details) for name, details in BEATS.items()]
     beats.append(beating("unreadable", "x"))
-    queue = f"look-{run}"
+    queue, no_tables = f"look-{run}", cast(Clients, None)
     async with Worker(
         client,
         task_queue=queue,
         workflows=[FakeShard, FakeRoot],
-        activities=[*beats, LookActivities(client).look],
+        activities=[*beats, LookActivities(no_tables, client).look],
         workflow_runner=UnsandboxedWorkflowRunner(),
         graceful_shutdown_timeout=timedelta(0),
     ):
@@ -162,7 +163,7 @@ def test_the_first_attempt_fails_at_once_with_the_delay() -> None:
     with pytest.raises(ApplicationError) as not_yet:
         asyncio.run(
             ActivityEnvironment().run(
-                LookActivities(client).look, LookInput(job="j", run="r", names={}, seconds=8.0)
+                LookActivities(client, client).look, LookInput(job="j", run="r", names={}, seconds=8.0)
             )
         )
     assert (not_yet.value.type, not_yet.value.next_retry_delay) == ("NotYet", timedelta(seconds=8))

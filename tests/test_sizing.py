@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from commands.job_input import job_input
+from commands.options import limits_given
 from reindexer.errors import BadInput
 from reindexer.models import (
+    Capacity,
+    IndexCapacity,
     KeyAttribute,
     KeyList,
     Keys,
     Limits,
     TableFacts,
+    Uses,
+    chosen,
 )
-from reindexer.planning.capacity import capacity_of, resolved
+from reindexer.planning.capacity import capacity_of
 from reindexer.planning.scopes import distinct_keys, sources_of, typed_key
 from reindexer.planning.sizing import key_lists, segments
 
@@ -45,19 +53,23 @@ def test_the_order_of_shards_is_fixed_by_the_run() -> None:
     assert [part.segment for part in segments(0, 0, 50, "r1")] != list(range(50))
 
 
+TOUCH = Uses(writes=["v", "r"])
+
+
+def throughput(read: float, write: float) -> dict[str, Any]:
+    return {"ProvisionedThroughput": {"ReadCapacityUnits": read, "WriteCapacityUnits": write}}
+
+
 def test_limits_default_to_half_of_what_the_table_can_take() -> None:
-    facts = TableFacts(account="1", region="us-east-1", items=0, size_bytes=0)
-    chosen, text = resolved(Limits(write_units_per_second=7), facts)
-    assert (chosen.read_units_per_second, chosen.write_units_per_second) == ("unlimited", 7)
+    limits, text = chosen(Limits(write_units_per_second=7), Capacity())
+    assert (limits.read_units_per_second, limits.write_units_per_second) == ("unlimited", 7)
     assert "not known" in text
     assert "write 7/s as given" in text
-    provisioned = {"ProvisionedThroughput": {"ReadCapacityUnits": 100, "WriteCapacityUnits": 1}}
-    mode, read, write = capacity_of(provisioned)
-    known = facts.model_copy(update={"capacity_mode": mode, "read_capacity": read, "write_capacity": write})
-    chosen, text = resolved(Limits(), known)
-    assert (chosen.read_units_per_second, chosen.write_units_per_second) == (50, 0.5)
+    known = capacity_of(throughput(100, 1), TOUCH)
+    limits, text = chosen(Limits(), known)
+    assert (limits.read_units_per_second, limits.write_units_per_second) == (50, 0.5)
     assert "half of the provisioned capacity of 100" in text
-    assert resolved(Limits(read_units_per_second="unlimited"), known)[0].read_units_per_second == "unlimited"
+    assert chosen(Limits(read_units_per_second="unlimited"), known)[0].read_units_per_second == "unlimited"
 
 
 def test_warm_throughput_counts_below_the_maximum_that_was_set() -> None:
@@ -66,11 +78,75 @@ def test_warm_throughput_counts_below_the_maximum_that_was_set() -> None:
         "ProvisionedThroughput": {"ReadCapacityUnits": 0, "WriteCapacityUnits": 0},
         "WarmThroughput": {"ReadUnitsPerSecond": 12_000, "WriteUnitsPerSecond": 4_000},
     }
-    assert capacity_of(warm) == ("on-demand", 12_000, 4_000)
+    assert capacity_of(warm, TOUCH) == Capacity(read_capacity=12_000, write_capacity=4_000)
     most = {"MaxReadRequestUnits": -1, "MaxWriteRequestUnits": 500}
-    assert capacity_of({**warm, "OnDemandThroughput": most}) == ("on-demand", 12_000, 500)
+    limited = capacity_of({**warm, "OnDemandThroughput": most}, TOUCH)
+    assert limited == Capacity(read_capacity=12_000, write_capacity=500)
     none = {"ReadUnitsPerSecond": 0, "WriteUnitsPerSecond": 0}
-    assert capacity_of({**warm, "WarmThroughput": none}) == ("on-demand", None, None)
+    assert capacity_of({**warm, "WarmThroughput": none}, TOUCH) == Capacity()
+    least = {**index("by-year", 1), "WarmThroughput": {"ReadUnitsPerSecond": 12_000, "WriteUnitsPerSecond": 90}}
+    found = capacity_of({**warm, "GlobalSecondaryIndexes": [least]}, TOUCH)
+    limits, text = chosen(Limits(), found)
+    assert limits.write_units_per_second == 45
+    assert "write 45/s, half of the warm throughput of 90 of index by-year" in text
+
+
+def test_chosen_on_the_command_line_is_null_in_the_input(tmp_path: Path) -> None:
+    """Also where a file says something else."""
+    file = tmp_path / "input.json"
+    file.write_text(json.dumps({"table": "cities", "limits": {"write_units_per_second": 5, "quarantined": 3}}))
+    given = limits_given(None, "chosen", "unlimited", None, None)
+    assert given == {"write_units_per_second": None, "records_per_second": "unlimited"}
+    asked = job_input({"limits": given}, file).limits
+    assert asked == Limits(records_per_second="unlimited", quarantined=3)
+    assert job_input({"limits": limits_given(None, None, None, None, None)}, file).limits.quarantined == 3
+
+
+def index(
+    name: str, write: float, projection: str = "ALL", *held: str, keys: Any = ("year",)
+) -> dict[str, Any]:
+    return {
+        "IndexName": name,
+        "KeySchema": [{"AttributeName": key, "KeyType": "HASH"} for key in keys],
+        "Projection": {"ProjectionType": projection, **({"NonKeyAttributes": list(held)} if held else {})},
+        **throughput(20, write),
+    }
+
+
+@pytest.mark.parametrize(
+    ("uses", "indexes", "write"),
+    [
+        (TOUCH, [index("by-year", 5)], (5, "by-year")),
+        (TOUCH, [index("by-year", 5), index("by-city", 3)], (3, "by-city")),
+        (TOUCH, [index("by-year", 5000)], (1000, None)),
+        (TOUCH, [index("by-year", 5, "KEYS_ONLY")], (1000, None)),
+        (TOUCH, [index("by-year", 5, "INCLUDE", "name")], (1000, None)),
+        (TOUCH, [index("by-year", 5, "INCLUDE", "name", "v")], (5, "by-year")),
+        (TOUCH, [index("by-run", 5, "KEYS_ONLY", keys=("r", "year"))], (5, "by-run")),
+        (Uses(), [index("by-year", 5, "KEYS_ONLY")], (5, "by-year")),
+        (Uses(writes=[]), [index("by-year", 5)], (1000, None)),
+        (TOUCH, [{**index("by-year", 5), "IndexStatus": "DELETING"}], (1000, None)),
+    ],
+    ids=str,
+)
+def test_an_index_that_is_written_with_the_table_may_decide(
+    uses: Uses, indexes: list[dict[str, Any]], write: tuple[float, str | None]
+) -> None:
+    found = capacity_of({**throughput(1000, 1000), "GlobalSecondaryIndexes": indexes}, uses)
+    assert found.smallest("write") == write
+    limits, text = chosen(Limits(), found)
+    assert limits.write_units_per_second == write[0] / 2
+    assert (f"of index {write[1]}" in text) == (write[1] is not None)
+    assert limits.read_units_per_second == 500, "the index is not read"
+
+
+def test_the_index_that_names_the_records_is_read() -> None:
+    indexes = [index("by-year", 5), index("by-city", 5)]
+    found = capacity_of(
+        {**throughput(1000, 1000), "GlobalSecondaryIndexes": indexes}, Uses(reads="by-city", writes=[])
+    )
+    assert found.index_capacity == [IndexCapacity(name="by-city", read=20)]
+    assert chosen(Limits(), found)[0].read_units_per_second == 10
 
 
 # ── Scopes ─────────────────────────────────────────────────────────────────────────────────────────────────

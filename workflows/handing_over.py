@@ -88,6 +88,7 @@ class HandingOver:
                 started_at=job.started_at,
                 plan=plan,
                 limits=job.limits,
+                asked=job.asked,
                 phase=job.phase,
                 control_seq=job.control_seq,
                 paused_since=job.paused_since,

@@ -13,13 +13,15 @@ from workflows.running_job import RunningJob
 from workflows.shards import Shards
 
 with workflow.unsafe.imports_passed_through():
-    from reindexer.models import Looked, LookInput
+    from reindexer.models import Capacity, CapacityInput, Looked, LookInput
 
 #: A look is due when the job has grown older by this part: an hour of work costs 180 looks of 6 events each.
 _PART_OF_AGE = 1 / 60
 _LONGEST = 300.0  # seconds; a week costs 2,200 looks
 #: Each share that changes much costs two events: in the worst case, where shards are throttled in turn, all do.
 _LOOKS_PER_SHARING = 3
+#: Of a job's first intervals between two questions for the table's capacity, 64 s: auto-scaling takes minutes.
+_LOOKS_PER_CAPACITY = 8
 
 
 class Looking:
@@ -29,6 +31,7 @@ class Looking:
     def __init__(self, job: RunningJob, shards: Shards) -> None:
         self._job, self._shards = job, shards
         self.at = ""  # when the figures were taken
+        self._capacity_at = workflow.now().timestamp()  # asked for, or known from planning
 
     @property
     def seconds(self) -> float:
@@ -50,6 +53,9 @@ class Looking:
                 continue
             self.at = (looked.at or workflow.now()).isoformat()
             shards.see(looked)
+            if looked.capacity is not None and job.measured(looked.capacity):
+                shards.reopen()
+                job.changed()
             job.looked_at += len(looked.shards)
             looks += 1
             if not job.gate.paused and looks % _LOOKS_PER_SHARING == 0:
@@ -69,6 +75,7 @@ class Looking:
             run=self._job.known_plan.run,
             names={shard.index: shard.name() for shard in self._shards.open},
             seconds=seconds,
+            capacity=self._capacity(),
         )
         handle: workflow.ActivityHandle[Looked] = workflow.start_activity(
             "look",
@@ -78,3 +85,21 @@ class Looking:
             **look_options(seconds),
         )
         return handle
+
+    def _capacity(self) -> CapacityInput | None:
+        """The question whether the capacity has changed, where a limit follows it and it is time to ask."""
+        job, now = self._job, workflow.now().timestamp()
+        plan, asked = job.known_plan, job.asked
+        chosen = asked.read_units_per_second is None or asked.write_units_per_second is None
+        early = now - self._capacity_at < _LOOKS_PER_CAPACITY * plan.look_seconds
+        if plan.uses is None or not chosen or early:
+            return None
+        self._capacity_at = now
+        target = plan.target
+        return CapacityInput(
+            table=target.table,
+            table_arn=target.table_arn,
+            table_id=target.table_id,
+            uses=plan.uses,
+            known=Capacity(**{name: getattr(plan.facts, name) for name in Capacity.model_fields}),
+        )

@@ -12,6 +12,7 @@ from workflows.controls import Gate
 
 with workflow.unsafe.imports_passed_through():
     from reindexer.models import (
+        Capacity,
         ControlEvent,
         DryRun,
         Limits,
@@ -19,6 +20,7 @@ with workflow.unsafe.imports_passed_through():
         Plan,
         RunCarried,
         Verification,
+        chosen,
     )
 
 #: Control events kept for the report, the first and the newest: limits may change every minute for days.
@@ -46,7 +48,9 @@ class RunningJob:
         self.signals = self.updates = 0  # taken in this run
         self.looked_at = 0  # shards, in all looks of this run
         self.plan: Plan | None = carried.plan if carried else None
-        self.limits = carried.limits if carried else limits
+        #: As they were given: null in what is to be chosen by the plan.
+        self.asked = (carried.asked or carried.limits) if carried else limits
+        self.limits = carried.limits if carried else limits  # in force
         self.phase: Phase = carried.phase if carried else "planning"
         self.planned_on = ""  # the task queue of the job's own workers, where they plan it
         self.parked = carried.parked if carried else ""  # why the job paused itself
@@ -66,7 +70,6 @@ class RunningJob:
         self.tried: DryRun | None = None
         self.reading = False  # an activity of the root itself reads the table
         self.when_changed: Callable[[], None] = lambda: None
-        self._limits_changed: dict[str, Any] = {}
         self._unseen = True  # whether something changed since it was last looked at
 
     @property
@@ -127,17 +130,28 @@ class RunningJob:
     def planned(self, plan: Plan) -> None:
         """There is a plan. What was changed while it was made stays changed."""
         self.plan = plan
-        self.limits = Limits.model_validate({**plan.limits.model_dump(), **self._limits_changed})
+        self.limits, _ = chosen(self.asked, plan.facts)
 
     def with_limits(self, change: dict[str, Any]) -> Limits:
-        """The limits as they would be. Raises `ValidationError`."""
-        return Limits.model_validate({**self.limits.model_dump(), **change})
+        """The limits as they would be asked for. Raises `ValidationError`."""
+        return Limits.model_validate({**self.asked.model_dump(), **change})
 
     def limit(self, change: dict[str, Any], reason: str | None) -> None:
         """Put changed limits in force; who shares them out then calls `changed`."""
-        self._limits_changed |= change
-        self.limits = self.with_limits(change)
+        self.asked = self.limits = self.with_limits(change)
+        if self.plan:
+            self.limits, _ = chosen(self.asked, self.plan.facts)
         self.note("set_limits", reason, change)
+
+    def measured(self, capacity: Capacity) -> bool:
+        """The table has another capacity now. True: chosen limits followed; who shares them out as above."""
+        plan, before = self.known_plan, self.limits.model_dump()
+        self.plan = plan.model_copy(update={"facts": plan.facts.model_copy(update=dict(capacity))})
+        self.limits, why = chosen(self.asked, capacity)
+        change = {name: value for name, value in self.limits.model_dump().items() if value != before[name]}
+        if change:
+            self.note("limits followed the capacity", why, change)
+        return bool(change)
 
     def note(self, what: str, reason: str | None, limits: dict[str, Any] | None = None) -> None:
         """Keep what was done and why, for the report."""

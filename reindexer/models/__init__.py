@@ -13,6 +13,7 @@ from reindexer.models.accounts import (
     Report,
     ReportInput,
 )
+from reindexer.models.capacity import Capacity, IndexCapacity, Uses, chosen
 from reindexer.models.checks import (
     Behind,
     BehindInput,
@@ -26,6 +27,7 @@ from reindexer.models.checks import (
     VerifyResult,
 )
 from reindexer.models.children import (
+    CapacityInput,
     ClearKeptInput,
     EndedShard,
     HandBack,
@@ -108,6 +110,8 @@ __all__ = [
     "Attributes",
     "Behind",
     "BehindInput",
+    "Capacity",
+    "CapacityInput",
     "Carried",
     "Change",
     "ClearKeptInput",
@@ -128,6 +132,7 @@ __all__ = [
     "Fault",
     "HandBack",
     "Holder",
+    "IndexCapacity",
     "IndexKey",
     "Isolated",
     "JobInput",
@@ -187,9 +192,11 @@ __all__ = [
     "Target",
     "Touch",
     "Transform",
+    "Uses",
     "Verification",
     "Verify",
     "VerifyInput",
     "VerifyResult",
+    "chosen",
     "within_bytes",
 ]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, NonNegativeFloat, NonNegativeInt, PlainSerializer
+from pydantic import BeforeValidator, Field, NonNegativeFloat, NonNegativeInt, PlainSerializer
 
+from reindexer.models.capacity import Capacity, Uses
 from reindexer.models.control import Control
 from reindexer.models.model import Model
 from reindexer.models.packed import packed, unpacked
@@ -69,6 +70,16 @@ class ClearKeptInput(Model):
     run: str
 
 
+class CapacityInput(Model):
+    """Whether a table's capacity is still `known`."""
+
+    table: str
+    table_arn: str
+    table_id: str
+    uses: Uses
+    known: Capacity
+
+
 class LookInput(Model):
     """Look at these shards, by index: `names` are the ends of their workflow ids."""
 
@@ -76,6 +87,7 @@ class LookInput(Model):
     run: str
     names: dict[int, str]
     seconds: NonNegativeFloat = 0.0  # from now on, before looking
+    capacity: CapacityInput | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class Seen(Model):
@@ -90,6 +102,8 @@ class Looked(Model):
 
     at: datetime | None = None
     shards: Annotated[dict[int, Seen], BeforeValidator(unpacked), PlainSerializer(packed)] = {}
+    #: Of the table, where it was asked for and has changed.
+    capacity: Capacity | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class EndedShard(Model):

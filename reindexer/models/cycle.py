@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, NonNegativeFloat, NonNegativeInt, PlainSerializer
+from pydantic import BeforeValidator, Field, NonNegativeFloat, NonNegativeInt, PlainSerializer
 
 from reindexer.models.accounts import ControlEvent
 from reindexer.models.checks import Verification
@@ -46,6 +46,7 @@ class RunCarried(Model):
     started_at: datetime  # of the job
     plan: Plan
     limits: Limits
+    asked: Limits | None = Field(default=None, exclude_if=lambda value: value is None)  # null: chosen
     phase: Phase
     control_seq: NonNegativeInt
     paused_since: NonNegativeInt = 0

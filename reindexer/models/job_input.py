@@ -143,7 +143,7 @@ Rate = Annotated[float, Field(gt=0)] | Literal["unlimited"] | None
 
 
 class Limits(Asked):
-    """What a job may use. null: chosen from the table's capacity and shown; "unlimited" is said aloud."""
+    """What a job may use. null: chosen by the plan from the table's capacity and shown; "unlimited": none."""
 
     read_units_per_second: Rate = None
     write_units_per_second: Rate = None

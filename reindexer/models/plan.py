@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from reindexer.items import Key
+from reindexer.models.capacity import Capacity, Uses
 from reindexer.models.job_input import Attributes, JobInput, Limits, Touch, Transform, Verify
 from reindexer.models.model import Model
 
@@ -74,7 +75,7 @@ class Target(Model):
         return self if code is None else self.model_copy(update={"code": code})
 
 
-class TableFacts(Model):
+class TableFacts(Capacity):
     """What DynamoDB says of the table. Counts are up to six hours old; they size, they decide nothing."""
 
     account: str
@@ -84,9 +85,6 @@ class TableFacts(Model):
     indexes: list[str] = []
     stream: str | None = None  # the stream's view type
     kinesis: bool = False
-    capacity_mode: Literal["on-demand", "provisioned"] = "on-demand"
-    read_capacity: float | None = None  # what the table can take per second, where known
-    write_capacity: float | None = None
     point_in_time_recovery: bool | None = None  # None: not to be asked
 
 
@@ -165,6 +163,7 @@ class Plan(Model):
     warnings: list[str] = []
     limits_from: str = ""  # where the chosen limits come from, for people
     ttl: str = ""  # the TTL attribute, and the sample's share of expired records, for people
+    uses: Uses | None = None  # what its limits are chosen by; None: planned by an older worker
     heartbeat_timeout: float = 10.0  # seconds
     rounds_queue: str = "reindexer-rounds"
     records_queue: str | None = None  # of records and their quarantine; None: that of the job's workflow

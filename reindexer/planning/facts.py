@@ -13,7 +13,6 @@ from reindexer.dynamo.table import CallFailed, TableClient
 from reindexer.errors import BadInput, Refused
 from reindexer.models import KeyAttribute, TableFacts
 from reindexer.planning.asking import UNKNOWN_OPERATION, ask, verdict
-from reindexer.planning.capacity import capacity_of
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -134,7 +133,6 @@ def _indexes(description: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def _facts(table: TableClient, description: Mapping[str, Any], region: str, *, kinesis: bool) -> TableFacts:
     parts = description["TableArn"].split(":")  # arn:aws:dynamodb:REGION:ACCOUNT:table/…
     stream = description.get("StreamSpecification") or {}
-    mode, read, write = capacity_of(description)
     return TableFacts(
         account=parts[4] if len(parts) > 4 else "",
         region=parts[3] if len(parts) > 3 else region,
@@ -143,9 +141,6 @@ def _facts(table: TableClient, description: Mapping[str, Any], region: str, *, k
         indexes=[index["IndexName"] for index in _indexes(description)],
         stream=stream.get("StreamViewType") if stream.get("StreamEnabled") else None,
         kinesis=kinesis,
-        capacity_mode=mode,
-        read_capacity=read,
-        write_capacity=write,
         point_in_time_recovery=_recovery(table),
     )
 
@@ -169,7 +164,7 @@ def _time_to_live(table: TableClient) -> tuple[str | None, str | None]:
         answer = ask(table, "describe_time_to_live", tries=2, TableName=table.table)
     except CallFailed as failed:
         code = failed.failure.code
-        if code in DENIED:
+        if failed.failure.denied:
             return None, TTL_DENIED
         return None, None if code in UNKNOWN_OPERATION else f"asked for it, DynamoDB answers {code}"
     described = answer.get("TimeToLiveDescription", {})

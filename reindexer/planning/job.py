@@ -38,17 +38,18 @@ def queue_of(operation: Touch | Transform | Verify) -> str | None:
 
     Raises `BadInput` where its job is not here.
     """
-    return _job(operation).task_queue if isinstance(operation, Transform) else None
+    return named_job(operation).task_queue if isinstance(operation, Transform) else None
 
 
 def checked_job(operation: Transform) -> tuple[Job, Params]:
     """The job and its parameters. Raises `BadInput` naming what there is."""
-    job = _job(operation)
+    job = named_job(operation)
     check_params(operation.params)
     return job, job.parameters(operation.params)
 
 
-def _job(operation: Transform) -> Job:
+def named_job(operation: Transform) -> Job:
+    """The job that the operation names. Raises `BadInput`."""
     try:
         return find_job(operation.job)
     except JobBroken as error:

@@ -25,9 +25,10 @@ from reindexer.models import (
     Touch,
     Transform,
     Verify,
+    chosen,
 )
 from reindexer.planning.bounds import check_plan, check_run, check_workflow_id
-from reindexer.planning.capacity import resolved
+from reindexer.planning.capacity import capacity_of, uses_of
 from reindexer.planning.checks import check_index_types, check_reserved, refused_by_indexes
 from reindexer.planning.facts import Described, describe
 from reindexer.planning.job import checked_job, index_types, keys_of_indexes, plan_job
@@ -77,10 +78,13 @@ def make_plan(request: PlanInput, *, client: DynamoDBClient, ledger: Ledger, hea
     reach = reach_of(described.key, within, values, sources)
     writer, notes = probe_access(described.table, reach, attributes, writes=writes)
     warnings += notes
-    limits, limits_from = resolved(job.limits, described.facts)
+    operation = redrive.operation if redrive else job.operation
+    uses = uses_of(operation, attributes, within, writes=writes)
+    facts = described.facts.model_copy(update=dict(capacity_of(described.description, uses)))
+    limits, limits_from = chosen(job.limits, facts)
     found: Sampled | None = None
     if redrive:
-        version, stamp, operation = redrive.version, redrive.stamp, redrive.operation
+        version, stamp = redrive.version, redrive.stamp
         warnings += redrive.warnings
     else:
         if not job.dry_run:  # which reads without segments
@@ -120,13 +124,14 @@ def make_plan(request: PlanInput, *, client: DynamoDBClient, ledger: Ledger, hea
             within=within,
             expiry=expiry,
         ),
-        facts=described.facts,
+        facts=facts,
         limits=limits,
         isolation=_isolation(job, sources),
         sources=sources,
         warnings=warnings,
         limits_from=limits_from,
         ttl=ttl,
+        uses=uses,
         heartbeat_timeout=heartbeat_timeout,
     )
     return check_plan(plan)

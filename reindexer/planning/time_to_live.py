@@ -9,7 +9,7 @@ from reindexer.expiry import MOST_SECONDS_PAST, expired
 from reindexer.models import Attributes, Expiry, JobInput
 from reindexer.planning.asking import denied
 from reindexer.planning.facts import TTL_DENIED, Described
-from reindexer.planning.versions import Sampled
+from reindexer.planning.sampling import Sampled
 
 
 def plan_expiry(
