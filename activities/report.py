@@ -7,7 +7,7 @@ from temporalio import activity
 from activities.clients import Clients
 from activities.failures import translated
 from activities.kept import every_partition
-from reindexer.models import ReportInput
+from reindexer.models import ReportInput, Used
 
 
 class ReportActivities:
@@ -25,8 +25,17 @@ class ReportActivities:
             self._clients.ledger.put_report(report)
 
     @activity.defn
-    def record_version(self, request: ReportInput) -> None:
-        """Remember the target before the first write, so that "next" lies above it whatever happens."""
-        report = request.report
+    def record_version(self, request: ReportInput) -> Used | None:
+        """Remember the target before the first write, so that "next" lies above it whatever happens.
+
+        And what it is for; returns who has used it for something else.
+        """
+        ledger, report, purpose = self._clients.ledger, request.report, request.purpose
+        place = report.table_arn, request.version_attribute, report.version
         with translated():
-            self._clients.ledger.record_version(report.table_arn, request.version_attribute, report.version)
+            ledger.record_version(*place)
+            if purpose is None:
+                return None
+            used = Used(purpose=purpose, job=report.job, run=report.run, at=report.started_at)
+            ledger.note_use(*place, used)
+            return ledger.other_use(*place, purpose)

@@ -79,6 +79,9 @@ def start(
     allow_lower: Annotated[
         bool, typer.Option("--allow-lower", help="Accept a target below versions in the table.")
     ] = False,
+    allow_used: Annotated[
+        bool, typer.Option("--allow-used", help="Accept a version that was used for something else.")
+    ] = False,
     allow_no_recovery: Annotated[
         bool, typer.Option("--allow-no-recovery", help="Delete from a table that cannot be restored.")
     ] = False,
@@ -125,6 +128,7 @@ def start(
         "skip_expired": skip_expired or None,
         "reason": reason,
         "allow_lower": allow_lower or None,
+        "allow_used": allow_used or None,
         "dry_run": dry_run or None,
         "allow_no_recovery": allow_no_recovery or None,
         "allow_multi_region": allow_multi_region or None,

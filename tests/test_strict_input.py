@@ -61,6 +61,7 @@ SWITCHES = [
     "verify",
     "sweep",
     "allow_lower",
+    "allow_used",
     "allow_multi_region",
     "dry_run",
     "allow_no_recovery",

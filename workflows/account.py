@@ -71,6 +71,7 @@ class Account:
             dry_run=job.tried,
             partitions=totals.partitions,
             unbalanced_partitions=totals.unbalanced,
+            used=job.used,
         )
         report.warnings.extend(unexplained(report, job.swept))
         missing = not_found(report, totals)
@@ -89,6 +90,7 @@ class Account:
             and all(shard.done for shard in shards.all)
             and not tally.quarantined
             and not (tally.superseded and isinstance(self._plan.target.operation, Transform))
+            and not (tally.current and job.used)
             and not (job.verification and job.verification.behind)
         )
         return "complete" if complete else "incomplete"

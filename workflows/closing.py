@@ -27,7 +27,11 @@ with workflow.unsafe.imports_passed_through():
         Report,
         ReportInput,
         Scope,
+        Used,
     )
+
+#: Of a type of its own, since a union is none in the eyes of the SDK's signatures.
+_USED: Any = Used | None
 
 
 async def close(job: RunningJob, shards: Shards, account: Account, scope: Scope) -> Report:
@@ -53,7 +57,7 @@ async def close(job: RunningJob, shards: Shards, account: Account, scope: Scope)
 async def note_start(job: RunningJob, account: Account) -> None:
     """Remember the target version and that the job runs, before the first write. Raises `ActivityError`."""
     opening = _input(job, account.unfinished(), PartitionsInput())
-    await workflow.execute_activity("record_version", opening, **CONTROL)
+    job.used = await workflow.execute_activity("record_version", opening, result_type=_USED, **CONTROL)
     await workflow.execute_activity("write_report", opening, **CONTROL)
 
 
@@ -70,7 +74,8 @@ def _input(job: RunningJob, report: Report, partitions: PartitionsInput) -> Repo
     """The report for the ledger, which has all partitions: in a payload there might be no room for them."""
     alone = report.model_copy(update={"partitions": {}})
     version = job.known_plan.target.attributes.version
-    return ReportInput(report=alone, version_attribute=version, partitions=partitions)
+    purpose = job.known_plan.purpose
+    return ReportInput(report=alone, version_attribute=version, partitions=partitions, purpose=purpose)
 
 
 async def _close_redriven(job: RunningJob, shards: Shards, scope: Scope) -> None:

@@ -100,6 +100,7 @@ class HandingOver:
                 controls=job.controls,
                 controls_dropped=job.controls_dropped,
                 warnings=job.warnings,
+                used=job.used,
                 verification=job.verification,
                 swept=job.swept,
                 newest=self._shards.newest,

@@ -287,6 +287,11 @@ def _incomplete(report: Report, missing: Sequence[str]) -> str:
         reasons.append("outcomes and scanned records differ: a defect, please report it")
     if report.tally.superseded and report.operation["kind"] == "transform":
         reasons.append(f"{report.tally.superseded} records are past the target, and were not transformed")
+    if report.tally.current and report.used:
+        reasons.append(
+            f"{report.tally.current} records were at version {report.version} already, which was used for "
+            f"something else by {report.used.words}"
+        )
     if report.tally.quarantined:
         reasons.append(f"{report.tally.quarantined} records are quarantined (see `failures`, then `redrive`)")
     if report.verification and report.verification.behind:

@@ -64,6 +64,7 @@ class RunningJob:
         self.controls_dropped = carried.controls_dropped if carried else 0
         self.warnings: list[str] = list(carried.warnings) if carried else []
         self.verification: Verification | None = carried.verification if carried else None
+        self.used = carried.used if carried else None  # the version, for something else
         self.swept = carried.swept if carried else 0  # rows that the sweep takes up
         self.sweeps = False  # rows found behind are swept
         self.expects_found = False  # not complete unless all that was named is there

@@ -6,6 +6,7 @@ Keys `pk` and `sk` are strings; every read is consistent. Layout (`attribute`: t
 |---------------------------|-------------------------------|------------------------------------------------|
 | `table#<arn>#<attribute>` | `lock`                        | who works on the table: see `locks`            |
 | `table#<arn>#<attribute>` | `version`                     | the highest version a job has aimed at         |
+| `table#<arn>#<attribute>` | `use#<version>#<hash>`        | what a version was used for, as JSON in `used` |
 | `job#<workflow id>`       | `last`                        | the newest run of the job                      |
 | `job#<workflow id>`       | `report#<start>#<run>`        | a report, as JSON in `report`                  |
 | `job#<workflow id>`       | `partitions#<hash>#<part>`    | its partitions, compressed                     |
@@ -27,12 +28,13 @@ from reindexer.ledger.kept import KeptWhileRunning
 from reindexer.ledger.quarantine import Quarantine
 from reindexer.ledger.reports import Reports
 from reindexer.ledger.store import ledger_client
+from reindexer.ledger.versions import Versions
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 
-class Ledger(Reports, Quarantine, KeptWhileRunning):
+class Ledger(Reports, Versions, Quarantine, KeptWhileRunning):
     """All of the ledger. Thread-safe, as boto3 clients are.
 
     Every method may raise `Refused` of kind `LedgerMissing` where the table does not exist, `EnvironmentFault`

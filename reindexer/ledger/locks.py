@@ -1,4 +1,4 @@
-"""One in-place job per table and stamp attribute at a time, and the highest version aimed at there.
+"""One in-place job per table and stamp attribute at a time.
 
 Two jobs with one version attribute would take each other's versions for "superseded" and skip records; two
 with one run attribute would overwrite each other's delete marks. So a lock has an item for each of the two. It
@@ -15,12 +15,12 @@ from datetime import UTC, datetime
 
 from reindexer.errors import Refused
 from reindexer.items import WireItem
-from reindexer.ledger.store import ConditionFailed, Store, sortable, text
+from reindexer.ledger.store import ConditionFailed, Store, sortable, table_partition, text
 from reindexer.models import Holder, LockInput
 
 
 class Locks(Store):
-    """Locks and versions."""
+    """Locks, and the newest run of each job."""
 
     def take_lock(self, lock: LockInput) -> Holder | None:
         """Take the table's lock, whole. None: it is ours, now or already; else who holds a part of it.
@@ -91,14 +91,14 @@ class Locks(Store):
             with suppress(ConditionFailed):
                 self._call(
                     "delete_item",
-                    Key={"pk": {"S": _partition(lock.table_arn, attribute)}, "sk": {"S": "lock"}},
+                    Key={"pk": {"S": table_partition(lock.table_arn, attribute)}, "sk": {"S": "lock"}},
                     ConditionExpression="workflow_id = :w AND run_id = :i",
                     ExpressionAttributeValues={":w": {"S": lock.workflow_id}, ":i": {"S": lock.run_id}},
                 )
 
     def holder(self, table_arn: str, attribute: str) -> Holder | None:
         """Who holds the lock of an attribute; None: nobody. Raises `Refused` of kind `Locked` if unreadable."""
-        place = _partition(table_arn, attribute)
+        place = table_partition(table_arn, attribute)
         item = self._get(place, "lock")
         if item is None:
             return None
@@ -118,17 +118,6 @@ class Locks(Store):
                 kind="Locked",
             ) from error
 
-    def record_version(self, table_arn: str, version_attribute: str, version: int) -> None:
-        """Note a version that a job aims at; the highest is kept."""
-        self._put_if_newer(
-            _partition(table_arn, version_attribute), "version", "version", {"version": {"N": str(version)}}
-        )
-
-    def highest_version(self, table_arn: str, version_attribute: str) -> int | None:
-        """The highest version recorded for the table; None: none yet."""
-        item = self._get(_partition(table_arn, version_attribute), "version")
-        return None if item is None else int(item["version"]["N"])
-
     def last_run(self, job: str) -> str | None:
         """The newest run of the job that took a lock or left a report; None: there was none."""
         item = self._get(f"job#{job}", "last")
@@ -139,7 +128,7 @@ class Locks(Store):
 
     def _put_lock(self, lock: LockInput, attribute: str, condition: str, values: WireItem) -> None:
         item = {
-            "pk": {"S": _partition(lock.table_arn, attribute)},
+            "pk": {"S": table_partition(lock.table_arn, attribute)},
             "sk": {"S": "lock"},
             "namespace": {"S": lock.namespace},
             "workflow_id": {"S": lock.workflow_id},
@@ -153,10 +142,6 @@ class Locks(Store):
             else {}
         )
         self._call("put_item", Item=item, ConditionExpression=condition, **extra)
-
-
-def _partition(table_arn: str, attribute: str) -> str:
-    return f"table#{table_arn}#{attribute}"
 
 
 def _is_ours(holder: Holder, lock: LockInput) -> bool:

@@ -186,6 +186,11 @@ class Store:
             return
 
 
+def table_partition(table_arn: str, attribute: str) -> str:
+    """Where the ledger keeps what concerns an attribute of a table."""
+    return f"table#{table_arn}#{attribute}"
+
+
 def text(item: WireItem, name: str) -> str:
     """A string attribute of an item that this program wrote."""
     return str(item[name]["S"])

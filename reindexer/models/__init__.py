@@ -79,6 +79,7 @@ from reindexer.models.plan import (
     TableFacts,
     Target,
 )
+from reindexer.models.purpose import Purpose, Used
 from reindexer.models.rounds import (
     CLOCK_WRONG,
     Fault,
@@ -161,6 +162,7 @@ __all__ = [
     "Plan",
     "PlanInput",
     "Progress",
+    "Purpose",
     "QuarantineEntry",
     "QuarantineInput",
     "Quarantined",
@@ -192,6 +194,7 @@ __all__ = [
     "Target",
     "Touch",
     "Transform",
+    "Used",
     "Uses",
     "Verification",
     "Verify",

@@ -11,6 +11,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt
 from reindexer.models.by_partition import ByPartition, PackedByPartition
 from reindexer.models.checks import DryRun, Verification
 from reindexer.models.model import Model
+from reindexer.models.purpose import Purpose, Used
 from reindexer.models.shards import Kept
 from reindexer.tally import Attempts, Tally
 
@@ -85,6 +86,8 @@ class Report(Model):
     partitions: ByPartition = {}
     unbalanced_partitions: list[str] = Field(default=[], exclude_if=operator.not_)  # some of them
     not_found: list[str] = Field(default=[], exclude_if=operator.not_)  # what vanished or is empty, in words
+    #: The version had been used for something else: what is `current` need not be as this job leaves records.
+    used: Used | None = Field(default=None, exclude_if=operator.not_)
 
 
 class PartitionsInput(Model):
@@ -110,3 +113,4 @@ class ReportInput(Model):
     report: Report
     version_attribute: str
     partitions: PartitionsInput = PartitionsInput()
+    purpose: Purpose | None = Field(default=None, exclude_if=operator.not_)  # of the version

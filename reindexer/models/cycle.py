@@ -13,6 +13,7 @@ from reindexer.models.job_input import Limits
 from reindexer.models.model import Model
 from reindexer.models.packed import packed, unpacked
 from reindexer.models.plan import Plan, Source
+from reindexer.models.purpose import Used
 from reindexer.models.rounds import Isolated
 from reindexer.models.shards import Kept, ShardAccount, ShardState
 
@@ -58,6 +59,7 @@ class RunCarried(Model):
     controls: list[ControlEvent] = []
     controls_dropped: NonNegativeInt = 0
     warnings: list[str] = []
+    used: Used | None = Field(default=None, exclude_if=lambda value: value is None)  # as in `Report`
     verification: Verification | None = None  # of the first reading, while and after it is swept
     swept: NonNegativeInt = 0  # rows that the sweep takes up
     newest: list[Isolated] = []  # quarantined records

@@ -190,6 +190,8 @@ class JobInput(Asked):
     reason: str | None = None
     #: Accept a target below versions that are already in the table (those records end as `superseded`).
     allow_lower: bool = False
+    #: Accept a target that another operation, job, code or parameters have used: what carries it is left alone.
+    allow_used: bool = False
     #: Accept a global table, where conditions hold in one Region only.
     allow_multi_region: bool = False
     #: Only look: read a sample, apply query and function, write nothing, report what would become of it.

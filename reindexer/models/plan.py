@@ -12,6 +12,7 @@ from reindexer.items import Key
 from reindexer.models.capacity import Capacity, Uses
 from reindexer.models.job_input import Attributes, JobInput, Limits, Touch, Transform, Verify
 from reindexer.models.model import Model
+from reindexer.models.purpose import Purpose
 
 
 class KeyAttribute(Model):
@@ -164,6 +165,7 @@ class Plan(Model):
     limits_from: str = ""  # where the chosen limits come from, for people
     ttl: str = ""  # the TTL attribute, and the sample's share of expired records, for people
     uses: Uses | None = None  # what its limits are chosen by; None: planned by an older worker
+    purpose: Purpose | None = None  # of the version; None: a redrive keeps it, and who only reads has none
     heartbeat_timeout: float = 10.0  # seconds
     rounds_queue: str = "reindexer-rounds"
     records_queue: str | None = None  # of records and their quarantine; None: that of the job's workflow

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import Any, Literal
 
 from reindexer.catalogue import find_job
@@ -18,6 +20,7 @@ from reindexer.models import (
     IndexKey,
     JobInput,
     PartitionRange,
+    Purpose,
     Quarantined,
     Touch,
     Transform,
@@ -54,6 +57,20 @@ def named_job(operation: Transform) -> Job:
         return find_job(operation.job)
     except JobBroken as error:
         raise BadInput(str(error), "operation.job") from error
+
+
+def purpose_of(operation: Touch | Transform | Verify) -> Purpose | None:
+    """What the operation makes of the version that it writes; None: it writes none. Raises `BadInput`.
+
+    A parameter whose default is made at each start, such as the time of day, counts only where it was given.
+    """
+    if not isinstance(operation, Transform):
+        return Purpose(kind="touch") if isinstance(operation, Touch) else None
+    job, params = checked_job(operation)
+    made = {name for name, field in type(params).model_fields.items() if field.default_factory is not None}
+    counted = params.model_dump(mode="json", exclude=made - params.model_fields_set)
+    digest = hashlib.sha256(json.dumps(counted, sort_keys=True).encode()).hexdigest()
+    return Purpose(kind="transform", job=job.name, code=job.code, params=digest)
 
 
 def plan_job(

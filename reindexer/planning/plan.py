@@ -19,6 +19,7 @@ from reindexer.models import (
     Partitions,
     Plan,
     PlanInput,
+    Purpose,
     Quarantined,
     Source,
     Target,
@@ -31,7 +32,7 @@ from reindexer.planning.bounds import check_plan, check_run, check_workflow_id
 from reindexer.planning.capacity import capacity_of, uses_of
 from reindexer.planning.checks import check_index_types, check_reserved, refused_by_indexes
 from reindexer.planning.facts import Described, describe
-from reindexer.planning.job import checked_job, index_types, keys_of_indexes, plan_job
+from reindexer.planning.job import checked_job, index_types, keys_of_indexes, plan_job, purpose_of
 from reindexer.planning.partition_scope import checked_scope
 from reindexer.planning.partitions import plan_partitions
 from reindexer.planning.probes import probe_access
@@ -41,7 +42,7 @@ from reindexer.planning.sampling import Sampled, sample
 from reindexer.planning.scopes import sources_of
 from reindexer.planning.segments import check_segments
 from reindexer.planning.time_to_live import plan_expiry
-from reindexer.planning.versions import target_version
+from reindexer.planning.versions import check_used, target_version
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -83,6 +84,7 @@ def make_plan(request: PlanInput, *, client: DynamoDBClient, ledger: Ledger, hea
     facts = described.facts.model_copy(update=dict(capacity_of(described.description, uses)))
     limits, limits_from = chosen(job.limits, facts)
     found: Sampled | None = None
+    purpose: Purpose | None = None  # of a redrive that of the run whose records it takes up
     if redrive:
         version, stamp = redrive.version, redrive.stamp
         warnings += redrive.warnings
@@ -99,6 +101,10 @@ def make_plan(request: PlanInput, *, client: DynamoDBClient, ledger: Ledger, hea
             sources, notes = plan_partitions(within, values, job, described, limits, request.run)
             warnings += notes
         stamp, operation = request.run, job.operation.model_copy(update={"version": version})
+        purpose = purpose_of(operation)
+        if purpose is not None:
+            place = described.arn, attributes.version, version
+            warnings += check_used(ledger.other_use(*place, purpose), version, allowed=job.allow_used)
     warnings += _advice(operation, described)
     expiry, ttl, notes = plan_expiry(job, attributes, described, found, request.started_at)
     warnings += notes
@@ -132,6 +138,7 @@ def make_plan(request: PlanInput, *, client: DynamoDBClient, ledger: Ledger, hea
         limits_from=limits_from,
         ttl=ttl,
         uses=uses,
+        purpose=purpose if writes else None,
         heartbeat_timeout=heartbeat_timeout,
     )
     return check_plan(plan)
