@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
 .PHONY: demo dev test check bench faults scale lock clean
 
@@ -31,15 +32,28 @@ faults: .venv/dev           ## the exactness matrix; writes docs/exactness.md
 scale: .venv/dev            ## jobs of days, simulated and in a storm; writes docs/scale.md (about an hour)
 	$(BIN)/python -m scale --write docs/scale.md $(ARGS)
 
-lock: .venv/dev             ## pin what CI uses
-	$(BIN)/pip freeze --exclude-editable > requirements.lock
+# What is pinned stays as it is, unless ARGS=--upgrade.
+PIN := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--custom-compile-command 'make lock'
+SERVERS := deploy/servers
+
+lock: .venv/dev             ## pin every Python package, with its hashes, for all platforms; ARGS=--upgrade
+	$(PIN) pyproject.toml --extra dev -o requirements.lock $(ARGS)
+	$(PIN) pyproject.toml --extra demo -c requirements.lock -o requirements-demo.lock $(ARGS)
+	for server in ministack go; do \
+		grep -o "^[a-z-]*$$server[a-z-]*==[0-9.]*" $(SERVERS)/$$server.lock | $(PIN) - -o $(SERVERS)/$$server.lock $(ARGS); \
+	done
+
 
 clean:                      ## the checkout only; the servers' cache stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # A stamp per set of extras; installed again when the project's requirements change.
-.venv/demo .venv/dev: pyproject.toml requirements.lock
+.venv/demo: requirements-demo.lock
+.venv/dev: requirements.lock
+.venv/demo .venv/dev: pyproject.toml
 	@test -x $(BIN)/python || { echo "making .venv (once)"; $(PYTHON) -m venv .venv; }
-	@echo "installing Python packages into .venv (about a minute, once)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e ".[$(notdir $@)]"
+	@echo "installing Python packages into .venv (under a minute, once)"
+	@$(INSTALL) --require-hashes --only-binary :all: -r $(filter %.lock,$^)
+	@$(INSTALL) --no-build-isolation -e .
 	@touch $@

