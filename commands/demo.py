@@ -14,10 +14,12 @@ def demo(
     engine: EngineName = "auto",
     keep: Annotated[bool, typer.Option("--keep", help="Leave all up until Ctrl-C, show what to try.")] = False,
     faults: Annotated[
-        float, typer.Option(min=0.0, max=0.9, metavar="RATE", help="The part of calls that fail, such as 0.05.")
-    ] = 0.0,
+        float, typer.Option(min=0.0, max=0.9, metavar="RATE", help="The part of calls that fail; 0: none.")
+    ] = 0.1,
 ) -> None:
     """Start Temporal, DynamoDB and workers on this machine, load real cities, reindex them, show the report.
+
+    One call in ten fails on purpose, and a consumer of the table's stream counts what arrives downstream.
 
     Needs no account and touches none: your AWS and Temporal settings are not looked at.
     """

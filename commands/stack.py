@@ -31,7 +31,7 @@ from deploy.embedded import (
     dynamodb_engine,
     temporal_server,
 )
-from deploy.faults import FaultPlan, FaultProxy, fault_proxy
+from deploy.faults import Fault, FaultKind, FaultPlan, FaultProxy, fault_proxy
 from deploy.processes import ServerUnavailable, tail
 from deploy.workers import Workers
 from reindexer.connect import SEARCH_ATTRIBUTES
@@ -55,6 +55,11 @@ class Stack:
     workers_endpoint: str
     proxy: FaultProxy | None = None
 
+    @property
+    def writes_singly(self) -> bool:
+        """Whether the job has to write records one by one, since nothing else reaches the table's stream."""
+        return _writes_singly(self.engine)
+
 
 @contextmanager
 def stack(engine: EngineChoice, folder: Path, *, faults: float = 0.0) -> Iterator[Stack]:
@@ -62,23 +67,37 @@ def stack(engine: EngineChoice, folder: Path, *, faults: float = 0.0) -> Iterato
     with ExitStack() as standing:
         proxy = None
         try:
-            with err.status("starting the servers (getting them for the first time can take minutes)"):
+            with err.status("starting the servers, which are installed the first time"):
                 attributes = dict.fromkeys(SEARCH_ATTRIBUTES, "Keyword")
                 temporal = standing.enter_context(temporal_server(logs=folder, search_attributes=attributes))
                 dynamo = standing.enter_context(dynamodb_engine(engine, logs=folder))
-                if faults:
-                    plan = FaultPlan.mixed(faults)
+                if (plan := _plan(faults, dynamo)).faults:
                     proxy = standing.enter_context(fault_proxy(dynamo.endpoint_url, plan, logs=folder))
         except ServerUnavailable as error:
             raise Stopped(Exit.NOT_FINISHED, str(error)) from error
-        step("Temporal", f"{temporal.how}; Web UI {temporal.ui_url}")
-        step("DynamoDB", f"{dynamo.how}; {dynamo.endpoint_url}")
+        step("Temporal", f"Web UI {temporal.ui_url}; {temporal.how}")
+        step("DynamoDB", f"{dynamo.endpoint_url}; {dynamo.how}")
+        if _writes_singly(dynamo):
+            step("", "its PartiQL writes reach no stream: the workers are denied them and use UpdateItem")
         if faults:
-            step("faults", f"{faults:.0%} of the workers' calls fail, more than half after they were applied")
+            step(
+                "faults", f"{faults:.0%} of the workers' calls fail, half of those after they were carried out"
+            )
         environment = caller_free_environment(dynamo.endpoint_url, temporal.address)
         standing.enter_context(surroundings(environment))
         Ledger(settings().ledger_table).create()
         yield Stack(folder, temporal, dynamo, environment, (proxy or dynamo).endpoint_url, proxy)
+
+
+def _plan(faults: float, engine: Engine) -> FaultPlan:
+    """What fails on purpose: nothing, where the plan is empty."""
+    denied = (Fault(kind=FaultKind.PARTIQL_DENIED),) if _writes_singly(engine) else ()
+    return FaultPlan(faults=(*denied, *(FaultPlan.mixed(faults).faults if faults else ())))
+
+
+def _writes_singly(engine: Engine) -> bool:
+    """Whether the table has a stream that only single writes reach."""
+    return engine.streams_at_speed and not engine.streams_partiql
 
 
 @contextmanager

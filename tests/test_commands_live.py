@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -106,17 +107,28 @@ def test_a_job_is_run_steered_and_reported(quiet: Stack, make_table: Callable[..
     assert json.loads(out)["good"]
 
 
-def test_the_demo_runs_by_itself_and_leaves_nothing(tmp_path: Path, engine: Engine) -> None:
+def test_the_demo_confirms_what_it_says_and_leaves_nothing(tmp_path: Path, each_engine: Engine) -> None:
     environment = {
         **os.environ,
         "TMPDIR": str(tmp_path),
         "AWS_REGION": "eu-west-1",
         "TEMPORAL_ADDRESS": "127.0.0.1:9",
     }
-    code, out, err = command(
-        environment, "demo", "--records", "1000", "--engine", engine.name, "--faults", "0.1"
-    )
+    code, out, err = command(environment, "demo", "--records", "1000", "--engine", each_engine.name)
     assert code == 0, out + err
     assert "complete  1,000 records" in out
-    assert "1,000 records changed, changed twice: 0" in out
+    assert "10% of the workers' calls fail" in out
+    assert re.search(r"faults +\d+ of [\d,]+ calls failed, \d+ of them after", out)
+    assert "by the proxy's count 1,000 records changed, none twice" in out
+    assert ("1,000 events seen downstream" in out) == each_engine.streams_at_speed
+    assert ("written by  partiql" in out) == each_engine.streams_partiql
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_demo_without_faults(tmp_path: Path, engine: Engine) -> None:
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    code, out, err = command(environment, "demo", "--records", "100", "--engine", engine.name, "--faults", "0")
+    assert code == 0, out + err
+    assert "every call went through at once" in out
+    assert not re.search("^faults", out, re.M)
+    assert "100 records changed, 100 events seen downstream" in out

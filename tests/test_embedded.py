@@ -24,6 +24,7 @@ from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
+from commands.downstream import Downstream
 from deploy.cache import cache
 from deploy.embedded import (
     Engine,
@@ -144,7 +145,6 @@ class TestEngines:
     def test_the_end_of_a_stream_is_found_by_an_index(self, name: str, tmp_path: Path) -> None:
         """Without it each write reads the whole stream."""
         with dynamodb_engine(name, logs=tmp_path, database=tmp_path) as engine:
-            assert engine.streams_at_speed
             assert cure_stream_index(engine)  # again: no harm
             question = (
                 "SELECT MAX(CAST(sequence_number AS INTEGER)) FROM _stream_records WHERE table_name = 'things'"
@@ -153,6 +153,23 @@ class TestEngines:
             with contextlib.closing(sqlite3.connect(engine.database)) as connection:
                 (plan,) = connection.execute(f"EXPLAIN QUERY PLAN {question}").fetchall()
             assert "reindexer_stream" in plan[3]
+
+    @each("dynoxide", "ministack", "local")
+    def test_which_engine_streams_what_partiql_writes(self, name: str, tmp_path: Path) -> None:
+        with dynamodb_engine(name, logs=tmp_path) as engine:
+            create_table(engine)
+            dynamodb = client(engine)
+            dynamodb.put_item(TableName="things", Item={"id": {"S": "a"}})
+            stream = {"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"}
+            dynamodb.update_table(TableName="things", StreamSpecification=stream)
+            arn = dynamodb.describe_table(TableName="things")["Table"]["LatestStreamArn"]
+            statement = "UPDATE things SET reindexRun='r' WHERE id='a'"
+            dynamodb.batch_execute_statement(Statements=[{"Statement": statement}])
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("AWS_ENDPOINT_URL_DYNAMODB_STREAMS", engine.endpoint_url)
+                with Downstream(arn, "reindexRun") as downstream:
+                    seen = downstream.seen("r", 1)
+            assert seen.events == int(engine.streams_partiql)
 
     @needs_engine
     def test_a_taken_port_is_refused_rather_than_shared(self, tmp_path: Path) -> None:
