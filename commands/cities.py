@@ -69,15 +69,20 @@ def add_stream(client: DynamoDBClient) -> str:
 
 
 def load(
-    client: DynamoDBClient, items: Sequence[dict[str, Any]], told: Callable[[int], None] = lambda _: None
-) -> float:
-    """Write the items; returns records a second. `told` hears how many are written, batch by batch."""
-    begun = time.monotonic()
+    client: DynamoDBClient, items: Sequence[dict[str, Any]], shown: Callable[[int], None], seconds: float
+) -> int:
+    """Write the items, as many as take so long; returns how many. `shown` gets the same number as it grows."""
+    deadline, total = time.monotonic() + seconds, 0
     batches = [items[start : start + _BATCH] for start in range(0, len(items), _BATCH)]
+
+    def write(batch: Sequence[dict[str, Any]]) -> int:
+        return _write(client, batch) if time.monotonic() < deadline else 0
+
     with ThreadPoolExecutor(_THREADS) as pool:
-        for written in pool.map(lambda batch: _write(client, batch), batches):
-            told(written)
-    return len(items) / max(time.monotonic() - begun, 0.001)
+        for written in pool.map(write, batches):
+            total += written
+            shown(total)
+    return total
 
 
 def _write(client: DynamoDBClient, batch: Sequence[dict[str, Any]]) -> int:

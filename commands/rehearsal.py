@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import shutil
 import time
-from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 from temporalio.client import Client
 
@@ -36,11 +35,9 @@ from reindexer.dynamo.client import make_client
 from reindexer.models import JobInput
 
 JOB = "reindex-cities"
-#: A first taste of an engine, in records: a second or two on the slowest.
-_TASTE = 500
-#: Seconds that loading all may take; where it takes longer, as many are loaded as take so few. The job takes
-#: twice as long, and written one by one ten times.
-_PATIENCE, _INSTEAD, _INSTEAD_SINGLY = 12.0, 6.0, 1.2
+#: Seconds for loading, where no number of records is given. The job takes twice as long for as many, and about
+#: seven times as long where it writes them one by one.
+_PATIENCE, _PATIENCE_SINGLY = 8.0, 1.5
 _LATE = 5.0  # seconds for late writes, which the proxy makes within one
 
 
@@ -49,15 +46,17 @@ def rehearse(records: int | None, engine: EngineChoice, *, keep: bool, faults: f
     folder = new_folder("demo")
     code, interrupted = Exit.INCOMPLETE, False
     try:
-        with interrupted_by_signals(), stack(engine, folder, faults=faults) as stands:
-            items = _begin_loading(records, singly=stands.writes_singly)
-            with crew(stands) as workers:
-                stream = _load(stands, items)
-                code = asyncio.run(_job(stands, workers, stream))
-                if keep:
-                    _leave_up(stands, workers, "Everything stays up until Ctrl-C. In another terminal:")
-                else:
-                    note("--keep leaves everything up: the Web UI, and the table to try commands on", DIM)
+        with (
+            interrupted_by_signals(),
+            stack(engine, folder, faults=faults) as stands,
+            crew(stands) as workers,
+        ):
+            stream = _load(stands, records)
+            code = asyncio.run(_job(stands, workers, stream))
+            if keep:
+                _leave_up(stands, workers, "Everything stays up until Ctrl-C. In another terminal:")
+            else:
+                note("--keep leaves everything up: the Web UI, and the table to try commands on", DIM)
     except KeyboardInterrupt:
         interrupted = True
         raise
@@ -70,51 +69,31 @@ def stay(records: int | None, engine: EngineChoice) -> None:
     """The same servers and data without the job, until Ctrl-C."""
     folder = new_folder("dev")
     try:
-        with interrupted_by_signals(), stack(engine, folder) as stands:
-            items = _begin_loading(records, singly=stands.writes_singly)
-            with crew(stands) as workers:
-                _load(stands, items)
-                asyncio.run(_ready(workers))
-                _leave_up(stands, workers, "Ready, until Ctrl-C. In another terminal:")
+        with interrupted_by_signals(), stack(engine, folder) as stands, crew(stands) as workers:
+            _load(stands, records)
+            asyncio.run(_ready(workers))
+            _leave_up(stands, workers, "Ready, until Ctrl-C. In another terminal:")
     finally:
         _put_away(folder, keep=False)
 
 
-def _begin_loading(records: int | None, *, singly: bool) -> list[dict[str, Any]]:
-    """Make the table, load the first cities, and return all that it is to have: fewer on a slow engine.
-
-    `singly`: the job is going to write records one by one.
-    """
-    client = make_client()
+def _load(stands: Stack, records: int | None) -> str | None:
+    """Load the cities, directly and not through the faults; returns the ARN of the table's stream, if any."""
+    client, items = make_client(), list(cities(records))
     create_table(client)
-    items = list(cities(records))
-    speed = load(client, items[:_TASTE])
-    if records is None and (singly or len(items) / speed > _PATIENCE):
-        fewer = max(_TASTE, round(speed * (_INSTEAD_SINGLY if singly else _INSTEAD) / 1000) * 1000)
-        if fewer < len(items):
-            enough = f"{count(fewer)} of {count(len(items))}, since this engine is slow"
-            step("cities", f"{enough} (--records {len(items)} loads all)")
-        items = items[:fewer]
-    return items
-
-
-def _load(stands: Stack, items: Sequence[dict[str, Any]]) -> str | None:
-    """Load the rest, directly and not through the faults; returns the ARN of the table's stream, if any."""
-    written = min(_TASTE, len(items))
+    seconds = math.inf if records else _PATIENCE_SINGLY if stands.writes_singly else _PATIENCE
+    begun = time.monotonic()
     with err.status("") as status:
 
-        def told(number: int) -> None:
-            nonlocal written
-            written += number
+        def show(written: int) -> None:
             status.update(f"loading cities: {count(written)} of {count(len(items))}")
 
-        begun = time.monotonic()
-        client = make_client()
-        load(client, items[_TASTE:], told)
+        written = load(client, items, show, seconds)
         took = duration(time.monotonic() - begun)
         stream = add_stream(client) if stands.engine.streams_at_speed else None
     which = ", which has a stream" if stream else ""
-    step("table", f"{some(len(items), 'record')} in {TABLE}{which}, loaded in {took}")
+    more = f"; --records {len(items)} loads all" if written < len(items) else ""
+    step("table", f"{some(written, 'record')} in {TABLE}{which}, loaded in {took}{more}")
     return stream
 
 

@@ -75,8 +75,8 @@ def stack(engine: EngineChoice, folder: Path, *, faults: float = 0.0) -> Iterato
                     proxy = standing.enter_context(fault_proxy(dynamo.endpoint_url, plan, logs=folder))
         except ServerUnavailable as error:
             raise Stopped(Exit.NOT_FINISHED, str(error)) from error
-        step("Temporal", f"Web UI {temporal.ui_url}; {temporal.how}")
-        step("DynamoDB", f"{dynamo.endpoint_url}; {dynamo.how}")
+        step("Temporal", f"{_what(temporal.how)}, Web UI {temporal.ui_url}")
+        step("DynamoDB", f"{_what(dynamo.how)}, {dynamo.endpoint_url}")
         if _writes_singly(dynamo):
             step("", "its PartiQL writes reach no stream: the workers are denied them and use UpdateItem")
         if faults:
@@ -87,6 +87,11 @@ def stack(engine: EngineChoice, folder: Path, *, faults: float = 0.0) -> Iterato
         standing.enter_context(surroundings(environment))
         Ledger(settings().ledger_table).create()
         yield Stack(folder, temporal, dynamo, environment, (proxy or dynamo).endpoint_url, proxy)
+
+
+def _what(how: str) -> str:
+    """Name and version of a server, without its place."""
+    return how.partition(",")[0]
 
 
 def _plan(faults: float, engine: Engine) -> FaultPlan:
