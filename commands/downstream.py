@@ -19,7 +19,8 @@ from reindexer.settings import aws_region
 #: Seconds between reads that find little: a full page is followed by the next at once.
 _POLL = 0.2
 _FULL = 500  # records; DynamoDB's pages end at 1 MB or 1,000 of them, which is 700 cities or more
-#: Seconds without a new event after which no more are expected; local engines publish in milliseconds.
+#: Seconds without a new event at the stream's end after which no more are expected: engines on this machine
+#: publish in milliseconds.
 _QUIET = 3.0
 
 
@@ -63,15 +64,15 @@ class Downstream:
         assert self._reading is not None
         self._at_end.clear()
         now, since = self._count(run), time.monotonic()
-        while now.records < records or not self._at_end.is_set():
-            if self._reading.done():
-                self._reading.result()  # raises what ended it
-            if time.monotonic() - since > _QUIET:
-                break
-            time.sleep(0.05)  # seconds; short for whoever waits
+        while not self._reading.done():
+            at_end = self._at_end.is_set()  # before counting: then all of it is counted
             if (after := self._count(run)) != now:
                 now, since = after, time.monotonic()
-        return now
+            elif at_end and (now.records >= records or time.monotonic() - since > _QUIET):
+                return now
+            time.sleep(0.05)  # seconds; short for whoever waits
+        self._reading.result()  # raises what ended it
+        return self._count(run)
 
     def _count(self, run: str) -> Seen:
         return Seen(self._events[run], len(self._keys.get(run, ())))
