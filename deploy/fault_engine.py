@@ -146,6 +146,28 @@ class Engine:
 
         Tags, time to live, backups, policies and scaling are not carried over. Raises `EngineError`.
         """
+        new = await self._definition(table)
+        await self.delete(table)
+        await self._create(new)
+        self._schemas.pop(table, None)
+
+    async def create_like(self, table: str, name: str) -> None:
+        """Create an empty table with the same keys and indexes, without a stream. Raises `EngineError`."""
+        new = await self._definition(table)
+        new.pop("StreamSpecification", None)
+        await self._create({**new, "TableName": name})
+
+    async def delete(self, table: str) -> None:
+        """Delete the table, and return when it is gone. Raises `EngineError`."""
+        await self.ask("DeleteTable", {"TableName": table})
+        await self._until(table, there=False)
+
+    async def _create(self, definition: Mapping[str, Any]) -> None:
+        await self.ask("CreateTable", definition)
+        await self._until(definition["TableName"], there=True)
+
+    async def _definition(self, table: str) -> dict[str, Any]:
+        """What CreateTable is to be given for a table just like this one."""
         old = (await self.ask("DescribeTable", {"TableName": table}))["Table"]
         new = {"TableName": table} | {name: old[name] for name in _TABLE_FIELDS if old.get(name)}
         if old.get("BillingModeSummary", {}).get("BillingMode") == "PAY_PER_REQUEST":
@@ -157,11 +179,7 @@ class Engine:
                     {name: index[name] for name in _INDEX_FIELDS} | _throughput(index, new)
                     for index in old[kind]
                 ]
-        await self.ask("DeleteTable", {"TableName": table})
-        await self._until(table, there=False)
-        await self.ask("CreateTable", new)
-        await self._until(table, there=True)
-        self._schemas.pop(table, None)
+        return new
 
     async def _until(self, table: str, *, there: bool) -> None:
         async with asyncio.timeout(_ENGINE_WAIT):

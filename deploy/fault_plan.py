@@ -48,6 +48,7 @@ class FaultKind(StrEnum):
     # Nothing fails.
     SLOW = "slow"  # the answer comes `seconds` later
     STRIP_ITEM = "strip_item"  # a failed condition comes without the item it was asked to return
+    LAG = "lag"  # eventually consistent reads of `tables`, and all of indexes, miss the last `seconds`
 
 
 K = FaultKind
@@ -58,7 +59,7 @@ THROTTLES = frozenset((K.THROTTLE, K.STATEMENT_THROTTLE))
 ENTRIES = frozenset(
     (K.STATEMENT_THROTTLE, K.STATEMENT_ERROR, K.STATEMENT_ERROR_APPLIED, K.UNPROCESSED)
 )  # these strike single entries of a call, the others the call
-BESIDES = frozenset((K.SLOW, K.STRIP_ITEM))  # these can come on top of other faults
+BESIDES = frozenset((K.SLOW, K.STRIP_ITEM, K.LAG))  # these can come on top of other faults
 WHOLE = frozenset(FaultKind) - ENTRIES - BESIDES
 
 #: The `code` a kind answers with, the default first. Anything else AWS never says there.
@@ -76,7 +77,7 @@ CODES: Mapping[FaultKind, tuple[str, ...]] = {
     K.STATEMENT_ERROR_APPLIED: ("InternalServerError",),
 }
 #: Seconds where a fault names none. A held request is let go after two minutes: longer than any client waits.
-_SECONDS = {K.TIMEOUT: 120.0, K.TIMEOUT_APPLIED: 120.0} | dict.fromkeys((*LATE, K.SLOW), 1.0)
+_SECONDS = {K.TIMEOUT: 120.0, K.TIMEOUT_APPLIED: 120.0} | dict.fromkeys((*LATE, K.SLOW, K.LAG), 1.0)
 _MAY_READ = READS | PARTIQL
 #: The environment's faults are not choosy: they meet DescribeTable as they meet writes.
 _EVERYTHING = frozenset((K.ACCESS_DENIED, K.EXPIRED_TOKEN, K.TABLE_GONE))
@@ -146,6 +147,8 @@ class Fault(BaseModel):
             raise ValueError(f"{self.kind} has no use for {', '.join(wrong)} as given")
         if self.kind is K.TOO_LARGE and self.max_bytes is None:
             raise ValueError("too_large needs max_bytes")
+        if self.kind is K.LAG and not self.tables:
+            raise ValueError("lag needs tables: each gets a copy that lags behind")
         if self.hot is not None and self.hot[0] >= self.hot[1]:
             raise ValueError("hot must be (from, to) with from < to")
         return self

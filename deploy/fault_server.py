@@ -15,6 +15,7 @@ from deploy.fault_answers import Answer, failed_call, without_items
 from deploy.fault_batches import with_struck, without_struck
 from deploy.fault_draws import Call, Draws
 from deploy.fault_engine import Engine, EngineError
+from deploy.fault_lagging import Lagging
 from deploy.fault_plan import APPLIED, DAMAGES, LATE, Fault, FaultKind, FaultPlan
 from deploy.fault_truth import Tracker
 
@@ -33,6 +34,7 @@ class FaultServer:
         self._engine = engine
         self._draws, self._tracker = Draws(plan), Tracker()
         self._late: set[asyncio.Task[None]] = set()
+        self._lagging = Lagging(engine)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """One HTTP request, DynamoDB's or control."""
@@ -57,12 +59,14 @@ class FaultServer:
     async def _serve(self, call: Call, draws: Draws, tracker: Tracker) -> Answer | None:
         """A call that does not fail as a whole. None: the engine gave no answer."""
         slow = draws.beside(call, FaultKind.SLOW)
+        if self._lagging.behind(call) and draws.beside(call, FaultKind.LAG):
+            tracker.injected[FaultKind.LAG] += 1
+            call = self._lagging.redirected(call)
         struck = draws.entries(call)
-        answer = await (
-            self._serve_rest(call, struck, tracker) if struck else self._engine.forward(call, tracker)
-        )
+        answer = await (self._serve_rest(call, struck, tracker) if struck else self._forward(call, tracker))
         if answer is None:
             return None
+        answer = self._lagging.restored(call, answer)
         draws.settle(call, answer.body)
         stripped = without_items(answer) if call.writes else None
         if stripped is not None and draws.beside(call, FaultKind.STRIP_ITEM):
@@ -73,10 +77,17 @@ class FaultServer:
             await asyncio.sleep(slow.duration)
         return answer
 
+    async def _forward(self, call: Call, tracker: Tracker) -> Answer | None:
+        """To the engine and back; what it wrote is seen by lagging reads later."""
+        answer = await self._engine.forward(call, tracker)
+        if call.writes:
+            await self._lagging.written(call)
+        return answer
+
     async def _serve_rest(self, call: Call, struck: dict[int, Fault], tracker: Tracker) -> Answer | None:
         """A batch some of whose entries fail. If the engine refuses the rest as a whole, that is the answer."""
         rest = without_struck(call, struck)
-        answer = await self._engine.forward(rest, tracker) if rest is not None else None
+        answer = await self._forward(rest, tracker) if rest is not None else None
         if rest is not None and (answer is None or answer.status != 200):
             return answer
         for fault in struck.values():
@@ -88,7 +99,7 @@ class FaultServer:
     ) -> Answer | None:
         """A call that fails as a whole: what the client is to get, None for a connection that is cut."""
         if fault.kind in APPLIED:
-            answer = await self._engine.forward(call, tracker)
+            answer = await self._forward(call, tracker)
             if answer is None or fault.kind in DAMAGES:
                 return answer
         elif fault.kind in LATE:
@@ -109,7 +120,7 @@ class FaultServer:
             task = asyncio.current_task()
             assert task is not None
             self._late.discard(task)  # from here on a reset does not call it back
-        await self._engine.forward(call, tracker)
+        await self._forward(call, tracker)
 
     async def _control(self, request: web.BaseRequest) -> web.Response:
         """Plan, truth, reset and recreate; errors are plain text under 400."""
@@ -133,18 +144,21 @@ class FaultServer:
         return self._draws.plan.model_dump_json(exclude_defaults=True).encode()
 
     async def _put_plan(self, body: bytes) -> bytes:
-        self._draws = Draws(FaultPlan.model_validate_json(body))
+        plan = FaultPlan.model_validate_json(body)
+        await self._lagging.follow(plan.faults)
+        self._draws = Draws(plan)
         return b"{}"
 
     async def _get_truth(self, _: bytes) -> bytes:
         return self._tracker.as_json()
 
     async def _reset(self, _: bytes) -> bytes:
-        """Counts and draws begin again; late calls that were not yet forwarded never are."""
+        """Counts and draws begin again; late calls that were not yet forwarded never are; old copies go."""
         for task in self._late:
             task.cancel()
         self._late.clear()
         self._draws, self._tracker = Draws(self._draws.plan), Tracker()
+        await self._lagging.clear()
         return b"{}"
 
     async def _recreate(self, body: bytes) -> bytes:
