@@ -1,24 +1,61 @@
-"""The cells of the matrix: operation × fault × moment."""
+"""The cells of the matrix: operation × scene × what happens × moment.
+
+Touch meets everything at every moment, and the other operations what is theirs. A scene meets everything once,
+with one operation and moment after another: each two of operation, scene, happening and moment share a cell.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 
 from deploy.faults import Fault, FaultKind, FaultPlan
-from exactness import disturbances
-from exactness.cell import Cell
-from exactness.kinds import KINDS, Faults, Kind, Moment
-from exactness.verbs import DELETE, TOUCH, TRANSFORM, Verb
+from exactness import crashes, disturbances
+from exactness.cell import Cell, Disturb
+from exactness.kinds import KINDS, MOMENTS, Kind, Make, Moment
+from exactness.scenes import COMPLETE, SAMPLE, SCENES, UPDATE_ITEM, Scene, only
+from exactness.stand import Stand
+from exactness.verbs import DELETE, PROCESS, TOUCH, TRANSFORM, Verb
 
 #: Operations that change records in place; each goes through every kind of fault.
 OPERATIONS = (TOUCH, TRANSFORM, DELETE)
 RECORDS = 1000  # of a cell: 40 batches, so that there is a middle, and a cell takes seconds
 _STORM = 100_000
 _QUICK_STORM = 10_000
-_CRASHES = (
-    ("kill -9 of one worker process", disturbances.kill_one),
-    ("kill -9 of all workers", disturbances.kill_all),
-    ("a worker frozen, then thawed (zombie)", disturbances.freeze),
+
+
+@dataclass(frozen=True)
+class Crash:
+    """What happens to workers and servers. `moments`: when; `lossy`: attempts are lost in it."""
+
+    name: str
+    disturb: Disturb
+    moments: tuple[Moment, ...] = (Moment.MIDDLE,)
+    around: Callable[[Stand], AbstractContextManager[Stand]] = nullcontext
+    quick: bool = False
+    lossy: bool = True
+    cancels: bool = False
+
+
+CRASHES = (
+    Crash("kill -9 of one worker process", crashes.kill_one, MOMENTS[1:]),
+    Crash("kill -9 of all workers", crashes.kill_all, MOMENTS[1:], quick=True),
+    Crash("a worker frozen, then thawed (zombie)", crashes.freeze, MOMENTS[1:]),
+    Crash("paused, and kill -9 of all workers", crashes.pause),
+    Crash("limits set, and kill -9 of all workers", crashes.limits),
+    Crash("cancelled, and kill -9 of all workers", crashes.cancel, cancels=True),
+    Crash("continued as new, and kill -9 of all workers", crashes.cycle, around=crashes.cycling),
+    Crash("workers replaced, and kill -9 of one", crashes.upgrade),
+    Crash("Temporal restarted", crashes.restart_temporal),
+    Crash(
+        "a worker cut off from Temporal, and a pause", crashes.cut_off, around=crashes.one_behind_a_forwarder
+    ),
+    Crash("second jobs on the table, and kill -9 of all workers", crashes.second_job),
+    Crash(
+        "STS refuses, then grants", crashes.tokens_refused, around=crashes.credentials_by_tokens, lossy=False
+    ),
+    Crash("STS fails for 6 s", crashes.tokens_failing, around=crashes.credentials_by_tokens, lossy=False),
 )
 
 
@@ -27,19 +64,18 @@ def cells(quick: bool) -> Iterator[Cell]:
     for verb in OPERATIONS:
         for kind in KINDS:
             for moment in _moments(kind, verb, quick):
-                yield Cell(
-                    kind.name,
-                    moment,
-                    RECORDS,
-                    verb,
-                    kind.faults,
-                    parks=kind.parks,
-                    given_up=kind.given_up,
-                )
-        yield from _crashes(verb, quick)
+                yield _of_kind(kind, moment, verb)
+        for crash in CRASHES:
+            if crash.quick or not quick:
+                for moment in crash.moments[:1] if quick else crash.moments:
+                    yield _of_crash(crash, moment, verb)
         if verb is TOUCH or not quick:
             yield _storm(verb, _QUICK_STORM if quick else _STORM)
         yield from _other_writers(verb)
+    if not quick:
+        yield from _in_turn(COMPLETE, (PROCESS,), 0)
+        for number, scene in enumerate(SCENES):
+            yield from _in_turn(scene, (*OPERATIONS, PROCESS), number)
 
 
 def _moments(kind: Kind, verb: Verb, quick: bool) -> Sequence[Moment]:
@@ -51,20 +87,53 @@ def _moments(kind: Kind, verb: Verb, quick: bool) -> Sequence[Moment]:
     return (Moment.MIDDLE if Moment.MIDDLE in kind.moments else kind.moments[0],)
 
 
-def _crashes(verb: Verb, quick: bool) -> Iterator[Cell]:
-    for name, disturb in _CRASHES[1:2] if quick else _CRASHES:
-        for moment in (Moment.MIDDLE,) if quick else (Moment.MIDDLE, Moment.END):
-            yield Cell(
-                name,
-                moment,
-                2 * RECORDS,  # so that work is under way in both processes
-                verb,
-                disturb=disturb,
-                crash=True,
-                held_back=True,
-                strikes=False,
-                shards=8,
-            )
+def _in_turn(scene: Scene, verbs: Sequence[Verb], first: int) -> Iterator[Cell]:
+    """Everything that can happen in a scene, once, with the next operation and moment each time."""
+    kinds = [kind for kind in KINDS if _suits(kind, scene)]
+    happenings: list[Kind | Crash] = [*kinds, *CRASHES]
+    for turn, happening in enumerate(happenings, first):
+        verb = verbs[turn % len(verbs)]
+        # As many turns later as there are verbs the next moment: else each verb would always meet the same.
+        moment = happening.moments[turn // len(verbs) % len(happening.moments)]
+        if isinstance(happening, Kind):
+            yield _of_kind(happening, moment, verb, scene)
+        else:
+            yield _of_crash(happening, moment, verb, scene)
+
+
+def _suits(kind: Kind, scene: Scene) -> bool:
+    if scene is SAMPLE and kind.given_up:  # who knows which records are in it
+        return False
+    return not (scene is UPDATE_ITEM and kind.partiql)
+
+
+def _of_kind(kind: Kind, moment: Moment, verb: Verb, scene: Scene = COMPLETE) -> Cell:
+    return Cell(
+        kind.name,
+        moment,
+        RECORDS,
+        verb,
+        kind.faults,
+        scene,
+        parks=kind.parks,
+        given_up=kind.given_up,
+    )
+
+
+def _of_crash(crash: Crash, moment: Moment, verb: Verb, scene: Scene = COMPLETE) -> Cell:
+    return Cell(
+        crash.name,
+        moment,
+        2 * RECORDS,  # so that work is under way in both processes
+        verb,
+        scene=scene,
+        disturb=crash.disturb,
+        around=crash.around,
+        crash=crash.lossy,
+        cancelled=crash.cancels,
+        held_back=True,
+        shards=8,
+    )
 
 
 def _other_writers(verb: Verb) -> Iterator[Cell]:
@@ -113,24 +182,17 @@ def _storm(verb: Verb, records: int) -> Cell:
         Moment.START,
         records,
         verb,
-        lambda table: _only(table, FaultPlan.mixed(1 / 3, seed=7).faults),
+        lambda table, _keys: only(table, FaultPlan.mixed(1 / 3, seed=7).faults),
         job={"limits": {"shards_in_flight": most}},
         shards=shards,
     )
 
 
-def _lost_answers(table: str) -> Faults:
-    return _only(table, (Fault(kind=FaultKind.SERVER_ERROR_APPLIED, probability=0.5, operations="writes"),))
+def _writes(kind: FaultKind, probability: float, seconds: float | None = None) -> Make:
+    fault = Fault(kind=kind, probability=probability, seconds=seconds, operations="writes")
+    return lambda table, _keys: only(table, (fault,))
 
 
-def _some_answers_lost(table: str) -> Faults:
-    return _only(table, (Fault(kind=FaultKind.SERVER_ERROR_APPLIED, probability=0.25, operations="writes"),))
-
-
-def _late_writes(table: str) -> Faults:
-    late = Fault(kind=FaultKind.SERVER_ERROR_LATE, probability=0.5, seconds=0.5, operations="writes")
-    return _only(table, (late,))
-
-
-def _only(table: str, faults: Faults) -> Faults:
-    return tuple(fault.model_copy(update={"tables": frozenset((table,))}) for fault in faults)
+_lost_answers = _writes(FaultKind.SERVER_ERROR_APPLIED, 0.5)
+_some_answers_lost = _writes(FaultKind.SERVER_ERROR_APPLIED, 0.25)
+_late_writes = _writes(FaultKind.SERVER_ERROR_LATE, 0.5, seconds=0.5)

@@ -1,22 +1,18 @@
-"""What is done to a running job besides faults of its calls: crashes, freezes, and other writers."""
+"""Other writers beside a running job: those that take its stamp off, and those that leave it."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import random
-import signal
 import time
-from collections.abc import Mapping
 
 from deploy.faults import FaultPlan
 from exactness import tables
-from exactness.cell import Cell, Evidence
-from exactness.kinds import record_name
-from exactness.stand import HEARTBEAT_SECONDS, Stand
-from exactness.verbs import DELETE, Item, stays
+from exactness.cell import Cell, Evidence, Handle, Happened
+from exactness.scenes import Item, record_name
+from exactness.stand import Stand
+from exactness.verbs import DELETE, stays
 
-_NOBODY: Mapping[int, Item] = {}
 _WRITING = 30.0  # seconds after which another writer stops, whatever the job does; it takes some ten
 _PASSES = 8  # in each, the records whose answers were just lost are the ones that matter
 _BETWEEN_LOOKS = 50  # writes between two looks at how far the job is
@@ -24,33 +20,7 @@ _ALMOST_ALL = 0.9  # of the records
 _LOOKING = 12.0  # seconds after which rows that are still there are not going to be deleted
 
 
-async def kill_one(stand: Stand, _cell: Cell, _table: str) -> Mapping[int, Item]:
-    """kill -9 of one worker process; another is started in its place."""
-    await asyncio.to_thread(stand.workers.kill_one)
-    return _NOBODY
-
-
-async def kill_all(stand: Stand, _cell: Cell, _table: str) -> Mapping[int, Item]:
-    """kill -9 of all workers; new ones are there once the old attempts have timed out."""
-    await asyncio.to_thread(stand.workers.kill)
-    await asyncio.sleep(HEARTBEAT_SECONDS + 1)
-    await asyncio.to_thread(stand.workers.start)
-    await asyncio.to_thread(stand.workers.come_up)
-    return _NOBODY
-
-
-async def freeze(stand: Stand, _cell: Cell, _table: str) -> Mapping[int, Item]:
-    """SIGSTOP of one process beyond its heartbeat timeout, then SIGCONT: a zombie, with writes in its hands."""
-    frozen = stand.workers.children()[0]
-    os.kill(frozen, signal.SIGSTOP)
-    try:
-        await asyncio.sleep(HEARTBEAT_SECONDS + 2)
-    finally:
-        os.kill(frozen, signal.SIGCONT)
-    return _NOBODY
-
-
-async def drop_stamps(stand: Stand, cell: Cell, table: str) -> Mapping[int, Item]:
+async def drop_stamps(stand: Stand, cell: Cell, table: str, _handle: Handle) -> Happened:
     """Another writer puts whole items, without stamps, while calls are being tried again; then it stops.
 
     Not before the edge was reached: on a busy machine a job may begin to write only after all passes.
@@ -59,12 +29,12 @@ async def drop_stamps(stand: Stand, cell: Cell, table: str) -> Mapping[int, Item
     while passes < _PASSES or (
         time.monotonic() < until and not await asyncio.to_thread(_changed_twice, stand, table)
     ):
-        rows = map(cell.verb.before, range(cell.records))
+        rows = map(cell.row, range(cell.records))
         await asyncio.to_thread(tables.put, stand.direct, table, rows)
         await asyncio.sleep(0.1)  # seconds; about what a call takes while the job is held back
         passes += 1
     stand.proxy.set_plan(FaultPlan())
-    return _NOBODY
+    return Happened()
 
 
 def _changed_twice(stand: Stand, table: str) -> bool:
@@ -73,7 +43,7 @@ def _changed_twice(stand: Stand, table: str) -> bool:
     return any(truth.changed_twice(stamp) for stamp in truth.stamps(table))
 
 
-async def change_names(stand: Stand, cell: Cell, table: str) -> Mapping[int, Item]:
+async def change_names(stand: Stand, cell: Cell, table: str, _handle: Handle) -> Happened:
     """Another writer gives rows other names, one by one, and leaves the stamps alone."""
     draw = random.Random(1)
     names: dict[int, Item] = {}
@@ -97,19 +67,19 @@ async def change_names(stand: Stand, cell: Cell, table: str) -> Mapping[int, Ite
         truth = await asyncio.to_thread(stand.proxy.truth)
         if truth.applied(table) >= _ALMOST_ALL * cell.records:  # before its end: the last names stand till then
             break
-    return names
+    return Happened(others=names)
 
 
-def has_the_last_name(number: int, seen: Evidence) -> bool:
+def has_the_last_name(cell: Cell, number: int, seen: Evidence) -> bool:
     """The row bears the name that somebody gave it last, as it was given or in capitals, and was done once."""
-    found = seen.row(number)
+    found = seen.row(cell, number)
     if found is None or found.get("reindexVersion") != {"N": str(seen.report["version"])}:
         return False
     name = seen.others.get(number, {}).get("name", {"S": f"name of {number}"})["S"]
     return found["times"] == {"N": "1"} and found["name"]["S"] in (name, name.upper())
 
 
-async def create_anew(stand: Stand, cell: Cell, table: str) -> Mapping[int, Item]:
+async def create_anew(stand: Stand, cell: Cell, table: str, _handle: Handle) -> Happened:
     """Another writer puts each row that is gone once more, as soon as it sees that; half of them stay now."""
     left = {number for number in range(cell.records) if not stays(number)}
     again: dict[int, Item] = {}
@@ -117,21 +87,21 @@ async def create_anew(stand: Stand, cell: Cell, table: str) -> Mapping[int, Item
     while left and time.monotonic() < until:
         there = {row["id"]["S"] for row in await asyncio.to_thread(_all, stand, table)}
         gone = {number for number in left if record_name(number) not in there}
-        new = {number: {**cell.verb.before(number), "goes": {"BOOL": bool(number % 2)}} for number in gone}
+        new = {number: {**cell.row(number), "goes": {"BOOL": bool(number % 2)}} for number in gone}
         await asyncio.to_thread(tables.put, stand.direct, table, new.values())
         left -= gone
         again |= new
         await asyncio.sleep(0.05)  # seconds; late deletes come half a second after their call
-    return again
+    return Happened(others=again)
 
 
-def is_deleted_by_a_mark_of_its_own(number: int, seen: Evidence) -> bool:
+def is_deleted_by_a_mark_of_its_own(cell: Cell, number: int, seen: Evidence) -> bool:
     """A row that is gone was marked in each of its lives; one put to stay is there, and was not marked again.
 
     One that was put just as it had been may be marked and deleted again, also by a late request.
     """
-    found, marks = seen.row(number), seen.marks(DELETE, number)
-    put = seen.others.get(number, DELETE.before(number))
+    found, marks = seen.row(cell, number), seen.marks(DELETE, cell.scene.key(number))
+    put = seen.others.get(number, cell.row(number))
     lives = 1 + (number in seen.others)
     if put["goes"]["BOOL"]:
         return marks == lives if found is None or "reindexRun" in found else found == put

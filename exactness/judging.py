@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from exactness.cell import Cell, Evidence
 from exactness.row import Row
+from exactness.scenes import tenant
+
+#: Deletions that a lost attempt could not tell of: two batches of 25 between its last heartbeat and its end
+#: (the matrix sends one each 0.2 s, and a batch is two calls of 0.1 s), and one that was under way.
+_UNTOLD = 3 * 25
 
 
 def judged(cell: Cell, seen: Evidence) -> Row:
     """The row of a cell, with what did not hold."""
     row = _row(cell, seen)
     musts = {
+        "nothing was injected": bool(row.injected),
         "not balanced": row.balanced,
         "a shard was started again": row.restarts == 0,
-        **_account(cell, row),
+        **_account(cell, row, seen),
+        **seen.happened.musts,
     }
     if cell.edge:
         musts["the writer that drops the stamp was not seen"] = row.changed_twice > 0
@@ -24,63 +33,119 @@ def judged(cell: Cell, seen: Evidence) -> Row:
     if cell.beside:
         between = seen.report["attempts"]["conflicts"] > 0 or cell.verb.deletes
         musts["nobody came in between: this shows nothing"] = bool(seen.others) and between
-    if not cell.edge and not cell.beside:
-        left = cell.verb.left(cell.records) + (cell.given_up if cell.verb.deletes else 0)
-        verified = f"{left:,} read, {cell.given_up:,} behind"
-        musts[f"verification should be {verified}"] = row.verification == verified
+    elif not cell.edge:
+        musts |= _looked_at(cell, row, seen)
+    if cell.verb.works:
+        musts |= _worked(cell, seen)
     row.wrong += [what for what, held in musts.items() if not held]
     return row
 
 
-def _account(cell: Cell, row: Row) -> dict[str, bool]:
+def _account(cell: Cell, row: Row, seen: Evidence) -> dict[str, bool]:
     """What must hold of the outcomes."""
     if cell.beside or (cell.edge and cell.verb.deletes):
         # At least: a row that was created anew may be handed out once more.
         return {f"{cell.records:,} records should have an outcome": sum(row.outcomes.values()) >= cell.records}
-    expected = cell.verb.outcomes(cell.records)
-    if cell.given_up:
-        expected[cell.verb.outcome(cell.records - 1)] -= cell.given_up
-        expected["quarantined"] = cell.given_up
-    if not row.bound:
-        return {f"outcomes should be {expected}": row.outcomes == expected}
-    told = dict(row.outcomes)
-    deleted = told.pop("deleted", 0)
-    most = expected.pop("deleted")
+    counted, musts = Counter(row.outcomes), {}
+    if cell.cancelled or cell.scene.sample:
+        expected = _by_the_table(cell, seen, counted)
+    else:
+        expected = Counter(cell.outcomes())
+    if cell.scene.sample and not cell.cancelled:
+        size = cell.scene.sampled(cell.records)
+        musts[f"a sample should be of {size}"] = seen.report["tally"]["scanned"] == size
+    if cell.crash:
+        for name in ("deleted", "updated") if cell.cancelled else ("deleted",):
+            musts |= _bounded(name, expected.pop(name, 0), counted.pop(name, 0), seen)
+    musts[f"outcomes should be {dict(+expected)}"] = counted == +expected
+    return musts
+
+
+def _by_the_table(cell: Cell, seen: Evidence, counted: Counter[str]) -> Counter[str]:
+    """Of a job that was not for all rows: what it changed is seen on them, what it left alone is not."""
+    changed = ("updated", "deleted")
+    done = Counter(cell.verb.outcome(number) for number in seen.done(cell) if seen.right(cell, number))
+    others = {name: count for name, count in counted.items() if name not in changed}
+    return Counter({name: done[name] for name in changed} | others)
+
+
+def _bounded(name: str, truth: int, counted: int, seen: Evidence) -> dict[str, bool]:
+    """What must hold of a count that lost attempts may have left too low."""
+    least = max(0, truth - _UNTOLD * seen.lost)
+    warned = any("lower bound" in warning for warning in seen.report["warnings"])
     return {
-        f"outcomes should be {expected}": told == expected,
-        f"deleted should be above 0 and at most {most:,}": 0 < deleted <= most,
+        f"{name} should be from {least:,} to {truth:,}": least <= counted <= truth,
+        f"{name} is below {truth:,}, and no warning says so": counted == truth or warned,
     }
+
+
+def _looked_at(cell: Cell, row: Row, seen: Evidence) -> dict[str, bool]:
+    """What must hold of the verification, and of the totals by partition."""
+    if cell.cancelled:
+        return {"the report does not say that it was cancelled": seen.report["state"] == "cancelled"}
+    if cell.scene.sample:
+        return {"a sample is not verified": row.verification == "none"}
+    left = sum(cell.verb.after(number) is not None for number in cell.numbers)
+    left += cell.given_up if cell.verb.deletes else 0
+    verified = f"{left:,} read, {cell.given_up:,} behind"
+    musts = {f"verification should be {verified}": row.verification == verified}
+    if cell.scene.partitions and not (cell.crash and cell.verb.deletes):
+        expected = Counter(tenant(number) for number in cell.numbers)
+        totals = {
+            name: total["scanned"] for name, total in seen.report["partitions"].items() if total["scanned"]
+        }
+        musts[f"partitions should be {dict(expected)}"] = totals == expected
+    return musts
+
+
+def _worked(cell: Cell, seen: Evidence) -> dict[str, bool]:
+    """What must hold of work outside of the table: at least once for each record that was done."""
+    done = {cell.verb.before(number)["name"]["S"] for number in seen.done(cell)}
+    return {"records are done that were not worked for": done <= seen.visits.keys()}
 
 
 def _row(cell: Cell, seen: Evidence) -> Row:
     report, truth = seen.report, seen.truth
     tally, found = report["tally"], report["verification"]
-    kinds = {str(fault.kind) for fault in cell.faults(report["table"])}
+    table = report["table"]
+    kinds = {str(fault.kind) for fault in cell.plan(table)}
+    injected = {kind: count for kind, count in truth.injected.items() if kind in kinds}
+    if cell.crash and seen.lost:
+        injected["attempts lost"] = seen.lost
+    deletes = cell.crash and cell.verb.deletes
     return Row(
         operation=cell.verb.name,
+        scene=cell.scene.name,
         fault=cell.fault,
         moment=cell.moment,
         records=cell.records,
-        # What only held the job back is none of them.
-        injected={kind: count for kind, count in truth.injected.items() if kind in kinds},
+        injected={**injected, **seen.happened.injected},
         ambiguous=report["attempts"]["ambiguous"],
         outcomes={name: count for name, count in tally.items() if count and name != "scanned"},
         balanced=report["balanced"] and tally["scanned"] == sum(tally.values()) - tally["scanned"],
         verification=f"{found['scanned']:,} read, {found['behind']:,} behind" if found else "none",
-        changed_twice=seen.changed_twice(cell.verb),
+        changed_twice=seen.changed_twice(cell),
         lost=_lost(cell, seen) - cell.given_up,
         restarts=seen.restarts,
         seconds=seen.seconds,
         edge=cell.edge,
-        bound=cell.crash and cell.verb.deletes,
+        deleted=sum(seen.row(cell, number) is None for number in cell.numbers) if deletes else None,
     )
 
 
 def _lost(cell: Cell, seen: Evidence) -> int:
     """Rows that are not what they have to be, and rows that nobody made."""
-    version = int(seen.report["version"])
-    if cell.beside:
-        wrong = sum(not cell.beside(number, seen) for number in range(cell.records))
-    else:
-        wrong = sum(not cell.verb.is_right(number, seen.row(number), version) for number in range(cell.records))
+    wrong = sum(not _stands(cell, seen, number) for number in range(cell.records))
     return wrong + max(0, len(seen.rows) - cell.records)
+
+
+def _stands(cell: Cell, seen: Evidence, number: int) -> bool:
+    """Whether a row is what it has to be."""
+    if cell.beside:
+        return cell.beside(cell, number, seen)
+    if not cell.scene.covers(number) and not cell.scene.redrive:  # what a redrive is not for was done before it
+        return seen.untouched(cell, number)
+    right = seen.right(cell, number)
+    if cell.cancelled or cell.scene.sample:
+        return right or seen.untouched(cell, number) or (cell.cancelled and seen.marked(cell, number))
+    return right

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from deploy.faults import Fault, FaultKind, FaultPlan
+from exactness.scenes import Faults, Item, only
 
 K = FaultKind
-Faults = tuple[Fault, ...]
+#: Makes the faults of a table. Second: the keys of the records that are given up, on the wire.
+Make = Callable[[str, Sequence[Item]], Faults]
 
 
 class Moment(StrEnum):
@@ -28,42 +30,37 @@ PARTS = {Moment.START: 0.0, Moment.MIDDLE: 0.5, Moment.END: 0.75}
 
 @dataclass(frozen=True)
 class Kind:
-    """`faults` makes the plan's faults for a table. `parks`: the job parks itself; mended, it is resumed.
-
-    `given_up`: records that end in quarantine.
+    """`parks`: the job parks itself; once it is repaired, it is resumed. `given_up`: records that end in
+    quarantine. `partiql`: it strikes statements, so there is nothing to strike without them.
     """
 
     name: str
-    faults: Callable[[str], Faults]
+    faults: Make
     moments: tuple[Moment, ...] = MOMENTS
     parks: bool = False
     given_up: int = 0
     quick: bool = False
     ambiguous: bool = False  # an error for a write that was applied, or will be: at every moment for all
+    partiql: bool = False
 
 
-def _each(*kinds: FaultKind, **fields: Any) -> Callable[[str], Faults]:
-    return lambda table: tuple(Fault(kind=kind, tables=frozenset((table,)), **fields) for kind in kinds)
+def _each(*kinds: FaultKind, **fields: Any) -> Make:
+    return lambda table, _keys: only(table, [Fault(kind=kind, **fields) for kind in kinds])
 
 
-def _with_stripped(table: str) -> Faults:
-    mine = frozenset((table,))
-    mixed = tuple(fault.model_copy(update={"tables": mine}) for fault in FaultPlan.mixed(0.3).faults)
-    return (
-        Fault(kind=K.STRIP_ITEM, tables=mine),
-        *mixed,
-        Fault(kind=K.UNPROCESSED, probability=0.3, tables=mine),
+def _with_stripped(table: str, _keys: Sequence[Item]) -> Faults:
+    mixed = FaultPlan.mixed(0.3).faults
+    return only(table, (Fault(kind=K.STRIP_ITEM), *mixed, Fault(kind=K.UNPROCESSED, probability=0.3)))
+
+
+def refused(table: str, keys: Sequence[Item]) -> Faults:
+    """Writes of these records are invalid, as statements and as calls of their own."""
+    updates = frozenset(("UpdateItem",))
+    invalid = (
+        Fault(kind=K.STATEMENT_ERROR, code="ValidationError", keys=tuple(keys)),
+        Fault(kind=K.REFUSED, keys=tuple(keys), operations=updates),
     )
-
-
-def _poison(code: str, *numbers: int) -> Callable[[str], Faults]:
-    keys = tuple({"id": {"S": record_name(number)}} for number in numbers)
-    return _each(K.STATEMENT_ERROR, code=code, keys=keys)
-
-
-def record_name(number: int) -> str:
-    """The key of a made-up record."""
-    return f"row-{number:06}"
+    return only(table, invalid)
 
 
 #: A quarter of the calls: each kind strikes in every cell, and every record goes through in the end.
@@ -100,24 +97,28 @@ KINDS = (
         "a hot key range",
         _each(K.THROTTLE, hot=(0.0, 0.1), units_per_second=50, burst=1, operations="writes"),
     ),
-    Kind("statements throttled", _each(K.STATEMENT_THROTTLE, probability=_OFTEN)),
-    Kind("statements failing, not applied", _each(K.STATEMENT_ERROR, probability=_OFTEN)),
+    Kind("statements throttled", partiql=True, faults=_each(K.STATEMENT_THROTTLE, probability=_OFTEN)),
+    Kind("statements failing, not applied", partiql=True, faults=_each(K.STATEMENT_ERROR, probability=_OFTEN)),
     Kind(
         "statements failing, applied",
         _each(K.STATEMENT_ERROR_APPLIED, probability=_OFTEN),
+        partiql=True,
         quick=True,
         ambiguous=True,
     ),
     Kind(
         "transactions in the way",
         _each(K.STATEMENT_ERROR, code="TransactionConflict", probability=_OFTEN),
+        partiql=True,
     ),
     Kind("stored items withheld, 30 % failing", _with_stripped, quick=True, ambiguous=True),
-    Kind("calls too large (413)", _each(K.TOO_LARGE, max_bytes=1500, limit=30, operations="writes")),
-    Kind("PartiQL denied: one by one", _each(K.PARTIQL_DENIED), moments=(Moment.START,)),
+    Kind(
+        "calls too large (413)", _each(K.TOO_LARGE, max_bytes=1500, limit=30, operations="writes"), partiql=True
+    ),
+    Kind("PartiQL denied: one by one", _each(K.PARTIQL_DENIED), moments=(Moment.START,), partiql=True),
     Kind(
         "3 records refused for good",
-        _poison("ValidationError", 997, 998, 999),
+        refused,
         (Moment.START,),
         given_up=3,
         quick=True,

@@ -32,7 +32,7 @@ async def rows_of(stands: Stand, quick: bool, words: Sequence[str] = ()) -> list
     """Every row with all `words` in its name, told as soon as it is known; the control where there are none."""
     rows = []
     for cell in cells(quick):
-        if all(word in f"{cell.verb.name}, {cell.fault}, {cell.moment}" for word in words):
+        if all(word in cell.name for word in words):
             rows.append(await run(cell, stands))
             print("  ".join(rows[-1].cells()), flush=True)
     if words:
@@ -72,7 +72,7 @@ def main() -> None:
         put_between_markers(options.write, "matrix", table)
     wrong = [row for row in rows if row.wrong]
     for row in wrong:
-        print(f"DOES NOT HOLD: {row.operation}, {row.fault}, {row.moment}: {'; '.join(row.wrong)}")
+        print(f"DOES NOT HOLD: {row.operation}, {row.scene}, {row.fault}, {row.moment}: {'; '.join(row.wrong)}")
     sys.exit(1 if wrong else 0)
 
 

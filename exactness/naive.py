@@ -17,10 +17,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from deploy.faults import Fault, FaultKind, FaultPlan
 from exactness import tables
-from exactness.kinds import record_name
 from exactness.row import Row
+from exactness.scenes import COMPLETE, record_name
 from exactness.stand import Stand, client
-from exactness.verbs import TOUCH
 
 _COUNTER = {"id": {"S": "counter"}}
 _RECEIVES = 10  # times a queue hands a message out before it is set aside
@@ -30,7 +29,7 @@ _THREADS = 16  # as a script would; more only wait for the counter's item
 def count(stand: Stand, plan: FaultPlan, records: int) -> Row:
     """The row of the control. Right is what overcounts: a control that could not would prove nothing."""
     stand.quiet()
-    table = tables.make(stand.direct, records, TOUCH.before)
+    table = tables.make(stand.direct, COMPLETE, map(COMPLETE.key, range(records)))
     stand.proxy.set_plan(plan)
     through = client(stand.proxy.endpoint_url)
     began = time.monotonic()
@@ -52,6 +51,7 @@ def count(stand: Stand, plan: FaultPlan, records: int) -> Row:
     stand.direct.delete_table(TableName=table)
     return Row(
         operation="the naive counter",
+        scene=COMPLETE.name,
         fault="a third of all calls fail, half of these applied",
         moment="from the start",
         records=records,

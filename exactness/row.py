@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 COLUMNS = (
     *(
         "operation",
+        "on",
         "fault",
         "moment",
         "records",
@@ -25,10 +26,11 @@ COLUMNS = (
 class Row:
     """`wrong`: what did not hold, in words; empty is good. `edge`: changed twice is expected here.
 
-    `bound`: `deleted` is a lower bound here.
+    `deleted`: the rows that are gone, where the job's count of them is a lower bound.
     """
 
     operation: str
+    scene: str
     fault: str
     moment: str
     records: int
@@ -42,20 +44,21 @@ class Row:
     restarts: int
     seconds: float
     edge: bool = False
-    bound: bool = False
+    deleted: int | None = None
     wrong: list[str] = field(default_factory=list)
 
     def cells(self) -> list[str]:
         """As text, in the order of `COLUMNS`."""
         return [
             self.operation,
+            self.scene,
             self.fault,
             self.moment,
             f"{self.records:,}",
             ", ".join(f"{kind} {count:,}" for kind, count in sorted(self.injected.items())) or "none",
             f"{self.ambiguous:,}",
             ", ".join(f"{name} {count:,}" for name, count in self.outcomes.items())
-            + (" (deleted: a lower bound)" if self.bound else ""),
+            + ("" if self.deleted is None else f" (deleted: a lower bound of {self.deleted:,})"),
             "yes" if self.balanced else "NO",
             self.verification,
             f"{self.changed_twice:,}" + (" (the edge)" if self.edge else ""),

@@ -9,17 +9,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from temporalio.api.enums.v1 import EventType
-from temporalio.client import WorkflowFailureError, WorkflowHandle
-from temporalio.exceptions import ApplicationError
+from temporalio.client import WorkflowFailureError
+from temporalio.exceptions import ApplicationError, CancelledError
 
-from deploy.faults import Fault, FaultKind, FaultPlan
+from deploy.faults import Fault, FaultKind, FaultPlan, key_text
 from exactness import tables
-from exactness.cell import Cell, Evidence
+from exactness.cell import Cell, Evidence, Handle, Happened
 from exactness.judging import judged
-from exactness.kinds import PARTS, Moment
+from exactness.kinds import PARTS, Moment, refused
 from exactness.row import Row
-from exactness.stand import QUEUE, Stand
-from exactness.verbs import Item
+from exactness.scenes import Item, wire
+from exactness.stand import LEDGER, Stand
+from reindexer.ledger import Ledger
 
 #: Until its moment a job is held back, so that there is a middle: a batch takes so long.
 _HELD_BACK = 0.1  # seconds
@@ -31,43 +32,75 @@ _LOOK = 0.05  # seconds between two looks at a running job
 async def run(cell: Cell, stand: Stand) -> Row:
     """The row of a cell; tried anew where the dice let every call of so small a job through."""
     for _ in range(4):  # with a quarter of some ten calls, one such job in twenty goes unharmed
-        row = await _once(cell, stand)
-        if row.injected or not cell.strikes:
-            return row
-    row.wrong.append("nothing was injected")
+        with cell.around(stand) as around:
+            row = await _once(cell, around)
+        if row.injected:
+            break
     return row
 
 
 async def _once(cell: Cell, stand: Stand) -> Row:
     stand.quiet()
-    table = await asyncio.to_thread(tables.make, stand.direct, cell.records, cell.verb.before)
+    rows = map(cell.row, range(cell.records))
+    table = await asyncio.to_thread(tables.make, stand.direct, cell.scene, rows)
+    scope, stamp = await _scope(cell, stand, table)
     slow = Fault(kind=FaultKind.SLOW, seconds=_HELD_BACK, operations="writes", tables=frozenset((table,)))
-    faults = FaultPlan(faults=(*cell.faults(table), *((slow,) if cell.held_back else ())))
-    stand.proxy.set_plan(faults if cell.moment is Moment.START else FaultPlan(faults=(slow,)))
+    standing = cell.standing(table)
+    during = FaultPlan(faults=(*cell.plan(table), *standing, *((slow,) if cell.held_back else ())))
+    before = FaultPlan(faults=(*standing, slow))
+    await asyncio.to_thread(stand.proxy.set_plan, during if cell.moment is Moment.START else before)
     began = time.monotonic()
-    handle = await _start(cell, stand, table)
+    applied = (await asyncio.to_thread(stand.proxy.truth)).applied(table)
+    handle = await _start(cell, stand, table, scope)
     if cell.moment is not Moment.START:
-        await _written(stand, table, PARTS[cell.moment] * cell.records * cell.verb.writes)
-        stand.proxy.set_plan(faults)
-    others: Mapping[int, Item] = {}
+        await _written(stand, table, applied + PARTS[cell.moment] * cell.writes)
+        await asyncio.to_thread(stand.proxy.set_plan, during)
+    happened = Happened()
     if cell.disturb:
-        others = await cell.disturb(stand, cell, table)
+        happened = await cell.disturb(stand, cell, table, handle)
     if cell.parks:
-        await _mended(stand, handle)
+        await _repaired(stand, handle, FaultPlan(faults=standing))
     report = await _report(handle)
     seconds = time.monotonic() - began
     truth = await asyncio.to_thread(stand.proxy.truth, _LATE)
-    restarts = await _restarts(handle)
-    rows = {row["id"]["S"]: row for row in await asyncio.to_thread(lambda: [*tables.rows(stand.direct, table)])}
+    evidence = Evidence(
+        report=report,
+        truth=truth,
+        rows=await asyncio.to_thread(_rows, cell, stand, table),
+        happened=happened,
+        restarts=await _restarts(handle),
+        lost=await _lost_attempts(stand, handle, report["run"]) if cell.crash else 0,
+        stamp=stamp or report["run"],
+        visits=stand.visits(),
+        seconds=seconds,
+    )
     stand.direct.delete_table(TableName=table)
-    return judged(cell, Evidence(report, truth, rows, others, restarts, seconds))
+    return judged(cell, evidence)
 
 
-async def _start(cell: Cell, stand: Stand, table: str) -> WorkflowHandle[Any, Any]:
-    job = {"table": table, "total_segments": cell.shards, **cell.verb.job, **cell.job}
+async def _scope(cell: Cell, stand: Stand, table: str) -> tuple[Mapping[str, Any], str | None]:
+    """What the job is for, and of a redrive the stamp that it writes: that of the job which gave records up."""
+    if not cell.scene.redrive:
+        return cell.scene.scope(cell.records), None
+    given_up = refused(table, cell.keys(cell.numbers))
+    await asyncio.to_thread(stand.proxy.set_plan, FaultPlan(faults=(*cell.standing(table), *given_up)))
+    handle = await _start(cell, stand, table, {"kind": "complete"})
+    report = await _report(handle)
+    if report["tally"]["quarantined"] != len(cell.numbers):
+        raise RuntimeError(f"{handle.id} should have given up {len(cell.numbers)} records: {report['tally']}")
+    return {"kind": "quarantined", "job": handle.id, "run": report["run"]}, report["run"]
+
+
+def _rows(cell: Cell, stand: Stand, table: str) -> dict[str, Item]:
+    rows = tables.rows(stand.direct, table)
+    return {key_text(wire({name: row[name] for name in cell.scene.types})): row for row in rows}
+
+
+async def _start(cell: Cell, stand: Stand, table: str, scope: Mapping[str, Any]) -> Handle:
+    job = {"table": table, "scope": scope, "total_segments": cell.shards, **cell.verb.job, **cell.job}
     client = await stand.connect()
     name = f"{table}-{uuid.uuid4().hex[:6]}"
-    return await client.start_workflow("ReindexTable", job, id=name, task_queue=QUEUE)
+    return await client.start_workflow("ReindexTable", job, id=name, task_queue=stand.queue)
 
 
 async def _written(stand: Stand, table: str, writes: float) -> None:
@@ -80,19 +113,19 @@ async def _written(stand: Stand, table: str, writes: float) -> None:
         await asyncio.sleep(_LOOK)
 
 
-async def _mended(stand: Stand, handle: WorkflowHandle[Any, Any]) -> None:
-    """Wait until the job has parked itself, mend what was broken, resume."""
+async def _repaired(stand: Stand, handle: Handle, plan: FaultPlan) -> None:
+    """Wait until the job has parked itself, repair what was broken, resume."""
     deadline = time.monotonic() + 60  # seconds; it takes one call
     while time.monotonic() < deadline:
         state = (await handle.query("progress"))["state"]
         if state in ("parked", "done"):
             break
         await asyncio.sleep(_LOOK)
-    stand.proxy.set_plan(FaultPlan())
+    await asyncio.to_thread(stand.proxy.set_plan, plan)
     await handle.signal("resume")
 
 
-async def _report(handle: WorkflowHandle[Any, Any]) -> dict[str, Any]:
+async def _report(handle: Handle) -> dict[str, Any]:
     """The job's own account, complete or not. A job that gives none has failed its row."""
     try:
         report: dict[str, Any] = await asyncio.wait_for(handle.result(), _LONGEST)
@@ -100,10 +133,27 @@ async def _report(handle: WorkflowHandle[Any, Any]) -> dict[str, Any]:
     except WorkflowFailureError as error:
         if isinstance(error.cause, ApplicationError) and error.cause.type == "Incomplete":
             return dict(error.cause.details[0])
+        if isinstance(error.cause, CancelledError):
+            kept = await asyncio.to_thread(Ledger(LEDGER).report, handle.id)
+            if kept is not None:
+                return kept.model_dump(mode="json")
         raise RuntimeError(f"{handle.id}: {error.cause}") from error
 
 
-async def _restarts(handle: WorkflowHandle[Any, Any]) -> int:
+async def _lost_attempts(stand: Stand, handle: Handle, run: str) -> int:
+    """Attempts of the shards' activities that ended by a time-out: whoever made them did not end them."""
+    client, lost = await stand.connect(), 0
+    query = f'WorkflowType="ReindexShard" AND WorkflowId STARTS_WITH "{handle.id}/{run}/"'
+    async for child in client.list_workflows(query):
+        shard = client.get_workflow_handle(child.id, run_id=child.run_id)
+        async for event in shard.fetch_history_events():
+            before = event.activity_task_started_event_attributes.last_failure
+            lost += event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT
+            lost += before.HasField("timeout_failure_info")
+    return lost
+
+
+async def _restarts(handle: Handle) -> int:
     """Shard workflows started beyond one for each shard, and those that ended otherwise than normally."""
     started: list[str] = []
     ended_badly = 0

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,14 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 
 from deploy.embedded import Engine, TemporalServer, caller_free_environment, dynamodb_engine, temporal_server
 from deploy.faults import FaultPlan, FaultProxy, fault_proxy
+from deploy.forwarder import Forwarder
+from deploy.token_service import TokenService
 from deploy.workers import Workers
 from reindexer.ledger import Ledger
 
 QUEUE = "exactness"
 LEDGER = "exactness-ledger"
+VISITS = "visits.txt"  # where the job `visit` writes down what it was called for
 #: A dead worker is noticed in 3 s and rounds end after 5 s: a cell with a crash takes seconds, not a minute.
 HEARTBEAT_SECONDS = 3
 _SETTINGS = {
@@ -35,7 +39,7 @@ _SETTINGS = {
 }
 
 
-@dataclass
+@dataclass(frozen=True)
 class Stand:
     """Everything a cell needs. `direct`: the engine past the proxy, for filling tables and looking at them."""
 
@@ -44,7 +48,10 @@ class Stand:
     proxy: FaultProxy
     workers: Workers
     direct: Any  # boto3's client: wire dictionaries in and out
-    tables: list[str] = field(default_factory=list)
+    folder: Path
+    queue: str = QUEUE
+    forwarder: Forwarder | None = None  # between Temporal and one of two worker processes, in cells that cut it
+    tokens: TokenService | None = None  # whom workers have their credentials from, in cells where it fails
 
     async def connect(self) -> Client:
         """A client of this Temporal server."""
@@ -54,13 +61,31 @@ class Stand:
         """No faults, and the truth begins anew."""
         self.proxy.set_plan(FaultPlan())
         self.proxy.reset()
+        self._visits.write_bytes(b"")
+
+    def visits(self) -> Counter[str]:
+        """What the job `visit` has written down, and how often, since it was quiet."""
+        return Counter(self._visits.read_text().splitlines())
+
+    @property
+    def _visits(self) -> Path:
+        return self.folder / VISITS
+
+    def workers_of_its_own(
+        self, queue: str, settings: Mapping[str, str], without: Collection[str] = ()
+    ) -> Workers:
+        """Workers with other settings on a queue of their own, not started yet."""
+        environment = {**self.workers.environment, "REINDEXER_TASK_QUEUE": queue, **settings}
+        kept = {name: value for name, value in environment.items() if name not in without}
+        return Workers(kept, self.folder / f"{queue}.log")
 
 
 @contextmanager
 def stand(folder: Path) -> Iterator[Stand]:
     """Servers, proxy and workers for the block. From here on this process sees no setting of its caller."""
     with (
-        temporal_server(logs=folder) as temporal,
+        # On a file, so that it may crash and start again.
+        temporal_server(logs=folder, database=folder / "temporal.db") as temporal,
         dynamodb_engine("auto", logs=folder) as engine,
         fault_proxy(engine.endpoint_url, FaultPlan(), logs=folder) as proxy,
     ):
@@ -71,9 +96,10 @@ def stand(folder: Path) -> Iterator[Stand]:
         region = arn.split(":")[3]  # arn:aws:dynamodb:REGION:…; an engine's own word, and workers must be there
         environment = caller_free_environment(proxy.endpoint_url, temporal.address) | _SETTINGS
         environment |= {"AWS_REGION": region, "AWS_DEFAULT_REGION": region}
+        environment["EXACTNESS_VISITS"] = str(folder / VISITS)
         with Workers(environment, folder / "worker.log") as workers:
             workers.come_up()
-            yield Stand(temporal, engine, proxy, workers, direct)
+            yield Stand(temporal, engine, proxy, workers, direct, folder)
 
 
 def client(endpoint: str, **config: Any) -> Any:

@@ -3,25 +3,40 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
+
+from exactness.scenes import Scene
 
 _numbers = itertools.count(1)
 _PER_CALL = 25  # DynamoDB's limit of BatchWriteItem
 
 
-def make(client: Any, records: int, row: Callable[[int], dict[str, Any]]) -> str:
-    """A new table with so many records, made up by `row`; its name."""
+def make(client: Any, scene: Scene, rows: Iterable[dict[str, Any]]) -> str:
+    """A new table of the scene with these rows; its name."""
     name = f"cell-{next(_numbers)}"
+    indexes: dict[str, Any] = {}
+    types = dict(scene.types)
+    if scene.index:
+        types["tenant"] = "S"
+        keys = {"KeySchema": _schema(["tenant"]), "Projection": {"ProjectionType": "KEYS_ONLY"}}
+        indexes["GlobalSecondaryIndexes"] = [{"IndexName": scene.index, **keys}]
     client.create_table(
         TableName=name,
         BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
-        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": kind} for name, kind in types.items()],
+        KeySchema=_schema(list(scene.types)),
+        **indexes,
     )
     client.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
-    put(client, name, map(row, range(records)))
+    put(client, name, rows)
     return name
+
+
+def _schema(names: list[str]) -> list[dict[str, str]]:
+    return [
+        {"AttributeName": name, "KeyType": kind} for name, kind in zip(names, ("HASH", "RANGE"), strict=False)
+    ]
 
 
 def put(client: Any, table: str, items: Iterable[dict[str, Any]]) -> None:

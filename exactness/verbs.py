@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from exactness.kinds import record_name
+from exactness.scenes import Item
 
-Item = dict[str, Any]
 _VERSION, _RUN = "reindexVersion", "reindexRun"
 _STAYS_EACH = 10  # each tenth row is none of those that are to be deleted
 
@@ -17,8 +16,8 @@ _STAYS_EACH = 10  # each tenth row is none of those that are to be deleted
 class Verb:
     """One operation of the matrix.
 
-    `before` makes a row. `after` is what becomes of it, without stamps; None: gone. `outcome` is what the job
-    has to say of it. `stamps`: whether the row carries the target afterwards.
+    `before` makes what it is about of a row. `after` is what becomes of that, without stamps; None: the row is
+    gone. `outcome` is what the job has to say of it. `stamps`: whether the row carries the target afterwards.
     """
 
     name: str
@@ -30,42 +29,32 @@ class Verb:
     #: Of the value that a write of a run sets in the run attribute, and sets once in a row's life.
     mark: str = "{run}"
     writes: int = 1  # per record
+    works: bool = False  # calls out for each record, which is written down in the file of `visit.py`
 
     @property
     def deletes(self) -> bool:
         """Whether it takes rows away."""
         return not self.stamps
 
-    def left(self, records: int) -> int:
-        """Rows of the table afterwards."""
-        return sum(self.after(number) is not None for number in range(records))
-
-    def outcomes(self, records: int) -> dict[str, int]:
-        """What the job has to count."""
-        counts: dict[str, int] = {}
-        for number in range(records):
-            counts[self.outcome(number)] = counts.get(self.outcome(number), 0) + 1
-        return counts
-
-    def is_right(self, number: int, found: Item | None, version: int) -> bool:
-        """Whether a row is what the operation leaves of it."""
+    def is_right(self, number: int, found: Item | None, rest: Item, version: int) -> bool:
+        """Whether a row is what the operation leaves of it. `rest`: what the operation is not about."""
         wanted = self.after(number)
         if wanted is None or found is None:
             return wanted is found
         stamp = {_VERSION: {"N": str(version)}} if self.stamps else {}
-        return {name: value for name, value in found.items() if name != _RUN} == {**wanted, **stamp}
+        return {name: value for name, value in found.items() if name != _RUN} == {**rest, **wanted, **stamp}
 
 
-def _bare(number: int) -> Item:
-    return {"id": {"S": record_name(number)}}
+def _bare(_number: int) -> Item:
+    return {}
 
 
 def _named(number: int) -> Item:
-    return {**_bare(number), "name": {"S": f"name of {number}"}}
+    return {"name": {"S": f"name of {number}"}}
 
 
 def _shouted(number: int) -> Item:
-    return {**_bare(number), "name": {"S": f"NAME OF {number}"}, "times": {"N": "1"}}
+    return {"name": {"S": f"NAME OF {number}"}, "times": {"N": "1"}}
 
 
 def stays(number: int) -> bool:
@@ -74,12 +63,19 @@ def stays(number: int) -> bool:
 
 
 def _weed(number: int) -> Item:
-    return {**_bare(number), "goes": {"BOOL": not stays(number)}}
+    return {"goes": {"BOOL": not stays(number)}}
 
 
 TOUCH = Verb("touch", {"operation": {"kind": "touch"}}, before=_bare, after=_bare)
 TRANSFORM = Verb(
     "transform", {"operation": {"kind": "transform", "job": "shout"}}, before=_named, after=_shouted
+)
+PROCESS = Verb(
+    "process",
+    {"operation": {"kind": "transform", "job": "visit"}},
+    before=_named,
+    after=_named,
+    works=True,
 )
 DELETE = Verb(
     "delete",
