@@ -36,6 +36,7 @@ class Crash:
     quick: bool = False
     lossy: bool = True
     cancels: bool = False
+    records: int = 2 * RECORDS  # so that work is under way in both processes
 
 
 CRASHES = (
@@ -49,7 +50,10 @@ CRASHES = (
     Crash("workers replaced, and kill -9 of one", crashes.upgrade),
     Crash("Temporal restarted", crashes.restart_temporal),
     Crash(
-        "a worker cut off from Temporal, and a pause", crashes.cut_off, around=crashes.one_behind_a_forwarder
+        "a worker cut off from Temporal, and a pause",
+        crashes.cut_off,
+        around=crashes.one_behind_a_forwarder,
+        records=4 * RECORDS,  # ten batches a shard are left, a second each
     ),
     Crash("second jobs on the table, and kill -9 of all workers", crashes.second_job),
     Crash(
@@ -124,7 +128,7 @@ def _of_crash(crash: Crash, moment: Moment, verb: Verb, scene: Scene = COMPLETE)
     return Cell(
         crash.name,
         moment,
-        2 * RECORDS,  # so that work is under way in both processes
+        crash.records,
         verb,
         scene=scene,
         disturb=crash.disturb,

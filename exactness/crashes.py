@@ -16,17 +16,21 @@ from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
+from deploy.faults import Fault, FaultKind, FaultPlan
 from deploy.forwarder import Forwarder
 from deploy.token_service import TokenService
 from exactness.cell import Cell, Handle, Happened
+from exactness.scenes import only
 from exactness.stand import HEARTBEAT_SECONDS, Stand
 
 _SOON = 60.0  # seconds until a job has to show what it was told; it takes some ten after a crash
 _LOOK = 0.1  # seconds between two looks
 _ANSWER = timedelta(seconds=5)  # for an answer of a worker; one that has died gives none
 _STILL = 1.5  # seconds that a paused job is watched for: longer than any call of it
+_AT_WORK = 0.5  # seconds after which shards that have handed back are at work again
 _DOWN = HEARTBEAT_SECONDS + 1  # seconds that nobody is there: old attempts have timed out
 _RATE = 200.0  # records per second, below what a job of the matrix does
+_SLOWER = 1.0  # seconds a batch, less than `_STILL`: whoever is cut off has work until long after its time-out
 _FAILING = 6.0  # seconds: credentials that were had before serve for 3 of them
 
 
@@ -82,6 +86,7 @@ async def cancel(stand: Stand, cell: Cell, table: str, handle: Handle) -> Happen
 async def cycle(stand: Stand, cell: Cell, table: str, handle: Handle) -> Happened:
     """kill -9 of all workers once the job has continued as new, which it does every second or two."""
     before = await _until(handle, lambda progress: progress["cycle"] >= 1)
+    await asyncio.sleep(_AT_WORK)
     await kill_all(stand, cell, table, handle)
     return Happened(injected={"continued as new": before["cycle"]})
 
@@ -104,14 +109,19 @@ async def restart_temporal(stand: Stand, _cell: Cell, _table: str, _handle: Hand
     return Happened(injected={"Temporal restarted": 1})
 
 
-async def cut_off(stand: Stand, _cell: Cell, table: str, handle: Handle) -> Happened:
+async def cut_off(stand: Stand, cell: Cell, table: str, handle: Handle) -> Happened:
     """One of two worker processes loses Temporal and keeps DynamoDB; the job is paused meanwhile."""
     assert stand.forwarder is not None
+    slower = Fault(kind=FaultKind.SLOW, seconds=_SLOWER, operations="writes")
+    standing = cell.standing(table)
+    plan = FaultPlan(faults=(*standing, *only(table, (slower,))))
+    await asyncio.to_thread(stand.proxy.set_plan, plan)
     stand.forwarder.cut()
     try:
         await handle.signal("pause")
         musts = await _is_still(stand, table, handle)
         await handle.signal("resume")
+        await asyncio.to_thread(stand.proxy.set_plan, FaultPlan(faults=standing))
         await asyncio.sleep(_STILL)  # the other process works on alone
     finally:
         stand.forwarder.restore()

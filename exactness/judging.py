@@ -110,8 +110,9 @@ def _row(cell: Cell, seen: Evidence) -> Row:
     table = report["table"]
     kinds = {str(fault.kind) for fault in cell.plan(table)}
     injected = {kind: count for kind, count in truth.injected.items() if kind in kinds}
-    if cell.crash and seen.lost:
-        injected["attempts lost"] = seen.lost
+    injected |= seen.happened.injected
+    if cell.crash:  # without an attempt that was lost nothing has happened to the job, whatever was done
+        injected = {**injected, "attempts lost": seen.lost} if seen.lost else {}
     deletes = cell.crash and cell.verb.deletes
     return Row(
         operation=cell.verb.name,
@@ -119,7 +120,7 @@ def _row(cell: Cell, seen: Evidence) -> Row:
         fault=cell.fault,
         moment=cell.moment,
         records=cell.records,
-        injected={**injected, **seen.happened.injected},
+        injected=injected,
         ambiguous=report["attempts"]["ambiguous"],
         outcomes={name: count for name, count in tally.items() if count and name != "scanned"},
         balanced=report["balanced"] and tally["scanned"] == sum(tally.values()) - tally["scanned"],
