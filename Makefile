@@ -26,7 +26,7 @@ check: .venv/dev            ## the quick part: style, types, everything that nee
 bench: .venv/dev            ## speeds as ratios, all in one run (about a quarter of an hour)
 	$(BIN)/python -m benchmarks.compare $(ARGS)
 
-faults: .venv/dev           ## the exactness matrix; writes docs/exactness.md
+faults: .venv/dev           ## the exactness matrix (under an hour); writes docs/exactness.md and exactness-matrix.md
 	$(BIN)/python -m exactness.matrix --write docs/exactness.md $(ARGS)
 
 scale: .venv/dev            ## jobs of days, simulated and in a storm; writes docs/scale.md (about an hour)

@@ -50,6 +50,7 @@ class Cell:
     given_up: int = 0
     edge: bool = False  # changed twice is expected, and so is a table that others left behind
     crash: bool = False  # attempts are lost: deletions that they could not tell of any more are not counted
+    silence: float = 0.0  # seconds that attempts may work on without being heard, before they are lost
     cancelled: bool = False  # it ends before its end: what it did has to add up, and nothing else
     #: Where others write beside the job: whether a row is what both together have to leave. Outcomes depend on
     #: who came first then, and only have to add up.

@@ -15,7 +15,7 @@ from exactness import crashes, disturbances
 from exactness.cell import Cell, Disturb
 from exactness.kinds import KINDS, MOMENTS, Kind, Make, Moment
 from exactness.scenes import COMPLETE, SAMPLE, SCENES, UPDATE_ITEM, Scene, only
-from exactness.stand import Stand
+from exactness.stand import HEARTBEAT_SECONDS, Stand
 from exactness.verbs import DELETE, PROCESS, TOUCH, TRANSFORM, Verb
 
 #: Operations that change records in place; each goes through every kind of fault.
@@ -35,6 +35,7 @@ class Crash:
     around: Callable[[Stand], AbstractContextManager[Stand]] = nullcontext
     quick: bool = False
     lossy: bool = True
+    silence: float = 0.0  # seconds that Temporal hears nothing of attempts that are at work
     cancels: bool = False
     records: int = 2 * RECORDS  # so that work is under way in both processes
 
@@ -48,11 +49,12 @@ CRASHES = (
     Crash("cancelled, and kill -9 of all workers", crashes.cancel, cancels=True),
     Crash("continued as new, and kill -9 of all workers", crashes.cycle, around=crashes.cycling),
     Crash("workers replaced, and kill -9 of one", crashes.upgrade),
-    Crash("Temporal restarted", crashes.restart_temporal),
+    Crash("Temporal restarted", crashes.restart_temporal, silence=HEARTBEAT_SECONDS),
     Crash(
         "a worker cut off from Temporal, and a pause",
         crashes.cut_off,
         around=crashes.one_behind_a_forwarder,
+        silence=HEARTBEAT_SECONDS,
         records=4 * RECORDS,  # ten batches a shard are left, a second each
     ),
     Crash("second jobs on the table, and kill -9 of all workers", crashes.second_job),
@@ -134,6 +136,7 @@ def _of_crash(crash: Crash, moment: Moment, verb: Verb, scene: Scene = COMPLETE)
         disturb=crash.disturb,
         around=crash.around,
         crash=crash.lossy,
+        silence=crash.silence,
         cancelled=crash.cancels,
         held_back=True,
         shards=8,

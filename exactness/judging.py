@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from math import ceil
 
 from exactness.cell import Cell, Evidence
 from exactness.row import Row
 from exactness.scenes import tenant
+from exactness.stand import HEARTBEAT_INTERVAL_SECONDS
 
-#: Deletions that a lost attempt could not tell of: two batches of 25 between its last heartbeat and its end
-#: (the matrix sends one each 0.2 s, and a batch is two calls of 0.1 s), and one that was under way.
-_UNTOLD = 3 * 25
+_BATCH = 25  # records
+_BATCH_SECONDS = 0.2  # that one takes at least where writes are held back: two calls of 0.1 s for a deletion
 
 
 def judged(cell: Cell, seen: Evidence) -> Row:
@@ -56,7 +57,7 @@ def _account(cell: Cell, row: Row, seen: Evidence) -> dict[str, bool]:
         musts[f"a sample should be of {size}"] = seen.report["tally"]["scanned"] == size
     if cell.crash:
         for name in ("deleted", "updated") if cell.cancelled else ("deleted",):
-            musts |= _bounded(name, expected.pop(name, 0), counted.pop(name, 0), seen)
+            musts |= _bounded(name, expected.pop(name, 0), counted.pop(name, 0), cell, seen)
     musts[f"outcomes should be {dict(+expected)}"] = counted == +expected
     return musts
 
@@ -69,9 +70,13 @@ def _by_the_table(cell: Cell, seen: Evidence, counted: Counter[str]) -> Counter[
     return Counter({name: done[name] for name in changed} | others)
 
 
-def _bounded(name: str, truth: int, counted: int, seen: Evidence) -> dict[str, bool]:
-    """What must hold of a count that lost attempts may have left too low."""
-    least = max(0, truth - _UNTOLD * seen.lost)
+def _bounded(name: str, truth: int, counted: int, cell: Cell, seen: Evidence) -> dict[str, bool]:
+    """What must hold of a count that lost attempts may have left too low.
+
+    Each by what it did between its last heartbeat that arrived and its end, and one batch that was under way.
+    """
+    untold = HEARTBEAT_INTERVAL_SECONDS + cell.silence
+    least = max(0, truth - seen.lost * _BATCH * (ceil(untold / _BATCH_SECONDS) + 1))
     warned = any("lower bound" in warning for warning in seen.report["warnings"])
     return {
         f"{name} should be from {least:,} to {truth:,}": least <= counted <= truth,

@@ -1,7 +1,7 @@
 """The exactness matrix: operation × fault × moment, each cell a real job on real servers.
 
     python -m exactness.matrix                          # prints the table
-    python -m exactness.matrix --write docs/exactness.md
+    python -m exactness.matrix --write docs/exactness.md  # and all rows into exactness-matrix.md
     python -m exactness.matrix --quick                  # the rows that tell most, as CI runs it
     python -m exactness.matrix --only delete --only late  # rows with all of these words in their names
 
@@ -26,6 +26,7 @@ from exactness.document import put_between_markers
 from exactness.row import Row, markdown
 from exactness.running import run
 from exactness.stand import Stand, stand
+from exactness.summary import summary
 
 
 async def rows_of(stands: Stand, quick: bool, words: Sequence[str] = ()) -> list[Row]:
@@ -57,7 +58,9 @@ def main() -> None:
     parser.add_argument(
         "--only", action="append", default=[], metavar="WORD", help="rows with this in their name; not written"
     )
-    parser.add_argument("--write", type=Path, metavar="FILE", help="put the table into this document")
+    parser.add_argument(
+        "--write", type=Path, metavar="FILE", help="put a line a kind into this document, all rows beside it"
+    )
     options = parser.parse_args()
     if options.only and options.write:
         parser.error("--only shows some of the rows, --write writes all of them: name one of the two")
@@ -69,7 +72,9 @@ def main() -> None:
         table = f"{heading(stands)}\n\n{markdown(rows)}\n"
     print(f"\n{table}")
     if options.write:
-        put_between_markers(options.write, "matrix", table)
+        put_between_markers(options.write, "summary", f"{heading(stands)}\n\n{summary(rows)}")
+        beside = options.write.with_name(f"{options.write.stem}-matrix.md")
+        put_between_markers(beside, "matrix", table)
     wrong = [row for row in rows if row.wrong]
     for row in wrong:
         print(f"DOES NOT HOLD: {row.operation}, {row.scene}, {row.fault}, {row.moment}: {'; '.join(row.wrong)}")

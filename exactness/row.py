@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 #: Cells of the printed table, in order.
@@ -47,6 +47,11 @@ class Row:
     deleted: int | None = None
     wrong: list[str] = field(default_factory=list)
 
+    @property
+    def uncounted(self) -> int:
+        """Deletions that a crash has left uncounted."""
+        return 0 if self.deleted is None else self.deleted - self.outcomes.get("deleted", 0)
+
     def cells(self) -> list[str]:
         """As text, in the order of `COLUMNS`."""
         return [
@@ -69,8 +74,12 @@ class Row:
         ]
 
 
-def markdown(rows: list[Row]) -> str:
-    """The table, for a document."""
-    lines = ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
-    lines += ["| " + " | ".join(row.cells()) + " |" for row in rows]
-    return "\n".join(lines)
+def markdown(rows: Sequence[Row]) -> str:
+    """The table of all rows, for a document."""
+    return table(COLUMNS, [row.cells() for row in rows])
+
+
+def table(columns: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """A table, for a document."""
+    head = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+    return "\n".join([*head, *("| " + " | ".join(line) + " |" for line in lines)])

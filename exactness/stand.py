@@ -27,13 +27,14 @@ LEDGER = "exactness-ledger"
 VISITS = "visits.txt"  # where the job `visit` writes down what it was called for
 #: A dead worker is noticed in 3 s and rounds end after 5 s: a cell with a crash takes seconds, not a minute.
 HEARTBEAT_SECONDS = 3
+HEARTBEAT_INTERVAL_SECONDS = 0.2
 _SETTINGS = {
     "REINDEXER_TASK_QUEUE": QUEUE,
     "REINDEXER_LEDGER_TABLE": LEDGER,
     "REINDEXER_JOBS": str(Path(__file__).resolve().parent / "jobs"),
     "REINDEXER_PROCESSES": "2",  # one to kill, one to take over
     "REINDEXER_HEARTBEAT_TIMEOUT": str(HEARTBEAT_SECONDS),
-    "REINDEXER_HEARTBEAT_INTERVAL": "0.2",
+    "REINDEXER_HEARTBEAT_INTERVAL": str(HEARTBEAT_INTERVAL_SECONDS),
     "REINDEXER_ROUND_SECONDS": "5",
     "REINDEXER_LOG_LEVEL": "WARNING",
 }
