@@ -42,6 +42,27 @@ def judged(cell: Cell, seen: Evidence) -> Row:
     return row
 
 
+def failed(cell: Cell, error: Exception) -> Row:
+    """The row of a cell of whose job nothing is known: the other cells are run all the same."""
+    return Row(
+        operation=cell.verb.name,
+        scene=cell.scene.name,
+        fault=cell.fault,
+        moment=cell.moment,
+        records=cell.records,
+        injected={},
+        ambiguous=0,
+        outcomes={},
+        balanced=False,
+        verification="none",
+        changed_twice=0,
+        lost=0,
+        restarts=0,
+        seconds=0.0,
+        wrong=[" ".join(f"{type(error).__name__}: {error}".split())],
+    )
+
+
 def _account(cell: Cell, row: Row, seen: Evidence) -> dict[str, bool]:
     """What must hold of the outcomes."""
     if cell.beside or (cell.edge and cell.verb.deletes):

@@ -11,11 +11,13 @@ from typing import Any
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError, CancelledError
+from temporalio.service import RPCError
 
+from deploy.embedded import ServerUnavailable
 from deploy.faults import Fault, FaultKind, FaultPlan, key_text
 from exactness import tables
 from exactness.cell import Cell, Evidence, Handle, Happened
-from exactness.judging import judged
+from exactness.judging import failed, judged
 from exactness.kinds import PARTS, Moment, refused
 from exactness.row import Row
 from exactness.scenes import Item, wire
@@ -30,10 +32,14 @@ _LOOK = 0.05  # seconds between two looks at a running job
 
 
 async def run(cell: Cell, stand: Stand) -> Row:
-    """The row of a cell; tried anew where the dice let every call of so small a job through."""
+    """The row of a cell; tried again where the dice let every call of so small a job through."""
     for _ in range(4):  # with a quarter of some ten calls, one such job in twenty goes unharmed
-        with cell.around(stand) as around:
-            row = await _once(cell, around)
+        try:
+            with cell.around(stand) as around:
+                row = await _once(cell, around)
+        except (RuntimeError, TimeoutError, ServerUnavailable, RPCError) as error:
+            await asyncio.to_thread(stand.recover)
+            return failed(cell, error)
         if row.injected:
             break
     return row

@@ -64,6 +64,12 @@ class Stand:
         self.proxy.reset()
         self._visits.write_bytes(b"")
 
+    def recover(self) -> None:
+        """Workers that are up, after a cell that could not be brought to its end."""
+        self.workers.kill()
+        self.workers.start()
+        self.workers.come_up()
+
     def visits(self) -> Counter[str]:
         """What the job `visit` has written down, and how often, since it was quiet."""
         return Counter(self._visits.read_text().splitlines())
