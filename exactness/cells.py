@@ -168,13 +168,13 @@ def _other_writers(verb: Verb) -> Iterator[Cell]:
         )
     if verb is DELETE:
         yield Cell(
-            "gone rows are created anew, deletes land 0.5 s late",
+            "deleted rows are re-created, deletes land 0.5 s late",
             Moment.START,
             RECORDS,
             verb,
             _late_writes,
             disturb=disturbances.create_anew,
-            job={"sweep": False},  # else it would delete what was created anew, as it should
+            job={"sweep": False},  # else it would delete what was re-created, as it should
             beside=disturbances.is_deleted_by_a_mark_of_its_own,
         )
     yield Cell(

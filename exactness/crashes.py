@@ -23,12 +23,12 @@ from exactness.cell import Cell, Handle, Happened
 from exactness.scenes import only
 from exactness.stand import HEARTBEAT_SECONDS, Stand
 
-_SOON = 60.0  # seconds until a job has to show what it was told; it takes some ten after a crash
+_SOON = 60.0  # seconds until a job has to show what was asked of it; it takes some ten after a crash
 _LOOK = 0.1  # seconds between two looks
 _ANSWER = timedelta(seconds=5)  # for an answer of a worker; one that has died gives none
 _STILL = 1.5  # seconds that a paused job is watched for: longer than any call of it
 _AT_WORK = 0.5  # seconds after which shards that have handed back are at work again
-_DOWN = HEARTBEAT_SECONDS + 1  # seconds that nobody is there: old attempts have timed out
+_DOWN = HEARTBEAT_SECONDS + 1  # seconds without any worker: old attempts have timed out
 _RATE = 200.0  # records per second, below what a job of the matrix does
 _SLOWER = 1.0  # seconds a batch, less than `_STILL`: whoever is cut off has work until long after its time-out
 _FAILING = 6.0  # seconds: credentials that were had before serve for 3 of them
@@ -70,9 +70,9 @@ async def pause(stand: Stand, cell: Cell, table: str, handle: Handle) -> Happene
 
 async def limits(stand: Stand, cell: Cell, table: str, handle: Handle) -> Happened:
     """Limits that are set while all workers die, and are taken back once they are in force."""
-    told = asyncio.create_task(handle.execute_update("set_limits", {"records_per_second": _RATE}))
+    setting = asyncio.create_task(handle.execute_update("set_limits", {"records_per_second": _RATE}))
     await kill_all(stand, cell, table, handle)
-    in_force = (await asyncio.wait_for(told, _SOON))["records_per_second"]
+    in_force = (await asyncio.wait_for(setting, _SOON))["records_per_second"]
     await handle.execute_update("set_limits", {"records_per_second": "unlimited"})
     return Happened(musts={"limits that were set are not in force": in_force == _RATE})
 
@@ -92,7 +92,7 @@ async def cycle(stand: Stand, cell: Cell, table: str, handle: Handle) -> Happene
 
 
 async def upgrade(stand: Stand, _cell: Cell, _table: str, _handle: Handle) -> Happened:
-    """Workers are told to end, and others come; one process of the old is killed before it has handed back."""
+    """Workers get SIGTERM, and others come; one process of the old is killed before it has handed back."""
     dying = stand.workers.children()[0]
     stopping = asyncio.create_task(asyncio.to_thread(stand.workers.stop))
     os.kill(dying, signal.SIGKILL)
@@ -165,7 +165,7 @@ async def tokens_refused(stand: Stand, _cell: Cell, _table: str, handle: Handle)
 
 
 async def tokens_failing(stand: Stand, _cell: Cell, _table: str, _handle: Handle) -> Happened:
-    """STS answers 500 for longer than credentials last, and recovers: nobody has to do anything."""
+    """STS answers 500 for longer than credentials last, and recovers: the job goes on by itself."""
     assert stand.tokens is not None
     stand.tokens.answers = 500
     await asyncio.sleep(_FAILING)
@@ -196,7 +196,7 @@ def one_behind_a_forwarder(stand: Stand) -> Iterator[Stand]:
 
 @contextmanager
 def credentials_by_tokens(stand: Stand) -> Iterator[Stand]:
-    """Workers that assume a role, and get their credentials anew every few seconds."""
+    """Workers that assume a role, and renew their credentials every few seconds."""
     with TokenService(stand.folder) as tokens:
         without = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
         with stand.workers_of_its_own("by-tokens", tokens.environment, without) as workers:
@@ -222,7 +222,7 @@ async def _until(handle: Handle, holds: Callable[[dict[str, Any]], bool]) -> dic
     """What the job shows as soon as it holds. Raises `TimeoutError` with what it showed last."""
     until, last = time.monotonic() + _SOON, dict[str, Any]()
     while time.monotonic() < until:
-        with suppress(RPCError):  # nobody is there to answer yet
+        with suppress(RPCError):  # no worker is there to answer yet
             last = dict(await handle.query("progress", rpc_timeout=_ANSWER))
             if holds(last):
                 return last

@@ -66,7 +66,7 @@ def failed(cell: Cell, error: Exception) -> Row:
 def _account(cell: Cell, row: Row, seen: Evidence) -> dict[str, bool]:
     """What must hold of the outcomes."""
     if cell.beside or (cell.edge and cell.verb.deletes):
-        # At least: a row that was created anew may be handed out once more.
+        # At least: a row that was re-created may be handed out once more.
         return {f"{cell.records:,} records should have an outcome": sum(row.outcomes.values()) >= cell.records}
     counted, musts = Counter(row.outcomes), {}
     if cell.cancelled or cell.scene.sample:
@@ -96,8 +96,8 @@ def _bounded(name: str, truth: int, counted: int, cell: Cell, seen: Evidence) ->
 
     Each by what it did between its last heartbeat that arrived and its end, and one batch that was under way.
     """
-    untold = HEARTBEAT_INTERVAL_SECONDS + cell.silence
-    least = max(0, truth - seen.lost * _BATCH * (ceil(untold / _BATCH_SECONDS) + 1))
+    unheard = HEARTBEAT_INTERVAL_SECONDS + cell.silence
+    least = max(0, truth - seen.lost * _BATCH * (ceil(unheard / _BATCH_SECONDS) + 1))
     warned = any("lower bound" in warning for warning in seen.report["warnings"])
     return {
         f"{name} should be from {least:,} to {truth:,}": least <= counted <= truth,
@@ -162,11 +162,11 @@ def _row(cell: Cell, seen: Evidence) -> Row:
 
 def _lost(cell: Cell, seen: Evidence) -> int:
     """Rows that are not what they have to be, and rows that nobody made."""
-    wrong = sum(not _stands(cell, seen, number) for number in range(cell.records))
+    wrong = sum(not _is_as_it_has_to_be(cell, seen, number) for number in range(cell.records))
     return wrong + max(0, len(seen.rows) - cell.records)
 
 
-def _stands(cell: Cell, seen: Evidence, number: int) -> bool:
+def _is_as_it_has_to_be(cell: Cell, seen: Evidence, number: int) -> bool:
     """Whether a row is what it has to be."""
     if cell.beside:
         return cell.beside(cell, number, seen)

@@ -30,7 +30,7 @@ from exactness.summary import summary
 
 
 async def rows_of(stands: Stand, quick: bool, words: Sequence[str] = ()) -> list[Row]:
-    """Every row with all `words` in its name, told as soon as it is known; the control where there are none."""
+    """Every row with all `words` in its name, printed once it is known; the control where there are none."""
     rows = []
     for cell in cells(quick):
         if all(word in cell.name for word in words):

@@ -36,7 +36,7 @@ class Scene:
     covers: Callable[[int], bool] = lambda _number: True
     sample: bool = False  # any fifth of the table, and no verification
     redrive: bool = False  # what an earlier job gave up
-    vanished: int = 0  # records that the job is told of and that are not there
+    vanished: int = 0  # records that the job is given and that are not there
     partitions: bool = False  # the report has a total for each tenant
     standing: Callable[[str], Faults] = lambda _table: ()  # of the table, beside the faults of the cell
 

@@ -59,7 +59,7 @@ class Stand:
         return await Client.connect(self.temporal.address, data_converter=pydantic_data_converter)
 
     def quiet(self) -> None:
-        """No faults, and the truth begins anew."""
+        """No faults, and the truth begins again."""
         self.proxy.set_plan(FaultPlan())
         self.proxy.reset()
         self._visits.write_bytes(b"")

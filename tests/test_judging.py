@@ -66,7 +66,7 @@ def good(of: Cell, **counted: int) -> Evidence:
     return Evidence(report, truth, rows, Happened(), 0, LOST, RUN, visits, 1.0)
 
 
-def told(seen: Evidence, **changed: Any) -> Evidence:
+def reporting(seen: Evidence, **changed: Any) -> Evidence:
     return replace(seen, report={**seen.report, **changed})
 
 
@@ -79,13 +79,13 @@ def test_what_is_right_holds(verb: Verb, scene: Scene) -> None:
 ROW = key_text(COMPLETE.key(51))
 WRONG: dict[str, Callable[[Evidence], Evidence]] = {
     "nothing was injected": lambda seen: replace(seen, truth=seen.truth.model_copy(update={"injected": {}})),
-    "not balanced": lambda seen: told(seen, balanced=False),
+    "not balanced": lambda seen: reporting(seen, balanced=False),
     "a shard was started again": lambda seen: replace(seen, restarts=1),
     "a paused job has written": lambda seen: replace(
         seen, happened=Happened(musts={"a paused job has written": False})
     ),
-    "outcomes should be": lambda seen: told(seen, tally={"scanned": 100, "updated": 99, "current": 1}),
-    "verification should be": lambda seen: told(seen, verification={"scanned": 100, "behind": 1}),
+    "outcomes should be": lambda seen: reporting(seen, tally={"scanned": 100, "updated": 99, "current": 1}),
+    "verification should be": lambda seen: reporting(seen, verification={"scanned": 100, "behind": 1}),
     "records were lost": lambda seen: replace(seen, rows={**seen.rows, ROW: COMPLETE.key(51)}),
     "records were changed twice": lambda seen: replace(
         seen,
@@ -113,7 +113,7 @@ def test_a_row_outside_of_the_scope_has_to_stay_as_it_was() -> None:
 def test_totals_by_partition_have_to_be_right() -> None:
     seen = good(cell(scene=PARTITIONS))
     totals = {**seen.report["partitions"], "tenant-0": {"scanned": 11}}
-    [wrong] = judged(cell(scene=PARTITIONS), told(seen, partitions=totals)).wrong
+    [wrong] = judged(cell(scene=PARTITIONS), reporting(seen, partitions=totals)).wrong
     assert wrong.startswith("partitions should be")
 
 
@@ -135,7 +135,7 @@ def test_work_that_was_not_done_is_noticed() -> None:
 )
 def test_deletions_after_a_crash_keep_their_bound(counted: int, warnings: list[str], wrong: str) -> None:
     of = cell(DELETE, crash=True)
-    row = judged(of, told(good(of, deleted=counted), warnings=warnings))
+    row = judged(of, reporting(good(of, deleted=counted), warnings=warnings))
     assert row.wrong == ([wrong] if wrong else [])
     assert (row.deleted, row.uncounted) == (90, 90 - counted)
 
@@ -151,11 +151,13 @@ def test_a_cancelled_job_adds_up_to_what_it_did() -> None:
     half = {key: row for key, row in seen.rows.items() if key < key_text(COMPLETE.key(50))}
     rest = {key_text(COMPLETE.key(number)): of.row(number) for number in range(50, RECORDS)}
     stopped = {"state": "cancelled", "verification": None}
-    some = told(replace(seen, rows=half | rest), tally={"scanned": 50, "updated": 50}, **stopped)
+    some = reporting(replace(seen, rows=half | rest), tally={"scanned": 50, "updated": 50}, **stopped)
     assert judged(of, some).wrong == []
-    less = told(some, tally={"scanned": 49, "updated": 49})
+    less = reporting(some, tally={"scanned": 49, "updated": 49})
     assert judged(of, less).wrong == ["outcomes should be {'updated': 50}"]
-    assert "the report does not say that it was cancelled" in judged(of, told(some, state="complete")).wrong
+    assert (
+        "the report does not say that it was cancelled" in judged(of, reporting(some, state="complete")).wrong
+    )
 
 
 def test_a_sample_has_its_size() -> None:
@@ -163,9 +165,9 @@ def test_a_sample_has_its_size() -> None:
     seen = good(of)
     first = {key: row for key, row in seen.rows.items() if key < key_text(COMPLETE.key(20))}
     rest = {key_text(COMPLETE.key(number)): of.row(number) for number in range(20, RECORDS)}
-    some = told(replace(seen, rows=first | rest), tally={"scanned": 20, "updated": 20}, verification=None)
+    some = reporting(replace(seen, rows=first | rest), tally={"scanned": 20, "updated": 20}, verification=None)
     assert judged(of, some).wrong == []
-    assert "a sample should be of 20" in judged(of, told(some, tally={"scanned": 19, "updated": 19})).wrong
+    assert "a sample should be of 20" in judged(of, reporting(some, tally={"scanned": 19, "updated": 19})).wrong
 
 
 def test_each_two_of_operation_scene_happening_and_moment_share_a_cell() -> None:
