@@ -1,7 +1,7 @@
 """The cells of the matrix: operation × scene × what happens × moment.
 
-Touch meets everything at every moment, and the other operations what is theirs. A scene meets everything once,
-with one operation and moment after another: each two of operation, scene, happening and moment share a cell.
+Touch meets everything at every moment, and the other operations what is theirs. A scene meets one happening of
+each family, with one operation and moment after another: each two of operation, scene and family share a cell.
 """
 
 from __future__ import annotations
@@ -37,13 +37,14 @@ class Crash:
     lossy: bool = True
     silence: float = 0.0  # seconds that Temporal hears nothing of attempts that are at work
     cancels: bool = False
+    family: str | None = None
     records: int = 2 * RECORDS  # so that work is under way in both processes
 
 
 CRASHES = (
-    Crash("kill -9 of one worker process", crashes.kill_one, MOMENTS[1:]),
-    Crash("kill -9 of all workers", crashes.kill_all, MOMENTS[1:], quick=True),
-    Crash("a worker frozen, then thawed (zombie)", crashes.freeze, MOMENTS[1:]),
+    Crash("kill -9 of one worker process", crashes.kill_one, MOMENTS[1:], family="killed"),
+    Crash("kill -9 of all workers", crashes.kill_all, MOMENTS[1:], quick=True, family="killed"),
+    Crash("a worker frozen, then thawed (zombie)", crashes.freeze, MOMENTS[1:], family="killed"),
     Crash("paused, and kill -9 of all workers", crashes.pause),
     Crash("limits set, and kill -9 of all workers", crashes.limits),
     Crash("cancelled, and kill -9 of all workers", crashes.cancel, cancels=True),
@@ -61,7 +62,13 @@ CRASHES = (
     Crash(
         "STS refuses, then grants", crashes.tokens_refused, around=crashes.credentials_by_tokens, lossy=False
     ),
-    Crash("STS fails for 6 s", crashes.tokens_failing, around=crashes.credentials_by_tokens, lossy=False),
+    Crash(
+        "STS fails for 6 s",
+        crashes.tokens_failing,
+        around=crashes.credentials_by_tokens,
+        lossy=False,
+        family="STS",
+    ),
 )
 
 
@@ -96,10 +103,13 @@ def _moments(kind: Kind, verb: Verb, quick: bool) -> Sequence[Moment]:
 
 
 def _in_turn(scene: Scene, verbs: Sequence[Verb], first: int) -> Iterator[Cell]:
-    """Everything that can happen in a scene, once, with the next operation and moment each time."""
-    kinds = [kind for kind in KINDS if _suits(kind, scene)]
-    happenings: list[Kind | Crash] = [*kinds, *CRASHES]
-    for turn, happening in enumerate(happenings, first):
+    """One happening of each family in a scene, with the next operation and moment each time."""
+    families: dict[str, list[Kind | Crash]] = {}
+    for one in (*KINDS, *CRASHES):
+        if isinstance(one, Crash) or _suits(one, scene):
+            families.setdefault(one.family or one.name, []).append(one)
+    for turn, family in enumerate(families.values(), first):
+        happening = family[first % len(family)]  # the next scene meets the next one of it
         verb = verbs[turn % len(verbs)]
         # As many turns later as there are verbs the next moment: else each verb would always meet the same.
         moment = happening.moments[turn // len(verbs) % len(happening.moments)]

@@ -28,7 +28,8 @@ _LOOK = 0.1  # seconds between two looks
 _ANSWER = timedelta(seconds=5)  # for an answer of a worker; one that has died gives none
 _STILL = 1.5  # seconds that a paused job is watched for: longer than any call of it
 _AT_WORK = 0.5  # seconds after which shards that have handed back are at work again
-_DOWN = HEARTBEAT_SECONDS + 1  # seconds without any worker: old attempts have timed out
+_GONE = 1.0  # seconds without any worker
+_DOWN = HEARTBEAT_SECONDS + 1  # seconds without Temporal: all attempts have timed out
 _RATE = 200.0  # records per second, below what a job of the matrix does
 _SLOWER = 1.0  # seconds a batch, less than `_STILL`: whoever is cut off has work until long after its time-out
 _FAILING = 6.0  # seconds: credentials that were had before serve for 3 of them
@@ -41,9 +42,9 @@ async def kill_one(stand: Stand, _cell: Cell, _table: str, _handle: Handle) -> H
 
 
 async def kill_all(stand: Stand, _cell: Cell, _table: str, _handle: Handle) -> Happened:
-    """kill -9 of all workers; new ones are there once the old attempts have timed out."""
+    """kill -9 of all workers; new ones start a second later, and wait for the old attempts to time out."""
     await asyncio.to_thread(stand.workers.kill)
-    await asyncio.sleep(_DOWN)
+    await asyncio.sleep(_GONE)
     await asyncio.to_thread(_come_back, stand)
     return Happened()
 

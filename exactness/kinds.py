@@ -31,7 +31,8 @@ PARTS = {Moment.START: 0.0, Moment.MIDDLE: 0.5, Moment.END: 0.75}
 @dataclass(frozen=True)
 class Kind:
     """`parks`: the job parks itself; once it is repaired, it is resumed. `given_up`: records that end in
-    quarantine. `partiql`: it strikes statements, so there is nothing to strike without them.
+    quarantine. `partiql`: it strikes statements, so there is nothing to strike without them. `family`: kinds
+    after which a record is settled in the same way; none: it has no other like it.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Kind:
     quick: bool = False
     ambiguous: bool = False  # an error for a write that was applied, or will be: at every moment for all
     partiql: bool = False
+    family: str | None = None
 
 
 def _each(*kinds: FaultKind, **fields: Any) -> Make:
@@ -67,38 +69,71 @@ def refused(table: str, keys: Sequence[Item]) -> Faults:
 _OFTEN = 0.25
 
 KINDS = (
-    Kind("500 before the write", _each(K.SERVER_ERROR, probability=_OFTEN)),
-    Kind("503 before the write", _each(K.UNAVAILABLE, probability=_OFTEN)),
-    Kind("connection cut before the write", _each(K.CUT, probability=_OFTEN)),
-    Kind("500 after the write", _each(K.SERVER_ERROR_APPLIED, probability=_OFTEN), quick=True, ambiguous=True),
-    Kind("503 after the write", _each(K.UNAVAILABLE_APPLIED, probability=_OFTEN)),
+    Kind("500 before the write", _each(K.SERVER_ERROR, probability=_OFTEN), family="before"),
+    Kind("503 before the write", _each(K.UNAVAILABLE, probability=_OFTEN), family="before"),
+    Kind("connection cut before the write", _each(K.CUT, probability=_OFTEN), family="before"),
     Kind(
-        "connection cut after the write", _each(K.CUT_APPLIED, probability=_OFTEN), quick=True, ambiguous=True
+        "500 after the write",
+        _each(K.SERVER_ERROR_APPLIED, probability=_OFTEN),
+        quick=True,
+        ambiguous=True,
+        family="after",
+    ),
+    Kind("503 after the write", _each(K.UNAVAILABLE_APPLIED, probability=_OFTEN), family="after"),
+    Kind(
+        "connection cut after the write",
+        _each(K.CUT_APPLIED, probability=_OFTEN),
+        quick=True,
+        ambiguous=True,
+        family="after",
     ),
     # Each costs a read time-out of 5 s, hence the limit.
-    Kind("time-out before the write", _each(K.TIMEOUT, limit=3)),
-    Kind("time-out after the write", _each(K.TIMEOUT_APPLIED, limit=3)),
+    Kind("time-out before the write", _each(K.TIMEOUT, limit=3), family="time-out"),
+    Kind("time-out after the write", _each(K.TIMEOUT_APPLIED, limit=3), family="time-out"),
     Kind(
         "500, applied 0.5 s later",
         _each(K.SERVER_ERROR_LATE, probability=_OFTEN, seconds=0.5, operations="writes"),
         quick=True,
         ambiguous=True,
+        family="late",
     ),
-    Kind("cut, applied 0.5 s later", _each(K.CUT_LATE, probability=_OFTEN, seconds=0.5, operations="writes")),
-    Kind("time-out, applied 6 s later", _each(K.TIMEOUT_LATE, limit=2, seconds=6.0, operations="writes")),
-    Kind("answer truncated", _each(K.TRUNCATED, K.BROKEN_JSON, probability=_OFTEN / 2)),
-    Kind("answer with a wrong checksum", _each(K.WRONG_CRC32, probability=_OFTEN)),
-    Kind("slow answers", _each(K.SLOW, probability=_OFTEN, seconds=0.3)),
-    Kind("throttled calls", _each(K.THROTTLE, probability=_OFTEN)),
     Kind(
-        "throttled by rate", _each(K.THROTTLE, units_per_second=400, burst=50, operations="writes"), quick=True
+        "cut, applied 0.5 s later",
+        _each(K.CUT_LATE, probability=_OFTEN, seconds=0.5, operations="writes"),
+        family="late",
+    ),
+    Kind(
+        "time-out, applied 6 s later",
+        _each(K.TIMEOUT_LATE, limit=2, seconds=6.0, operations="writes"),
+        family="time-out",
+    ),
+    Kind("answer truncated", _each(K.TRUNCATED, K.BROKEN_JSON, probability=_OFTEN / 2), family="damaged"),
+    Kind("answer with a wrong checksum", _each(K.WRONG_CRC32, probability=_OFTEN), family="damaged"),
+    Kind("slow answers", _each(K.SLOW, probability=_OFTEN, seconds=0.3)),
+    Kind("throttled calls", _each(K.THROTTLE, probability=_OFTEN), family="throttled"),
+    Kind(
+        "throttled by rate",
+        _each(K.THROTTLE, units_per_second=400, burst=50, operations="writes"),
+        quick=True,
+        family="throttled",
     ),
     Kind(
         "a hot key range",
         _each(K.THROTTLE, hot=(0.0, 0.1), units_per_second=50, burst=1, operations="writes"),
+        family="throttled",
     ),
-    Kind("statements throttled", partiql=True, faults=_each(K.STATEMENT_THROTTLE, probability=_OFTEN)),
-    Kind("statements failing, not applied", partiql=True, faults=_each(K.STATEMENT_ERROR, probability=_OFTEN)),
+    Kind(
+        "statements throttled",
+        partiql=True,
+        faults=_each(K.STATEMENT_THROTTLE, probability=_OFTEN),
+        family="statements",
+    ),
+    Kind(
+        "statements failing, not applied",
+        partiql=True,
+        faults=_each(K.STATEMENT_ERROR, probability=_OFTEN),
+        family="statements",
+    ),
     Kind(
         "statements failing, applied",
         _each(K.STATEMENT_ERROR_APPLIED, probability=_OFTEN),
@@ -110,6 +145,7 @@ KINDS = (
         "transactions in the way",
         _each(K.STATEMENT_ERROR, code="TransactionConflict", probability=_OFTEN),
         partiql=True,
+        family="statements",
     ),
     Kind("stored items withheld, 30 % failing", _with_stripped, quick=True, ambiguous=True),
     Kind(
@@ -123,7 +159,7 @@ KINDS = (
         given_up=3,
         quick=True,
     ),
-    Kind("access denied, then allowed", _each(K.ACCESS_DENIED), MOMENTS[1:], parks=True),
-    Kind("credentials expired, then renewed", _each(K.EXPIRED_TOKEN), MOMENTS[1:], parks=True),
-    Kind("table away, then back", _each(K.TABLE_GONE), MOMENTS[1:], parks=True),
+    Kind("access denied, then allowed", _each(K.ACCESS_DENIED), MOMENTS[1:], parks=True, family="parks"),
+    Kind("credentials expired, then renewed", _each(K.EXPIRED_TOKEN), MOMENTS[1:], parks=True, family="parks"),
+    Kind("table away, then back", _each(K.TABLE_GONE), MOMENTS[1:], parks=True, family="parks"),
 )

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any
 
 import pytest
 
 from deploy.faults import Fault, FaultKind, KeyTruth, Truth, key_text
 from exactness.cell import Cell, Evidence, Happened
-from exactness.cells import cells
+from exactness.cells import CRASHES, cells
 from exactness.judging import judged
-from exactness.kinds import Moment, refused
+from exactness.kinds import KINDS, Moment, refused
 from exactness.scenes import COMPLETE, KEYS, PARTITIONS, SAMPLE, SCENES, Scene, only, wire
 from exactness.summary import summary
 from exactness.verbs import DELETE, PROCESS, TOUCH, Verb
@@ -170,19 +170,26 @@ def test_a_sample_has_its_size() -> None:
     assert "a sample should be of 20" in judged(of, reporting(some, tally={"scanned": 19, "updated": 19})).wrong
 
 
-def test_each_two_of_operation_scene_happening_and_moment_share_a_cell() -> None:
-    """But for moments that a kind has not, and for kinds that a scene leaves nothing to strike."""
-    all_cells = list(cells(quick=False))
-    of = [(c.verb.name, c.scene.name, c.fault) for c in all_cells]
-    happenings = {fault for _, scene, fault in of if scene == "keys"}
+#: Families that need no statements to strike.
+BY_UPDATE_ITEM = {one.family or one.name for one in (*KINDS, *CRASHES) if not getattr(one, "partiql", False)}
+
+
+def test_each_two_of_operation_scene_and_family_share_a_cell() -> None:
+    """But for what a scene leaves nothing to strike of, and moments that a kind has not."""
+    of_fault = {one.name: one.family or one.name for one in (*KINDS, *CRASHES)}
+    all_cells = [c for c in cells(quick=False) if c.fault in of_fault]
+    names = [(c.verb.name, c.scene.name, of_fault[c.fault]) for c in all_cells]
     for first, second in combinations(range(3), 2):
-        seen = {(names[first], names[second]) for names in of if names[2] in happenings}
-        firsts, seconds = ({names[n] for names in of if names[2] in happenings} for n in (first, second))
-        missing = {(a, b) for a in firsts for b in seconds} - seen
-        assert {a for a, _ in missing} <= {"UpdateItem", "sample"}, missing
-    assert {c.scene.name for c in all_cells} == {COMPLETE.name, *(scene.name for scene in SCENES)}
+        pairs = set(product({n[first] for n in names}, {n[second] for n in names}))
+        missing = pairs - {(n[first], n[second]) for n in names}
+        assert missing <= {
+            *(("UpdateItem", family) for family in of_fault.values() if family not in BY_UPDATE_ITEM),
+            ("sample", "3 records refused for good"),
+        }, missing
     for scene in SCENES:
         assert {c.moment for c in all_cells if c.scene is scene} == set(Moment)
+    for one in (*KINDS, *CRASHES):
+        assert len({c.scene.name for c in all_cells if c.fault == one.name}) > 1, one.name
 
 
 def test_records_that_are_refused_are_refused_as_statements_and_as_calls() -> None:
