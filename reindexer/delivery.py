@@ -16,7 +16,7 @@ from reindexer.dynamo.table import Answers, CallFailed, TableClient
 from reindexer.dynamo.taxonomy import Action, Failure, Scope
 from reindexer.dynamo.wire import Stamp
 from reindexer.errors import EnvironmentFault, Interrupted, named_failure
-from reindexer.items import Skip, WireItem, Write, key_identity, second_write, to_json_key
+from reindexer.items import Skip, WireItem, Write, key_identity, second_write
 from reindexer.models import Fault, Isolated, Stop
 from reindexer.operations import Operation
 from reindexer.pending import Pending
@@ -202,7 +202,7 @@ class Delivery:
             self.fault = Fault.of(failure)
             self._pending.retries.append(work)
         elif failure.action is Action.GIVE_UP:
-            self._settle(work, self._isolated(work, given_up=True))
+            self._settle(work, work.isolated(given_up=True))
         elif failure.action is Action.WAIT:
             self._stall, self.throttle = (Stop.THROTTLED, None), failure.scope or self.throttle
             work.throttles += 1
@@ -210,7 +210,7 @@ class Delivery:
             self._again(work, max(work.throttles, self._streak), throttled=True)
         elif failure.action is Action.SPLIT:
             if work.alone:  # refused alone as well: it is the record's own
-                self._settle(work, self._isolated(work, given_up=False))
+                self._settle(work, work.isolated(given_up=False))
             else:
                 work.alone = True
                 self._pending.retries.append(work)
@@ -228,7 +228,7 @@ class Delivery:
         work.failures += 1
         work.alone = work.alone or (company > 1 and work.failures >= self._patience.split_after)
         if failure.known and work.failures >= self._patience.isolate_after and self._others_go_through(work):
-            self._settle(work, self._isolated(work, given_up=False))
+            self._settle(work, work.isolated(given_up=False))
         else:
             self._again(work, max(work.failures, self._streak))
 
@@ -267,7 +267,7 @@ class Delivery:
         stands = standing(self._stamp, item)
         if isinstance(stands, WrongType):
             work.error, work.message = "VersionType", stands.message
-            self._settle(work, self._isolated(work, given_up=True))
+            self._settle(work, work.isolated(given_up=True))
         elif isinstance(stands, Marked):
             assert item is not None
             self._marked(work, item)
@@ -279,7 +279,7 @@ class Delivery:
             # It was marked, or may have been, and another stamp has taken the mark's place: the record that was
             # to be deleted is still there, so it is not at the target before this run.
             work.error, work.message, work.deleting = MARK_OVERWRITTEN, MARK_IS_GONE, False
-            self._settle(work, self._isolated(work, given_up=True))
+            self._settle(work, work.isolated(given_up=True))
         elif stands is not None:
             if stands is Outcome.UPDATED and work.unknown:
                 self.attempts["ambiguous"] += 1  # an error came back, yet the write had been applied
@@ -324,7 +324,7 @@ class Delivery:
         work.error, work.message = "Conflict", f"refused {work.races} times by changes of other writers"
         self._moved_at = self._pulse.now()  # the service answers: this is no stall
         if work.races > self._patience.races:
-            self._settle(work, self._isolated(work, given_up=False))
+            self._settle(work, work.isolated(given_up=False))
             return None
         try:
             return decide(item)
@@ -335,17 +335,5 @@ class Delivery:
             self._pending.retries.append(work)
         except Exception as error:  # the job's own function: whatever it raises is this record's failure
             work.error, work.message = named_failure(error)
-            self._settle(work, self._isolated(work, given_up=self._patience.gives_up(error)))
+            self._settle(work, work.isolated(given_up=self._patience.gives_up(error)))
         return None
-
-    def _isolated(self, work: Work, *, given_up: bool) -> Isolated:
-        return Isolated(
-            key=to_json_key(work.key),
-            error=work.error,
-            message=work.message,
-            attempts=work.failures + work.races + work.throttles + given_up,
-            unknown=work.unknown or work.deleting,
-            given_up=given_up,
-            deleting=work.deleting,
-            marked=work.deleting or work.error == MARK_OVERWRITTEN or (work.write.mark and work.unknown),
-        )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from reindexer.bounded import TimeLimit
-from reindexer.items import WireKey, Write
+from reindexer.items import WireKey, Write, to_json_key
 from reindexer.models import Isolated
+from reindexer.settle import MARK_OVERWRITTEN
 from reindexer.tally import Outcome
 
 
@@ -28,6 +29,19 @@ class Work:
     message: str = ""
     settled: bool = False  # it has left the loop
     deleting: bool = False  # this run's delete mark is on it
+
+    def isolated(self, *, given_up: bool) -> Isolated:
+        """The record as it leaves the loop without an outcome."""
+        return Isolated(
+            key=to_json_key(self.key),
+            error=self.error,
+            message=self.message,
+            attempts=self.failures + self.races + self.throttles + given_up,
+            unknown=self.unknown or self.deleting,
+            given_up=given_up,
+            deleting=self.deleting,
+            marked=self.deleting or self.error == MARK_OVERWRITTEN or (self.write.mark and self.unknown),
+        )
 
 
 @dataclass(frozen=True)

@@ -347,7 +347,8 @@ class ModelTable:
     def _single(self, operation: str, error: Item) -> ClientError:
         """A statement's error as the call of one item tells it."""
         status = 500 if error["Code"] == "InternalServerError" else 400
-        name = error["Code"] + ("" if error["Code"] == "InternalServerError" else "Exception")
+        internal = error["Code"] == "InternalServerError"
+        name = error["Code"] if internal else error["Code"].removesuffix("Error") + "Exception"
         return self._error(operation, name, status, error.get("Item"))
 
     def _error(self, operation: str, code: str, status: int, item: Item | None = None) -> ClientError:
