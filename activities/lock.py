@@ -14,6 +14,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.clients import Clients
 from activities.failures import translated
 from reindexer.errors import Refused
+from reindexer.ledger.locks import is_same_job
 from reindexer.models import Holder, LockInput
 
 if TYPE_CHECKING:
@@ -62,9 +63,15 @@ class LockActivities:
         by_force = mine.take
         # Each part may have another holder; one that was taken over is ours when the lock is asked for again.
         while (holder := await asyncio.to_thread(ledger.take_lock, mine)) is not None:
-            if not (by_force and _may_force(holder)):
+            forced = by_force and _may_force(holder)
+            if is_same_job(holder, mine):
+                while await self._end_shards(holder):  # lists of workflows lag: looked at again after the wait
+                    await _wait(mine.wait_seconds, holder)
+            elif not forced:
                 await self._require_closed(holder, mine)
             await _wait(mine.wait_seconds, holder)
+            if not (forced or is_same_job(holder, mine)):
+                await self._require_closed(holder, mine)  # a reset opens a closed workflow again
             await asyncio.to_thread(ledger.replace_lock, mine, holder)
             by_force = False  # whoever has it now: force was meant for the holder of before
 
@@ -102,6 +109,25 @@ class LockActivities:
                 "it, cancel it, or choose other attributes",
                 kind="Locked",
             )
+
+    async def _end_shards(self, holder: Holder) -> int:
+        """Terminate the shards of a plan that a reset of their root has undone; returns how many there were.
+
+        The server ends them with no run of the root: nobody would steer them, and they would write on.
+        """
+        prefix = f"{holder.workflow_id}/{holder.run}/".replace("'", "''")
+        ended = 0
+        async for shard in self._client.list_workflows(
+            f"WorkflowId STARTS_WITH '{prefix}' AND ExecutionStatus = 'Running'"
+        ):
+            try:
+                await self._client.get_workflow_handle(shard.id).terminate(reason="its root was reset")
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND:  # it has just ended
+                    raise
+            else:
+                ended += 1
+        return ended
 
     async def _open(self, holder: Holder) -> bool:
         """Whether a run of the holder's chain is open. By workflow id alone, which finds the newest run."""

@@ -7,6 +7,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.clients import Clients
 from activities.guard import Guard
+from activities.holding import Holding
 from activities.identity import Identities
 from activities.pulse import TemporalPulse
 from reindexer.models import CLOCK_WRONG, RecordInput, RecordResult, Stop
@@ -18,6 +19,7 @@ class RecordActivities:
 
     def __init__(self, clients: Clients, identities: Identities, guard: Guard) -> None:
         self._clients, self._identities, self._guard = clients, identities, guard
+        self._holding = Holding(clients)
 
     @activity.defn(name="reindex_record", no_thread_cancel_exception=True)
     def reindex_record(self, request: RecordInput) -> RecordResult:
@@ -43,6 +45,7 @@ class RecordActivities:
 
     def _attempt(self, request: RecordInput, known: RecordResult, pulse: TemporalPulse) -> RecordResult:
         trouble = self._identities.trouble_before(request.target, pulse)
+        trouble = trouble or self._holding.trouble_before(request.lock, pulse)
         if trouble:
             waiting = trouble.stop in (Stop.THROTTLED, Stop.UNAVAILABLE)
             return known.model_copy(update={"waiting": waiting, "fault": trouble.fault})

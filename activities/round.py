@@ -6,6 +6,7 @@ from temporalio import activity
 
 from activities.clients import Clients
 from activities.guard import Guard
+from activities.holding import Holding
 from activities.identity import Identities
 from activities.pulse import TemporalPulse
 from activities.sources import fetched
@@ -19,6 +20,7 @@ class RoundActivities:
 
     def __init__(self, clients: Clients, identities: Identities, guard: Guard) -> None:
         self._clients, self._identities, self._guard = clients, identities, guard
+        self._holding = Holding(clients)
 
     @activity.defn(name="reindex_round", no_thread_cancel_exception=True)
     def reindex_round(self, request: RoundInput) -> RoundResult:
@@ -30,6 +32,7 @@ class RoundActivities:
     def _carry(self, request: RoundInput, pulse: TemporalPulse) -> RoundResult:
         pulse.beat(lambda: request.beginning)
         trouble = self._identities.trouble_before(request.target, pulse)
+        trouble = trouble or self._holding.trouble_before(request.lock, pulse)
         if trouble:
             return RoundResult(
                 progress=request.beginning, stop=trouble.stop, fault=trouble.fault, throttle=trouble.throttle

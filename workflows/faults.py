@@ -25,6 +25,7 @@ _WORDS = {
     "ResourceNotFound": _GONE,
     "TableNotFoundException": _GONE,
     "TableReplaced": ("the table was replaced", "cancel this job and start a new one for the new table"),
+    "LockLost": ("the job does not hold its lock any more", "cancel it; start it again once the lock is free"),
     "CodeChanged": (
         "the job's code changed",
         'resume with that code to go on with it ({"code": "…"}), or bring the old file back and resume',

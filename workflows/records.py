@@ -91,6 +91,7 @@ class Records:
                 # Over all that may run at once: all of the shard's share, or half where rounds use the other.
                 share=_part(shard.share, RECORDS_AT_ONCE * (1 if shard.state.done else 2)),
                 heartbeat_timeout=request.heartbeat_timeout,
+                lock=request.lock,
             ),
             task_queue=request.records_queue,
             result_type=RecordResult,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ChildWorkflowError, TemporalError, WorkflowAlreadyStartedError
 from temporalio.workflow import ChildWorkflowCancellationType, ParentClosePolicy
 
+from workflows.lock import lock_of
 from workflows.options import ASKING
 from workflows.reindex_shard import ReindexShard
 from workflows.running_job import RunningJob
@@ -32,6 +34,8 @@ with workflow.unsafe.imports_passed_through():
 
 #: Bytes of inputs started in one workflow task: with 4 MB the server terminates the root, a quarter is safe.
 _BYTES_PER_TASK = 1_000_000
+#: Seconds between tries to start a shard whose id is taken, half a minute in all: a shard hands back in two.
+_UNTIL_ALONE = (1, 2, 4, 8, 16)
 #: Newest quarantined records kept for the `failures` query, and their bytes; the ledger has all.
 _MAX_NEWEST, _NEWEST_BYTES = 50, 65_536
 
@@ -138,7 +142,7 @@ class Shards:
     async def _one(self, shard: Shard) -> None:
         """One child from start to end. A child that was ended by somebody parks the job."""
         try:
-            shard.handle = await self._start(shard)
+            shard.handle = await self._start_alone(shard)
             shard.open = True
             end = await shard.handle
         except WorkflowAlreadyStartedError as error:
@@ -168,12 +172,35 @@ class Shards:
             end = await workflow.execute_activity("last_state", asked, result_type=HandBack, **ASKING)
         except ActivityError as error:
             workflow.logger.warning("shard %d cannot be asked: %s", shard.index, error.cause or error)
-            account = shard.account.model_copy(update={"doubt": True})
-            state = (shard.state or ShardState()).model_copy(update={"timed_out": True})
-            shard.account, shard.state = account, state
+            self._doubt(shard)
         else:
             self._keep_newest(shard.close(end))
         shard.lost = True
+
+    async def _start_alone(self, shard: Shard) -> workflow.ChildWorkflowHandle[ReindexShard, HandBack]:
+        """As `_start`. A child of that id may run still: its root was reset, and it does not know this run.
+
+        It is cancelled, and hands back to nobody: what it changed is found by the stamps, not what it deleted.
+        """
+        for seconds in _UNTIL_ALONE:
+            try:
+                return await self._start(shard)
+            except WorkflowAlreadyStartedError:
+                if self._job.leaving or not workflow.patched("cancel-orphaned-shards"):
+                    raise
+                self._doubt(shard)
+                with suppress(TemporalError):  # it has just ended
+                    await workflow.get_external_workflow_handle(self._id(shard)).cancel()
+                await workflow.sleep(seconds)
+        return await self._start(shard)
+
+    def _id(self, shard: Shard) -> str:
+        return f"{self._job.job_id}/{self._job.known_plan.run}/{shard.name()}"
+
+    def _doubt(self, shard: Shard) -> None:
+        """It has done what is in no account of it."""
+        shard.account = shard.account.model_copy(update={"doubt": True})
+        shard.state = (shard.state or ShardState()).model_copy(update={"timed_out": True})
 
     async def _start(self, shard: Shard) -> workflow.ChildWorkflowHandle[ReindexShard, HandBack]:
         """Its child, from where the shard stands, with the control state in force."""
@@ -186,7 +213,7 @@ class Shards:
         return await workflow.start_child_workflow(
             ReindexShard.run,
             self._input(shard),
-            id=f"{self._job.job_id}/{self._job.known_plan.run}/{shard.name()}",
+            id=self._id(shard),
             # The root waits for each child's own account of where it stands, also on cancel.
             cancellation_type=ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
             parent_close_policy=ParentClosePolicy.TERMINATE,
@@ -202,6 +229,7 @@ class Shards:
             target=plan.target,
             source=shard.source,
             verifying=shard.reads_only,
+            lock=None if shard.reads_only else lock_of(self._job),
             keep_behind=shard.phase == "verifying" and self._job.sweeps,
             isolation=plan.isolation,
             heartbeat_timeout=plan.heartbeat_timeout,

@@ -82,6 +82,7 @@ class Changing:
             isolation=request.isolation,
             seconds=seconds,
             heartbeat_timeout=request.heartbeat_timeout,
+            lock=request.lock,
         )
         return Call("reindex_round", work, f"round {state.rounds + 1} after {state.tally.scanned:,} records")
 

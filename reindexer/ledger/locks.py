@@ -82,6 +82,18 @@ class Locks(Store):
                     return False
         return True
 
+    def lost(self, lock: LockInput) -> str:
+        """Why the lock is not the job's any more, or not wholly; "" where it is. Raises as `holder`."""
+        for attribute in lock.attributes:
+            found = self.holder(lock.table_arn, attribute)
+            if found is None or not _is_ours(found, lock):
+                by = "nobody" if found is None else f"job {found.workflow_id} (run {found.run})"
+                return (
+                    f"the lock of {lock.table_arn} for {attribute} is held by {by} and not by this job (run "
+                    f"{lock.run}): it was taken by force, or this workflow had ended and was reset"
+                )
+        return ""
+
     def release_lock(self, lock: LockInput) -> None:
         """Give back what is ours of the lock; otherwise nothing happens."""
         self._release(lock, lock.attributes)
@@ -145,6 +157,11 @@ class Locks(Store):
 
 
 def _is_ours(holder: Holder, lock: LockInput) -> bool:
+    return is_same_job(holder, lock) and holder.run == lock.run
+
+
+def is_same_job(holder: Holder, lock: LockInput) -> bool:
+    """Whether they are one workflow. Reset to before its plan, it comes back as another run of the job."""
     return (holder.workflow_id, holder.run_id) == (lock.workflow_id, lock.run_id)
 
 

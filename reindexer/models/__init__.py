@@ -6,8 +6,6 @@ since histories recorded by an older worker must still be read.
 
 from reindexer.models.accounts import (
     ControlEvent,
-    Holder,
-    LockInput,
     PartitionsInput,
     PartitionTotals,
     Report,
@@ -59,6 +57,7 @@ from reindexer.models.job_input import (
     Transform,
     Verify,
 )
+from reindexer.models.lock import Holder, LockInput
 from reindexer.models.model import MAX_VERSION, Model
 from reindexer.models.plan import (
     CycleBounds,

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, NonNegativeFloat, NonNegativeInt, P
 
 from reindexer.models.capacity import Capacity, Uses
 from reindexer.models.control import Control
+from reindexer.models.lock import LockInput
 from reindexer.models.model import Model
 from reindexer.models.packed import packed, unpacked
 from reindexer.models.plan import Source, Target
@@ -23,6 +24,7 @@ class ShardInput(Model):
     source: Source
     verifying: bool = False  # reads consistently and changes nothing
     keep_behind: bool = False  # keys of rows behind go to the ledger, for a sweep
+    lock: LockInput | None = Field(default=None, exclude_if=lambda value: value is None)  # has to be held
     isolation: Literal["batch", "record"]
     heartbeat_timeout: float
     control: Control

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, NonNegativeFloat, NonNegativeInt
 from reindexer.errors import MAX_CLASS_BYTES, cut
 from reindexer.items import Key
 from reindexer.models.by_partition import ByPartition
+from reindexer.models.lock import LockInput
 from reindexer.models.model import Model
 from reindexer.models.plan import Source, Target
 from reindexer.tally import Attempts, Tally
@@ -92,6 +93,7 @@ class RoundInput(Model):
     isolation: Literal["batch", "record"] = "batch"
     seconds: float = 30.0  # time slice
     heartbeat_timeout: float = 10.0
+    lock: LockInput | None = Field(default=None, exclude_if=operator.not_)  # that has to be held
 
     @property
     def beginning(self) -> Progress:
@@ -151,6 +153,7 @@ class RecordInput(Model):
     record: Isolated
     share: Share = Share()
     heartbeat_timeout: float = 10.0
+    lock: LockInput | None = Field(default=None, exclude_if=operator.not_)  # that has to be held
 
 
 class RecordResult(Model):

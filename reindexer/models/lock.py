@@ -1,0 +1,37 @@
+"""The lock of a table: who holds it, and who asks for it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from reindexer.models.model import Model
+
+
+class Holder(Model):
+    """Who holds a table's lock."""
+
+    namespace: str
+    workflow_id: str
+    run_id: str  # of the job's first run: the same over all runs of its chain
+    run: str
+    since: datetime
+    attribute: str = ""  # what the lock is for
+
+
+class LockInput(Model):
+    """A job's lock of a table: one item of the ledger for each attribute that it stamps records with."""
+
+    table_arn: str
+    version_attribute: str
+    run_attribute: str = "reindexRun"  # of jobs that began before it was part of the lock
+    workflow_id: str
+    run_id: str  # as in `Holder`
+    namespace: str
+    run: str
+    take: bool = False
+    wait_seconds: float = 10.0  # one heartbeat timeout: the last attempts of a dead holder may still write
+
+    @property
+    def attributes(self) -> list[str]:
+        """What is locked, in an order that all jobs keep."""
+        return sorted({self.version_attribute, self.run_attribute})
