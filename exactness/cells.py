@@ -6,6 +6,7 @@ each family, with one operation and moment after another: each two of operation,
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -13,8 +14,8 @@ from dataclasses import dataclass
 from deploy.faults import Fault, FaultKind, FaultPlan
 from exactness import crashes, disturbances
 from exactness.cell import Cell, Disturb
-from exactness.kinds import KINDS, MOMENTS, Kind, Make, Moment
-from exactness.scenes import COMPLETE, SAMPLE, SCENES, UPDATE_ITEM, Scene, only
+from exactness.kinds import KINDS, MOMENTS, Kind, Make, Moment, throttled
+from exactness.scenes import COMPLETE, INDEX, LAGGING, SAMPLE, SCENES, UPDATE_ITEM, Scene, only
 from exactness.stand import HEARTBEAT_SECONDS, Stand
 from exactness.verbs import DELETE, PROCESS, TOUCH, TRANSFORM, Verb
 
@@ -38,6 +39,7 @@ class Crash:
     silence: float = 0.0  # seconds that Temporal hears nothing of attempts that are at work
     cancels: bool = False
     family: str | None = None
+    faults: Make = lambda _table, _keys: ()
     records: int = 2 * RECORDS  # so that work is under way in both processes
 
 
@@ -46,6 +48,9 @@ CRASHES = (
     Crash("kill -9 of all workers", crashes.kill_all, MOMENTS[1:], quick=True, family="killed"),
     Crash("a worker frozen, then thawed (zombie)", crashes.freeze, MOMENTS[1:], family="killed"),
     Crash("paused, and kill -9 of all workers", crashes.pause),
+    Crash(
+        "paused and resumed again and again, writes throttled", crashes.pauses, faults=throttled, lossy=False
+    ),
     Crash("limits set, and kill -9 of all workers", crashes.limits),
     Crash("cancelled, and kill -9 of all workers", crashes.cancel, cancels=True),
     Crash("continued as new, and kill -9 of all workers", crashes.cycle, around=crashes.cycling),
@@ -91,6 +96,10 @@ def cells(quick: bool) -> Iterator[Cell]:
     yield from _in_turn(COMPLETE, (PROCESS,), 0)
     for number, scene in enumerate(SCENES):
         yield from _in_turn(scene, (*OPERATIONS, PROCESS), number)
+    # Where reads lag, what is read again may have been settled: that is for every operation to know.
+    [again] = [crash for crash in CRASHES if crash.disturb is crashes.pauses]
+    for scene, verb in itertools.product((LAGGING, INDEX), (*OPERATIONS, PROCESS)):
+        yield _of_crash(again, Moment.MIDDLE, verb, scene)
 
 
 def _moments(kind: Kind, verb: Verb, quick: bool) -> Sequence[Moment]:
@@ -152,7 +161,8 @@ def _of_crash(crash: Crash, moment: Moment, verb: Verb, scene: Scene = COMPLETE)
         moment,
         crash.records,
         verb,
-        scene=scene,
+        crash.faults,
+        scene,
         disturb=crash.disturb,
         around=crash.around,
         crash=crash.lossy,

@@ -23,9 +23,10 @@ from exactness.cell import Cell, Handle, Happened
 from exactness.scenes import only
 from exactness.stand import HEARTBEAT_SECONDS, Stand
 
-_SOON = 60.0  # seconds until a job has to show what was asked of it; it takes some ten after a crash
+_SOON = 120.0  # seconds until a job has to show what was asked of it; it takes some ten after a crash
 _LOOK = 0.1  # seconds between two looks
 _ANSWER = timedelta(seconds=5)  # for an answer of a worker; one that has died gives none
+_PAUSES = 4  # in a row: with some batches between them, as many as a job of the matrix has work for
 _STILL = 1.5  # seconds that a paused job is watched for: longer than any call of it
 _AT_WORK = 0.5  # seconds after which shards that have handed back are at work again
 _GONE = 1.0  # seconds without any worker
@@ -67,6 +68,16 @@ async def pause(stand: Stand, cell: Cell, table: str, handle: Handle) -> Happene
     musts = await _is_still(stand, table, handle)
     await handle.signal("resume")
     return Happened(musts=musts)
+
+
+async def pauses(_stand: Stand, _cell: Cell, _table: str, handle: Handle) -> Happened:
+    """Pause and resume while records are settled out of order: each round reads again what lies ahead."""
+    for _ in range(_PAUSES):
+        await handle.signal("pause")
+        await _until(handle, lambda progress: progress["state"] in ("paused", "verifying", "done"))
+        await handle.signal("resume")
+        await asyncio.sleep(_AT_WORK)
+    return Happened(injected={"pauses": _PAUSES})
 
 
 async def limits(stand: Stand, cell: Cell, table: str, handle: Handle) -> Happened:

@@ -65,6 +65,13 @@ def refused(table: str, keys: Sequence[Item]) -> Faults:
     return only(table, invalid)
 
 
+def throttled(table: str, _keys: Sequence[Item]) -> Faults:
+    """Some writes are, statements and calls: records are settled out of order."""
+    calls = Fault(kind=K.THROTTLE, probability=_SOME, operations="writes")
+    return only(table, (Fault(kind=K.STATEMENT_THROTTLE, probability=_SOME), calls))
+
+
+_SOME = 0.1  # of the writes: there is one in each batch, and most go through
 #: A quarter of the calls: each kind strikes in every cell, and every record goes through in the end.
 _OFTEN = 0.25
 
