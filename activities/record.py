@@ -32,7 +32,7 @@ class RecordActivities:
         pulse = TemporalPulse(request.heartbeat_timeout, self._guard)
         # From here on a write may be sent. Should this attempt die, that is what its successor has to assume.
         in_doubt = known.record.model_copy(update={"unknown": True})
-        activity.heartbeat(known.model_copy(update={"record": in_doubt}))
+        activity.heartbeat(known.model_copy(update={"record": in_doubt, "died": True}))
         result = self._attempt(request, known, pulse)
         told = result.model_copy(update={"fault": None})
         activity.heartbeat(told)
@@ -51,15 +51,16 @@ class RecordActivities:
             return known.model_copy(update={"waiting": waiting, "fault": trouble.fault})
         table = self._clients.table(request.target)
         result = attempt_record(request.model_copy(update={"record": known.record}), table, pulse)
-        return result.model_copy(update={"attempts": known.attempts + result.attempts})
+        return result.model_copy(update={"attempts": known.attempts + result.attempts, "died": known.died})
 
     def _known(self, request: RecordInput) -> RecordResult:
         info = activity.info()
         if info.heartbeat_details:
             return RecordResult.model_validate(info.heartbeat_details[0])
         # 1 is the first attempt; a later one without details: one died before it could tell anything.
-        unknown = request.record.unknown or info.attempt > 1
-        return RecordResult(outcome=None, record=request.record.model_copy(update={"unknown": unknown}))
+        died = info.attempt > 1
+        record = request.record.model_copy(update={"unknown": request.record.unknown or died})
+        return RecordResult(outcome=None, record=record, died=died)
 
 
 def _last_attempt() -> bool:

@@ -78,7 +78,11 @@ def _account(cell: Cell, row: Row, seen: Evidence) -> dict[str, bool]:
         musts[f"a sample should be of {size}"] = seen.report["tally"]["scanned"] == size
     if cell.crash:
         for name in ("deleted", "updated") if cell.cancelled else ("deleted",):
-            musts |= _bounded(name, expected.pop(name, 0), counted.pop(name, 0), cell, seen)
+            truth = expected.pop(name, 0)
+            musts |= _bounded(name, truth, counted[name], cell, seen)
+            # Whoever is asked for by its key and is gone has vanished, where it is not known who deleted it.
+            vanished = min(counted["vanished"] - expected["vanished"], truth - counted.pop(name, 0))
+            expected["vanished"] += max(0, vanished)
     musts[f"outcomes should be {dict(+expected)}"] = counted == +expected
     return musts
 

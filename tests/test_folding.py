@@ -92,6 +92,16 @@ def test_what_was_learnt_of_a_record_that_is_not_settled_stays_with_it() -> None
     assert (after.tally, after.attempts) == (Tally(), Attempts(timeouts=2))
 
 
+def test_an_attempt_at_a_record_that_died_leaves_the_shard_in_doubt() -> None:
+    """It may have deleted a record that its successor finds gone, and it may still be writing."""
+    state = ShardState(isolated=[Isolated(key=KEYS[0]), Isolated(key=KEYS[1])])
+    known = RecordResult(outcome="updated", record=Isolated(key=KEYS[0]))
+    state = after_record(state, known)
+    assert not state.timed_out
+    state = after_record(state, RecordResult(outcome="vanished", record=Isolated(key=KEYS[1]), died=True))
+    assert (state.timed_out, state.account.doubt) == (True, True)
+
+
 def test_of_a_record_that_an_index_hands_out_twice_one_is_settled() -> None:
     twice = [Isolated(key=KEYS[0], partition=name) for name in ("acme", "bolt")]
     state = ShardState(tally=Tally(scanned=2), isolated=twice, partitions={"acme": Tally(scanned=1)})

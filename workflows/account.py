@@ -13,6 +13,7 @@ from workflows.shards import Shards
 
 with workflow.unsafe.imports_passed_through():
     from reindexer.models import PartitionTotals, Plan, Report, Touch, Transform, Verify
+    from reindexer.tally import Tally
 
 #: Shards named in a warning: enough to see which.
 _NAMED = 20
@@ -111,7 +112,7 @@ class Account:
         doubtful = [s.index for s in mine if s.account.doubt and s.index not in lost]
         if doubtful and job.gate.stopping:
             warnings.append(f"{_some(doubtful)} lost a worker: counts may be lower bounds")
-        elif doubtful and self._shards.tally.deleted:
+        elif doubtful and isinstance(self._plan.target.operation, Transform) and _may_lack(self._shards.tally):
             warnings.append(f"{_some(doubtful)} lost a worker: `deleted` may be a lower bound")
         if names := unknown(mine):
             warnings.append(
@@ -139,6 +140,11 @@ class Account:
                 "were left alone"
             )
         return found
+
+
+def _may_lack(tally: Tally) -> bool:
+    """Whether deletions may be missing: a record that was asked for by its key has vanished instead."""
+    return bool(tally.deleted or tally.vanished)
 
 
 def _some(indexes: list[int]) -> str:

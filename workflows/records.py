@@ -138,7 +138,7 @@ def _after_last_try(error: ActivityError, record: Isolated) -> RecordResult:
     cause = error.cause
     if isinstance(cause, CancelledError):
         # Interrupted between two attempts: what the first of them knew is lost, so its write may have landed.
-        return RecordResult(outcome=None, record=record.model_copy(update={"unknown": True}))
+        return RecordResult(outcome=None, record=record.model_copy(update={"unknown": True}), died=True)
     details: list[object] = []
     if isinstance(cause, ApplicationError):
         details = list(cause.details)
@@ -152,7 +152,7 @@ def _after_last_try(error: ActivityError, record: Isolated) -> RecordResult:
             workflow.logger.warning("what a record's activity told cannot be read: %s", invalid)
     message = str(cause or error)[:300]  # a ledger row and a summary hold one line
     lost = record.model_copy(update={"unknown": True, "given_up": True, "error": "Lost", "message": message})
-    return RecordResult(outcome=None, record=lost)
+    return RecordResult(outcome=None, record=lost, died=True)
 
 
 def _part(share: Share, parts: int) -> Share:

@@ -67,6 +67,7 @@ def after_record(state: ShardState, result: RecordResult) -> ShardState:
         "attempts": state.attempts + result.attempts,
         "write_units": state.write_units + result.write_units,
         "isolated": [*others[0], record, *others[1]],
+        "timed_out": state.timed_out or result.died,
     }
     if result.outcome is not None:
         outcome = Outcome(result.outcome)

@@ -159,7 +159,8 @@ class RecordInput(Model):
 class RecordResult(Model):
     """`outcome` None: not settled; `record` then carries what is known.
 
-    `retry`: the record itself failed. `waiting`: the service was not there, or had no capacity.
+    `retry`: the record itself failed. `waiting`: the service was not there, or had no capacity. `died`: an
+    attempt ended without a result, so a record that is gone may have been deleted by it.
     """
 
     outcome: str | None
@@ -167,5 +168,6 @@ class RecordResult(Model):
     record: Isolated
     retry: bool = False
     waiting: bool = False
+    died: bool = False
     fault: Fault | None = None
     write_units: NonNegativeFloat = 0.0
