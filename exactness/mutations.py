@@ -152,8 +152,8 @@ MUTATIONS = (
     ),
     Mutation(
         "isolation forgets that a write may have landed",
-        "reindexer/delivery.py",
-        "            unknown=work.unknown or work.deleting,\n            given_up=given_up,",
+        "reindexer/work.py",
+        "            unknown=self.unknown or self.deleting,\n            given_up=given_up,",
         "            unknown=False,\n            given_up=given_up,",
     ),
     Mutation(
@@ -278,8 +278,8 @@ MUTATIONS = (
     ),
     Mutation(
         "an isolated record forgets that its deletion was sent",
-        "reindexer/delivery.py",
-        "deleting=work.deleting,",
+        "reindexer/work.py",
+        "deleting=self.deleting,",
         "deleting=False,",
         DELETIONS,
     ),
