@@ -1,5 +1,5 @@
 # Everything a fresh machine needs: Python 3.11 or newer, and the package registries its clients are set up for.
-# Servers are found or got by deploy/embedded.py and kept in a cache outside the checkout.
+# Servers are found or got by testbed/embedded.py and kept in a cache outside the checkout.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -14,7 +14,7 @@ dev: .venv/demo             ## the same servers and workers without the job, for
 	$(BIN)/python starter.py dev $(ARGS)
 
 test: check                 ## everything CI runs
-	$(BIN)/python -m deploy
+	$(BIN)/python -m testbed
 	$(BIN)/pytest -m servers $(ARGS)
 
 check: .venv/dev            ## the quick part: style, types, everything that needs no server
@@ -24,18 +24,18 @@ check: .venv/dev            ## the quick part: style, types, everything that nee
 	$(BIN)/pytest -m "not servers" $(ARGS)
 
 bench: .venv/dev            ## speeds as ratios, all in one run (about a quarter of an hour)
-	$(BIN)/python -m benchmarks.compare $(ARGS)
+	$(BIN)/python -m evidence.benchmarks.compare $(ARGS)
 
 faults: .venv/dev           ## the exactness matrix (under an hour); writes docs/exactness.md and exactness-matrix.md
-	$(BIN)/python -m exactness.matrix --write docs/exactness.md $(ARGS)
+	$(BIN)/python -m evidence.exactness.matrix --write docs/exactness.md $(ARGS)
 
 scale: .venv/dev            ## jobs of days, simulated and in a storm; writes docs/scale.md (about an hour)
-	$(BIN)/python -m scale --write docs/scale.md $(ARGS)
+	$(BIN)/python -m evidence.scale --write docs/scale.md $(ARGS)
 
 # What is pinned stays as it is, unless ARGS=--upgrade.
 PIN := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--custom-compile-command 'make lock'
-SERVERS := deploy/servers
+SERVERS := testbed/servers
 
 lock: .venv/dev             ## pin every Python package, with its hashes, for all platforms; ARGS=--upgrade
 	$(PIN) pyproject.toml --extra dev -o requirements.lock $(ARGS)

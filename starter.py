@@ -19,18 +19,18 @@ from commands.demo import demo
 from commands.dev import dev
 from commands.doctor import doctor
 from commands.estimate import estimate_job
-from commands.exits import EXPECTED, Exit, meaning
 from commands.failures import failures
+from commands.input.exits import EXPECTED, Exit, meaning
+from commands.input.json_only import json_only
 from commands.jobs import jobs
-from commands.json_only import json_only
 from commands.limits import limits
 from commands.list import list_jobs
 from commands.new_job import new_job
 from commands.pause import pause
 from commands.redrive import redrive
+from commands.rendering.screen import BAD, note
 from commands.report import report
 from commands.resume import resume
-from commands.screen import BAD, note
 from commands.setup import setup
 from commands.start import start
 from commands.status import status

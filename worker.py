@@ -32,12 +32,12 @@ from temporalio.worker import PollerBehaviorAutoscaling, Worker
 from activities.clients import Clients
 from activities.guard import Guard
 from activities.register import control_activities, job_activities, round_activities
-from reindexer.catalogue import catalogue
 from reindexer.connect import connect
 from reindexer.dynamo.table import CallFailed, TableClient
 from reindexer.errors import ReindexerError
 from reindexer.explain import explain
-from reindexer.job import CODE_SHOWN, Job
+from reindexer.jobs.catalogue import catalogue
+from reindexer.jobs.job import CODE_SHOWN, Job
 from reindexer.ledger import Ledger
 from reindexer.settings import Settings, settings
 from supervisor import supervise

@@ -7,8 +7,8 @@ from temporalio import activity
 from activities.clients import Clients
 from activities.failures import translated
 from activities.guard import Guard
-from activities.pulse import TemporalPulse
-from reindexer.dry_run import dry_run
+from activities.round_context import TemporalContext
+from reindexer.checks.dry_run import dry_run
 from reindexer.models import DryRun, DryRunInput
 
 
@@ -21,7 +21,7 @@ class DryRunActivities:
     @activity.defn(name="dry_run", no_thread_cancel_exception=True)
     def dry_run(self, request: DryRunInput) -> DryRun:
         """Tells what it has seen when its time is over or it is told to stop."""
-        pulse = TemporalPulse(request.heartbeat_timeout, self._guard)
+        context = TemporalContext(request.heartbeat_timeout, self._guard)
         activity.heartbeat()
         with translated():
-            return dry_run(request, self._clients.table(request.target), pulse)
+            return dry_run(request, self._clients.table(request.target), context)

@@ -37,9 +37,9 @@ class EndedShardActivities:
             "state", result_type=ShardState, rpc_timeout=timedelta(seconds=_SECONDS)
         )
         state = state.model_copy(update={"timed_out": True})
-        account, number = state.account, ended.kept.number
+        summary, number = state.summary, ended.kept.number
         if len(state.model_dump_json().encode()) <= MAX_STATE_BYTES:
-            return HandBack(how="cancelled", account=account, state=state, hand_backs=number - 1)
+            return HandBack(how="cancelled", summary=summary, state=state, hand_backs=number - 1)
         with translated():
             await asyncio.to_thread(self._ledger.keep_state, ended.kept, state)
-        return HandBack(how="cancelled", account=account, kept=ended.kept, hand_backs=number)
+        return HandBack(how="cancelled", summary=summary, kept=ended.kept, hand_backs=number)

@@ -26,9 +26,9 @@ _ANSWERS = frozenset(
     (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNIMPLEMENTED, RPCStatusCode.RESOURCE_EXHAUSTED)
 )
 #: Seconds between two questions, at most. Each costs the server 0.1 ms, and on Temporal Cloud nothing.
-_MOST_INTERVAL = 1.0
+_MAX_INTERVAL = 1.0
 #: Seconds that one question may take, at most: a server that takes longer answers no heartbeat in time either.
-_MOST_PATIENCE = 5.0
+_MAX_PATIENCE = 5.0
 
 
 class Guard:
@@ -44,8 +44,8 @@ class Guard:
         Returns once an answer of AWS has shown that this machine's clock is wrong: what to say of it.
         """
         found_wrong()  # before it served; whether it still is, work will show
-        interval = min(_MOST_INTERVAL, heartbeat_timeout / 10)
-        patience = timedelta(seconds=min(_MOST_PATIENCE, heartbeat_timeout / 2))
+        interval = min(_MAX_INTERVAL, heartbeat_timeout / 10)
+        patience = timedelta(seconds=min(_MAX_PATIENCE, heartbeat_timeout / 2))
         self.answered_at = time.monotonic()
         silent = False
         while not (wrong := found_wrong()):

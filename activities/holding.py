@@ -9,10 +9,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor, wait
 
 from activities.clients import Clients
-from activities.identity import Standing
+from activities.identity import TableTrouble
 from reindexer.errors import EnvironmentFault, Refused, Unavailable
 from reindexer.models import Fault, LockInput, Stop
-from reindexer.pulse import TICK_SECONDS, Pulse
+from reindexer.round_context import TICK_SECONDS, RoundContext
 
 #: Seconds for which one answer serves whatever a process begins: isolated records may be hundreds a second.
 _FRESH_SECONDS = 1.0
@@ -28,28 +28,28 @@ class Holding:
         self._pool = ThreadPoolExecutor(_THREADS, "holding")
         self._seen: dict[LockInput, float] = {}  # → when the last good answer was asked for
 
-    def trouble_before(self, lock: LockInput | None, pulse: Pulse) -> Standing | None:
+    def trouble_before(self, lock: LockInput | None, context: RoundContext) -> TableTrouble | None:
         """None: work may begin, for the lock was the job's within the last second, or it has none."""
         asked = time.monotonic()
         if lock is None or asked - self._seen.get(lock, float("-inf")) < _FRESH_SECONDS:
             return None
         answer = self._pool.submit(self._ask, lock)  # the ledger's client may be at it for longer than a beat
         while not wait([answer], timeout=TICK_SECONDS).done:
-            pulse.beat()
-            if pulse.stopping():
-                return Standing(Stop.TOLD)
+            context.heartbeat()
+            if context.stopping():
+                return TableTrouble(Stop.TOLD)
         trouble = answer.result()
         if trouble is None:
             self._seen[lock] = asked
         return trouble
 
-    def _ask(self, lock: LockInput) -> Standing | None:
+    def _ask(self, lock: LockInput) -> TableTrouble | None:
         try:
             lost = self._clients.ledger.lost(lock)
         except Unavailable:
-            return Standing(Stop.UNAVAILABLE)
+            return TableTrouble(Stop.UNAVAILABLE)
         except EnvironmentFault as error:
-            return Standing(Stop.FAULT, Fault(code=error.code, message=error.message))
+            return TableTrouble(Stop.FAULT, Fault(code=error.code, message=error.message))
         except Refused as error:
-            return Standing(Stop.FAULT, Fault(code=error.kind, message=str(error)))
-        return Standing(Stop.FAULT, Fault(code="LockLost", message=lost)) if lost else None
+            return TableTrouble(Stop.FAULT, Fault(code=error.kind, message=str(error)))
+        return TableTrouble(Stop.FAULT, Fault(code="LockLost", message=lost)) if lost else None

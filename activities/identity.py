@@ -11,7 +11,7 @@ from reindexer.dynamo.identity import identity_fault
 from reindexer.dynamo.table import CallFailed
 from reindexer.dynamo.taxonomy import Action
 from reindexer.models import Fault, Stop, Target
-from reindexer.pulse import Pulse
+from reindexer.round_context import RoundContext
 
 #: Seconds for which one answer serves whatever a process begins: a round works for longer on one, and AWS takes
 #: longer to delete a table and make it anew. DescribeTable is not made for hundreds of calls a second.
@@ -21,7 +21,7 @@ _PATIENCE_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
-class Standing:
+class TableTrouble:
     """Why work cannot begin or end now; `fault` only where somebody has to mend something."""
 
     stop: Stop
@@ -37,15 +37,15 @@ class Identities:
         self._seen: dict[tuple[str, str], float] = {}  # (ARN, id) → when the last good answer was asked for
         self._asking: dict[tuple[str, str], threading.Lock] = {}
 
-    def trouble_before(self, target: Target, pulse: Pulse) -> Standing | None:
+    def trouble_before(self, target: Target, context: RoundContext) -> TableTrouble | None:
         """None: work may begin, for it was that table in the last seconds."""
-        return self._trouble(target, pulse, time.monotonic() - _FRESH_SECONDS)
+        return self._trouble(target, context, time.monotonic() - _FRESH_SECONDS)
 
-    def trouble_after(self, target: Target, pulse: Pulse) -> Standing | None:
+    def trouble_after(self, target: Target, context: RoundContext) -> TableTrouble | None:
         """None: what was done until now was done to that table."""
-        return self._trouble(target, pulse, time.monotonic())
+        return self._trouble(target, context, time.monotonic())
 
-    def _trouble(self, target: Target, pulse: Pulse, since: float) -> Standing | None:
+    def _trouble(self, target: Target, context: RoundContext, since: float) -> TableTrouble | None:
         """Of those who want to know at the same time one asks, and the others take its answer."""
         name = (target.table_arn, target.table_id)
         if self._known(name, since):  # nobody is waited for
@@ -53,7 +53,7 @@ class Identities:
         asking = self._asking.setdefault(name, threading.Lock())
         held = asking.acquire(timeout=_PATIENCE_SECONDS)
         try:
-            return None if self._known(name, since) else self._ask(target, name, pulse)
+            return None if self._known(name, since) else self._ask(target, name, context)
         finally:
             if held:
                 asking.release()
@@ -61,18 +61,20 @@ class Identities:
     def _known(self, name: tuple[str, str], since: float) -> bool:
         return self._seen.get(name, float("-inf")) >= since
 
-    def _ask(self, target: Target, name: tuple[str, str], pulse: Pulse) -> Standing | None:
+    def _ask(self, target: Target, name: tuple[str, str], context: RoundContext) -> TableTrouble | None:
         asked = time.monotonic()
         try:
-            fault = identity_fault(self._clients.table(target), *name, pulse)
+            fault = identity_fault(self._clients.table(target), *name, context)
         except CallFailed as failed:  # throttled, or nobody there: it may pass, and is waited for as in a round
             if not failed.failure.known:
                 fault = Fault.of(failed.failure)
-                return Standing(Stop.FAILED, fault)
+                return TableTrouble(Stop.FAILED, fault)
             waits = failed.failure.action is Action.WAIT
             scope = failed.failure.scope
-            return Standing(Stop.THROTTLED if waits else Stop.UNAVAILABLE, None, scope.value if scope else None)
+            return TableTrouble(
+                Stop.THROTTLED if waits else Stop.UNAVAILABLE, None, scope.value if scope else None
+            )
         if fault is None:
             self._seen[name] = asked
             return None
-        return Standing(Stop.TOLD) if fault.code == Stop.TOLD.name else Standing(Stop.FAULT, fault)
+        return TableTrouble(Stop.TOLD) if fault.code == Stop.TOLD.name else TableTrouble(Stop.FAULT, fault)

@@ -8,13 +8,13 @@ from temporalio import activity
 
 from activities.clients import Clients
 from activities.failures import translated
+from reindexer.dynamo.index_keys import INDEX_KEY, IndexKeys
 from reindexer.dynamo.reading import read_consistently
 from reindexer.errors import EnvironmentFault, Refused, cut
-from reindexer.index_keys import INDEX_KEY, IndexKeys
 from reindexer.items import WireItem, from_json_key, key_identity
 from reindexer.ledger.quarantine import GIVEN_UP_AGAIN
 from reindexer.models import CloseInput, Fault, Isolated, QuarantineEntry, QuarantineInput, RecordResult, Target
-from reindexer.settle import stamp_of, standing
+from reindexer.sinks.evidence import evidence, stamp_of
 from reindexer.tally import Attempts, Outcome
 
 
@@ -100,7 +100,7 @@ def _written(record: Isolated, item: WireItem | None, target: Target) -> Outcome
     """What a write that was never answered has done after all; None: nothing, so far."""
     if item is None:
         return Outcome.DELETED if record.deleting else None
-    return Outcome.UPDATED if standing(stamp_of(target), item) is Outcome.UPDATED else None
+    return Outcome.UPDATED if evidence(stamp_of(target), item) is Outcome.UPDATED else None
 
 
 def _explained(record: Isolated, item: WireItem | None, target: Target) -> Isolated:

@@ -9,9 +9,9 @@ from activities.clients import Clients
 from activities.guard import Guard
 from activities.holding import Holding
 from activities.identity import Identities
-from activities.pulse import TemporalPulse
+from activities.round_context import TemporalContext
 from reindexer.models import CLOCK_WRONG, RecordInput, RecordResult, Stop
-from reindexer.record import attempt_record
+from reindexer.rounds.record import attempt_record
 
 
 class RecordActivities:
@@ -29,11 +29,11 @@ class RecordActivities:
         heartbeat's details; if an attempt died without any, its write may have landed.
         """
         known = self._known(request)
-        pulse = TemporalPulse(request.heartbeat_timeout, self._guard)
+        context = TemporalContext(request.heartbeat_timeout, self._guard)
         # From here on a write may be sent. Should this attempt die, that is what its successor has to assume.
         in_doubt = known.record.model_copy(update={"unknown": True})
         activity.heartbeat(known.model_copy(update={"record": in_doubt, "died": True}))
-        result = self._attempt(request, known, pulse)
+        result = self._attempt(request, known, context)
         told = result.model_copy(update={"fault": None})
         activity.heartbeat(told)
         if result.retry:
@@ -43,14 +43,14 @@ class RecordActivities:
             raise ApplicationError(result.fault.message, told, type=CLOCK_WRONG)  # for another worker
         return result
 
-    def _attempt(self, request: RecordInput, known: RecordResult, pulse: TemporalPulse) -> RecordResult:
-        trouble = self._identities.trouble_before(request.target, pulse)
-        trouble = trouble or self._holding.trouble_before(request.lock, pulse)
+    def _attempt(self, request: RecordInput, known: RecordResult, context: TemporalContext) -> RecordResult:
+        trouble = self._identities.trouble_before(request.target, context)
+        trouble = trouble or self._holding.trouble_before(request.lock, context)
         if trouble:
             waiting = trouble.stop in (Stop.THROTTLED, Stop.UNAVAILABLE)
             return known.model_copy(update={"waiting": waiting, "fault": trouble.fault})
         table = self._clients.table(request.target)
-        result = attempt_record(request.model_copy(update={"record": known.record}), table, pulse)
+        result = attempt_record(request.model_copy(update={"record": known.record}), table, context)
         return result.model_copy(update={"attempts": known.attempts + result.attempts, "died": known.died})
 
     def _known(self, request: RecordInput) -> RecordResult:

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from activities.clients import Clients
-from activities.closing_look import ClosingLookActivities
 from activities.dry_run import DryRunActivities
 from activities.ended_shard import EndedShardActivities
 from activities.guard import Guard
 from activities.identity import Identities
 from activities.kept import KeptActivities
+from activities.last_look import ClosingLookActivities
 from activities.lock import LockActivities
 from activities.look import LookActivities
 from activities.plan import PlanActivities, SearchAttributeActivities

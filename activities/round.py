@@ -8,10 +8,10 @@ from activities.clients import Clients
 from activities.guard import Guard
 from activities.holding import Holding
 from activities.identity import Identities
-from activities.pulse import TemporalPulse
+from activities.round_context import TemporalContext
 from activities.sources import fetched
 from reindexer.models import Fault, RoundInput, RoundResult, Stop
-from reindexer.round import run_round
+from reindexer.rounds.round import run_round
 from reindexer.telemetry import round_ended
 
 
@@ -25,14 +25,14 @@ class RoundActivities:
     @activity.defn(name="reindex_round", no_thread_cancel_exception=True)
     def reindex_round(self, request: RoundInput) -> RoundResult:
         """Hands back where it stands when it is asked to stop, and when something fails; it raises nothing."""
-        result = self._carry(request, TemporalPulse(request.heartbeat_timeout, self._guard))
+        result = self._carry(request, TemporalContext(request.heartbeat_timeout, self._guard))
         round_ended(request.target, result)
         return result
 
-    def _carry(self, request: RoundInput, pulse: TemporalPulse) -> RoundResult:
-        pulse.beat(lambda: request.beginning)
-        trouble = self._identities.trouble_before(request.target, pulse)
-        trouble = trouble or self._holding.trouble_before(request.lock, pulse)
+    def _carry(self, request: RoundInput, context: TemporalContext) -> RoundResult:
+        context.heartbeat(lambda: request.beginning)
+        trouble = self._identities.trouble_before(request.target, context)
+        trouble = trouble or self._holding.trouble_before(request.lock, context)
         if trouble:
             return RoundResult(
                 progress=request.beginning, stop=trouble.stop, fault=trouble.fault, throttle=trouble.throttle
@@ -40,11 +40,11 @@ class RoundActivities:
         work = fetched(request, self._clients.ledger)
         if isinstance(work, Fault):
             return RoundResult(progress=request.beginning, stop=Stop.FAULT, fault=work)
-        result = run_round(work, pulse, self._clients.table(request.target))
+        result = run_round(work, context, self._clients.table(request.target))
         if result.stop is not Stop.DONE:
             return result  # the next round looks before it reads
         # Had the table been replaced meanwhile, its end would look like the end of the shard.
-        trouble = self._identities.trouble_after(request.target, pulse)
+        trouble = self._identities.trouble_after(request.target, context)
         if trouble:
             return result.model_copy(
                 update={"stop": trouble.stop, "fault": trouble.fault, "throttle": trouble.throttle}

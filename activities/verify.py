@@ -6,14 +6,14 @@ from temporalio import activity
 
 from activities.clients import Clients
 from activities.guard import Guard
-from activities.identity import Identities, Standing
-from activities.pulse import TemporalPulse
+from activities.identity import Identities, TableTrouble
+from activities.round_context import TemporalContext
 from activities.sources import fetched
+from reindexer.checks.pace import KeepKeys
+from reindexer.checks.verification import verify_segment
 from reindexer.errors import EnvironmentFault, Refused
 from reindexer.items import Key
 from reindexer.models import Fault, Keep, Stop, VerifyInput, VerifyResult
-from reindexer.verification.pace import KeepKeys
-from reindexer.verification.segment import verify_segment
 
 
 class VerifyActivities:
@@ -29,32 +29,32 @@ class VerifyActivities:
         A table that was replaced, before or meanwhile, verifies nothing: that is a fault. Keys of rows behind
         are in the ledger before a heartbeat or the result covers them.
         """
-        pulse = TemporalPulse(request.heartbeat_timeout, self._guard)
-        pulse.beat(lambda: VerifyResult(cursor=request.cursor))
-        trouble = self._identities.trouble_before(request.target, pulse)
+        context = TemporalContext(request.heartbeat_timeout, self._guard)
+        context.heartbeat(lambda: VerifyResult(cursor=request.cursor))
+        trouble = self._identities.trouble_before(request.target, context)
         if trouble:
             return _nothing(request, trouble)
         work = fetched(request, self._clients.ledger)
         if isinstance(work, Fault):
-            return _nothing(request, Standing(Stop.FAULT, work))
-        keep = self._keeper(request.keep, pulse) if request.keep else None
-        result = verify_segment(work, self._clients.raw(request.target), pulse, keep)
-        trouble = self._identities.trouble_after(request.target, pulse) if result.done else None
+            return _nothing(request, TableTrouble(Stop.FAULT, work))
+        keep = self._keeper(request.keep, context) if request.keep else None
+        result = verify_segment(work, self._clients.raw(request.target), context, keep)
+        trouble = self._identities.trouble_after(request.target, context) if result.done else None
         if trouble:  # what was read counts for nothing; this part is read again
             return _nothing(request, trouble)
         return result
 
-    def _keeper(self, where: Keep, pulse: TemporalPulse) -> KeepKeys:
+    def _keeper(self, where: Keep, context: TemporalContext) -> KeepKeys:
         def keep(keys: list[Key], partitions: list[str]) -> None:
             try:
-                self._clients.ledger.keep_behind(where.job, where.run, keys, partitions, pulse.beat)
+                self._clients.ledger.keep_behind(where.job, where.run, keys, partitions, context.heartbeat)
             except Refused as error:  # the ledger is gone
                 raise EnvironmentFault(error.kind, str(error)) from error
 
         return keep
 
 
-def _nothing(request: VerifyInput, trouble: Standing) -> VerifyResult:
+def _nothing(request: VerifyInput, trouble: TableTrouble) -> VerifyResult:
     """Nothing was read, or nothing that counts."""
     return VerifyResult(
         cursor=request.cursor,

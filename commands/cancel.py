@@ -6,12 +6,12 @@ import asyncio
 
 from temporalio.client import Client
 
-from commands.account import account
-from commands.ending import ending
-from commands.exits import Exit, Stopped
-from commands.options import Job, Reason
-from commands.screen import say
-from commands.server import CONFIRM_SECONDS, open_job, somebody_works, talk
+from commands.input.exits import Exit, Stopped
+from commands.input.options import Job, Reason
+from commands.rendering.report import render_report
+from commands.rendering.screen import say
+from commands.temporal.ending import ending
+from commands.temporal.server import CONFIRM_SECONDS, open_job, somebody_works, talk
 
 
 def cancel(job: Job, reason: Reason = None) -> None:
@@ -38,4 +38,4 @@ async def _cancel(client: Client, job: str, reason: str | None) -> None:
         raise Stopped(
             Exit.NOT_FINISHED, f"{job} is being cancelled; `reindexer watch {job}` shows its end"
         ) from None
-    say(account(end.report) if end.report else end.sentence)
+    say(render_report(end.report) if end.report else end.sentence)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from commands.options import EngineName, Records, needs_extras
+from commands.input.options import EngineName, Records, needs_extras
 
 
 def demo(
@@ -24,5 +24,5 @@ def demo(
     Needs no account and touches none: your AWS and Temporal settings are not looked at.
     """
     with needs_extras():
-        from commands.rehearsal import rehearse
+        from commands.running.rehearsal import rehearse
     raise typer.Exit(rehearse(records, engine, keep=keep, faults=faults))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from commands.options import EngineName, Records, needs_extras
+from commands.input.options import EngineName, Records, needs_extras
 
 
 def dev(records: Records = None, engine: EngineName = "auto") -> None:
@@ -11,5 +11,5 @@ def dev(records: Records = None, engine: EngineName = "auto") -> None:
     Needs no account and touches none: your AWS and Temporal settings are not looked at.
     """
     with needs_extras():
-        from commands.rehearsal import stay
+        from commands.running.rehearsal import stay
     stay(records, engine)

@@ -16,15 +16,15 @@ from temporalio.api.workflowservice.v1 import GetSystemInfoRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from commands.exits import EXPECTED, Exit, meaning
-from commands.json_only import emit_json
-from commands.options import AsJson
-from commands.screen import BAD, GOOD, columns, say, some
-from commands.server import Kind, address, pollers, worker_command
-from reindexer.catalogue import catalogue
+from commands.input.exits import EXPECTED, Exit, meaning
+from commands.input.json_only import emit_json
+from commands.input.options import AsJson
+from commands.rendering.screen import BAD, GOOD, columns, say, some
+from commands.temporal.server import Kind, address, pollers, worker_command
 from reindexer.connect import SEARCH_ATTRIBUTES, connect, registered_search_attributes
 from reindexer.dynamo.client import make_client
-from reindexer.job import JobBroken
+from reindexer.jobs.catalogue import catalogue
+from reindexer.jobs.job import JobBroken
 from reindexer.ledger import Ledger
 from reindexer.models import JobInput, PlanInput
 from reindexer.planning.plan import make_plan

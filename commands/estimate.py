@@ -10,8 +10,8 @@ from pydantic import ValidationError
 from rich.console import Group
 from rich.text import Text
 
-from commands.json_only import emit_json
-from commands.options import (
+from commands.input.json_only import emit_json
+from commands.input.options import (
     AsJson,
     ReadUnits,
     RecordsPerSecond,
@@ -19,13 +19,13 @@ from commands.options import (
     WriteUnits,
     limits_given,
 )
-from commands.screen import DIM, count, duration, facts, say, size, some
+from commands.rendering.screen import DIM, count, duration, facts, say, size, some
 from reindexer.dynamo.client import make_client
 from reindexer.errors import BadInput
-from reindexer.estimate import ON_DEMAND, PROVISIONED, Estimate, EstimateInput, estimate
 from reindexer.explain import explain
 from reindexer.models import Attributes, Limits, Touch, chosen
 from reindexer.planning.capacity import capacity_of, uses_of
+from reindexer.planning.estimate import ON_DEMAND, PROVISIONED, Estimate, EstimateInput, estimate
 from reindexer.planning.facts import describe
 from reindexer.settings import settings
 

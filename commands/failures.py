@@ -9,11 +9,11 @@ import typer
 from rich.console import Group
 from rich.text import Text
 
-from commands.confirm import confirm
-from commands.json_only import emit_json
-from commands.keys import chosen, plain_text
-from commands.options import AsJson, Job, KeyOptions, Reason, Run, Yes
-from commands.screen import DIM, WARN, Cell, columns, count, note, say, some
+from commands.input.confirm import confirm
+from commands.input.json_only import emit_json
+from commands.input.keys import chosen, plain_text
+from commands.input.options import AsJson, Job, KeyOptions, Reason, Run, Yes
+from commands.rendering.screen import DIM, WARN, Cell, columns, count, note, say, some
 from reindexer.errors import BadInput
 from reindexer.ledger import Ledger
 from reindexer.models import FailurePage, QuarantineEntry

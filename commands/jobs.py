@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from commands.json_only import emit_json
-from commands.options import AsJson
-from commands.screen import DIM, say
-from reindexer.catalogue import catalogue
-from reindexer.job import Job
+from commands.input.json_only import emit_json
+from commands.input.options import AsJson
+from commands.rendering.screen import DIM, say
+from reindexer.jobs.catalogue import catalogue
+from reindexer.jobs.job import Job
 from reindexer.settings import settings
 
 

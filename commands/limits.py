@@ -13,9 +13,9 @@ from temporalio.client import (
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from commands.exits import Exit, Stopped
-from commands.json_only import emit_json
-from commands.options import (
+from commands.input.exits import Exit, Stopped
+from commands.input.json_only import emit_json
+from commands.input.options import (
     AsJson,
     Job,
     QuarantinedLimit,
@@ -26,8 +26,8 @@ from commands.options import (
     WriteUnits,
     limits_given,
 )
-from commands.screen import count, facts, say
-from commands.server import (
+from commands.rendering.screen import count, facts, say
+from commands.temporal.server import (
     CONFIRM_SECONDS,
     QUERY_SECONDS,
     open_job,

@@ -10,10 +10,10 @@ import typer
 from rich.text import Text
 from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
 
-from commands.json_only import emit_json
-from commands.options import AsJson
-from commands.screen import BAD, GOOD, WARN, Cell, columns, duration, moment, note, say
-from commands.server import JOB_TYPE, talk
+from commands.input.json_only import emit_json
+from commands.input.options import AsJson
+from commands.rendering.screen import BAD, GOOD, WARN, Cell, columns, duration, moment, note, say
+from commands.temporal.server import JOB_TYPE, talk
 
 _STYLE = {
     WorkflowExecutionStatus.COMPLETED: GOOD,
@@ -58,16 +58,16 @@ async def _jobs(client: Client, limit: int) -> list[_Listed]:
             continue
         seen.add(run.id)
         # A run that took over says in its memo when the job began.
-        told = _moment(await run.memo_value("started_at", None))
-        jobs.append(_Listed(run, told or run.start_time))
+        history_of = _moment(await run.memo_value("started_at", None))
+        jobs.append(_Listed(run, history_of or run.start_time))
         if len(jobs) == limit:
             break
     return jobs
 
 
-def _moment(told: object) -> datetime | None:
+def _moment(history_of: object) -> datetime | None:
     try:
-        return datetime.fromisoformat(told) if isinstance(told, str) else None
+        return datetime.fromisoformat(history_of) if isinstance(history_of, str) else None
     except ValueError:
         return None
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from commands.screen import line
+from commands.rendering.screen import line
 from reindexer.errors import BadInput
 from reindexer.settings import settings
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from temporalio.client import Client
 
-from commands.exits import Exit, Stopped
-from commands.options import Job, Reason
-from commands.screen import say
-from commands.server import CONFIRM_SECONDS, last_within, open_job, somebody_works, state_of, talk
+from commands.input.exits import Exit, Stopped
+from commands.input.options import Job, Reason
+from commands.rendering.screen import say
+from commands.temporal.server import CONFIRM_SECONDS, last_within, open_job, somebody_works, state_of, talk
 
 
 def pause(job: Job, reason: Reason = None) -> None:

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 import typer
 
 from commands.failures import elsewhere, newest_run
-from commands.keys import chosen, plain_key
-from commands.launch import Wait, launch
-from commands.options import AsJson, Job, KeyOptions, Reason, Run, SkipExpired
-from commands.screen import note, some
+from commands.input.keys import chosen, plain_key
+from commands.input.options import AsJson, Job, KeyOptions, Reason, Run, SkipExpired
+from commands.rendering.screen import note, some
+from commands.running.launch import Wait, launch
 from reindexer.ledger import Ledger
 from reindexer.models import JobInput
 from reindexer.settings import settings

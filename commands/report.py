@@ -8,16 +8,16 @@ import typer
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError
 
-from commands.account import account, exit_code
-from commands.ending import ending
-from commands.exits import Exit, Stopped
-from commands.found import ExpectFound, as_expected
-from commands.history import run_stamp
-from commands.json_only import emit_json
-from commands.options import AsJson, Job, Run
-from commands.screen import note, say
-from commands.server import is_open, is_unknown, talk
-from commands.unfinished import as_ended, utc
+from commands.input.exits import Exit, Stopped, exit_code
+from commands.input.json_only import emit_json
+from commands.input.options import AsJson, Job, Run
+from commands.rendering.found import ExpectFound, as_expected
+from commands.rendering.report import render_report
+from commands.rendering.screen import note, say
+from commands.temporal.ending import ending
+from commands.temporal.history import run_stamp
+from commands.temporal.server import is_open, is_unknown, talk
+from commands.temporal.unfinished import as_ended, utc
 from reindexer.errors import EnvironmentFault, one_line
 from reindexer.ledger import Ledger
 from reindexer.models import Report
@@ -48,7 +48,7 @@ def report(job: Job, run: Run = None, expect_found: ExpectFound = False, as_json
     if as_json:
         emit_json(found)
     else:
-        say(account(found))
+        say(render_report(found))
     if sentence:
         note(sentence)
     raise typer.Exit(as_expected(exit_code(found), found, expect_found=expect_found))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pydantic import ValidationError
 from temporalio.client import Client
 
-from commands.exits import Exit, Stopped
-from commands.job_options import Code
-from commands.options import Job, Reason
-from commands.screen import say
-from commands.server import last_within, open_job, somebody_works, state_of, talk
+from commands.input.exits import Exit, Stopped
+from commands.input.job_options import Code
+from commands.input.options import Job, Reason
+from commands.rendering.screen import say
+from commands.temporal.server import last_within, open_job, somebody_works, state_of, talk
 from reindexer.errors import BadInput
 from reindexer.explain import explain
 from reindexer.models import Resume

@@ -7,9 +7,9 @@ from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from commands.exits import Exit, Stopped
-from commands.screen import note, say
-from commands.server import address, talk
+from commands.input.exits import Exit, Stopped
+from commands.rendering.screen import note, say
+from commands.temporal.server import address, talk
 from reindexer.connect import SEARCH_ATTRIBUTES, registered_search_attributes
 from reindexer.ledger import Ledger
 from reindexer.settings import settings

@@ -7,11 +7,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from commands.confirm import can_ask, confirm
-from commands.job_input import job_input
-from commands.job_options import JobName, JobParams, operation_given
-from commands.launch import Wait, launch
-from commands.options import (
+from commands.input.confirm import can_ask, confirm
+from commands.input.job_input import job_input
+from commands.input.job_options import JobName, JobParams, operation_given
+from commands.input.options import (
     AsJson,
     QuarantinedLimit,
     ReadUnits,
@@ -23,8 +22,7 @@ from commands.options import (
     Yes,
     limits_given,
 )
-from commands.plan import look_ahead, plan_text, summary
-from commands.scope_options import (
+from commands.input.scope_options import (
     IndexName,
     KeysFrom,
     PartitionsFrom,
@@ -33,7 +31,9 @@ from commands.scope_options import (
     SortKeyGiven,
     scope_given,
 )
-from commands.screen import err
+from commands.rendering.plan import look_ahead, plan_text, summary
+from commands.rendering.screen import err
+from commands.running.launch import Wait, launch
 from reindexer.models import JobInput
 from reindexer.planning.bounds import check_workflow_id
 
@@ -88,8 +88,8 @@ def start(
     allow_multi_region: Annotated[
         bool, typer.Option("--allow-multi-region", help="Accept a global table.")
     ] = False,
-    take_lock: Annotated[
-        bool, typer.Option("--take-lock", help="Take the lock of a holder that surely stopped.")
+    force_lock: Annotated[
+        bool, typer.Option("--force-lock", help="Take the lock of a holder that surely stopped.")
     ] = False,
     reason: Reason = None,
     workflow_id: Annotated[
@@ -133,7 +133,7 @@ def start(
         "allow_no_recovery": allow_no_recovery or None,
         "allow_multi_region": allow_multi_region or None,
         "expect_found": expect_found or None,
-        "take_lock": take_lock or None,
+        "force_lock": force_lock or None,
     }
     job = job_input(given, input_file)
     name = workflow_id or f"reindex-{job.table.rsplit('/', 1)[-1]}"  # of an ARN the table's name

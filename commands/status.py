@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import typer
 
-from commands.account import account
-from commands.json_only import emit_json
-from commands.options import AsJson, Job
-from commands.picture import picture
-from commands.screen import say
-from commands.server import talk
-from commands.standing import standing
+from commands.input.json_only import emit_json
+from commands.input.options import AsJson, Job
+from commands.rendering.report import render_report
+from commands.rendering.screen import say
+from commands.rendering.status import picture
+from commands.temporal.server import talk
+from commands.temporal.status import job_status
 
 
 def status(job: Job, as_json: AsJson = False) -> None:
@@ -18,11 +18,11 @@ def status(job: Job, as_json: AsJson = False) -> None:
 
     Exit code 0 complete, 1 incomplete or failed, 2 refused, 3 not finished.
     """
-    stands = talk(lambda client: standing(client, job))
+    status = talk(lambda client: job_status(client, job))
     if as_json:
-        emit_json(stands.as_json())
-    elif stands.ending and stands.ending.report:
-        say(account(stands.ending.report))
+        emit_json(status.as_json())
+    elif status.ending and status.ending.report:
+        say(render_report(status.ending.report))
     else:
-        say(picture(stands))
-    raise typer.Exit(stands.code)
+        say(picture(status))
+    raise typer.Exit(status.code)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import typer
 
-from commands.found import ExpectFound, as_expected
-from commands.options import AsJson, Job
-from commands.server import talk
-from commands.watching import goes_on, show_ending, watch_job
+from commands.input.options import AsJson, Job
+from commands.rendering.found import ExpectFound, as_expected
+from commands.running.watching import goes_on, show_ending, watch_job
+from commands.temporal.server import talk
 
 
 def watch(job: Job, expect_found: ExpectFound = False, as_json: AsJson = False) -> None:

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ValidationError
 
 from reindexer import models
 
-_MOST_PROBLEMS = 3  # fields named; a longer sentence is not read
-_MOST_SHOWN = 60  # characters of a wrong value that are repeated
+_MAX_PROBLEMS = 3  # fields named; a longer sentence is not read
+_MAX_SHOWN = 60  # characters of a wrong value that are repeated
 
 #: pydantic's error type → what would be right; braces take from the error's context.
 _RIGHT = {
@@ -54,8 +54,8 @@ def explain(error: ValidationError) -> str:
         ):
             del sentences[path]
     lines = [f"{path}: {sentence}" if path else sentence for path, sentence in sentences.items()]
-    rest = len(lines) - _MOST_PROBLEMS
-    return "; ".join(lines[:_MOST_PROBLEMS]) + (f"; and {rest} more" if rest > 0 else "")
+    rest = len(lines) - _MAX_PROBLEMS
+    return "; ".join(lines[:_MAX_PROBLEMS]) + (f"; and {rest} more" if rest > 0 else "")
 
 
 def _path(loc: Sequence[int | str], kind: str) -> str:
@@ -156,4 +156,4 @@ def _kind(model: type[BaseModel]) -> str:
 def _shown(value: Any) -> str:
     """The wrong value as JSON, shortened."""
     text = json.dumps(value, default=str, ensure_ascii=False)
-    return text if len(text) <= _MOST_SHOWN else text[: _MOST_SHOWN - 1] + "…"
+    return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 1] + "…"

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reindexer.catalogue import find_job, load_job
-from reindexer.deciding import Decider, failure_of
 from reindexer.items import Skip, WireItem, Write
-from reindexer.job import Job, Params
-from reindexer.row import Row
+from reindexer.jobs.catalogue import find_job, load_job
+from reindexer.jobs.deciding import Decider, failure_of
+from reindexer.jobs.job import Job, Params
+from reindexer.jobs.row import Row
 from reindexer.tally import Outcome
 from reindexer.values import EXACT, wire_item
 

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 
 from reindexer.models import Levels, Share
-from reindexer.pulse import Pulse
+from reindexer.round_context import RoundContext
 
 
 class TokenBucket:
@@ -64,9 +64,9 @@ class Budget:
     where rounds are often interrupted, and a large page's debt would be forgotten.
     """
 
-    def __init__(self, share: Share, pulse: Pulse, levels: Levels = Levels()) -> None:  # noqa: B008 – frozen
-        now = pulse.now()
-        self._pulse = pulse
+    def __init__(self, share: Share, context: RoundContext, levels: Levels = Levels()) -> None:  # noqa: B008 – frozen
+        now = context.now()
+        self._context = context
         self.reads = TokenBucket(share.read_units, now, levels.read_units)
         self.writes = TokenBucket(share.write_units, now, levels.write_units)
         self.records = TokenBucket(share.records, now, levels.records)
@@ -75,7 +75,7 @@ class Budget:
 
     def levels(self) -> Levels:
         """What the next round begins with."""
-        now = self._pulse.now()
+        now = self._context.now()
         return Levels(
             read_units=self.reads.level(now),
             write_units=self.writes.level(now),
@@ -84,7 +84,7 @@ class Budget:
 
     def batch_size(self, most: int) -> int:
         """How many records may be written now, at most `most`; 0: see `wait_to_write`."""
-        now = self._pulse.now()
+        now = self._context.now()
         return min(
             self.writes.affordable(min(self.unit_cost, self.writes.rate or self.unit_cost), most, now),
             self.records.affordable(1.0, most, now),
@@ -92,9 +92,9 @@ class Budget:
 
     def wait_to_write(self) -> None:
         """Wait until one record may be written; returns early when told to stop."""
-        now = self._pulse.now()
+        now = self._context.now()
         wait = max(self.writes.seconds_until(self.unit_cost, now), self.records.seconds_until(1.0, now))
-        self._pulse.wait(max(wait, 0.001))  # 1 ms: never spin on a rounding error
+        self._context.wait(max(wait, 0.001))  # 1 ms: never spin on a rounding error
 
     def wrote(self, records: int, consumed: float | None) -> float:
         """Charge a call of which `records` were written or refused by their conditions; returns the units.
@@ -105,17 +105,17 @@ class Budget:
         if consumed and records:
             # A moving average over about ten calls: follows growing rows, forgets one large row.
             self.unit_cost += (consumed / records - self.unit_cost) * 0.1
-        now = self._pulse.now()
+        now = self._context.now()
         self.writes.spend(units, now)
         self.records.spend(records, now)
         return units
 
     def wait_to_read(self) -> bool:
         """Wait until a page may be read. False: told to stop meanwhile."""
-        while (wait := self.reads.seconds_until(1.0, self._pulse.now())) > 0:
-            if self._pulse.stopping():
+        while (wait := self.reads.seconds_until(1.0, self._context.now())) > 0:
+            if self._context.stopping():
                 return False
-            self._pulse.wait(max(wait, 0.001))  # 1 ms, as for writes
+            self._context.wait(max(wait, 0.001))  # 1 ms, as for writes
         return True
 
     def page_rows(self) -> int | None:
@@ -128,7 +128,7 @@ class Budget:
         """Charge a page of `rows` rows."""
         if units and rows:
             self._row_cost = units / rows
-        self.reads.spend(units, self._pulse.now())
+        self.reads.spend(units, self._context.now())
 
 
 def backoff(

@@ -21,11 +21,11 @@ from reindexer.items import WireItem, WireValue
 #: since Python's own would round a 38-digit number to 28 digits at the first addition.
 EXACT = Context(prec=38, Emax=125, Emin=-130)
 _WIDE = Context(prec=5000)  # to look at a number without rounding it; longer ones are refused by their length
-_MOST_DIGITS = 38  # DynamoDB's limit
-_MOST_EXPONENT, _LEAST_EXPONENT = 125, -130  # DynamoDB's limits
+_MAX_DIGITS = 38  # DynamoDB's limit
+_MAX_EXPONENT, _MIN_EXPONENT = 125, -130  # DynamoDB's limits
 _DEEPEST = 32  # levels of lists and maps in one attribute (DynamoDB's limit)
 #: Bytes of an item, names and values (DynamoDB's limit).
-MOST_ITEM_BYTES = 400 * 1024
+MAX_ITEM_BYTES = 400 * 1024
 
 
 class InvalidValue(ReindexerError):
@@ -106,11 +106,11 @@ def _number(value: int | Decimal, path: str) -> str:
     number = Decimal(value)
     if not number.is_finite():
         raise InvalidValue(f"{path}: {value} is no finite number")
-    if len(number.as_tuple().digits) > _MOST_DIGITS:  # trailing zeros do not count
+    if len(number.as_tuple().digits) > _MAX_DIGITS:  # trailing zeros do not count
         number = number.normalize(_WIDE)
-        if len(number.as_tuple().digits) > _MOST_DIGITS:
-            raise InvalidValue(f"{path}: {_short(value)} has more than {_MOST_DIGITS} digits")
-    if number and not _LEAST_EXPONENT <= number.adjusted() <= _MOST_EXPONENT:
+        if len(number.as_tuple().digits) > _MAX_DIGITS:
+            raise InvalidValue(f"{path}: {_short(value)} has more than {_MAX_DIGITS} digits")
+    if number and not _MIN_EXPONENT <= number.adjusted() <= _MAX_EXPONENT:
         raise InvalidValue(f"{path}: {_short(value)} is beyond DynamoDB's numbers, 1E-130 to 9.9E+125")
     return str(number)
 

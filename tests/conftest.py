@@ -31,18 +31,18 @@ FAKE_AWS = {
 }
 os.environ.update(FAKE_AWS)
 
-from deploy.embedded import (  # noqa: E402 – once they are gone
+from reindexer.connect import SEARCH_ATTRIBUTES  # noqa: E402
+from reindexer.dynamo.client import make_client  # noqa: E402
+from reindexer.ledger import Ledger  # noqa: E402
+from testbed.embedded import (  # noqa: E402 – once they are gone
     Engine,
     TemporalServer,
     available_engines,
     dynamodb_engine,
     temporal_server,
 )
-from deploy.faults import FaultPlan, fault_proxy  # noqa: E402
-from deploy.workers import Workers  # noqa: E402
-from reindexer.connect import SEARCH_ATTRIBUTES  # noqa: E402
-from reindexer.dynamo.client import make_client  # noqa: E402
-from reindexer.ledger import Ledger  # noqa: E402
+from testbed.faults import FaultPlan, fault_proxy  # noqa: E402
+from testbed.workers import Workers  # noqa: E402
 from tests.stack import Stack, stack_environment  # noqa: E402
 from tests.tables import Table, create_table  # noqa: E402
 

@@ -11,8 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from reindexer.closing_look import count_ahead
-from reindexer.delivery import Patience
+from reindexer.checks.last_look import count_ahead
 from reindexer.dynamo.table import TableClient
 from reindexer.models import (
     Attributes,
@@ -31,12 +30,13 @@ from reindexer.models import (
     Touch,
 )
 from reindexer.models.folding import after_closing, at_the_end
-from reindexer.round import Round
+from reindexer.rounds.delivery import Patience
+from reindexer.rounds.round import Round
 from reindexer.tally import Attempts, Tally, total
 from tests.model_table import Clock, Killed, ModelTable
-from workflows.handing_back import last_look
-from workflows.running_shard import RunningShard
-from workflows.steps import Changing
+from workflows.shard.handing_back import last_look
+from workflows.shard.running_shard import RunningShard
+from workflows.shard.steps import Changing
 
 PATIENCE = Patience()
 CHANGING = Changing()
@@ -54,7 +54,7 @@ def target(**more: Any) -> Target:
     return Target(**(fields | more))
 
 
-class FakePulse:
+class FakeContext:
     """A pulse whose clock moves only when something waits or calls; it looks at each heartbeat's progress."""
 
     def __init__(
@@ -83,13 +83,13 @@ class FakePulse:
     def now(self) -> float:
         return self.clock.now
 
-    def beat(self, progress: Callable[[], Any] | None = None, *, at_once: bool = False) -> None:
+    def heartbeat(self, progress: Callable[[], Any] | None = None, *, immediate: bool = False) -> None:
         self._progress = progress or self._progress
         self.beats += 1
         if self._progress:
             seen = self._progress()
             self._look(seen)
-            self.told_at_once = seen if at_once else self.told_at_once
+            self.told_at_once = seen if immediate else self.told_at_once
             if self._deliver(self.beats):
                 # As a heartbeat travels: encoded, and validated on the other side.
                 self.delivered = type(seen).model_validate(seen.model_dump(mode="json"))
@@ -107,7 +107,7 @@ class FakePulse:
         self.waited.append(seconds)
         if not self.stopping():
             self.clock.now += seconds
-            self.beat()
+            self.heartbeat()
 
 
 @dataclass
@@ -171,7 +171,7 @@ class Shard:
     def one_round(self, life: Life) -> None:
         """One activity: its result is folded, or what the server has of a lost one."""
         self.rounds += 1
-        pulse = FakePulse(
+        context = FakeContext(
             self.model.clock,
             kill_at=life.kill_at,
             stop_at=life.stop_at,
@@ -180,11 +180,11 @@ class Shard:
         )
         table = TableClient(self.model, "t")  # type: ignore[arg-type]
         try:
-            result = Round(self.request, table, pulse, self.patience).run()
+            result = Round(self.request, table, context, self.patience).run()
         except Killed:
             self.last = None
-            if pulse.delivered:
-                self.fold(CHANGING.heartbeat(pulse.delivered.model_dump(mode="json")))
+            if context.delivered:
+                self.fold(CHANGING.heartbeat(context.delivered.model_dump(mode="json")))
             self.running.state = self.running.state.model_copy(update={"timed_out": True})
             return
         assert self.defects or result.stop is not Stop.FAILED, result.fault
@@ -199,7 +199,7 @@ class Shard:
         table = TableClient(self.model, "t")  # type: ignore[arg-type]
         while True:  # Temporal repeats it as it is
             with suppress(Killed):
-                found = count_ahead(last_look(self.running), table, FakePulse(self.model.clock))
+                found = count_ahead(last_look(self.running), table, FakeContext(self.model.clock))
                 break
         found = ClosingResult.model_validate(found.model_dump(mode="json"))
         assert found.complete, found.fault

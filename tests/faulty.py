@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 
-from deploy.faults import Fault, FaultKind, FaultPlan, FaultProxy
+from testbed.faults import Fault, FaultKind, FaultPlan, FaultProxy
 from tests.tables import Table
 
 K = FaultKind

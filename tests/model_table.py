@@ -100,7 +100,7 @@ class ModelTable:
         self.unanswered: set[Identity] = set()  # a write was sent, and neither it nor a later one was answered
         self.behind_an_error: set[Identity] = set()  # changed by a write whose sender got an error
         self.disturbed: set[Identity] = set()  # touched by another writer
-        self.handed_out = 0
+        self.rows_read = 0
         self.filter: Callable[[Item], bool] = lambda _: True  # what a scan's FilterExpression would keep
         self.deleted: Counter[Identity] = Counter()  # how often each key was deleted by us
         self.lag = 0  # calls by which an eventually consistent scan lags behind
@@ -145,7 +145,7 @@ class ModelTable:
         items = [dict(rows[identity]) for identity in order[:most]]
         scanned, last = len(items), items[-1] if items else {}
         items = [item for item in items if self.filter(item)]
-        self.handed_out += len(items)
+        self.rows_read += len(items)
         answer: Item = {"Items": items, "Count": len(items), "ScannedCount": scanned}
         if len(order) > most or scanned == most:  # DynamoDB, too, names a last key when the limit was met
             answer["LastEvaluatedKey"] = {name: last[name] for name in self.key_names}

@@ -9,7 +9,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from deploy.faults import FaultPlan, FaultProxy, fault_proxy
+from testbed.faults import FaultPlan, FaultProxy, fault_proxy
 from tests.tables import Table
 
 

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import tests.conftest as setting  # takes the caller's settings away before anything can read them
-from deploy.embedded import dynamodb_engine, temporal_server
-from deploy.faults import Fault, FaultKind, FaultPlan, fault_proxy
-from deploy.workers import Workers
 from reindexer.dynamo.client import make_client
 from reindexer.ledger import Ledger
+from testbed.embedded import dynamodb_engine, temporal_server
+from testbed.faults import Fault, FaultKind, FaultPlan, fault_proxy
+from testbed.workers import Workers
 from tests.stack import CHECKOUT, Stack, outcome, stack_environment, until
 from tests.tables import Table, create_table
 
@@ -29,7 +29,7 @@ SLOW = FaultPlan(faults=(Fault(kind=FaultKind.SLOW, seconds=0.05, operations="wr
 SHORT = {"REINDEXER_ROUND_SECONDS": "1", "REINDEXER_CONTINUE_AFTER_EVENTS": "12"}
 #: A root's run is bounded after eight looks: here after 1.6 s.
 CYCLING = {"REINDEXER_CYCLE_EVENTS": "60", "REINDEXER_LOOK_SECONDS": "0.2", "REINDEXER_ROUND_SECONDS": "1"}
-MOST_RUNS = 4  # of one workflow that are kept: the others show nothing else
+MAX_RUNS = 4  # of one workflow that are kept: the others show nothing else
 
 
 def write(name: str, history: Any) -> None:
@@ -51,7 +51,7 @@ async def keep_runs(name: str, stack: Stack, workflow_id: str) -> None:
     listed = [run async for run in client.list_workflows(f'WorkflowId="{workflow_id}"')]
     assert listed, workflow_id
     runs = sorted(listed, key=lambda run: run.start_time)
-    for number, run in enumerate(runs[:MOST_RUNS]):
+    for number, run in enumerate(runs[:MAX_RUNS]):
         history = await client.get_workflow_handle(run.id, run_id=run.run_id).fetch_history()
         write(f"{name}-{number}" if len(runs) > 1 else name, history)
 

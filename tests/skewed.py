@@ -19,7 +19,7 @@ from supervisor import supervise
 AHEAD = timedelta(minutes=20)
 #: What AWS bears: a signature of 5 minutes before or after its own time.
 _BORNE = timedelta(minutes=5)
-#: Runs these workers; see `deploy.workers.Workers`.
+#: Runs these workers; see `testbed.workers.Workers`.
 PROGRAM = ("-c", "from tests import skewed; skewed.main()")
 
 

@@ -15,10 +15,10 @@ from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError
 
-from deploy.embedded import Engine, TemporalServer, caller_free_environment
-from deploy.faults import FaultProxy
-from deploy.workers import Workers
 from reindexer.ledger import Ledger
+from testbed.embedded import Engine, TemporalServer, caller_free_environment
+from testbed.faults import FaultProxy
+from testbed.workers import Workers
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 

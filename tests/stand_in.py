@@ -29,8 +29,8 @@ from reindexer.models import (
     Progress,
     RunCarried,
     Segment,
-    ShardAccount,
     ShardCarried,
+    ShardSummary,
     Situation,
     TableFacts,
     Target,
@@ -42,7 +42,7 @@ RUN = "stamp00001"
 #: Records per second that `set_limits` rejects, and that a job's first run never answers.
 WRONG, SLOW = 13, 1
 #: Cycles after which a root ends by itself, where nobody tells it to.
-MOST_CYCLES = 200
+MAX_CYCLES = 200
 ARN = "arn:aws:dynamodb:us-east-1:123456789012:table/cities"
 
 
@@ -67,8 +67,8 @@ def a_plan(run: str = RUN) -> Plan:
     )
 
 
-def an_account(scanned: int) -> ShardAccount:
-    return ShardAccount(counts=Counts(tally=Tally(scanned=scanned, updated=scanned)))
+def an_account(scanned: int) -> ShardSummary:
+    return ShardSummary(counts=Counts(tally=Tally(scanned=scanned, updated=scanned)))
 
 
 @activity.defn(name="make_plan")
@@ -96,8 +96,8 @@ class Shard:
     async def run(self, index: int) -> HandBack:
         """Index 0 has nothing left to do."""
         if index == 0:
-            return HandBack(how="done", account=an_account(100))
-        workflow.upsert_memo({"shard": Situation(account=an_account(20)).model_dump(mode="json")})
+            return HandBack(how="done", summary=an_account(100))
+        workflow.upsert_memo({"shard": Situation(summary=an_account(20)).model_dump(mode="json")})
         round_ = workflow.start_activity(
             "reindex_round",
             index,
@@ -106,7 +106,7 @@ class Shard:
         )
         await workflow.wait_condition(lambda: self._yielded)
         round_.cancel()
-        return HandBack(how="yielded", account=an_account(27))
+        return HandBack(how="yielded", summary=an_account(27))
 
 
 @workflow.defn(name="ReindexTable")
@@ -151,7 +151,7 @@ class Root:
     @workflow.query
     def progress(self, *looked: Any) -> dict[str, Any]:
         seen = Looked.model_validate(looked[0]).shards.values() if looked else []
-        live = sum((one.situation.account.counts + one.running for one in seen), Counts())
+        live = sum((one.situation.summary.counts + one.running for one in seen), Counts())
         return {
             "state": "paused" if self._paused else "running",
             "reason": self._paused,
@@ -181,9 +181,9 @@ class Root:
                 await child.signal("control")
             back = await child
             shards[index] = ShardCarried(
-                index=index, phase="running", account=back.account, done=back.how == "done"
+                index=index, phase="running", summary=back.summary, done=back.how == "done"
             )
-        if not self._ends and self._cycle < MOST_CYCLES:
+        if not self._ends and self._cycle < MAX_CYCLES:
             workflow.continue_as_new(args=[asked, self._carried(list(shards.values()))])
         return a_report(job=workflow.info().workflow_id, run=self._plan.run).model_dump(mode="json")
 

@@ -9,12 +9,12 @@ import pytest
 from rich.console import Console, RenderableType
 from temporalio.exceptions import ApplicationError, TerminatedError
 
-from commands import screen
-from commands.account import account, exit_code
-from commands.ending import of_failure
-from commands.exits import Exit
-from commands.picture import picture, plain_line
-from commands.standing import Standing
+from commands.input.exits import Exit, exit_code
+from commands.rendering import screen
+from commands.rendering.report import render_report
+from commands.rendering.status import picture, plain_line
+from commands.temporal.ending import of_failure
+from commands.temporal.status import JobStatus
 from reindexer.models import ControlEvent, Verification
 from reindexer.tally import Attempts, Tally, total
 from tests.reports import a_report
@@ -31,7 +31,7 @@ def shown(renderable: RenderableType, width: int = 100) -> str:
 
 
 def test_a_complete_report_begins_with_the_speed() -> None:
-    lines = shown(account(a_report())).splitlines()
+    lines = shown(render_report(a_report())).splitlines()
     assert lines[0] == "complete  34,006 records in 3.4 s, 10,002 records/s"
     text = "\n".join(lines)
     assert "updated      34,006  changed by this run" in text
@@ -40,7 +40,7 @@ def test_a_complete_report_begins_with_the_speed() -> None:
 
 
 def test_ambiguous_answers_are_explained() -> None:
-    text = shown(account(a_report(attempts=Attempts(server_errors=40, ambiguous=12))))
+    text = shown(render_report(a_report(attempts=Attempts(server_errors=40, ambiguous=12))))
     assert "40 server errors, 12 ambiguous" in text
     joined = " ".join(text.split())
     assert (
@@ -51,14 +51,16 @@ def test_ambiguous_answers_are_explained() -> None:
 
 def test_an_incomplete_report_says_what_to_do() -> None:
     report = a_report(state="incomplete", tally=Tally(scanned=10, updated=8, quarantined=2))
-    text = shown(account(report))
+    text = shown(render_report(report))
     assert text.startswith("incomplete")
     assert "reindexer failures reindex-cities" in text
     assert "reindexer redrive reindex-cities" in text
 
 
 def test_rows_behind_are_said_with_the_command_that_carries_them_on() -> None:
-    text = shown(account(a_report(state="incomplete", verification=Verification(scanned=34006, behind=3))))
+    text = shown(
+        render_report(a_report(state="incomplete", verification=Verification(scanned=34006, behind=3)))
+    )
     assert "3 behind" in text
     assert "reindexer start cities --version 7" in text
 
@@ -72,20 +74,20 @@ def test_a_job_that_only_reads_says_how_many_are_behind() -> None:
         shards=0,
         verification=Verification(scanned=34006, behind=12),
     )
-    lines = shown(account(report)).splitlines()
+    lines = shown(render_report(report)).splitlines()
     assert lines[0].startswith("incomplete  34,006 records")
     assert lines[2].split()[:2] == ["behind", "12"]
 
 
 def test_an_unbalanced_report_is_called_a_defect() -> None:
     report = a_report(state="incomplete", balanced=False, tally=Tally(scanned=10, updated=9))
-    assert "NOT balanced" in shown(account(report))
-    assert "a defect" in shown(account(report))
+    assert "NOT balanced" in shown(render_report(report))
+    assert "a defect" in shown(render_report(report))
 
 
 def test_a_cancelled_job_may_leave_records_under_way() -> None:
     report = a_report(state="cancelled", balanced=False, tally=Tally(scanned=10, updated=9), verification=None)
-    text = shown(account(report))
+    text = shown(render_report(report))
     assert "balanced, but for 1 under way when it was cancelled" in text
     assert "defect" not in text
 
@@ -94,7 +96,9 @@ def test_partitions_are_a_table_of_those_that_matter_most() -> None:
     tenants = {f"tenant-{number:04}": Tally(scanned=number, updated=number) for number in range(2000)}
     tenants["acme|[x]"] = Tally(scanned=1, quarantined=1)
     sum_of_all = total(Tally, tenants.values())
-    lines = shown(account(a_report(state="incomplete", tally=sum_of_all, partitions=tenants))).splitlines()
+    lines = shown(
+        render_report(a_report(state="incomplete", tally=sum_of_all, partitions=tenants))
+    ).splitlines()
     head = next(number for number, line in enumerate(lines) if line.startswith("partition "))
     assert lines[head].split() == ["partition", "scanned", "updated", "quarantined"]
     assert lines[head + 1].split() == ["acme|[x]", "1", "0", "1"]
@@ -108,7 +112,7 @@ def test_partitions_done_are_shown_while_a_job_runs() -> None:
 
 
 def test_a_tenant_that_does_not_add_up_is_a_defect_also_of_a_cancelled_job() -> None:
-    text = shown(account(a_report(state="cancelled", balanced=False, unbalanced_partitions=["acme"])))
+    text = shown(render_report(a_report(state="cancelled", balanced=False, unbalanced_partitions=["acme"])))
     assert "NOT balanced" in text
     assert "partitions  0, not balanced: acme" in text
 
@@ -117,7 +121,7 @@ def test_controls_and_warnings_are_listed_and_never_read_as_markup() -> None:
     event = ControlEvent(
         at=datetime.now(UTC), what="set_limits", reason="[red]now", limits={"write_units_per_second": 500}
     )
-    text = shown(account(a_report(controls=[event], warnings=["no stream [see docs]"])))
+    text = shown(render_report(a_report(controls=[event], warnings=["no stream [see docs]"])))
     assert "set_limits write_units_per_second=500 ([red]now)" in text
     assert "no stream [see docs]" in text
 
@@ -125,7 +129,7 @@ def test_controls_and_warnings_are_listed_and_never_read_as_markup() -> None:
 @pytest.mark.parametrize("width", [80, 100])
 def test_a_report_fits_the_terminal(width: int) -> None:
     report = a_report(warnings=["a warning that is as long as warnings are " * 4])
-    assert all(len(line) <= width for line in shown(account(report), width).splitlines())
+    assert all(len(line) <= width for line in shown(render_report(report), width).splitlines())
 
 
 @pytest.mark.parametrize(
@@ -161,7 +165,7 @@ def test_a_terminated_job_ends_with_1_and_says_so() -> None:
 def test_what_the_ledger_knows_of_a_job_that_has_not_ended_is_a_lower_bound() -> None:
     as_of = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     report = a_report(state="terminated", as_of=as_of, tally=Tally(scanned=10, updated=8), verification=None)
-    text = shown(account(report))
+    text = shown(render_report(report))
     lines = text.splitlines()
     assert lines[0].startswith("terminated  at least 10 records, as of 2026-01-02 ")
     assert "scanned      10  a lower bound, as are the others" in text
@@ -176,9 +180,9 @@ def test_what_the_ledger_knows_of_a_job_that_has_not_ended_is_a_lower_bound() ->
 # ── While it runs ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def stands(**progress: Any) -> Standing:
+def stands(**progress: Any) -> JobStatus:
     given = {"state": "running", "tally": Tally(scanned=100, updated=90).model_dump(), **progress}
-    return Standing("j", "r", "running", datetime.now(UTC), given, workers=True)
+    return JobStatus("j", "r", "running", datetime.now(UTC), given, workers=True)
 
 
 def test_a_verification_has_its_own_progress() -> None:

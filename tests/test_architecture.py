@@ -19,32 +19,10 @@ MAY_IMPORT = {
     "workflows": {"reindexer", "activities"},
     "supervisor": set(),
     "worker": {"supervisor", "workflows", "activities", "reindexer", "jobs"},
-    "deploy": {"worker", "workflows", "activities", "reindexer", "jobs"},
-    "commands": {"deploy", "worker", "workflows", "activities", "reindexer", "jobs"},
-    "starter": {"commands", "deploy", "worker", "workflows", "activities", "reindexer", "jobs"},
-    "exactness": {"deploy", "reindexer"},
-    "benchmarks": {
-        "commands",
-        "deploy",
-        "supervisor",
-        "worker",
-        "workflows",
-        "activities",
-        "reindexer",
-        "jobs",
-    },
-    "scale": {
-        "benchmarks",
-        "exactness",
-        "commands",
-        "supervisor",
-        "deploy",
-        "worker",
-        "workflows",
-        "activities",
-        "reindexer",
-        "jobs",
-    },
+    "testbed": {"worker", "workflows", "activities", "reindexer", "jobs"},
+    "commands": {"testbed", "worker", "workflows", "activities", "reindexer", "jobs"},
+    "starter": {"commands", "testbed", "worker", "workflows", "activities", "reindexer", "jobs"},
+    "evidence": {"commands", "testbed", "supervisor", "worker", "workflows", "activities", "reindexer", "jobs"},
 }
 ROOMS = set(MAY_IMPORT)
 #: What workflows may take from the engine: types that travel, and pure functions over them.
@@ -166,4 +144,4 @@ def test_every_package_is_installed() -> None:
     packages = {path.parent for path in FILES if path.name == "__init__.py"}
     assert folders == packages
     rooms = {folder.relative_to(ROOT).parts[0] for folder in folders}
-    assert rooms - {name.removesuffix("*") for name in find["include"]} == {"benchmarks", "exactness", "scale"}
+    assert rooms - {name.removesuffix("*") for name in find["include"]} == {"evidence"}

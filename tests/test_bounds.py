@@ -11,9 +11,7 @@ from typing import Any
 import pytest
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from reindexer.by_partition import MOST_PARTITIONS, PartitionTallies
-from reindexer.delivery import Patience
-from reindexer.dry_run import dry_run
+from reindexer.checks.dry_run import dry_run
 from reindexer.dynamo.table import TableClient
 from reindexer.errors import cut, named_failure, one_line
 from reindexer.items import key_bytes, text_bytes, to_json_key
@@ -33,15 +31,17 @@ from reindexer.models import (
     Share,
     Stop,
 )
-from reindexer.reached import MOST_ISOLATED, MOST_ISOLATED_BYTES, MOST_UNSETTLED_BYTES
+from reindexer.partitions.tallies import MAX_PARTITIONS, PartitionTallies
+from reindexer.rounds.checkpoint import MAX_ISOLATED, MAX_ISOLATED_BYTES, MAX_UNSETTLED_BYTES
+from reindexer.rounds.delivery import Patience
 from reindexer.tally import Tally
-from tests.driving import SEGMENT, FakePulse, Life, Shard, shard, target
+from tests.driving import SEGMENT, FakeContext, Life, Shard, shard, target
 from tests.model_table import ModelTable
 from tests.test_totals_properties import PartitionedTable
 from tests.written_jobs import aim, offer, write_job
 
-MOST = 1_500_000  # bytes: three quarters of what a payload may hold
-MOST_INPUT = 1_500_000
+MAX = 1_500_000  # bytes: three quarters of what a payload may hold
+MAX_INPUT = 1_500_000
 ROWS = 400  # of 4 kB keys: 1.7 MB, more than any payload may name
 IMPATIENT = Patience(split_after=1, isolate_after=2)
 
@@ -70,10 +70,10 @@ def carried(table: ModelTable, **request: Any) -> Shard:
     made.check = lambda _shard, progress: seen.append(progress)
     for stop_at in (40, 8, 25, 60, 3, 90):
         made.one_round(Life(stop_at=stop_at))
-        assert encoded(made.request) < MOST_INPUT
+        assert encoded(made.request) < MAX_INPUT
         assert made.last is not None
-        assert encoded(made.last) < MOST
-    assert max(map(encoded, seen)) < MOST
+        assert encoded(made.last) < MAX
+    assert max(map(encoded, seen)) < MAX
     return made
 
 
@@ -133,23 +133,23 @@ def test_partitions_are_handed_back_before_they_are_too_many_bytes() -> None:
     while not parts.many:
         number += 1
         parts.turn_to(f"{number}".ljust(2731, "A"), lambda n=number: Tally(scanned=n))  # type: ignore[misc]
-    assert 50 < number < MOST_PARTITIONS
+    assert 50 < number < MAX_PARTITIONS
     assert encoded(Progress(partitions=parts.upto(Tally(scanned=number)))) < 300_000
     short, number = PartitionTallies(), 0
     while not short.many:
         number += 1
         short.turn_to(f"{number:036}", lambda n=number: Tally(scanned=n))  # type: ignore[misc]
-    assert number > MOST_PARTITIONS, "ordinary names are bounded by their number alone"
+    assert number > MAX_PARTITIONS, "ordinary names are bounded by their number alone"
 
 
 def test_the_bound_leaves_ordinary_keys_alone() -> None:
     """A hundred records in trouble, and a batch: their number bounds them, not their bytes."""
     most = Patience().in_trouble + 25
-    assert most * key_bytes({"id": {"S": "x" * 100}}) < MOST_UNSETTLED_BYTES
+    assert most * key_bytes({"id": {"S": "x" * 100}}) < MAX_UNSETTLED_BYTES
     assert (
-        most * key_bytes({"id": {"S": "x" * 100}, "sort": {"S": "2026-11-21T12:00:00Z"}}) < MOST_UNSETTLED_BYTES
+        most * key_bytes({"id": {"S": "x" * 100}, "sort": {"S": "2026-11-21T12:00:00Z"}}) < MAX_UNSETTLED_BYTES
     )
-    assert MOST_ISOLATED * 2 * key_bytes({"id": {"S": "x" * 100}}) < MOST_ISOLATED_BYTES
+    assert MAX_ISOLATED * 2 * key_bytes({"id": {"S": "x" * 100}}) < MAX_ISOLATED_BYTES
 
 
 def test_sizes_of_keys_are_never_too_small() -> None:
@@ -197,7 +197,7 @@ def test_a_shards_account_is_small_whatever_its_state() -> None:
         for n in range(100)
     ]
     state = ShardState(tally=Tally(scanned=100, quarantined=100), failures={"E": 100}, quarantined=records)
-    assert encoded(state.account) < 5000
+    assert encoded(state.summary) < 5000
 
 
 def test_what_a_dry_run_shows_is_bounded(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,7 +217,7 @@ def test_what_a_dry_run_shows_is_bounded(tmp_path: Any, monkeypatch: pytest.Monk
     key = [KeyAttribute(name="id", type="S"), KeyAttribute(name="sort", type="S")]
     request = DryRunInput(target=aim(job, key=key), source=SEGMENT, limit=1000, pairs=80)
     model = ModelTable(rows, ("id", "sort"))
-    found = dry_run(request, TableClient(model, "t"), FakePulse(model.clock))  # type: ignore[arg-type]
+    found = dry_run(request, TableClient(model, "t"), FakeContext(model.clock))  # type: ignore[arg-type]
     assert found.tally == Tally(scanned=230, updated=80, quarantined=150)
     assert (len(found.failures), sum(found.failures.values()), found.failures["Others"]) == (101, 150, 50)
     assert 0 < len(found.pairs) < 80

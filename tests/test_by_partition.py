@@ -9,7 +9,6 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reindexer.by_partition import PartitionTallies
 from reindexer.models import (
     Isolated,
     Kept,
@@ -22,12 +21,21 @@ from reindexer.models import (
     Stop,
 )
 from reindexer.models.by_partition import brief, pack, ranked, unpack
+from reindexer.partitions.tallies import PartitionTallies
 from reindexer.tally import Outcome, Tally, plus_each, total
 from tests.driving import shard
 from tests.model_table import ModelTable
 from tests.reports import a_report
-from workflows.by_partition import Standing, as_result, few, known, of_shards, unknown, with_quarantined
-from workflows.slot import Shard
+from workflows.job.partition_totals import (
+    PartitionsDone,
+    as_result,
+    few,
+    known,
+    of_shards,
+    unknown,
+    with_quarantined,
+)
+from workflows.job.slot import Shard
 
 PAYLOAD = 2 * 1024 * 1024  # bytes; more than that Temporal refuses
 names = st.text(max_size=20)
@@ -179,12 +187,12 @@ def test_of_a_shard_whose_end_is_lost_no_partition_has_a_total() -> None:
 
 
 def test_one_is_done_when_every_shard_that_reads_it_is() -> None:
-    standing = Standing()
+    standing = PartitionsDone()
     shards = [slot(0, {"acme": 1, "bolt": 1}, {}), slot(1, {"acme": 1}, {}, done=False)]
     assert standing.of(shards) == {"total": 2, "done": 1}
     shards[1].done = True
     assert standing.of(shards) == {"total": 2, "done": 2}
-    assert Standing().of([Shard(0, "running", KeyList(keys=[]))]) is None
+    assert PartitionsDone().of([Shard(0, "running", KeyList(keys=[]))]) is None
 
 
 def test_those_with_records_given_up_are_named_first() -> None:

@@ -13,16 +13,16 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 
-from commands.ending import ending
-from commands.exits import Exit
-from commands.history import run_stamp
+from commands.input.exits import Exit
 from commands.limits import set_limits
 from commands.list import _jobs
-from commands.server import open_job, progress_of
-from commands.standing import standing
-from deploy.embedded import TemporalServer
+from commands.temporal.ending import ending
+from commands.temporal.history import run_stamp
+from commands.temporal.server import open_job, progress_of
+from commands.temporal.status import job_status
 from reindexer.errors import BadInput
 from reindexer.settings import settings
+from testbed.embedded import TemporalServer
 from tests.stand_in import RUN, SLOW, WRONG, working
 
 pytestmark = pytest.mark.servers
@@ -57,7 +57,7 @@ async def in_cycle(handle: WorkflowHandle[Any, Any], number: int) -> dict[str, A
 
 async def until(client: Client, job: str, good: Callable[[Any], bool]) -> Any:
     deadline = time.monotonic() + 20
-    while not good(stands := await standing(client, job)) and time.monotonic() < deadline:
+    while not good(stands := await job_status(client, job)) and time.monotonic() < deadline:
         await asyncio.sleep(0.1)
     return stands
 
@@ -89,7 +89,7 @@ async def test_where_a_job_stands_is_of_the_job_not_of_its_run(client: Client) -
         assert stands.in_flight[0]["tally"]["scanned"] == 7
         await handle.signal("cycle")
         await in_cycle(handle, 1)
-        stands = await standing(client, handle.id)
+        stands = await job_status(client, handle.id)
         assert stands.started_at == first.start_time
         assert stands.run_id != first.run_id
         assert (stands.workers, stands.code) == (True, Exit.NOT_FINISHED)
@@ -110,7 +110,7 @@ async def test_without_workers_the_last_run_tells_it_all(client: Client, cycles:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("REINDEXER_TASK_QUEUE", f"nobody-{uuid.uuid4().hex[:8]}")  # as if none polled
             settings.cache_clear()
-            stands = await standing(client, handle.id)
+            stands = await job_status(client, handle.id)
         settings.cache_clear()
         progress = stands.progress
         assert (stands.workers, progress["state"], progress["cycle"]) == (False, "running", cycles)

@@ -22,14 +22,14 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.guard import Guard
 from activities.record import RecordActivities
-from deploy.faults import Fault as Injected
-from deploy.faults import FaultKind, FaultPlan
-from deploy.workers import Workers
 from reindexer.dynamo.clock import CLOCK_WRONG, found_wrong
 from reindexer.dynamo.table import TableClient
 from reindexer.dynamo.taxonomy import Action, of_call
 from reindexer.models import Fault, Isolated, Progress, RecordInput, RoundResult, Stop, VerifyResult
 from reindexer.tally import Tally
+from testbed.faults import Fault as Injected
+from testbed.faults import FaultKind, FaultPlan
+from testbed.workers import Workers
 from tests.cli import command
 from tests.driving import shard, target
 from tests.model_table import Plan
@@ -39,10 +39,10 @@ from tests.tables import Table
 from tests.test_control import has_begun
 from tests.test_crashes import exact
 from tests.test_round import table as table_of
-from workflows.options import MOST_LOST_ROUNDS
-from workflows.records import Records
-from workflows.rounds import Rounds
-from workflows.steps import Changing, Verifying
+from workflows.options import MAX_LOST_ROUNDS
+from workflows.shard.records import Records
+from workflows.shard.rounds import Rounds
+from workflows.shard.steps import Changing, Verifying
 
 Make = Callable[..., Table]
 RECORDS = 1000
@@ -169,7 +169,7 @@ def test_a_shard_parks_after_rounds_in_a_row_that_were_lost_to_a_clock(
 ) -> None:
     running = shard(table_of(0)).running
     rounds = Rounds(running, Records(running), step)
-    for results in ([lost] * (MOST_LOST_ROUNDS - 1), [moved], [lost] * (MOST_LOST_ROUNDS - 1)):
+    for results in ([lost] * (MAX_LOST_ROUNDS - 1), [moved], [lost] * (MAX_LOST_ROUNDS - 1)):
         for result in results:
             rounds._ended(step.end(result))
             assert running.may_work, "another worker takes the next one"

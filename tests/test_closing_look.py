@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reindexer.closing_look import count_ahead
+from reindexer.checks.last_look import count_ahead
 from reindexer.dynamo.table import TableClient
 from reindexer.items import from_json_key
 from reindexer.models import ClosingInput, Isolated, KeyList, Segment, Share, Stop
 from reindexer.tally import Tally
-from tests.driving import SEGMENT, FakePulse, Life, Shard, assert_by_partition, shard, target
+from tests.driving import SEGMENT, FakeContext, Life, Shard, assert_by_partition, shard, target
 from tests.model_table import ModelTable, Plan
 from tests.strategies import lives, patiences, rows, schedules, stops, troubled
 from tests.test_totals_properties import KEY, NAMES, SOURCE, WITHIN, PartitionedTable, tenants
@@ -140,9 +140,9 @@ def _table(rows: int, ours: Any = ()) -> ModelTable:
     return model
 
 
-def look(model: ModelTable, pulse: Any = None, **fields: Any) -> Any:
+def look(model: ModelTable, context: Any = None, **fields: Any) -> Any:
     request = ClosingInput.model_validate({"target": target(), "source": SEGMENT, **fields})
-    return count_ahead(request, TableClient(model, "t"), pulse or FakePulse(model.clock))  # type: ignore[arg-type]
+    return count_ahead(request, TableClient(model, "t"), context or FakeContext(model.clock))  # type: ignore[arg-type]
 
 
 def test_where_nothing_can_be_ahead_nothing_is_read() -> None:
@@ -202,6 +202,6 @@ def test_it_ends_when_its_time_is_over_with_what_it_has() -> None:
 
 def test_told_to_stop_it_tells_what_it_has() -> None:
     model = _table(5000, ours=range(5000))
-    found = look(model, FakePulse(model.clock, stop_at=3), ahead=5000)
+    found = look(model, FakeContext(model.clock, stop_at=3), ahead=5000)
     assert not found.complete
     assert 0 < found.tally.updated < 5000

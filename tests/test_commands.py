@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 import starter
-from commands import cities
-from commands.scope_options import scope_given
+from commands.input.scope_options import scope_given
 from reindexer.ledger import Ledger
 from reindexer.models import QuarantineEntry, Report
 from reindexer.settings import settings
 from reindexer.tally import Tally
+from testbed import cities
 from tests.reports import a_report
 
 NOBODY = "127.0.0.1:9"  # the discard port

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from deploy.embedded import Engine
 from reindexer.models import Report
+from testbed.embedded import Engine
 from tests.cli import command
 from tests.stack import Stack
 

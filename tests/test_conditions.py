@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reindexer import Attr, Key, Name
-from reindexer.conditions import BadQuery, built, compiled, dotted, named
-from reindexer.row import Row
+from reindexer.jobs.conditions import BadQuery, built, compiled, dotted, named
+from reindexer.jobs.row import Row
 from reindexer.values import EXACT, InvalidValue, item_size, plain, same, wire, wire_item
 from tests.tables import Table
 

@@ -9,9 +9,9 @@ import typer
 
 import commands.start
 import starter
-from commands import confirm
-from commands.exits import Exit, Stopped
-from commands.plan import Preview
+from commands.input import confirm
+from commands.input.exits import Exit, Stopped
+from commands.rendering.plan import Preview
 from tests.stand_in import a_plan
 
 

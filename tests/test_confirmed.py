@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from commands.confirmed import confirmed
-from commands.downstream import Seen
-from deploy.faults import KeyTruth, Truth
+from commands.running.confirmed import confirmed
+from commands.running.downstream import Seen
 from reindexer.tally import Tally
+from testbed.faults import KeyTruth, Truth
 from tests.reports import a_report
 
 REPORT = a_report(tally=Tally(scanned=2, updated=2))

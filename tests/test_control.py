@@ -12,7 +12,7 @@ import pytest
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.common import SearchAttributeKey
 
-from deploy.faults import Fault, FaultKind, FaultPlan
+from testbed.faults import Fault, FaultKind, FaultPlan
 from tests.stack import Stack, outcome, progress, until
 from tests.tables import Table
 from tests.test_replay import replay
@@ -197,8 +197,8 @@ async def test_cancel_ends_rounds_cleanly_and_the_ledger_tells_what_was_done(
     assert seen["tally"]["scanned"] == report.tally.scanned
 
     quiet.proxy.set_plan(FaultPlan())
-    kind, again = await outcome(await quiet.start({"table": table.name}))
-    assert (kind, again["tally"]["scanned"]) == ("complete", 4000), "the lock was released"
+    kind, redecide = await outcome(await quiet.start({"table": table.name}))
+    assert (kind, redecide["tally"]["scanned"]) == ("complete", 4000), "the lock was released"
 
 
 async def test_one_job_per_table_at_a_time(quiet: Stack, make_table: Make) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from deploy.faults import Fault, FaultKind, FaultPlan
+from testbed.faults import Fault, FaultKind, FaultPlan
 from tests.stack import Stack, outcome, until
 from tests.tables import Table
 from tests.test_control import has_begun

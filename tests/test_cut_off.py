@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from deploy.embedded import Engine, TemporalServer
-from deploy.faults import Fault, FaultKind, FaultPlan, fault_proxy
-from deploy.forwarder import Forwarder
-from deploy.workers import Workers
 from reindexer.ledger import Ledger
+from testbed.embedded import Engine, TemporalServer
+from testbed.faults import Fault, FaultKind, FaultPlan, fault_proxy
+from testbed.forwarder import Forwarder
+from testbed.workers import Workers
 from tests.stack import QUICK, Stack, stack_environment, until
 from tests.tables import Table
 from tests.test_control import has_begun

@@ -14,8 +14,8 @@ import pytest
 from temporalio.client import WorkflowExecutionStatus
 
 from commands.limits import set_limits
-from deploy.faults import Fault, FaultKind, FaultPlan
-from deploy.workers import Workers
+from testbed.faults import Fault, FaultKind, FaultPlan
+from testbed.workers import Workers
 from tests.stack import Stack, outcome, progress, until
 from tests.tables import Table
 from tests.test_control import has_begun

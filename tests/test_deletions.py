@@ -9,10 +9,10 @@ import pytest
 
 from reindexer.dynamo.table import TableClient
 from reindexer.models import Isolated, KeyList, RecordInput, RoundInput
-from reindexer.record import attempt_record
-from reindexer.round import Round
+from reindexer.rounds.record import attempt_record
+from reindexer.rounds.round import Round
 from reindexer.tally import Tally
-from tests.driving import SEGMENT, FakePulse, Life, shard
+from tests.driving import SEGMENT, FakeContext, Life, shard
 from tests.model_table import ModelTable, Plan
 from tests.written_jobs import aim, offer, write_job
 
@@ -80,14 +80,14 @@ def test_what_was_deleted_is_told_before_the_next_call(job: Any) -> None:
     seen: list[tuple[int, int]] = []
 
     def look(_call: int) -> None:
-        told = pulse.told_at_once.tally.deleted if pulse.told_at_once else 0
+        told = context.told_at_once.tally.deleted if context.told_at_once else 0
         seen.append((len(rows) - len(model.rows), told))
 
     model = ModelTable(rows, plan=look)
-    pulse = FakePulse(model.clock)
+    context = FakeContext(model.clock)
     target = aim(job, writer="partiql")  # UpdateItem goes one by one: up to eight are not told yet
     request = RoundInput(target=target, source=SEGMENT, seconds=60, heartbeat_timeout=10)
-    result = Round(request, TableClient(model, "t"), pulse).run()  # type: ignore[arg-type]
+    result = Round(request, TableClient(model, "t"), context).run()  # type: ignore[arg-type]
     assert result.progress.tally.deleted == 60
     assert {deleted for deleted, _ in seen} == {0, 25, 50}
     assert all(deleted == told for deleted, told in seen)
@@ -100,14 +100,14 @@ def test_an_isolated_record_that_is_gone_was_deleted_if_that_was_sent(
     model = ModelTable([])
     record = Isolated(key=KEY, unknown=True, deleting=sent)
     request = RecordInput(target=aim(job, writer=writer), record=record)
-    result = attempt_record(request, TableClient(model, "t"), FakePulse(model.clock))  # type: ignore[arg-type]
+    result = attempt_record(request, TableClient(model, "t"), FakeContext(model.clock))  # type: ignore[arg-type]
     assert result.outcome == outcome
 
 
 def test_an_isolated_record_hands_on_that_its_deletion_was_sent(job: Any, writer: str) -> None:
     model = ModelTable([ROW], plan={3: Plan(call="500 before")}.get)
     request = RecordInput(target=aim(job, writer=writer), record=Isolated(key=KEY))
-    result = attempt_record(request, TableClient(model, "t"), FakePulse(model.clock))  # type: ignore[arg-type]
+    result = attempt_record(request, TableClient(model, "t"), FakeContext(model.clock))  # type: ignore[arg-type]
     assert (result.retry, result.record.unknown, result.record.deleting) == (True, True, True)
 
 
@@ -144,5 +144,5 @@ def test_a_deletion_that_was_sent_is_never_current_on_reading(job: Any, writer: 
     model = ModelTable([{**ROW, **OVERWRITTEN}])
     record = Isolated(key=KEY, unknown=True, deleting=True)
     request = RecordInput(target=aim(job, writer=writer), record=record)
-    result = attempt_record(request, TableClient(model, "t"), FakePulse(model.clock))  # type: ignore[arg-type]
+    result = attempt_record(request, TableClient(model, "t"), FakeContext(model.clock))  # type: ignore[arg-type]
     assert (result.outcome, result.record.error, result.record.given_up) == (None, "MarkOverwritten", True)

@@ -6,18 +6,18 @@ from typing import Any
 
 import pytest
 
-from reindexer.delivery import Delivery, Patience, Work
 from reindexer.dynamo.table import Answers, CallFailed, TableClient
 from reindexer.dynamo.taxonomy import Action, Failure
 from reindexer.dynamo.wire import Stamp
 from reindexer.items import Skip, WireItem, Write
 from reindexer.models import CLOCK_WRONG, Isolated, Share, Stop
 from reindexer.operations import make_operation
-from reindexer.pending import MOST_BYTES
+from reindexer.rounds.batch_queue import MAX_BYTES
+from reindexer.rounds.delivery import Delivery, Patience, PendingWrite
 from reindexer.sinks.table import make_sink
 from reindexer.tally import Outcome
 from reindexer.throttle import Budget
-from tests.driving import PATIENCE, FakePulse, target
+from tests.driving import PATIENCE, FakeContext, target
 from tests.model_table import ModelTable, Plan
 
 STAMP = Stamp("reindexVersion", "reindexRun", 7, "run-1")
@@ -36,7 +36,7 @@ class Bench:
     ) -> None:
         table = [{"id": {"S": f"row-{number:03}"}} for number in range(rows)]
         self.model = ModelTable(table, plan=lambda n: plans[n - 1] if n <= len(plans) else None)
-        self.pulse = FakePulse(self.model.clock)
+        self.context = FakeContext(self.model.clock)
         aim = target(**how)
         calls = TableClient(self.model, "t")  # type: ignore[arg-type]
         self.delivery = Delivery(
@@ -44,21 +44,21 @@ class Bench:
             sink=make_sink(calls, aim, STAMP),
             operation=operation or make_operation(aim, STAMP),
             stamp=STAMP,
-            budget=Budget(Share(), self.pulse),
-            pulse=self.pulse,
-            deadline=self.pulse.now() + 30.0,
+            budget=Budget(Share(), self.context),
+            context=self.context,
+            deadline=self.context.now() + 30.0,
             patience=patience,
         )
         self.results: dict[int, Outcome | Isolated] = {}
 
     def run(self, write: Write = Write(), unknown: bool = False) -> Stop | None:  # noqa: B008
-        works = [
-            Work(number, {"id": dict(row["id"])}, write, unknown=unknown)
+        pending = [
+            PendingWrite(number, {"id": dict(row["id"])}, write, unknown=unknown)
             for number, row in enumerate(self.model.first.values())
         ]
-        return self.delivery.deliver(works, self._settled)
+        return self.delivery.deliver(pending, self._settled)
 
-    def _settled(self, work: Work, result: Outcome | Isolated) -> None:
+    def _settled(self, work: PendingWrite, result: Outcome | Isolated) -> None:
         assert work.position not in self.results, "settled twice"
         self.results[work.position] = result
 
@@ -77,7 +77,7 @@ def test_a_healthy_table_takes_25_records_a_call() -> None:
     assert bench.run() is None
     assert [len(batch) for batch in bench.model.batches] == [25, 25, 10]
     assert set(bench.outcomes) == {"updated"}
-    assert bench.pulse.waited == []
+    assert bench.context.waited == []
 
 
 def test_update_item_goes_one_by_one() -> None:
@@ -92,7 +92,7 @@ def test_only_what_was_throttled_is_sent_again_and_waiting_goes_through_the_puls
     assert [len(batch) for batch in bench.model.batches][:1] == [25]
     assert {key for batch in bench.model.batches[1:] for key in batch} == {bench.identity(3), bench.identity(4)}
     assert bench.delivery.attempts["throttled"] == 2
-    assert bench.pulse.waited
+    assert bench.context.waited
 
 
 @pytest.mark.parametrize("fault", ["500 after", "timeout after", "502 after"])
@@ -173,7 +173,7 @@ def test_a_failing_record_whose_write_was_applied_is_found_by_its_stamp() -> Non
 
 def test_the_end_of_the_slice_is_seen_between_two_batches() -> None:
     bench = Bench(1000)
-    bench.delivery._deadline = bench.pulse.now() + 0.045  # a call takes 0.01 s
+    bench.delivery._deadline = bench.context.now() + 0.045  # a call takes 0.01 s
     assert bench.run() is Stop.SLICE
     assert len(bench.model.batches) == 5
 
@@ -223,7 +223,7 @@ def test_a_clock_that_is_wrong_ends_the_round_at_once_and_blames_no_record() -> 
 
 def test_a_frozen_attempt_writes_nothing_more() -> None:
     bench = Bench(5)
-    bench.pulse.frozen = True
+    bench.context.frozen = True
     assert bench.run() is Stop.STALE
     assert bench.model.batches == []
 
@@ -336,7 +336,7 @@ def test_a_record_that_others_keep_changing_is_isolated_after_so_many_races() ->
 def test_a_batch_stays_below_the_size_of_a_call() -> None:
     bench = Bench(25)
     assert bench.run(Write(sets={"text": {"S": "x" * 390_000}})) is None
-    assert max(len(batch) for batch in bench.model.batches) == MOST_BYTES // 390_011
+    assert max(len(batch) for batch in bench.model.batches) == MAX_BYTES // 390_011
     assert set(bench.outcomes) == {"updated"}
 
 
@@ -344,13 +344,13 @@ def test_records_are_begun_as_they_are_sent_and_not_all_at_once() -> None:
     bench = Bench(100)
     begun: list[int] = []
 
-    def works() -> Any:
+    def pending() -> Any:
         for number, row in enumerate(bench.model.first.values()):
             assert len(begun) - len(bench.results) < 25 + 1
             begun.append(number)
-            yield Work(number, {"id": row["id"]}, Write())
+            yield PendingWrite(number, {"id": row["id"]}, Write())
 
-    assert bench.delivery.deliver(works(), bench._settled) is None
+    assert bench.delivery.deliver(pending(), bench._settled) is None
     assert len(begun) == 100
 
 

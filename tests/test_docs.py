@@ -16,8 +16,8 @@ from temporalio.envconfig import ClientConfig
 
 import starter
 from reindexer.dynamo.taxonomy import CODES, Action
-from reindexer.estimate import ON_DEMAND, Estimate, EstimateInput, estimate
 from reindexer.models import Attributes, JobInput, Limits, TableFacts
+from reindexer.planning.estimate import ON_DEMAND, Estimate, EstimateInput, estimate
 from reindexer.settings import Settings
 from tests.stack import CHECKOUT
 from workflows import faults

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from commands.downstream import Downstream, Seen
-from deploy.embedded import Engine
+from commands.running.downstream import Downstream, Seen
+from testbed.embedded import Engine
 from tests.tables import Table
 
 STAMP = "reindexRun"
@@ -48,7 +48,7 @@ def test_a_record_changed_twice_is_two_events(streamed: tuple[Table, str]) -> No
 def test_what_does_not_come_is_waited_for_no_longer_than_events_arrive(
     streamed: tuple[Table, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("commands.downstream._QUIET", 0.5)
+    monkeypatch.setattr("commands.running.downstream._QUIET", 0.5)
     table, arn = streamed
     table.fill(2, **{STAMP: {"S": "ours"}})
     with Downstream(arn, STAMP) as downstream:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from commands.server import pollers, within
+from commands.temporal.server import pollers, within
 from reindexer.models import Report
 from tests.cli import command
 from tests.stack import CHECKOUT, Stack

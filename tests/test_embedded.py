@@ -24,9 +24,9 @@ from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
-from commands.downstream import Downstream
-from deploy.cache import cache
-from deploy.embedded import (
+from commands.running.downstream import Downstream
+from testbed.cache import cache
+from testbed.embedded import (
     Engine,
     ServerUnavailable,
     caller_free_environment,
@@ -34,8 +34,8 @@ from deploy.embedded import (
     dynamodb_engine,
     temporal_server,
 )
-from deploy.obtain import find, obtain
-from deploy.processes import Process, free_port, listening
+from testbed.obtain import find, obtain
+from testbed.processes import Process, free_port, listening
 
 ROOT = Path(__file__).parent.parent
 ENGINES = ("dynoxide", "ministack", "local", "moto")
@@ -265,7 +265,7 @@ async def test_the_test_server_skips_a_day(name: str) -> None:
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_no_orphan_outlives_its_parent(how: signal.Signals, tmp_path: Path) -> None:
     parent = (
-        "import sys, time; from pathlib import Path; from deploy.embedded import dynamodb_engine\n"
+        "import sys, time; from pathlib import Path; from testbed.embedded import dynamodb_engine\n"
         f"with dynamodb_engine({HERE[0]!r}, logs=Path({str(tmp_path)!r})) as engine:\n"
         "    print(engine.pid, engine.database, flush=True); time.sleep(60)\n"
     )

@@ -16,18 +16,19 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 import starter
-from activities import pulse
-from deploy.embedded import Engine, temporal_server
-from deploy.workers import Workers
-from reindexer import estimate as engine
+from activities import round_context as context
 from reindexer.connect import SEARCH_ATTRIBUTES
-from reindexer.estimate import ON_DEMAND, PROVISIONED, Estimate, EstimateInput, count_actions, estimate
 from reindexer.ledger import Ledger
 from reindexer.models import Attributes, Limits, TableFacts
+from reindexer.planning import estimate as engine
+from reindexer.planning.estimate import ON_DEMAND, PROVISIONED, Estimate, EstimateInput, count_actions, estimate
 from reindexer.settings import Settings
+from testbed.embedded import Engine, temporal_server
+from testbed.workers import Workers
 from tests.stack import stack_environment
 from tests.tables import Table
-from workflows import looking, options, phases
+from workflows import options
+from workflows.job import looking, phases
 
 HUNDRED_MILLION = TableFacts(
     account="", region="us-east-1", items=100_000_000, size_bytes=60_000_000_000, write_capacity=4000.0
@@ -161,7 +162,7 @@ def test_heartbeats_are_most_of_it_and_follow_their_interval() -> None:
 def test_the_rhythm_is_that_of_the_workflows() -> None:
     assert engine.ROWS_PER_VERIFYING_SHARD == phases._ROWS_PER_SHARD
     assert (engine.LOOK_PART_OF_AGE, engine.LONGEST_LOOK_SECONDS) == (looking._PART_OF_AGE, looking._LONGEST)
-    assert pulse._BEAT_SECONDS == engine.LEAST_BETWEEN_HEARTBEATS
+    assert context._HEARTBEAT_SECONDS == engine.MIN_BETWEEN_HEARTBEATS
     first = [options.first_round_seconds(shard, 30) for shard in range(8)]
     assert sum(first) / len(first) == engine._FIRST_ROUND_SECONDS
 

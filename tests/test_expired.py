@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from reindexer.catalogue import find_job
 from reindexer.dynamo.table import TableClient
 from reindexer.errors import BadInput, Refused
-from reindexer.expiry import MOST_SECONDS_PAST, expired
 from reindexer.items import to_json_key
+from reindexer.jobs.catalogue import find_job
+from reindexer.jobs.expiry import MAX_SECONDS_PAST, expired
 from reindexer.ledger import Ledger
 from reindexer.models import (
     Expiry,
@@ -30,10 +30,10 @@ from reindexer.models import (
     Transform,
     VerifyInput,
 )
-from reindexer.record import attempt_record
-from reindexer.round import run_round
+from reindexer.rounds.record import attempt_record
+from reindexer.rounds.round import run_round
 from reindexer.tally import Tally
-from tests.driving import FakePulse, shard, target
+from tests.driving import FakeContext, shard, target
 from tests.model_table import Clock, ModelTable
 from tests.stack import Stack, outcome
 from tests.tables import Table
@@ -43,17 +43,17 @@ from tests.written_jobs import aim, offer, write_job
 
 Make = Callable[..., Table]
 NOW = int(START.timestamp())
-EXPIRY = Expiry(attribute="ends", first=NOW - MOST_SECONDS_PAST, before=NOW)
+EXPIRY = Expiry(attribute="ends", first=NOW - MAX_SECONDS_PAST, before=NOW)
 #: What a TTL attribute may hold, and whether that has expired; None: there is none.
 VALUES: list[tuple[dict[str, Any] | None, bool]] = [
     ({"N": str(NOW - 1)}, True),
     ({"N": str(NOW - 3600)}, True),
     ({"N": f"{NOW - 5}.5"}, True),
-    ({"N": f"{NOW - MOST_SECONDS_PAST}"}, True),
+    ({"N": f"{NOW - MAX_SECONDS_PAST}"}, True),
     ({"N": str(NOW)}, False),  # DynamoDB expires what is below the time
     ({"N": str(NOW + 60)}, False),
     ({"N": str((NOW - 60) * 1000)}, False),  # milliseconds
-    ({"N": str(NOW - MOST_SECONDS_PAST - 1)}, False),  # DynamoDB keeps it
+    ({"N": str(NOW - MAX_SECONDS_PAST - 1)}, False),  # DynamoDB keeps it
     ({"N": "0"}, False),
     ({"N": "-1"}, False),
     ({"N": str(1 - NOW)}, False),
@@ -133,7 +133,7 @@ def test_they_count_as_filtered_and_are_never_written(
     tally, left = carried.tally, carried.isolated
     for record in left:  # each an activity of its own
         request = RecordInput(target=aim_, record=Isolated(key=record.key))
-        result = attempt_record(request, TableClient(model, "t"), FakePulse(Clock()))  # type: ignore[arg-type]
+        result = attempt_record(request, TableClient(model, "t"), FakeContext(Clock()))  # type: ignore[arg-type]
         assert result.outcome is not None
         tally += Tally(**{result.outcome: 1})
     what = changed(aimed)
@@ -179,12 +179,14 @@ def test_verification_leaves_out_the_same_records(
     assert 0 < gone < len(items)
     aim_ = table.target(expiry=EXPIRY, **aimed, **more)
     for keep in (True, False):
-        before = verified(VerifyInput(target=aim_, source=source), table.client, FakePulse(Clock()), keep=keep)
+        before = verified(
+            VerifyInput(target=aim_, source=source), table.client, FakeContext(Clock()), keep=keep
+        )
         assert (before.scanned, before.behind) == (len(items), len(items) - gone)
-    result = run_round(RoundInput(target=aim_, source=source), FakePulse(Clock()), table.calls)
+    result = run_round(RoundInput(target=aim_, source=source), FakeContext(Clock()), table.calls)
     what = changed(aimed)
     assert result.progress.tally == Tally(scanned=len(items), filtered=gone, **{what: len(items) - gone})
-    after = verified(VerifyInput(target=aim_, source=source), table.client, FakePulse(Clock()))
+    after = verified(VerifyInput(target=aim_, source=source), table.client, FakeContext(Clock()))
     assert (after.behind, after.scanned) == (0, gone if what == "deleted" else len(items))
 
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from temporalio.api.enums.v1 import EventType
 
-from commands.figures import done_of
-from deploy.faults import Fault, FaultKind, FaultPlan
+from commands.rendering.figures import done_of
 from reindexer.items import key_text, to_json_key
 from reindexer.tally import Tally
+from testbed.faults import Fault, FaultKind, FaultPlan
 from tests.cli import command
 from tests.faulty import inject, key
 from tests.stack import Stack, events, outcome, until
@@ -97,8 +97,8 @@ async def test_a_failing_record_is_retried_alone_then_quarantined_then_redriven(
 
     inject(quiet.proxy)
     scope = {"kind": "quarantined", "job": handle.id, "run": report["run"]}
-    kind, again = await outcome(await quiet.start({"table": table.name, "scope": scope}))
-    assert (kind, again["tally"]) == ("complete", tally(scanned=1, updated=1))
+    kind, redecide = await outcome(await quiet.start({"table": table.name, "scope": scope}))
+    assert (kind, redecide["tally"]) == ("complete", tally(scanned=1, updated=1))
     truth = quiet.proxy.truth(wait=5)
     assert truth.key(table.name, bad).runs == {report["run"]: 1}
     assert truth.changed_twice(report["run"]) == []

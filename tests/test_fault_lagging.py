@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from deploy.faults import Fault, FaultPlan, FaultProxy
+from testbed.faults import Fault, FaultPlan, FaultProxy
 from tests.faulty import K, inject, key, touches, update
 from tests.tables import BY_TENANT, Table
 

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from deploy.fault_draws import Bucket, Call, Draws
-from deploy.fault_partiql import statement_shape
-from deploy.fault_plan import APPLIED, Fault, FaultKind, FaultPlan
-from deploy.fault_requests import Schema, Touched, key_text, tables_of, touched_by
-from deploy.fault_truth import Verdict, verdicts
+from testbed.faults.draws import Bucket, Call, Draws
+from testbed.faults.partiql import statement_shape
+from testbed.faults.plan import APPLIED, Fault, FaultKind, FaultPlan
+from testbed.faults.requests import Schema, Touched, key_text, tables_of, touched_by
+from testbed.faults.truth import Verdict, verdicts
 
 SCHEMAS = {"cities": Schema("id", None, ""), 'odd"name': Schema("a.b", "it's", "")}
 

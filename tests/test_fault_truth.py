@@ -17,8 +17,8 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError
 
-from deploy.faults import FaultPlan, FaultProxy, fault_proxy
-from deploy.processes import ServerUnavailable
+from testbed.faults import FaultPlan, FaultProxy, fault_proxy
+from testbed.processes import ServerUnavailable
 from tests.faulty import RUN, update
 from tests.tables import Table
 
@@ -125,7 +125,7 @@ def test_an_engine_that_is_gone_is_a_closed_connection(table: Table) -> None:
 
 def test_the_proxy_ends_with_its_parent(engine: Any) -> None:
     code = (
-        "import sys, time; from deploy.faults import FaultPlan, fault_proxy\n"
+        "import sys, time; from testbed.faults import FaultPlan, fault_proxy\n"
         "with fault_proxy(sys.argv[1], FaultPlan()) as proxy: print(proxy.pid, flush=True); time.sleep(60)"
     )
     checkout = Path(__file__).resolve().parent.parent

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ChecksumError, ClientError
 
-from deploy.fault_plan import CODES
-from deploy.faults import Fault, FaultKind, FaultPlan, FaultProxy
 from reindexer.dynamo.client import make_client
+from testbed.faults import Fault, FaultKind, FaultPlan, FaultProxy
+from testbed.faults.plan import CODES
 from tests.faulty import CALL_ERRORS, RUN, K, assert_fails, changed, codes, inject, key, touches, update
 from tests.tables import Table
 

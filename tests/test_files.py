@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from commands.files import read_text
-from commands.job_input import job_input
-from commands.scope_options import scope_given
+from commands.input.files import read_text
+from commands.input.job_input import job_input
+from commands.input.scope_options import scope_given
 from reindexer.errors import BadInput
 
 Scope = Callable[[Path], Any]

@@ -99,7 +99,7 @@ def test_an_attempt_at_a_record_that_died_leaves_the_shard_in_doubt() -> None:
     state = after_record(state, known)
     assert not state.timed_out
     state = after_record(state, RecordResult(outcome="vanished", record=Isolated(key=KEYS[1]), died=True))
-    assert (state.timed_out, state.account.doubt) == (True, True)
+    assert (state.timed_out, state.summary.doubt) == (True, True)
 
 
 def test_of_a_record_that_an_index_hands_out_twice_one_is_settled() -> None:
@@ -141,7 +141,7 @@ def test_a_verification_counts_beside_the_tally() -> None:
     state = after_check(ShardState(), VerifyResult(scanned=10, behind=2, read_units=3.0, cursor=KEYS[0]))
     state = after_check(state, VerifyResult(scanned=5, behind=1, read_units=1.0, cursor=KEYS[1], done=True))
     assert (state.checked.scanned, state.checked.behind, state.read_units, state.rounds) == (15, 3, 4.0, 2)
-    assert state.account.counts.tally == Tally()
+    assert state.summary.counts.tally == Tally()
 
 
 @given(rounds())

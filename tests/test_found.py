@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from commands.account import account, headline
-from commands.exits import Exit
-from commands.found import as_expected
+from commands.input.exits import Exit
+from commands.rendering.found import as_expected
+from commands.rendering.report import headline, render_report
 from reindexer.models import DryRun, PartitionTotals, Report, Verification
 from reindexer.tally import Attempts, Tally
 from tests.reports import a_report
 from tests.stack import Stack, outcome
 from tests.tables import Table
 from tests.test_account import shown
-from workflows.found import not_found, unexplained
+from workflows.job.found import not_found, unexplained
 
 TOUCH = {"kind": "touch", "version": 7}
 TRANSFORM = {"kind": "transform", "job": "shout", "params": {}}
@@ -99,7 +99,7 @@ def test_a_dry_run_whose_query_finds_nothing_says_so_with_the_warnings() -> None
         warnings=["beware"],
         not_found=["the query found no record"],
     )
-    text = shown(account(report))
+    text = shown(render_report(report))
     assert "! the query found no record" in text
     assert "! beware" in text
 

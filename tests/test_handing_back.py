@@ -18,20 +18,20 @@ from reindexer.models import (
     KeepInput,
     Kept,
     Segment,
-    ShardAccount,
     ShardInput,
     ShardState,
+    ShardSummary,
 )
 from reindexer.tally import Tally
 from tests.driving import target
-from workflows.handing_back import keep, load
 from workflows.reindex_shard import ReindexShard
-from workflows.running_shard import RunningShard
-from workflows.telling import Telling
+from workflows.shard.handing_back import keep, load
+from workflows.shard.reporting import Telling
+from workflows.shard.running_shard import RunningShard
 
 PLACE = Kept(job="reindex-cities", run="stamp", index=3, number=4)
 STATE = ShardState(tally=Tally(scanned=500, updated=500), cursor={"id": {"S": "x" * 2048}}, rounds=7)
-KNOWN = ShardAccount(counts=Counts(tally=STATE.tally), rounds=7)
+KNOWN = ShardSummary(counts=Counts(tally=STATE.tally), rounds=7)
 
 
 class Outside:
@@ -79,7 +79,7 @@ def a_shard(**more: Any) -> RunningShard:
     fields: dict[str, Any] = {
         "job": "reindex-cities", "run": "stamp", "index": 3, "target": target(),
         "source": Segment(segment=3, total=4), "isolation": "batch", "heartbeat_timeout": 10.0,
-        "control": Control(seq=5), "kept": PLACE, "account": KNOWN, "hand_backs": 4,
+        "control": Control(seq=5), "kept": PLACE, "summary": KNOWN, "hand_backs": 4,
     }  # fmt: skip
     return RunningShard(ShardInput(**(fields | more)))
 
@@ -95,8 +95,8 @@ async def test_it_parks_and_goes_on_once_the_ledger_is_there_and_it_is_resumed(o
     await settle()
     assert shard.parked
     assert "being restored (LedgerUnavailable)" in shard.situation.reason
-    assert shard.account == KNOWN, "what is not loaded counts as before"
-    assert outside.told[-1]["shard"].account == KNOWN
+    assert shard.summary == KNOWN, "what is not loaded counts as before"
+    assert outside.told[-1]["shard"].summary == KNOWN
 
     shard.take(Control(seq=6, paused=True, paused_since=6))  # the root has parked the job
     await settle()
@@ -121,8 +121,8 @@ async def test_told_to_leave_it_hands_back_what_it_was_given(
     shard.take(control)
     await loading
     assert not shard.loaded
-    account = KNOWN.model_copy(update={"doubt": doubt})
-    assert made._as_it_came() == HandBack(how=how, account=account, kept=PLACE, hand_backs=4)
+    summary = KNOWN.model_copy(update={"doubt": doubt})
+    assert made._as_it_came() == HandBack(how=how, summary=summary, kept=PLACE, hand_backs=4)
 
 
 async def test_while_it_waits_each_pause_is_acknowledged(outside: Outside) -> None:
@@ -161,4 +161,4 @@ async def test_of_a_cancelled_shard_the_counts_remain(outside: Outside) -> None:
     shard = a_shard(kept=None, state=STATE)
     shard.take(Control(seq=6, stop=True))
     assert await keep(shard, Telling(shard), STATE) == (None, None)
-    assert shard.account == STATE.account
+    assert shard.summary == STATE.summary

@@ -9,7 +9,7 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from commands.history import shard_name, told
+from commands.temporal.history import history_of, shard_name
 from reindexer.models import Counts, HandBack, Looked, Seen, ShardReport, Situation
 from reindexer.tally import Tally
 from tests.stand_in import RUN, a_plan, an_account
@@ -45,17 +45,17 @@ class History:
         done.scheduled_event_id = asked.event_id
         done.result.CopyFrom(await self.payloads(result))
 
-    async def looked(self, index: int, told: int, running: int) -> None:
+    async def looked(self, index: int, history_of: int, running: int) -> None:
         seen = Seen(
-            situation=Situation(account=an_account(told)),
+            situation=Situation(summary=an_account(history_of)),
             running=Counts(tally=Tally(scanned=running, updated=running)),
         )
         await self.activity("look", Looked(shards={index: seen}))
 
-    async def told(self) -> Any:
+    async def history_of(self) -> Any:
         client: Any = self
         reader: Client = client
-        return await told(reader, "job")
+        return await history_of(reader, "job")
 
     def started(self, name: str) -> None:
         begun = self.add().start_child_workflow_execution_initiated_event_attributes
@@ -77,30 +77,30 @@ async def test_a_shard_is_known_by_its_hand_back_else_by_what_was_last_seen() ->
     await history.activity("make_plan", a_plan())
     for name in ("shard-000", "shard-001"):
         history.started(name)
-    await history.looked(0, told=5, running=2)
-    await history.looked(1, told=5, running=2)
-    await history.ended("shard-000", HandBack(how="done", account=an_account(10)))
-    await history.looked(0, told=5, running=4)  # what was seen before it ended, noted after
+    await history.looked(0, history_of=5, running=2)
+    await history.looked(1, history_of=5, running=2)
+    await history.ended("shard-000", HandBack(how="done", summary=an_account(10)))
+    await history.looked(0, history_of=5, running=4)  # what was seen before it ended, noted after
     signal = history.add().workflow_execution_signaled_event_attributes
     signal.signal_name = "shard_report"
-    report = ShardReport(index=1, acknowledged=3, situation=Situation(state="parked", account=an_account(9)))
+    report = ShardReport(index=1, acknowledged=3, situation=Situation(state="parked", summary=an_account(9)))
     signal.input.CopyFrom(await history.payloads(report))
-    known = await history.told()
+    known = await history.history_of()
     assert known.plan == a_plan()
     assert (known.cycle, known.started_at) == (0, None)
-    shards = {name: (s.account.counts.tally.scanned, s.done, s.open) for name, s in known.shards.items()}
+    shards = {name: (s.summary.counts.tally.scanned, s.done, s.open) for name, s in known.shards.items()}
     assert shards == {"shard-000": (10, True, False), "shard-001": (9, False, True)}
 
 
 async def test_a_shard_that_was_started_again_is_the_same_and_one_that_verifies_is_another() -> None:
     history = History()
     history.started("shard-001")
-    await history.ended("shard-001", HandBack(how="yielded", account=an_account(10)))
+    await history.ended("shard-001", HandBack(how="yielded", summary=an_account(10)))
     history.started("shard-001-again-2")
     history.started("verify-001")
-    await history.looked(1, told=3, running=1)
-    known = await history.told()
-    scanned = {name: shard.account.counts.tally.scanned for name, shard in known.shards.items()}
+    await history.looked(1, history_of=3, running=1)
+    known = await history.history_of()
+    scanned = {name: shard.summary.counts.tally.scanned for name, shard in known.shards.items()}
     assert scanned == {"shard-001": 10, "verify-001": 4}
 
 
@@ -109,6 +109,6 @@ async def test_what_another_version_wrote_is_passed_over() -> None:
     await history.activity("make_plan", {"run": "x", "new": 1})
     await history.activity("look", "nonsense")
     history.started("shard-000")
-    known = await history.told()
+    known = await history.history_of()
     assert known.plan is None
     assert list(known.shards) == ["shard-000"]

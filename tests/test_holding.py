@@ -13,7 +13,7 @@ from activities.clients import Clients
 from activities.holding import Holding
 from reindexer.errors import EnvironmentFault, Refused, Unavailable
 from reindexer.models import LockInput, Stop
-from tests.driving import FakePulse
+from tests.driving import FakeContext
 from tests.model_table import Clock
 
 LOCK = LockInput(
@@ -46,18 +46,18 @@ def asking(ledger: Ledger) -> Holding:
     return Holding(cast(Clients, SimpleNamespace(ledger=ledger)))
 
 
-def pulse(**more: Any) -> FakePulse:
-    return FakePulse(Clock(), **more)
+def context(**more: Any) -> FakeContext:
+    return FakeContext(Clock(), **more)
 
 
 def test_an_answer_serves_for_a_second_and_only_a_good_one(monkeypatch: pytest.MonkeyPatch) -> None:
     ledger = Ledger("", "by nobody", "by nobody")
     holds = asking(ledger)
-    assert [holds.trouble_before(LOCK, pulse()) for _ in range(3)] == [None] * 3
+    assert [holds.trouble_before(LOCK, context()) for _ in range(3)] == [None] * 3
     assert ledger.asked == 1
     monkeypatch.setattr(holding, "_FRESH_SECONDS", 0.0)
     for _ in range(2):
-        trouble = holds.trouble_before(LOCK, pulse())
+        trouble = holds.trouble_before(LOCK, context())
         assert trouble is not None
         assert trouble.fault is not None
         assert (trouble.stop, trouble.fault.code, trouble.fault.message) == (
@@ -69,7 +69,7 @@ def test_an_answer_serves_for_a_second_and_only_a_good_one(monkeypatch: pytest.M
 
 def test_who_needs_no_lock_is_not_asked_for_it() -> None:
     ledger = Ledger()
-    assert asking(ledger).trouble_before(None, pulse()) is None
+    assert asking(ledger).trouble_before(None, context()) is None
     assert ledger.asked == 0
 
 
@@ -82,7 +82,7 @@ def test_who_needs_no_lock_is_not_asked_for_it() -> None:
     ],
 )
 def test_a_ledger_that_cannot_be_asked_is_no_lost_lock(error: Exception, stop: Stop, code: str | None) -> None:
-    trouble = asking(Ledger(error)).trouble_before(LOCK, pulse())
+    trouble = asking(Ledger(error)).trouble_before(LOCK, context())
     assert trouble is not None
     assert (trouble.stop, trouble.fault and trouble.fault.code) == (stop, code)
 
@@ -90,7 +90,7 @@ def test_a_ledger_that_cannot_be_asked_is_no_lost_lock(error: Exception, stop: S
 def test_while_the_ledger_is_silent_the_attempt_beats_and_can_be_told_to_stop() -> None:
     ledger = Ledger("")
     ledger.may.clear()
-    beating = pulse(stop_at=3)
+    beating = context(stop_at=3)
     trouble = asking(ledger).trouble_before(LOCK, beating)
     ledger.may.set()
     assert trouble is not None

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from reindexer.deciding import Decider
 from reindexer.errors import RecordFailed
 from reindexer.items import Write
+from reindexer.jobs.deciding import Decider
 from reindexer.models import IndexKey
 from reindexer.values import wire_item
 from tests.written_jobs import write_job

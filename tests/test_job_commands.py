@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from commands.dry_run import dry_account
-from commands.job_options import operation_given
+from commands.input.job_options import operation_given
+from commands.rendering.dry_run import render_dry_run
 from reindexer.errors import BadInput
 from reindexer.models import Change, DryRun, Pair
 from reindexer.tally import Tally
@@ -55,7 +55,7 @@ def test_a_dry_run_is_shown_as_differences() -> None:
         messages={"KeyError": "'x' (job.py:3)"},
     )
     console = Console(width=100, record=True, file=io.StringIO())
-    console.print(dry_account(shown))
+    console.print(render_dry_run(shown))
     text = console.export_text()
     assert "dry run  3 records looked at, nothing written" in text
     assert '- name: "ulm"\n+ name: "ULM"' in text

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from reindexer.job import JobBroken
+from reindexer.jobs.job import JobBroken
 from tests.written_jobs import write_job
 
 GOOD = "def transform(item, params):\n    return Skip('x')\n"

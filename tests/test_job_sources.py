@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from deploy.workers import Workers
-from reindexer import catalogue
 from reindexer.errors import BadInput
-from reindexer.job import Job, JobBroken
+from reindexer.jobs import catalogue
+from reindexer.jobs.job import Job, JobBroken
 from reindexer.settings import settings
+from testbed.workers import Workers
 from tests.installed_jobs import install
 from tests.stack import CHECKOUT, Stack, outcome, stack_environment
 from tests.tables import Table

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import starter
-from reindexer.catalogue import catalogue
+from reindexer.jobs.catalogue import catalogue
 from reindexer.settings import settings
 from tests.cli import command
 

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from deploy.faults import Fault, FaultKind, KeyTruth, Truth, key_text
-from exactness.cell import Cell, Evidence, Happened
-from exactness.cells import CRASHES, cells
-from exactness.judging import judged
-from exactness.kinds import KINDS, Moment, refused
-from exactness.scenes import COMPLETE, KEYS, PARTITIONS, SAMPLE, SCENES, Scene, only, wire
-from exactness.summary import summary
-from exactness.verbs import DELETE, PROCESS, TOUCH, Verb
+from evidence.exactness.cell import Cell, Evidence, Happened
+from evidence.exactness.cells import CRASHES, cells
+from evidence.exactness.judging import judged
+from evidence.exactness.kinds import KINDS, Moment, refused
+from evidence.exactness.scenes import COMPLETE, KEYS, PARTITIONS, SAMPLE, SCENES, Scene, only, wire
+from evidence.exactness.summary import summary
+from evidence.exactness.verbs import DELETE, PROCESS, TOUCH, Verb
+from testbed.faults import Fault, FaultKind, KeyTruth, Truth, key_text
 
 RECORDS, VERSION, RUN, LOST = 100, 7, "run-1", 1
 WARNING = "shards [0] lost a worker: `deleted` may be a lower bound"

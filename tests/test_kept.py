@@ -74,7 +74,7 @@ def test_a_key_that_is_found_behind_twice_is_kept_once(ledger: Ledger) -> None:
 
 def test_lists_are_bounded_in_keys_and_the_same_when_they_are_made_again(ledger: Ledger) -> None:
     beats: list[None] = []
-    ledger.keep_behind("job-a", "r1", [key(n) for n in range(1201)], beat=lambda: beats.append(None))
+    ledger.keep_behind("job-a", "r1", [key(n) for n in range(1201)], heartbeat=lambda: beats.append(None))
     assert len(beats) > 5
     count, lists = ledger.collect_behind("job-a", "r1", 1100, without=[key(7)])
     assert (count, [source.count for source in lists]) == (1201, [KEYS_PER_LIST, KEYS_PER_LIST, 100])

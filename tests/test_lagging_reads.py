@@ -11,12 +11,12 @@ import pytest
 from reindexer.dynamo.reading import read_consistently
 from reindexer.dynamo.table import Page, TableClient
 from reindexer.models import KeyAttribute, PartitionRange, PartitionRanges, PartitionScope, Share
-from reindexer.pulse import Pulse
-from reindexer.recent import RecentlyDeleted
-from reindexer.sources.partitions import PartitionSource
+from reindexer.partitions.source import PartitionSource
+from reindexer.round_context import RoundContext
+from reindexer.rounds.recently_deleted import RecentlyDeleted
 from reindexer.tally import Tally
 from reindexer.throttle import Budget
-from tests.driving import FakePulse, Life, shard
+from tests.driving import FakeContext, Life, shard
 from tests.model_partitions import ModelPartitions
 from tests.model_table import Clock, ModelTable
 from tests.written_jobs import aim, offer, write_job
@@ -117,21 +117,21 @@ class Moving(ModelPartitions):
             self.rows = now
 
 
-def source(model: ModelPartitions, *, consistent: bool = True) -> tuple[PartitionSource, Pulse]:
-    pulse = FakePulse(Clock())
+def source(model: ModelPartitions, *, consistent: bool = True) -> tuple[PartitionSource, RoundContext]:
+    context = FakeContext(Clock())
     key = [KeyAttribute(name="id", type="S")]
     ranges = PartitionRanges(ranges=[PartitionRange(value="Ulm")])
     table = TableClient(model, "t")  # type: ignore[arg-type]
-    made = PartitionSource(table, SCOPE, ranges, key, None, {}, pulse, consistent=consistent)
-    return made, pulse
+    made = PartitionSource(table, SCOPE, ranges, key, None, {}, context, consistent=consistent)
+    return made, context
 
 
 @pytest.mark.parametrize("page_rows", [3, 7, 1000])
 def test_a_page_of_an_index_that_names_a_record_twice_hands_it_out_once(page_rows: int) -> None:
     rows = [row(f"row-{number}", 10 * number) for number in range(6)]
     model = Moving(rows, [row("row-1", 11), row("row-5", 51)], page_rows)
-    made, pulse = source(model)
-    pages = list(made.pages(None, 0, Budget(Share(), pulse)))
+    made, context = source(model)
+    pages = list(made.pages(None, 0, Budget(Share(), context)))
     names = [item["id"]["S"] for page in pages for item in page.rows]
     assert sorted(set(names)) == [f"row-{number}" for number in range(6)]
     for page in pages:
@@ -151,8 +151,8 @@ def test_an_entry_that_moves_after_its_record_was_deleted_is_not_counted_again()
         frozenset({1}),
         [rows[0], rows[2]],
     )
-    again = Page(rows, None, 1.0, 3, frozenset(), "Ulm", list(rows))
-    assert recent.left_out(again, ("id",)) is again, "created anew, it is a record like others"
+    redecide = Page(rows, None, 1.0, 3, frozenset(), "Ulm", list(rows))
+    assert recent.left_out(redecide, ("id",)) is redecide, "created anew, it is a record like others"
 
 
 def test_a_read_by_key_asks_for_each_record_once() -> None:

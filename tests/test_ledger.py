@@ -261,15 +261,15 @@ def test_ten_thousand_partitions_are_kept_whole(ledger: Ledger) -> None:
     first = report(partitions={name: Tally(scanned=number) for number, name in enumerate(names)})
     ledger.put_report(first)
     assert ledger.report("job-a") == first
-    again = report(
+    redecide = report(
         partitions={name: Tally(scanned=1, quarantined=1) for name in names[:5000]}, state="incomplete"
     )
-    ledger.put_report(again)
-    assert ledger.report("job-a") == again
-    assert ledger.reports("job-a") == [again.model_copy(update={"partitions": {}})]
+    ledger.put_report(redecide)
+    assert ledger.report("job-a") == redecide
+    assert ledger.reports("job-a") == [redecide.model_copy(update={"partitions": {}})]
     ledger.put_report(report(minutes=1, run="r2"))
     assert ledger.report("job-a") == report(minutes=1, run="r2")
-    assert ledger.report("job-a", "r1") == again
+    assert ledger.report("job-a", "r1") == redecide
 
 
 def test_a_quarantined_record_is_one_entry_however_its_key_is_written(ledger: Ledger) -> None:

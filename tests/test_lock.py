@@ -20,10 +20,10 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.clients import Clients
 from activities.lock import LockActivities
-from deploy.embedded import TemporalServer
 from reindexer.errors import Refused
 from reindexer.ledger import Ledger
 from reindexer.models import Holder, LockInput
+from testbed.embedded import TemporalServer
 from tests.stand_in import ARN, working
 
 pytestmark = pytest.mark.servers

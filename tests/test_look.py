@@ -20,7 +20,6 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.clients import Clients
 from activities.look import LookActivities, look_at
-from deploy.embedded import TemporalServer
 from reindexer.models import (
     Counts,
     Isolated,
@@ -28,14 +27,15 @@ from reindexer.models import (
     LookInput,
     Progress,
     Seen,
-    ShardAccount,
+    ShardSummary,
     Situation,
     Verification,
     VerifyResult,
 )
 from reindexer.tally import Tally
+from testbed.embedded import TemporalServer
 
-PARKED = Situation(state="parked", reason="no", account=ShardAccount(counts=Counts(tally=Tally(scanned=9))))
+PARKED = Situation(state="parked", reason="no", summary=ShardSummary(counts=Counts(tally=Tally(scanned=9))))
 BEATS: dict[str, Any] = {
     "reindex_round": Progress(
         tally=Tally(scanned=3, updated=2), isolated=[Isolated(key={"id": {"S": "a"}})], read_units=1.5
@@ -72,11 +72,11 @@ class FakeRoot:
 
 def beating(name: str, details: Any) -> Callable[..., Any]:
     @activity.defn(name=name)
-    async def beat() -> None:
+    async def heartbeat() -> None:
         activity.heartbeat(details)
         await asyncio.Event().wait()
 
-    return beat
+    return heartbeat
 
 
 @asynccontextmanager
@@ -146,7 +146,7 @@ async def test_open_shards_are_seen_with_what_their_rounds_have_done(temporal: T
 
 async def test_waiting_costs_no_event(temporal: TemporalServer) -> None:
     run = uuid.uuid4().hex[:10]
-    async with shards(temporal, run, works=("", PARKED)) as client:
+    async with shards(temporal, run, pending=("", PARKED)) as client:
         request = LookInput(job="job", run=run, names={0: "none"}, seconds=1.0)
         handle = await client.start_workflow(
             "FakeRoot", request, id=f"root-{run}", task_queue=f"look-{run}", result_type=Looked

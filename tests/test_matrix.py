@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from exactness.mutations import MUTATIONS, Mutation
+from evidence.exactness.mutations import MUTATIONS, Mutation
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 
 @pytest.mark.servers
 def test_the_short_matrix_holds() -> None:
-    command = [sys.executable, "-m", "exactness.matrix", "--quick"]
+    command = [sys.executable, "-m", "evidence.exactness.matrix", "--quick"]
     ran = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=280)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "the naive counter" in ran.stdout

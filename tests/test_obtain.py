@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from deploy.cache import cache
-from deploy.embedded import ServerUnavailable, available_engines
-from deploy.obtain import find, obtain
-from deploy.servers import dynoxide, ministack, temporal_test_server
-from deploy.servers import temporal as obtaining
+from testbed.cache import cache
+from testbed.embedded import ServerUnavailable, available_engines
+from testbed.obtain import find, obtain
+from testbed.servers import dynoxide, ministack, temporal_test_server
+from testbed.servers import temporal as obtaining
 
 ROOT = Path(__file__).parent.parent
 #: Of each server that comes from PyPI: its module, its program, its version.
@@ -108,7 +108,7 @@ class TestObtain:
         assert not {"dynoxide", "local"} & set(available_engines())
 
     def test_the_program_built_is_of_the_version_it_is_kept_as(self) -> None:
-        package = ROOT / "deploy" / "servers" / "dynoxide_serve"
+        package = ROOT / "testbed" / "servers" / "dynoxide_serve"
         asked = tomllib.loads((package / "Cargo.toml").read_text())["dependencies"]["dynoxide-rs"]["version"]
         locked = tomllib.loads((package / "Cargo.lock").read_text())["package"]
         assert asked == f"={dynoxide.VERSION}"
@@ -130,7 +130,7 @@ class TestObtain:
         command = [
             sys.executable,
             "-c",
-            "from deploy.obtain import obtain; print(obtain('dynoxide').command[0])",
+            "from testbed.obtain import obtain; print(obtain('dynoxide').command[0])",
         ]
         both = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(2)]
         told = {process.communicate()[0].strip() for process in both}
@@ -138,7 +138,7 @@ class TestObtain:
         assert (tmp_path / "builds").read_text() == "built\n"
 
     def test_a_lock_pins_the_version_that_is_kept(self) -> None:
-        servers = ROOT / "deploy" / "servers"
+        servers = ROOT / "testbed" / "servers"
         temporal = (servers / "temporal.lock").read_text()
         test_server = (servers / "temporal-test-server.lock").read_text()
         assert f"\ntemporal-bin=={obtaining.VERSION} " in temporal

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from temporalio.client import WorkflowHandle
 
-from deploy.workers import Workers
+from testbed.workers import Workers
 from tests.cli import command
 from tests.stack import Stack, events, outcome, progress, stack_environment, until
 from tests.tables import Table
@@ -122,8 +122,8 @@ async def test_a_jobs_own_workers_do_all_that_runs_its_code_and_no_workflow(
     kind, report = await outcome(single)
     assert (kind, report["tally"]["updated"]) == ("complete", 1)
 
-    again = {"kind": "quarantined", "job": whole.id, "run": run}
-    redriven = await house.begin(table, scope=again)
+    redecide = {"kind": "quarantined", "job": whole.id, "run": run}
+    redriven = await house.begin(table, scope=redecide)
     kind, report = await outcome(redriven)
     assert (kind, report["tally"]["quarantined"]) == ("Incomplete", 1)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from deploy.faults import Fault, FaultKind, FaultPlan
+from testbed.faults import Fault, FaultKind, FaultPlan
 from tests.faulty import inject, key
 from tests.stack import Stack, outcome, progress, until
 from tests.tables import Table

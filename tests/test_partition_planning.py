@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from commands.plan import look_ahead
+from commands.rendering.plan import look_ahead
 from reindexer.errors import BadInput, Refused
 from reindexer.ledger import Ledger
 from reindexer.models import JobInput, KeyAttribute, PartitionRange, PartitionRanges, Plan
@@ -99,7 +99,7 @@ def test_a_list_too_long_for_one_job_is_refused(table: Table, ledger: Ledger) ->
 def test_a_busy_table_is_planned_without_having_been_looked_at(
     table: Table, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("reindexer.planning.partition_sizes._SECONDS_TO_LOOK", 0.0)
+    monkeypatch.setattr("reindexer.planning.partitions.sizes._SECONDS_TO_LOOK", 0.0)
     made = plan(table, ledger, scope=over("huge", "small"))
     assert ranges(made) == [PartitionRange(value="huge"), PartitionRange(value="small")]
     assert any("2 of 2 partitions were not looked at" in text for text in made.warnings)

@@ -22,12 +22,12 @@ from reindexer.models import (
     Share,
     SortCondition,
 )
-from reindexer.planning.partition_cutting import cut
-from reindexer.planning.partition_sizes import Look, Pace, looked_at
-from reindexer.sort_keys import holds, midpoint, number_text, ordered
-from reindexer.sources.partitions import PartitionSource
+from reindexer.partitions.sort_keys import holds, midpoint, number_text, ordered
+from reindexer.partitions.source import PartitionSource
+from reindexer.planning.partitions.cutting import cut
+from reindexer.planning.partitions.sizes import Look, Pace, looked_at
 from reindexer.throttle import Budget
-from tests.driving import FakePulse
+from tests.driving import FakeContext
 from tests.model_partitions import ModelPartitions
 from tests.model_table import Clock
 
@@ -78,14 +78,14 @@ def read(
     model: ModelPartitions, scope: PartitionScope, ranges: Sequence[PartitionRange], stops: Sequence[int] = ()
 ) -> list[dict[str, Any]]:
     """All rows of a source; after each number of rows in `stops` it is begun anew, from its cursor."""
-    pulse = FakePulse(Clock())
+    context = FakeContext(Clock())
     key = [KeyAttribute(name=name, type="S" if scope.index else sort_type(scope, name)) for name in KEY]
     cursor, found = None, []
     for stop in [*stops, None]:
         named = PartitionRanges(ranges=list(ranges))
-        source = PartitionSource(TableClient(model, "t"), scope, named, key, None, {}, pulse)  # type: ignore[arg-type]
+        source = PartitionSource(TableClient(model, "t"), scope, named, key, None, {}, context)  # type: ignore[arg-type]
         left = stop
-        for page in source.pages(cursor, 0, Budget(Share(), pulse)):
+        for page in source.pages(cursor, 0, Budget(Share(), context)):
             assert page.cursors is not None
             assert len(page.cursors) == len(page.rows)
             taken = page.rows[:left]

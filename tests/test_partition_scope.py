@@ -12,7 +12,7 @@ from reindexer.errors import BadInput, Refused
 from reindexer.explain import explain
 from reindexer.models import JobInput, KeyAttribute, PartitionRange, Partitions, SortCondition, TableFacts
 from reindexer.planning.facts import Described
-from reindexer.planning.partition_scope import checked_scope, index_warning
+from reindexer.planning.partitions.scope import checked_scope, index_warning
 from reindexer.planning.sizing import partition_shards
 from tests.stack import CHECKOUT
 

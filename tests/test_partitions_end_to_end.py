@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from deploy.faults import Fault, FaultKind, FaultPlan
 from reindexer.models import KeyAttribute
 from reindexer.sinks.table import impossible_key
+from testbed.faults import Fault, FaultKind, FaultPlan
 from tests.stack import Stack, outcome, until
 from tests.tables import BY_TENANT, Table
 from tests.test_control import has_begun

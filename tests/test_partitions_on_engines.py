@@ -22,16 +22,16 @@ from reindexer.models import (
     SortCondition,
     VerifyInput,
 )
+from reindexer.partitions.sort_keys import holds, ordered, text_of
+from reindexer.partitions.source import PartitionSource
 from reindexer.planning.facts import describe
-from reindexer.planning.partition_scope import checked_scope
-from reindexer.planning.partition_sizes import looked_at
-from reindexer.record import attempt_record
-from reindexer.round import run_round
-from reindexer.sort_keys import holds, ordered, text_of
-from reindexer.sources.partitions import PartitionSource
+from reindexer.planning.partitions.scope import checked_scope
+from reindexer.planning.partitions.sizes import looked_at
+from reindexer.rounds.record import attempt_record
+from reindexer.rounds.round import run_round
 from reindexer.tally import Tally
 from reindexer.throttle import Budget
-from tests.driving import FakePulse
+from tests.driving import FakeContext
 from tests.model_table import Clock
 from tests.tables import BY_TENANT, ODD_NAMES, Table
 from tests.verifying import verified
@@ -61,9 +61,9 @@ def read(table: Table, scope: PartitionScope, ranges: Sequence[PartitionRange], 
     cursor = None
     assert scope.sort is not None
     while True:
-        pulse = FakePulse(Clock())
+        context = FakeContext(Clock())
         source = PartitionSource(
-            table.calls, scope, PartitionRanges(ranges=list(ranges)), table.key, None, {}, pulse
+            table.calls, scope, PartitionRanges(ranges=list(ranges)), table.key, None, {}, context
         )
         page = next(iter(source.pages(cursor, 0, _Small(page_rows))))
         assert page.partition is not None
@@ -77,7 +77,7 @@ class _Small(Budget):
     """A budget that lets pages of a few rows through."""
 
     def __init__(self, rows: int) -> None:
-        super().__init__(Share(), FakePulse(Clock()))
+        super().__init__(Share(), FakeContext(Clock()))
         self._rows = rows
 
     def page_rows(self) -> int | None:
@@ -152,7 +152,7 @@ def test_without_a_sort_key_a_partition_is_one_record(each_engine: Any, make_tab
 
 def _round(table: Table, scope: PartitionScope, ranges: list[PartitionRange]) -> Tally:
     request = RoundInput(target=table.target(within=scope), source=PartitionRanges(ranges=ranges), seconds=60.0)
-    result = run_round(request, FakePulse(Clock()), table.calls)
+    result = run_round(request, FakeContext(Clock()), table.calls)
     assert result.stop == "done"
     return result.progress.tally
 
@@ -160,7 +160,7 @@ def _round(table: Table, scope: PartitionScope, ranges: list[PartitionRange]) ->
 def _behind(table: Table, scope: PartitionScope, values: list[str], *, keep: bool = True) -> tuple[int, int]:
     source = PartitionRanges(ranges=[PartitionRange(value=value) for value in values])
     request = VerifyInput(target=table.target(within=scope), source=source)
-    found = verified(request, table.client, FakePulse(Clock()), keep=keep)
+    found = verified(request, table.client, FakeContext(Clock()), keep=keep)
     assert found.results[-1].fault is None
     assert len(found.kept) == (found.behind if keep else 0)
     assert set(found.kept.values()) <= set(values)
@@ -270,7 +270,7 @@ def test_an_isolated_record_is_changed_only_where_it_still_is(make_table: Make, 
     for partition, outcome in (("globex", "filtered"), ("acme", "updated")):
         record = Isolated(key={"id": {"S": "one"}}, partition=partition)
         request = RecordInput(target=table.target(within=scope), record=record)
-        assert attempt_record(request, table.calls, FakePulse(Clock())).outcome == outcome
+        assert attempt_record(request, table.calls, FakeContext(Clock())).outcome == outcome
 
 
 def test_indexes_are_found_by_name(make_table: Make, dynamodb: Any) -> None:

@@ -351,10 +351,10 @@ def test_a_redrive_keeps_target_and_stamp_of_the_run(make_table: MakeTable, ledg
             )
         )
     scope = {"kind": "quarantined", "job": "job-a", "run": "old"}
-    again = plan(table, ledger, run="new", scope=scope)
-    assert (again.target.version, again.target.stamp, again.run) == (3, "older", "new")
-    assert again.isolation == "record"
-    assert _keys(again) == {"0", "1", "2", "3", "4"}
+    redecide = plan(table, ledger, run="new", scope=scope)
+    assert (redecide.target.version, redecide.target.stamp, redecide.run) == (3, "older", "new")
+    assert redecide.isolation == "record"
+    assert _keys(redecide) == {"0", "1", "2", "3", "4"}
     assert _keys(plan(table, ledger, scope={**scope, "error": "Odd"})) == {"1", "3"}
     assert _keys(plan(table, ledger, scope={**scope, "keys": [{"id": "2"}, {"id": "2"}]})) == {"2"}
     with pytest.raises(BadInput, match=r"scope\.keys\[1\]: .*not among"):

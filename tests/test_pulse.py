@@ -7,7 +7,7 @@ import time
 from temporalio.testing import ActivityEnvironment
 
 from activities.guard import Guard
-from activities.pulse import TemporalPulse
+from activities.round_context import TemporalContext
 from reindexer.models import Progress
 from reindexer.tally import Tally
 
@@ -20,11 +20,11 @@ def test_heartbeats_are_rare_but_for_what_cannot_wait() -> None:
     times_asked = iter(range(10))
 
     def attempt() -> None:
-        pulse = TemporalPulse(10, Guard())
-        pulse.beat(lambda: Progress(tally=Tally(scanned=next(times_asked))))
+        context = TemporalContext(10, Guard())
+        context.heartbeat(lambda: Progress(tally=Tally(scanned=next(times_asked))))
         for _ in range(100):
-            pulse.beat()
-        pulse.beat(at_once=True)
+            context.heartbeat()
+        context.heartbeat(immediate=True)
 
     environment.run(attempt)
     assert sent == [0, 1]
@@ -34,16 +34,16 @@ def test_an_attempt_whose_process_temporal_does_not_answer_stops_for_good() -> N
     guard = Guard()
 
     def attempt() -> None:
-        pulse = TemporalPulse(0.1, guard)
-        assert not pulse.stopping(), "before anybody asks Temporal nothing is known against the process"
+        context = TemporalContext(0.1, guard)
+        assert not context.stopping(), "before anybody asks Temporal nothing is known against the process"
         guard.answered_at = time.monotonic() - 5
-        assert not pulse.stopping(), "Temporal handed this attempt out just now"
-        while not pulse.stopping():
-            pulse.beat()
+        assert not context.stopping(), "Temporal handed this attempt out just now"
+        while not context.stopping():
+            context.heartbeat()
             time.sleep(0.01)
-        assert pulse.stale(), "it must not write"
+        assert context.stale(), "it must not write"
         guard.answered_at = time.monotonic()
-        assert pulse.stopping(), "the server has given it up"
-        assert not TemporalPulse(0.1, guard).stopping(), "the next one works"
+        assert context.stopping(), "the server has given it up"
+        assert not TemporalContext(0.1, guard).stopping(), "the next one works"
 
     ActivityEnvironment().run(attempt)

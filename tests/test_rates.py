@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflows.rates import Point, Rates
+from workflows.job.rates import Point, Rates
 
 SPEED = 100.0  # records a second, in all of these
 

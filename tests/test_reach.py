@@ -16,7 +16,7 @@ from reindexer.dynamo.table import TableClient
 from reindexer.errors import Refused
 from reindexer.ledger import Ledger
 from reindexer.models import Plan
-from reindexer.settle import stamp_of
+from reindexer.sinks.evidence import stamp_of
 from reindexer.sinks.table import make_sink
 from tests.tables import BY_TENANT, Table
 from tests.test_planning import plan

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from deploy.faults import Fault, FaultKind, FaultPlan
-from deploy.workers import Workers
 from reindexer.dynamo.client import make_client
 from reindexer.models import JobInput
+from testbed.faults import Fault, FaultKind, FaultPlan
+from testbed.workers import Workers
 from tests.stack import CHECKOUT, Stack, stack_environment
 from tests.tables import Table
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from reindexer.delivery import Patience
 from reindexer.dynamo.table import TableClient
 from reindexer.models import CLOCK_WRONG, Isolated, RecordInput, RecordResult
-from reindexer.record import attempt_record
-from tests.driving import FakePulse, target
+from reindexer.rounds.delivery import Patience
+from reindexer.rounds.record import attempt_record
+from tests.driving import FakeContext, target
 from tests.model_table import ModelTable, Plan
 from tests.test_round import VERSION, table
 from workflows.options import record_options
@@ -17,7 +17,7 @@ from workflows.options import record_options
 def record(model: ModelTable, **more: Any) -> RecordResult:
     isolated = Isolated(key={"id": {"S": "row-00000"}}, attempts=5, **more)
     calls = TableClient(model, "t")  # type: ignore[arg-type]
-    return attempt_record(RecordInput(target=target(), record=isolated), calls, FakePulse(model.clock))
+    return attempt_record(RecordInput(target=target(), record=isolated), calls, FakeContext(model.clock))
 
 
 def test_an_isolated_record_is_settled_on_its_own() -> None:

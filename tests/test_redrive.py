@@ -17,7 +17,7 @@ from tests.model_table import ModelTable, Plan
 from tests.stack import Stack, outcome
 from tests.tables import Table
 from tests.written_jobs import aim, offer, write_job
-from workflows.slot import beginning
+from workflows.job.slot import beginning
 
 MakeTable = Callable[..., Table]
 KEY = {"id": {"S": "row-0"}}

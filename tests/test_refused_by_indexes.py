@@ -15,9 +15,9 @@ from reindexer.errors import cut
 from reindexer.items import to_json_key
 from reindexer.ledger import Ledger
 from reindexer.models import IndexKey, Isolated, QuarantineEntry, QuarantineInput, RoundInput, Segment
-from reindexer.round import run_round
+from reindexer.rounds.round import run_round
 from reindexer.tally import Tally
-from tests.driving import FakePulse, shard, target
+from tests.driving import FakeContext, shard, target
 from tests.model_table import Clock, ModelTable
 from tests.tables import Table
 from tests.test_planning import plan
@@ -152,7 +152,7 @@ def test_an_engine_updates_such_a_record_or_it_is_given_up_for_its_index(
     table = _later(make_table())
     aim = table.target(writer=writer, **INDEXES)
     request = RoundInput(target=aim, source=Segment(segment=0, total=1))
-    progress = run_round(request, FakePulse(Clock()), table.calls).progress
+    progress = run_round(request, FakeContext(Clock()), table.calls).progress
     given_up = {record.key["id"]["S"] for record in progress.isolated}
     assert {record.error for record in progress.isolated} <= {"IndexKey"}
     assert all(record.given_up for record in progress.isolated)

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from activities.clients import Clients
-from deploy.embedded import TemporalServer, available_engines
-from deploy.obtain import obtain
-from deploy.processes import PATIENCE_SECONDS, Process, free_port, listening
-from deploy.surroundings import without_caller
-from deploy.workers import Workers
 from reindexer.dynamo.client import make_client
 from reindexer.ledger import Ledger
+from testbed.embedded import TemporalServer, available_engines
+from testbed.obtain import obtain
+from testbed.processes import PATIENCE_SECONDS, Process, free_port, listening
+from testbed.surroundings import without_caller
+from testbed.workers import Workers
 from tests.driving import target
 from tests.stack import Stack, outcome, stack_environment
 from tests.tables import create_table

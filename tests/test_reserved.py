@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from reindexer.job import JobBroken
+from reindexer.jobs.job import JobBroken
 from reindexer.models import Attributes
 from reindexer.testing import run_job
 from tests.written_jobs import write_job

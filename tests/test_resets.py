@@ -12,7 +12,7 @@ from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import WorkflowExecutionStatus
 
-from deploy.faults import FaultPlan
+from testbed.faults import FaultPlan
 from tests.stack import Stack, events, outcome, until
 from tests.tables import Table
 from tests.test_control import has_begun

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from deploy.embedded import available_engines, dynamodb_engine, temporal_server
-from deploy.faults import FaultPlan, fault_proxy
-from deploy.workers import Workers
 from reindexer.dynamo.client import make_client
 from reindexer.ledger import Ledger
+from testbed.embedded import available_engines, dynamodb_engine, temporal_server
+from testbed.faults import FaultPlan, fault_proxy
+from testbed.workers import Workers
 from tests.stack import Stack, stack_environment
 from tests.tables import Table, create_table
 from tests.test_control import has_begun

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from reindexer.delivery import Patience
 from reindexer.dynamo.table import TableClient
 from reindexer.items import Skip, to_json_key
 from reindexer.models import (
@@ -20,10 +19,11 @@ from reindexer.models import (
     Share,
     Stop,
 )
-from reindexer.reached import MOST_ISOLATED
-from reindexer.round import Round, run_round
+from reindexer.rounds.checkpoint import MAX_ISOLATED
+from reindexer.rounds.delivery import Patience
+from reindexer.rounds.round import Round, run_round
 from reindexer.tally import Tally
-from tests.driving import PATIENCE, FakePulse, Life, shard, target
+from tests.driving import PATIENCE, FakeContext, Life, shard, target
 from tests.model_table import Clock, Killed, ModelTable, Plan
 
 VERSION = "reindexVersion"
@@ -37,13 +37,13 @@ def table(rows: int, plans: Any = None, page_rows: int = 1000, stored: Any = Non
 
 def run(
     model: ModelTable,
-    pulse: FakePulse | None = None,
+    context: FakeContext | None = None,
     patience: Patience = PATIENCE,
     **request: Any,
 ) -> RoundResult:
     fields: dict[str, Any] = {"target": target(), "source": Segment(segment=0, total=1), **request}
     calls = TableClient(model, "t")  # type: ignore[arg-type]
-    result = Round(RoundInput(**fields), calls, pulse or FakePulse(model.clock), patience).run()
+    result = Round(RoundInput(**fields), calls, context or FakeContext(model.clock), patience).run()
     assert result.stop is not Stop.FAILED, result.fault
     return result
 
@@ -112,10 +112,10 @@ def test_a_round_tells_at_once_where_it_begins() -> None:
     request: dict[str, Any] = {
         "cursor": to_json_key({"id": {"S": "row-00003"}}), "unknown": [{"id": {"S": "row-00004"}}], "ahead": 4,
     }  # fmt: skip
-    pulse = FakePulse(model.clock, kill_at=1)
+    context = FakeContext(model.clock, kill_at=1)
     with pytest.raises(Killed):
-        run(model, pulse, **request)
-    assert pulse.delivered == Progress(**request)
+        run(model, context, **request)
+    assert context.delivered == Progress(**request)
 
 
 def test_after_a_crash_an_isolated_record_may_have_been_written() -> None:
@@ -140,8 +140,8 @@ def test_after_a_plain_stop_an_isolated_record_that_was_always_refused_was_not_w
 def test_unknown_keys_travel_with_a_stopped_round_and_are_cleared_when_settled() -> None:
     plans = {2: Plan(call="500 before"), 3: Plan(call="500 before")}
     model = table(5, plans)
-    pulse = FakePulse(model.clock, stop_at=5)
-    first = run(model, pulse)
+    context = FakeContext(model.clock, stop_at=5)
+    first = run(model, context)
     assert first.stop is Stop.TOLD
     assert len(first.progress.unknown) == 5
     second = run(model, unknown=first.progress.unknown)
@@ -154,9 +154,9 @@ class _Leaving:
 
     reads = None
     filter: Mapping[str, Any] = MappingProxyType({})
-    pure, at_once, deletes = True, 25, False
+    pure, max_batch, deletes = True, 25, False
 
-    def foresee(self, _rows: Any) -> None:
+    def prefetch(self, _rows: Any) -> None:
         pass
 
     def decide(self, _item: Any) -> Skip:
@@ -166,7 +166,7 @@ class _Leaving:
 def test_a_row_left_alone_is_filtered_unless_a_write_to_it_may_yet_land(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("reindexer.round.make_operation", lambda *_: _Leaving())
+    monkeypatch.setattr("reindexer.rounds.round.make_operation", lambda *_: _Leaving())
     assert run(table(2)).progress.tally == Tally(scanned=2, filtered=2)
     result = run(table(2), unknown=[{"id": {"S": "row-00001"}}])
     assert result.progress.tally == Tally(scanned=2, filtered=1, updated=1)
@@ -187,24 +187,24 @@ def test_a_record_isolated_beyond_the_cursor_takes_its_unknown_write_into_the_ne
 
 def test_inherited_unknown_rows_that_carry_our_stamp_are_ambiguous() -> None:
     model = table(5, {2: Plan(call="500 after")})
-    first = run(model, FakePulse(model.clock, stop_at=4))
+    first = run(model, FakeContext(model.clock, stop_at=4))
     second = run(model, unknown=first.progress.unknown, cursor=first.progress.cursor)
     assert (second.progress.tally.updated, second.progress.attempts.ambiguous) == (5, 5)
 
 
-@pytest.mark.parametrize("beat", [1, 2, 3, 5, 8])
-def test_told_to_stop_it_hands_back_where_it_stands(beat: int) -> None:
+@pytest.mark.parametrize("heartbeat", [1, 2, 3, 5, 8])
+def test_told_to_stop_it_hands_back_where_it_stands(heartbeat: int) -> None:
     model = table(200, page_rows=40)
-    carried = shard(model).run([Life(stop_at=beat)])
+    carried = shard(model).run([Life(stop_at=heartbeat)])
     assert carried.stops[0] is Stop.TOLD
     assert carried.tally == Tally(scanned=200, updated=200)
 
 
 def test_a_frozen_attempt_that_thaws_writes_nothing() -> None:
     model = table(10)
-    pulse = FakePulse(model.clock)
-    pulse.frozen = True
-    assert run(model, pulse).stop is Stop.STALE
+    context = FakeContext(model.clock)
+    context.frozen = True
+    assert run(model, context).stop is Stop.STALE
     assert model.changed == {}
 
 
@@ -227,7 +227,7 @@ def test_a_read_budget_below_one_page_a_slice_still_moves() -> None:
     assert carried.tally.updated == 3
 
 
-class ToldAfterThreeSeconds(FakePulse):
+class ToldAfterThreeSeconds(FakeContext):
     """Told to stop in the middle of whatever it waits for."""
 
     def wait(self, seconds: float) -> None:
@@ -245,9 +245,9 @@ def test_a_small_share_is_earned_over_rounds_that_are_interrupted(share: Share) 
     result = run(model, ToldAfterThreeSeconds(model.clock), share=share)
     updated, rounds = result.progress.tally.updated, 1
     while result.stop is not Stop.DONE and rounds < 40:
-        pulse = ToldAfterThreeSeconds(model.clock)
+        context = ToldAfterThreeSeconds(model.clock)
         at = result.progress.cursor
-        result = run(model, pulse, share=share, levels=result.levels, cursor=at)
+        result = run(model, context, share=share, levels=result.levels, cursor=at)
         updated, rounds = updated + result.progress.tally.updated, rounds + 1
     assert updated == 3
 
@@ -262,7 +262,7 @@ def test_one_page_of_hopeless_rows_does_not_become_one_giant_heartbeat() -> None
     model = table(1000, stored={VERSION: {"S": "x"}})
     result = run(model)
     assert result.stop is Stop.ISOLATED
-    assert len(result.progress.isolated) == MOST_ISOLATED
+    assert len(result.progress.isolated) == MAX_ISOLATED
     carried = shard(model).run()
     assert len(carried.isolated) == 1000
 
@@ -272,7 +272,7 @@ def test_many_isolated_records_in_delivery_end_the_round_too() -> None:
     model.poison |= set(model.rows)
     result = run(model)
     assert result.stop is Stop.ISOLATED
-    assert len(result.progress.isolated) <= MOST_ISOLATED + 100 + 25  # what was in trouble or under way by then
+    assert len(result.progress.isolated) <= MAX_ISOLATED + 100 + 25  # what was in trouble or under way by then
 
 
 def test_isolation_by_record_writes_nothing_itself() -> None:
@@ -303,7 +303,7 @@ def test_reads_that_keep_failing_by_a_code_that_nobody_has_heard_of_name_it() ->
     model.plan = lambda _: Plan(call="NeverHeardOf")
     request = RoundInput(target=target(), source=Segment(segment=0, total=1))
     calls = TableClient(model, "t")  # type: ignore[arg-type]
-    result = run_round(request, FakePulse(model.clock), calls)
+    result = run_round(request, FakeContext(model.clock), calls)
     assert (result.stop, result.fault and result.fault.code) == (Stop.FAILED, "NeverHeardOf")
 
 
@@ -350,9 +350,9 @@ def test_named_keys_survive_crashes_and_faults() -> None:
 
 def test_waiting_for_unprocessed_keys_goes_through_the_pulse() -> None:
     model = table(5, {1: Plan(call="unprocessed all")})
-    pulse = FakePulse(model.clock)
-    run(model, pulse, source=keys_of(0, 1))
-    assert pulse.waited
+    context = FakeContext(model.clock)
+    run(model, context, source=keys_of(0, 1))
+    assert context.waited
 
 
 def test_an_unknown_record_that_a_read_finds_gone_is_settled_by_a_refused_write() -> None:
@@ -367,7 +367,7 @@ def test_the_clock_of_a_round_is_the_pulses() -> None:
     clock = Clock()
     model = table(1)
     model.clock = clock
-    assert run(model, FakePulse(clock)).seconds == pytest.approx(0.03, abs=0.02)
+    assert run(model, FakeContext(clock)).seconds == pytest.approx(0.03, abs=0.02)
 
 
 @pytest.mark.parametrize("behind", [0, 3])

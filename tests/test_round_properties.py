@@ -10,13 +10,13 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reindexer.delivery import Patience
 from reindexer.dynamo.table import TableClient
 from reindexer.items import from_json_key
 from reindexer.models import Isolated, KeyList, Progress, RecordInput, RecordResult
-from reindexer.record import attempt_record
+from reindexer.rounds.delivery import Patience
+from reindexer.rounds.record import attempt_record
 from reindexer.tally import Attempts, Tally
-from tests.driving import PATIENCE, FakePulse, Life, Shard, assert_by_partition, shard, target
+from tests.driving import PATIENCE, FakeContext, Life, Shard, assert_by_partition, shard, target
 from tests.model_table import Identity, ModelTable, Plan
 from tests.strategies import lives, patiences, rows, schedules, stops, troubled
 
@@ -194,7 +194,7 @@ def _alone(carried: Shard, record: Isolated) -> RecordResult:
     while True:
         request = RecordInput(target=target(), record=record)
         table = TableClient(carried.model, "t")  # type: ignore[arg-type]
-        result = attempt_record(request, table, FakePulse(carried.model.clock))
+        result = attempt_record(request, table, FakeContext(carried.model.clock))
         attempts, record = attempts + result.attempts, result.record
         if result.outcome:
             return result.model_copy(update={"attempts": attempts})

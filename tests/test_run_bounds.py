@@ -30,9 +30,9 @@ from reindexer.models import (
     RecordResult,
     Seen,
     Segment,
-    ShardAccount,
     ShardReport,
     ShardState,
+    ShardSummary,
     Situation,
     Source,
     Verification,
@@ -42,11 +42,11 @@ from reindexer.models.packed import packed, unpacked
 from reindexer.models.plan import CycleBounds
 from reindexer.tally import Attempts, Tally
 from tests.stand_in import a_plan
-from workflows.handing_over import HandingOver, too_large
-from workflows.looking import Looking
-from workflows.running_job import RunningJob
-from workflows.shards import Shards
-from workflows.slot import Shard
+from workflows.job.cycle import HandingOver, too_large
+from workflows.job.looking import Looking
+from workflows.job.running_job import RunningJob
+from workflows.job.shards import Shards
+from workflows.job.slot import Shard
 
 BEGAN = datetime(2026, 11, 21, tzinfo=UTC)
 DRAW = random.Random(7)
@@ -187,8 +187,8 @@ def failures() -> dict[str, int]:
     return {letters(24): DRAW.randrange(10**9) for _ in range(20)} | {"others": 10**9}
 
 
-def an_account(**more: Any) -> ShardAccount:
-    return ShardAccount(counts=counts(), rounds=99_999, failures=failures(), doubt=True, **more)
+def an_account(**more: Any) -> ShardSummary:
+    return ShardSummary(counts=counts(), rounds=99_999, failures=failures(), doubt=True, **more)
 
 
 def a_state() -> ShardState:
@@ -216,7 +216,7 @@ def _binary(length: int) -> str:
 
 def shards_of(phase: Phase, count: int, source: Source, *, ended: bool) -> list[Shard]:
     known = [
-        an_account() if phase in ("running", "sweeping") else ShardAccount(counts=counts(), rounds=999)
+        an_account() if phase in ("running", "sweeping") else ShardSummary(counts=counts(), rounds=999)
         for _ in range(count)
     ]
     return [
@@ -224,12 +224,12 @@ def shards_of(phase: Phase, count: int, source: Source, *, ended: bool) -> list[
             n,
             phase,
             source,
-            account=account,
+            summary=summary,
             state=ShardState() if ended else a_state(),
             hand_backs=9,
             done=ended,
         )
-        for n, account in enumerate(known)
+        for n, summary in enumerate(known)
     ]
 
 
@@ -325,9 +325,9 @@ def test_what_was_handed_over_comes_back_as_it_was(run: Run) -> None:
 def test_what_a_shard_hands_back_and_signals_is_small(run: Run) -> None:
     state = a_state().model_copy(update={"quarantined": [a_record() for _ in range(50)]})
     newest = [a_record().model_copy(update={"key": {"id": {"S": letters(n)}}}) for n in range(50)]
-    for known in (state.account, state.model_copy(update={"quarantined": newest}).account):
-        assert encoded(HandBack(how="yielded", account=known, state=a_state())) < 8192
-        situation = Situation(state="parked", reason=letters(1200), account=known)
+    for known in (state.summary, state.model_copy(update={"quarantined": newest}).summary):
+        assert encoded(HandBack(how="yielded", summary=known, state=a_state())) < 8192
+        situation = Situation(state="parked", reason=letters(1200), summary=known)
         assert encoded(ShardReport(index=399, acknowledged=10**9, situation=situation)) < 8192
 
 
@@ -340,9 +340,9 @@ def test_a_shards_memo_stays_below_what_the_server_warns_of() -> None:
         state = after_record(state, RecordResult(outcome="quarantined", record=record))
     state = state.model_copy(update={"tally": counts().tally})
     for reason in (letters(1300), "\U0001f600" * 1300):
-        situation = Situation(state="parked", reason=reason, scope="account", account=state.account)
+        situation = Situation(state="parked", reason=reason, scope="account", summary=state.summary)
         assert encoded(situation.brief) < 2048
-        assert situation.brief.account.newest == []
+        assert situation.brief.summary.newest == []
 
 
 def test_a_look_at_four_hundred_shards_is_small() -> None:
@@ -352,15 +352,15 @@ def test_a_look_at_four_hundred_shards_is_small() -> None:
             tally=Tally(scanned=done, updated=done), read_units=done / 8, write_units=float(done),
             attempts=Attempts(throttled=DRAW.randrange(999)),
         )  # fmt: skip
-        known = ShardAccount(counts=usual, rounds=DRAW.randrange(99))
-        return Seen(situation=Situation(account=known), running=usual)
+        known = ShardSummary(counts=usual, rounds=DRAW.randrange(99))
+        return Seen(situation=Situation(summary=known), running=usual)
 
     looked = Looked(at=BEGAN, shards={index: one() for index in range(400)})
     assert encoded(looked) < 40_000
     worst = Looked(
         at=BEGAN,
         shards={
-            index: Seen(situation=Situation(reason=letters(1200), account=an_account()).brief, running=counts())
+            index: Seen(situation=Situation(reason=letters(1200), summary=an_account()).brief, running=counts())
             for index in range(400)
         },
     )

@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from scale.parts import of_shard, of_simulation
-from scale.shard_simulation import simulate_shard
-from scale.simulation import Scenario, Simulated, environment, simulate
+from evidence.scale.parts import of_shard, of_simulation
+from evidence.scale.shard_simulation import simulate_shard
+from evidence.scale.simulation import Scenario, Simulated, environment, simulate
 
 pytestmark = pytest.mark.servers
 

@@ -14,9 +14,9 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from deploy.workers import Workers
 from reindexer.errors import Refused
 from reindexer.ledger import Ledger
+from testbed.workers import Workers
 from tests.stack import Stack, outcome, stack_environment
 from tests.tables import Table
 from tests.test_planning import plan

@@ -16,10 +16,10 @@ from reindexer.dynamo.taxonomy import Action
 from reindexer.dynamo.wire import projection
 from reindexer.items import Write
 from reindexer.models import Attributes, RoundInput, Segment, Stop
-from reindexer.round import run_round
-from reindexer.settle import stamp_of
+from reindexer.rounds.round import run_round
+from reindexer.sinks.evidence import stamp_of
 from reindexer.sinks.table import make_sink
-from tests.driving import FakePulse
+from tests.driving import FakeContext
 from tests.model_table import Clock
 from tests.tables import ODD_NAMES, Table, made_up_key
 
@@ -160,7 +160,7 @@ def test_a_round_touches_every_row_once_and_a_second_finds_all_current(
         total = 0
         for segment in range(2):
             request = _request(target, Segment(segment=segment, total=2))
-            result = run_round(request, FakePulse(Clock()), table.calls)
+            result = run_round(request, FakeContext(Clock()), table.calls)
             assert result.stop is Stop.DONE
             total += getattr(result.progress.tally, outcome)
             assert result.progress.tally.balanced()
@@ -277,7 +277,7 @@ def test_a_missing_table_parks(each_engine: Any, make_table: Make) -> None:
     table = make_table(rows=1)
     table.drop()
     request = _request(table.target(), Segment(segment=0, total=1))
-    result = run_round(request, FakePulse(Clock()), table.calls)
+    result = run_round(request, FakeContext(Clock()), table.calls)
     assert result.stop is Stop.FAULT
     assert result.fault
     assert result.fault.code.startswith("ResourceNotFound")

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reindexer.models import Limits, Share
-from workflows.shares import Grant, limited, opening, redistribute
+from workflows.job.shares import Grant, limited, opening, redistribute
 
 BUDGET = 1000.0
 LIMITS = Limits(write_units_per_second=BUDGET)

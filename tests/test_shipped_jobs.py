@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from reindexer import catalogue
+from reindexer.jobs import catalogue
 from reindexer.testing import run_job
 from tests.stack import CHECKOUT
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from commands.job_input import job_input
-from commands.options import limits_given
+from commands.input.job_input import job_input
+from commands.input.options import limits_given
 from reindexer.errors import BadInput
 from reindexer.models import (
     Capacity,

@@ -11,10 +11,10 @@ from typing import Annotated, Any, Union, get_args, get_origin
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from commands.job_input import job_input
+from commands.input.job_input import job_input
 from reindexer.errors import BadInput
 from reindexer.explain import explain
-from reindexer.job import Params
+from reindexer.jobs.job import Params
 from reindexer.models import Attributes, JobInput, Limits, Resume
 from reindexer.models.model import Asked
 
@@ -65,7 +65,7 @@ SWITCHES = [
     "allow_multi_region",
     "dry_run",
     "allow_no_recovery",
-    "take_lock",
+    "force_lock",
     "skip_expired",
 ]
 TEXTS = [

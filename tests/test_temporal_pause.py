@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 import pytest
 from temporalio.client import WorkflowExecutionStatus
 
-from deploy.embedded import Engine, temporal_server
-from deploy.faults import Fault, FaultKind, FaultPlan, fault_proxy
-from deploy.workers import Workers
 from reindexer import connect
 from reindexer.ledger import Ledger
+from testbed.embedded import Engine, temporal_server
+from testbed.faults import Fault, FaultKind, FaultPlan, fault_proxy
+from testbed.workers import Workers
 from tests.cli import command
 from tests.stack import Stack, outcome, stack_environment
 from tests.tables import Table

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from reindexer.models import Levels, Share
 from reindexer.throttle import Budget, TokenBucket, backoff
-from tests.driving import FakePulse
+from tests.driving import FakeContext
 from tests.model_table import Clock
 
 
@@ -52,7 +52,7 @@ def test_what_passes_never_exceeds_the_rate_by_more_than_one_step(
 @given(st.floats(0.02, 2000.0), st.floats(0.05, 60.0))
 def test_records_pass_at_the_rate_whatever_they_cost(rate: float, cost: float) -> None:
     clock = Clock()
-    budget = Budget(Share(write_units=rate), FakePulse(clock))
+    budget = Budget(Share(write_units=rate), FakeContext(clock))
     began, spent = clock.now, 0.0
     for _ in range(40):
         size = budget.batch_size(25)
@@ -66,7 +66,7 @@ def test_records_pass_at_the_rate_whatever_they_cost(rate: float, cost: float) -
 
 
 def test_the_cost_of_a_record_is_learnt_and_estimated_where_none_is_reported() -> None:
-    budget = Budget(Share(write_units=100.0), FakePulse(Clock()))
+    budget = Budget(Share(write_units=100.0), FakeContext(Clock()))
     assert budget.wrote(10, None) == 10.0
     for _ in range(60):
         budget.wrote(10, 50.0)
@@ -75,31 +75,31 @@ def test_the_cost_of_a_record_is_learnt_and_estimated_where_none_is_reported() -
 
 
 def test_a_page_costs_about_a_second_of_the_read_budget() -> None:
-    budget = Budget(Share(read_units=10.0), FakePulse(Clock()))
+    budget = Budget(Share(read_units=10.0), FakeContext(Clock()))
     assert budget.page_rows() == 20
     budget.read(100.0, 10)
     assert budget.page_rows() == 1
-    assert Budget(Share(), FakePulse(Clock())).page_rows() is None
+    assert Budget(Share(), FakeContext(Clock())).page_rows() is None
 
 
 def test_debt_outlives_a_round() -> None:
     clock = Clock()
-    first = Budget(Share(read_units=10.0), FakePulse(clock))
+    first = Budget(Share(read_units=10.0), FakeContext(clock))
     first.read(100.0, 10)
-    began, second = clock.now, Budget(Share(read_units=10.0), FakePulse(clock), first.levels())
+    began, second = clock.now, Budget(Share(read_units=10.0), FakeContext(clock), first.levels())
     assert second.wait_to_read()
     assert clock.now - began >= 10.0
 
 
 def test_what_is_left_over_a_round_is_a_second_at_most() -> None:
     clock = Clock()
-    budget = Budget(Share(read_units=10.0), FakePulse(clock))
+    budget = Budget(Share(read_units=10.0), FakeContext(clock))
     clock.now += 3600
     assert budget.levels() == Levels(read_units=10.0)
 
 
 def test_waiting_to_read_ends_when_told_to_stop() -> None:
-    budget = Budget(Share(read_units=0.001), FakePulse(Clock(), stop_at=0))
+    budget = Budget(Share(read_units=0.001), FakeContext(Clock(), stop_at=0))
     assert budget.wait_to_read() is False
 
 

@@ -9,8 +9,8 @@ import botocore.session
 import pytest
 from botocore.exceptions import ClientError
 
-from deploy.surroundings import CREDENTIALS
-from deploy.token_service import TokenService
+from testbed.surroundings import CREDENTIALS
+from testbed.token_service import TokenService
 
 
 def test_it_grants_credentials_that_have_to_be_renewed_and_refuses_them(
@@ -28,7 +28,7 @@ def test_it_grants_credentials_that_have_to_be_renewed_and_refuses_them(
         assert found.get_frozen_credentials().access_key == CREDENTIALS["AWS_ACCESS_KEY_ID"]
         assert found.refresh_needed(refresh_in=11 * 60), "seconds; botocore renews what has 10 minutes left"
         service.answers = 403
-        again: Any = botocore.session.Session().get_credentials()
+        redecide: Any = botocore.session.Session().get_credentials()
         with pytest.raises(ClientError, match="AccessDenied"):
-            again.get_frozen_credentials()
+            redecide.get_frozen_credentials()
         assert service.refused == 1

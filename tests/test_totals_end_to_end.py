@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from temporalio.api.sdk.v1 import WorkflowMetadata
 
-from deploy.faults import Fault, FaultKind, FaultPlan
 from reindexer.tally import Tally, total
+from testbed.faults import Fault, FaultKind, FaultPlan
 from tests.faulty import inject
 from tests.stack import Stack, outcome, progress, until
 from tests.tables import BY_TENANT, Table

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from reindexer.bounded import Bounded
 from reindexer.dynamo.table import TableClient
+from reindexer.jobs.bounded import Bounded
 from reindexer.models import RecordInput, Share, Stop
-from reindexer.record import attempt_record
+from reindexer.rounds.record import attempt_record
 from reindexer.tally import Tally
-from tests.driving import FakePulse, Life, shard
+from tests.driving import FakeContext, Life, shard
 from tests.model_table import ModelTable, Plan
 from tests.written_jobs import WriteJob, aim, offer, write_job
 
@@ -291,8 +291,8 @@ def test_a_function_that_hangs_is_given_up_after_its_time(job: WriteJob) -> None
     assert time.monotonic() - before < 3
 
     calls = TableClient(model, "t")  # type: ignore[arg-type]
-    again = RecordInput(target=carried.running.target, record=one)
-    alone = attempt_record(again, calls, FakePulse(model.clock))
+    redecide = RecordInput(target=carried.running.target, record=one)
+    alone = attempt_record(redecide, calls, FakeContext(model.clock))
     assert (alone.outcome, alone.retry, alone.record.given_up) == (None, False, True)
     assert (alone.record.error, alone.record.attempts) == ("TimeLimit", 1)
 
@@ -312,8 +312,8 @@ def test_a_function_that_took_too_long_once_is_done_alone(job: WriteJob, tmp_pat
     carried = shard(model, target=aim(job(text))).run()
     [one] = carried.isolated
     calls = TableClient(model, "t")  # type: ignore[arg-type]
-    again = RecordInput(target=carried.running.target, record=one)
-    assert attempt_record(again, calls, FakePulse(model.clock)).outcome == "updated"
+    redecide = RecordInput(target=carried.running.target, record=one)
+    assert attempt_record(redecide, calls, FakeContext(model.clock)).outcome == "updated"
 
 
 def test_time_in_which_other_code_holds_the_interpreter_does_not_count() -> None:
@@ -332,13 +332,13 @@ def test_time_in_which_other_code_holds_the_interpreter_does_not_count() -> None
 
 def test_other_code_than_planned_with_is_a_fault_and_reads_nothing(job: WriteJob) -> None:
     from reindexer.models import RoundInput, Segment
-    from reindexer.round import run_round
+    from reindexer.rounds.round import run_round
 
     model = table(3, name={"S": "ulm"})
     planned = aim(job(SHOUT))
     job(SHOUT + "\n    # changed\n")
     request = RoundInput(target=planned, source=Segment(segment=0, total=1))
-    result = run_round(request, FakePulse(model.clock), TableClient(model, "t"))  # type: ignore[arg-type]
+    result = run_round(request, FakeContext(model.clock), TableClient(model, "t"))  # type: ignore[arg-type]
     assert result.stop is Stop.FAULT
     assert result.fault is not None
     assert result.fault.code == "CodeChanged"

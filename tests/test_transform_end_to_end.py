@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from deploy.workers import Workers
+from testbed.workers import Workers
 from tests.stack import Stack, outcome, stack_environment, until
 from tests.tables import Table
 from tests.test_control import has_begun
@@ -267,13 +267,13 @@ async def test_failures_are_redriven_on_the_mended_code(
     own(TEXT.replace('item["name"]', 'str(item["name"])'))
     scope = {"kind": "quarantined", "job": handle.id, "run": report["run"]}
     client = await quiet.connect()
-    again = await client.start_workflow(
+    redecide = await client.start_workflow(
         "ReindexTable",
         {"table": table.name, "scope": scope},
         id=f"{handle.id}-again",
         task_queue=f"own-{tmp_path.name}",
     )
-    kind, second = await outcome(again)
+    kind, second = await outcome(redecide)
     assert (kind, second["tally"]["updated"]) == ("complete", 5)
     assert second["code"] != report["code"]
     assert {row["name"]["S"] for row in table.items()} == {"ULM", "1"}

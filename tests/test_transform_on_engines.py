@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from reindexer.dynamo.table import TableClient
-from reindexer.job import Job
+from reindexer.jobs.job import Job
 from reindexer.models import Progress, RoundInput, Segment, Stop, Transform, VerifyInput
-from reindexer.round import run_round
+from reindexer.rounds.round import run_round
 from reindexer.values import plain, wire_item
 from tests.tables import Table
 from tests.verifying import verified
@@ -25,13 +25,13 @@ pytestmark = pytest.mark.servers
 MakeTable = Callable[..., Table]
 
 
-class LivePulse:
+class LiveContext:
     """A pulse that never stops."""
 
     def now(self) -> float:
         return time.monotonic()
 
-    def beat(self, progress: Callable[[], Any] | None = None, *, at_once: bool = False) -> None:
+    def heartbeat(self, progress: Callable[[], Any] | None = None, *, immediate: bool = False) -> None:
         pass
 
     def stopping(self) -> bool:
@@ -54,7 +54,7 @@ def run(table: Table, job: Job, writer: str = "partiql", number: int = 1) -> Any
     client = TableClient(table.client, table.name)
     progress = Progress()
     while True:
-        result = run_round(request, LivePulse(), client)
+        result = run_round(request, LiveContext(), client)
         assert result.fault is None, result.fault
         progress = Progress(
             tally=progress.tally + result.progress.tally,
@@ -64,7 +64,7 @@ def run(table: Table, job: Job, writer: str = "partiql", number: int = 1) -> Any
         if result.stop is Stop.DONE:
             return target, progress
         request = request.model_copy(
-            update={"cursor": result.progress.cursor or request.cursor, "handed_out": progress.tally.scanned}
+            update={"cursor": result.progress.cursor or request.cursor, "rows_read": progress.tally.scanned}
         )
 
 
@@ -139,10 +139,10 @@ def test_deletions_and_the_query_on_every_engine(
     assert (tally.scanned, tally.deleted, tally.updated, tally.filtered) == (4, 1, 3, 0)
     assert sorted(row["id"]["S"] for row in table.items()) == ["01", "02", "03", "04", "05", "06", "07"]
     request = VerifyInput(target=target, source=Segment(segment=0, total=1))
-    first = verified(request, table.client, LivePulse())
+    first = verified(request, table.client, LiveContext())
     assert (first.scanned, first.behind, first.results[-1].fault) == (7, 0, None)
     table.put(wire_item({"id": "new", "age": 20, "n": 1}), wire_item({"id": "other", "age": 2, "n": 1}))
-    second = verified(request, table.client, LivePulse())
+    second = verified(request, table.client, LiveContext())
     assert (second.behind, list(second.kept)) == (1, ['{"id":{"S":"new"}}'])
 
 

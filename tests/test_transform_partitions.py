@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from reindexer.dry_run import dry_run
-from reindexer.job import Job
+from reindexer.checks.dry_run import dry_run
+from reindexer.checks.verification import verify_segment
+from reindexer.jobs.job import Job
 from reindexer.models import (
     DryRunInput,
     PartitionRange,
@@ -20,10 +21,9 @@ from reindexer.models import (
     Transform,
     VerifyInput,
 )
-from reindexer.round import run_round
+from reindexer.rounds.round import run_round
 from reindexer.tally import Tally
-from reindexer.verification.segment import verify_segment
-from tests.driving import FakePulse
+from tests.driving import FakeContext
 from tests.model_table import Clock
 from tests.tables import BY_TENANT, Table
 from tests.written_jobs import offer, write_job
@@ -42,7 +42,7 @@ def aimed(table: Table, job: Job, within: PartitionScope, writer: str = "partiql
 def carried(table: Table, target: Target, *values: str) -> Tally:
     source = PartitionRanges(ranges=[PartitionRange(value=value) for value in values])
     request = RoundInput(target=target, source=source, seconds=60.0)
-    result = run_round(request, FakePulse(Clock()), table.calls)
+    result = run_round(request, FakeContext(Clock()), table.calls)
     assert (result.stop, result.fault) == ("done", None)
     return result.progress.tally
 
@@ -50,13 +50,13 @@ def carried(table: Table, target: Target, *values: str) -> Tally:
 def behind(table: Table, target: Target, *values: str) -> tuple[int, int]:
     source = PartitionRanges(ranges=[PartitionRange(value=value) for value in values])
     request = VerifyInput(target=target, source=source)
-    result = verify_segment(request, table.client, FakePulse(Clock()))
+    result = verify_segment(request, table.client, FakeContext(Clock()))
     assert (result.done, result.fault) == (True, None)
     return result.scanned, result.behind
 
 
 @pytest.mark.parametrize(
-    ("query", "handed_out"),
+    ("query", "rows_read"),
     [('Attr("size").lt(5)', 5), ('Attr("sort").lt(5)', 20), ('Attr("id").eq("acme") & Attr("size").lt(5)', 20)],
 )
 def test_a_query_that_names_the_key_is_judged_here(
@@ -65,7 +65,7 @@ def test_a_query_that_names_the_key_is_judged_here(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     query: str,
-    handed_out: int,
+    rows_read: int,
 ) -> None:
     job = write_job(
         tmp_path,
@@ -89,10 +89,10 @@ def test_a_query_that_names_the_key_is_judged_here(
     target = aimed(table, job, PartitionScope(partition=table.key[0], sort=table.key[1]))
     assert behind(table, target, "acme") == (20, 5)
     source = PartitionRanges(ranges=[PartitionRange(value="acme")])
-    tried = dry_run(DryRunInput(target=target, source=source, limit=4), table.calls, FakePulse(Clock()))
+    tried = dry_run(DryRunInput(target=target, source=source, limit=4), table.calls, FakeContext(Clock()))
     assert tried.tally == Tally(scanned=4, updated=4)
     tally = carried(table, target, "acme")
-    assert (tally.scanned, tally.updated, tally.filtered) == (handed_out, 5, handed_out - 5)
+    assert (tally.scanned, tally.updated, tally.filtered) == (rows_read, 5, rows_read - 5)
     assert behind(table, target, "acme") == (20, 0)
     assert sum("seen" in item for item in table.items()) == 5
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reindexer.job import Job
+from reindexer.jobs.job import Job
 from tests.driving import Life, Shard, shard
 from tests.model_table import ModelTable, Plan
 from tests.strategies import lives, rows, schedules

@@ -17,11 +17,11 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 
 import commands.report
 import starter
-from deploy.embedded import TemporalServer
 from reindexer.ledger import Ledger
 from reindexer.models import QuarantineEntry, Report
 from reindexer.settings import settings
 from reindexer.tally import Tally
+from testbed.embedded import TemporalServer
 from tests.reports import a_report
 from tests.stand_in import ARN, RUN, working
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from deploy.faults import FaultPlan
 from reindexer.errors import Refused
 from reindexer.ledger import Ledger
 from reindexer.models import Plan, Used
+from testbed.faults import FaultPlan
 from tests.stack import Stack, outcome
 from tests.tables import Table
 from tests.test_control import has_begun

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from reindexer.checks.verification import verify_segment
 from reindexer.errors import EnvironmentFault
 from reindexer.items import to_json_key
 from reindexer.models import KeyList, Segment, Share, VerifyInput, VerifyResult
-from reindexer.pulse import Pulse
-from reindexer.verification.segment import verify_segment
+from reindexer.round_context import RoundContext
 from tests.model_table import Killed
 from tests.tables import Table
 from tests.verifying import Verified, verified
@@ -32,7 +32,7 @@ class Clock:
         self._now += self._step
         return self._now
 
-    def beat(self, progress: Any = None, *, at_once: bool = False) -> None: ...
+    def heartbeat(self, progress: Any = None, *, immediate: bool = False) -> None: ...
 
     def stopping(self) -> bool:
         self._looks += 1
@@ -48,7 +48,7 @@ class Clock:
 
 def verify(
     table: Table,
-    pulse: Pulse,
+    context: RoundContext,
     *,
     version: int = 7,
     total: int = 3,
@@ -61,7 +61,9 @@ def verify(
         [KeyList(keys=keys)] if keys is not None else [Segment(segment=n, total=total) for n in range(total)]
     )
     return [
-        verified(VerifyInput(target=table.target(version), source=part, **more), table.client, pulse, keep=keep)
+        verified(
+            VerifyInput(target=table.target(version), source=part, **more), table.client, context, keep=keep
+        )
         for part in parts
     ]
 
@@ -201,7 +203,7 @@ class _Dying(Clock):
         self._left, self._progress = at, None
         self.told: VerifyResult | None = None
 
-    def beat(self, progress: Any = None, *, at_once: bool = False) -> None:  # noqa: ARG002
+    def heartbeat(self, progress: Any = None, *, immediate: bool = False) -> None:  # noqa: ARG002
         self._progress = progress or self._progress
         self.told = self._progress() if self._progress else None
         self._left -= 1
@@ -218,17 +220,17 @@ def test_a_lost_attempt_loses_no_count_and_no_key(make_table: MakeTable, dynamod
         target=table.target(), source=Segment(segment=0, total=1), share=Share(read_units=5), seconds=1e9
     )
     for dies_keeping in (False, True):
-        found, pulse = Verified(), _Dying(at)
-        beat = pulse.beat if dies_keeping else lambda: None
+        found, context = Verified(), _Dying(at)
+        heartbeat = context.heartbeat if dies_keeping else lambda: None
 
-        def keep(keys: Any, partitions: Any, found: Any = found, beat: Any = beat) -> None:
+        def keep(keys: Any, partitions: Any, found: Any = found, heartbeat: Any = heartbeat) -> None:
             found.keep(keys, partitions)
-            beat()
+            heartbeat()
 
         with pytest.raises(Killed):
-            verify_segment(request, table.client, pulse, keep)
-        assert pulse.told is not None
-        told = found.fold(pulse.told)
+            verify_segment(request, table.client, context, keep)
+        assert context.told is not None
+        told = found.fold(context.told)
         assert not told.done, "the table's identity is still to be checked"
         assert len(found.kept) >= told.behind
         rest = verified(request.model_copy(update={"cursor": told.cursor}), table.client, Clock())

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.processes import ServerUnavailable
-from deploy.workers import Workers
+from testbed.processes import ServerUnavailable
+from testbed.workers import Workers
 
 SLEEPERS = ("-m", "tests.sleepers")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from deploy.faults import Fault, FaultKind, FaultPlan
+from testbed.faults import Fault, FaultKind, FaultPlan
 from tests.stack import Stack, outcome, progress
 from tests.tables import Table
 

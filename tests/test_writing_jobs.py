@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 import starter
-from reindexer import catalogue
+from reindexer.jobs import catalogue
 from tests.stack import CHECKOUT
 
 TEXT = (CHECKOUT / "docs" / "writing-jobs.md").read_text()

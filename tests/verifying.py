@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from reindexer.checks.verification import verify_segment
 from reindexer.items import Key, key_text
 from reindexer.models import VerifyInput, VerifyResult
-from reindexer.pulse import Pulse
-from reindexer.verification.segment import verify_segment
+from reindexer.round_context import RoundContext
 
 
 @dataclass
@@ -37,11 +37,11 @@ class Verified:
         return sum(result.behind for result in self.results)
 
 
-def verified(request: VerifyInput, client: Any, pulse: Pulse, *, keep: bool = True) -> Verified:
+def verified(request: VerifyInput, client: Any, context: RoundContext, *, keep: bool = True) -> Verified:
     """Round after round from the cursor of the one before, until it is done or there is a fault."""
     found = Verified()
     while True:
-        result = found.fold(verify_segment(request, client, pulse, found.keep if keep else None))
+        result = found.fold(verify_segment(request, client, context, found.keep if keep else None))
         if result.done or result.fault:
             return found
         request = request.model_copy(update={"cursor": result.cursor})

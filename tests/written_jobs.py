@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from reindexer import catalogue
-from reindexer.job import Job
+from reindexer.jobs import catalogue
+from reindexer.jobs.job import Job
 from reindexer.models import Transform
 from tests.driving import target
 

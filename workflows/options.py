@@ -111,9 +111,9 @@ def record_options(heartbeat_timeout: float) -> dict[str, Any]:
 #: Isolated records of one shard at the same time: a hot partition is not to be hammered.
 RECORDS_AT_ONCE = 10
 #: Isolated records a shard may hold before it begins no new round (two rounds' worth).
-MOST_PENDING_RECORDS = 100
+MAX_PENDING_RECORDS = 100
 #: Rounds in a row that are lost before they got anywhere, after which the shard parks: a bug, not bad luck.
-MOST_LOST_ROUNDS = 10
+MAX_LOST_ROUNDS = 10
 #: Seconds between tries of a shard that finds no capacity or no service: doubled from the first to the last.
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
 #: Seconds before a round that follows a lost one, at most: workers that come back are used within 10 s.

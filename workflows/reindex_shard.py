@@ -8,18 +8,18 @@ from typing import Any, Literal
 from temporalio import workflow
 
 from workflows.controls import run_shielded
-from workflows.handing_back import keep, load, look_ahead
-from workflows.options import MOST_PENDING_RECORDS
-from workflows.records import Records
-from workflows.rounds import Rounds
-from workflows.running_shard import RUNNING, RunningShard
-from workflows.steps import Changing, Verifying
-from workflows.telling import MEMO, Telling
+from workflows.options import MAX_PENDING_RECORDS
+from workflows.shard.handing_back import keep, load, look_ahead
+from workflows.shard.records import Records
+from workflows.shard.reporting import MEMO, Telling
+from workflows.shard.rounds import Rounds
+from workflows.shard.running_shard import RUNNING, RunningShard
+from workflows.shard.steps import Changing, Verifying
 
 with workflow.unsafe.imports_passed_through():
     from pydantic import ValidationError
 
-    from reindexer.models import Control, HandBack, ShardAccount, ShardInput, ShardState, Situation
+    from reindexer.models import Control, HandBack, ShardInput, ShardState, ShardSummary, Situation
 
 
 @workflow.defn(name="ReindexShard")
@@ -83,18 +83,18 @@ class ReindexShard:
         telling.cancel()
         number = shard.request.hand_backs + (kept is not None)
         if how == "again":
-            known = ShardAccount() if kept is None else shard.state.account
-            update = {"state": state or ShardState(), "kept": kept, "account": known, "hand_backs": number}
+            known = ShardSummary() if kept is None else shard.state.summary
+            update = {"state": state or ShardState(), "kept": kept, "summary": known, "hand_backs": number}
             return shard.request.model_copy(update=update)
-        account = shard.state.account
-        return HandBack(how=how, account=account, state=state, kept=kept, hand_backs=number, settled=settled)
+        summary = shard.state.summary
+        return HandBack(how=how, summary=summary, state=state, kept=kept, hand_backs=number, settled=settled)
 
     def _as_it_came(self) -> HandBack:
         """A state that could not be loaded stays in the ledger, and counts as its root knows it."""
         request, stopping = self._shard.request, self._shard.gate.stopping
-        account = request.account.model_copy(update={"doubt": request.account.doubt or stopping})
+        summary = request.summary.model_copy(update={"doubt": request.summary.doubt or stopping})
         how: Literal["cancelled", "yielded"] = "cancelled" if stopping else "yielded"
-        return HandBack(how=how, account=account, kept=request.kept, hand_backs=request.hand_backs)
+        return HandBack(how=how, summary=summary, kept=request.kept, hand_backs=request.hand_backs)
 
     async def _drive(self) -> Literal["done", "yielded", "cancelled", "again"]:
         """Until there is nothing left to do, or it is to hand back."""
@@ -106,7 +106,7 @@ class ReindexShard:
                 continue
             self._records.start()
             again = self._history_is_long()
-            if not again and (shard.state.done or len(shard.state.isolated) >= MOST_PENDING_RECORDS):
+            if not again and (shard.state.done or len(shard.state.isolated) >= MAX_PENDING_RECORDS):
                 await self._records.wait_for_one()
             elif not again:
                 await self._rounds.one()
@@ -134,4 +134,4 @@ class ReindexShard:
         await workflow.wait_condition(lambda: shard.leaving or shard.control.seq != seq or shard.may_work)
         if shard.may_work:
             shard.situation = RUNNING
-            self._rounds.at_once()
+            self._rounds.skip_wait()

@@ -9,21 +9,21 @@ from typing import Any
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
-from workflows.account import Account
-from workflows.by_partition import as_result
-from workflows.closing import close, note_progress, note_start
 from workflows.controls import run_shielded
-from workflows.dry_run import dry_run
-from workflows.handing_over import HandingOver, too_large
-from workflows.heard import code_in, limits_of, reason_in, wrong_with_resume
-from workflows.lock import give_back, lock_of, take_lock
-from workflows.looking import Looking
-from workflows.phases import Phases
-from workflows.planning import make_plan, plainly
-from workflows.running_job import RunningJob
-from workflows.shards import Shards
-from workflows.slot import Shard
-from workflows.view import View
+from workflows.job.closing import close, note_progress, note_start
+from workflows.job.cycle import HandingOver, too_large
+from workflows.job.dry_run import dry_run
+from workflows.job.lock import give_back, lock_of, take_lock
+from workflows.job.looking import Looking
+from workflows.job.partition_totals import as_result
+from workflows.job.payloads import code_in, limits_of, reason_in, wrong_with_resume
+from workflows.job.phases import Phases
+from workflows.job.planning import make_plan, plainly
+from workflows.job.progress import ProgressView
+from workflows.job.report import JobReport
+from workflows.job.running_job import RunningJob
+from workflows.job.shards import Shards
+from workflows.job.slot import Shard
 
 with workflow.unsafe.imports_passed_through():
     from pydantic import ValidationError
@@ -56,7 +56,9 @@ class ReindexTable:
         self._job.when_changed = self._shards.want_all
         self._looking = Looking(self._job, self._shards)
         self._over = HandingOver(self._job, self._shards)
-        self._view = View(self._job, self._shards, self._looking, carried.worked_seconds if carried else 0.0)
+        self._view = ProgressView(
+            self._job, self._shards, self._looking, carried.worked_seconds if carried else 0.0
+        )
 
     # ── Control from outside ───────────────────────────────────────────────────────────────────────────────
 
@@ -215,11 +217,11 @@ class ReindexTable:
         if job.gate.stopping:
             raise asyncio.CancelledError
         job.planned(plan)
-        lock = lock_of(job, take=asked.take_lock)
+        lock = lock_of(job, take=asked.force_lock)
         if lock:
             await take_lock(job, lock)
             try:
-                await note_start(job, Account(job, self._shards))
+                await note_start(job, JobReport(job, self._shards))
             except ActivityError as error:  # nothing was changed yet: the start fails, and says why
                 raise plainly(error) from error
         Phases(job, self._shards, asked).begin()
@@ -237,7 +239,7 @@ class ReindexTable:
     async def _may_hand_over(self) -> bool:
         """Every shard has handed back. Once more, whether all of it can travel, and nobody has cancelled."""
         job = self._job
-        await note_progress(job, Account(job, self._shards))
+        await note_progress(job, JobReport(job, self._shards))
         await self._over.make_room()
         await workflow.wait_condition(workflow.all_handlers_finished)
         excess = too_large(self._over.carried(0.0))
@@ -252,7 +254,7 @@ class ReindexTable:
         if job.gate.stopping:
             await self._shards.settle()
         job.phase = "closing"
-        report = await close(job, self._shards, Account(job, self._shards), asked.scope)
+        report = await close(job, self._shards, JobReport(job, self._shards), asked.scope)
         if lock := lock_of(job):
             await give_back(lock)
         job.phase = "done"

@@ -25,7 +25,7 @@ _SIGNATURE = frozenset(
 )
 _WORDS = ("signature expired", "signature not yet current")
 #: Seconds that a clock may be off. AWS takes signatures of 5 minutes before and after its own time.
-_MOST_SKEW = 240.0
+_MAX_SKEW = 240.0
 
 _found: list[str] = []
 
@@ -45,7 +45,7 @@ def wrong_clock(error: ClientError, now: Callable[[], float] = time.time) -> str
         if not refused_for_its_time(error):
             return ""
         sentence = f"the clock of {gethostname()} is wrong, by what AWS says of the request's time"
-    elif abs(ahead) <= _MOST_SKEW:
+    elif abs(ahead) <= _MAX_SKEW:
         return ""
     else:
         side = "ahead of" if ahead > 0 else "behind"

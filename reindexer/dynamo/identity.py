@@ -11,7 +11,7 @@ from typing import Any
 from reindexer.dynamo.table import CallFailed, TableClient
 from reindexer.dynamo.taxonomy import Action
 from reindexer.models import Fault, Stop
-from reindexer.pulse import Pulse
+from reindexer.round_context import RoundContext
 from reindexer.throttle import backoff
 
 #: Tries before a DescribeTable that only meets throttles or 5xx is given up: about 15 s in all.
@@ -23,7 +23,7 @@ def table_id(description: Mapping[str, Any]) -> str:
     return str(description.get("TableId") or description["CreationDateTime"].isoformat())
 
 
-def identity_fault(table: TableClient, arn: str, identity: str, pulse: Pulse) -> Fault | None:
+def identity_fault(table: TableClient, arn: str, identity: str, context: RoundContext) -> Fault | None:
     """None: it is the table that was planned for. Else why the job has to park, or that it was told to stop.
 
     Raises `CallFailed` where only throttles or no answers came: that is waited out, not mended by anybody.
@@ -37,8 +37,8 @@ def identity_fault(table: TableClient, arn: str, identity: str, pulse: Pulse) ->
                 return Fault.of(failure)
             if tries == _TRIES - 1:
                 raise
-            pulse.wait(backoff(tries))
-            if pulse.stopping():
+            context.wait(backoff(tries))
+            if context.stopping():
                 return Fault(code=Stop.TOLD.name, message=Stop.TOLD.value)
             continue
         if found["TableArn"] == arn and table_id(found) == identity:

@@ -9,7 +9,7 @@ from reindexer.dynamo.table import CallFailed, TableClient
 from reindexer.dynamo.taxonomy import Action, Failure
 from reindexer.dynamo.wire import projection
 from reindexer.items import WireItem, WireKey, key_identity
-from reindexer.pulse import Pulse
+from reindexer.round_context import RoundContext
 from reindexer.throttle import backoff
 
 #: Calls that bring nothing before it is given up: with full jitter up to 1 s about 4 s in all.
@@ -21,7 +21,7 @@ def read_consistently(
     table: TableClient,
     keys: Sequence[WireKey],
     reads: tuple[str, ...] | None,
-    pulse: Pulse | None = None,
+    context: RoundContext | None = None,
 ) -> tuple[dict[tuple[object, ...], WireItem], float]:
     """(items by key identity, read units). A key that is not among them does not exist.
 
@@ -38,8 +38,8 @@ def read_consistently(
         names = tuple(pending[0])
         now, later = pending[:_KEYS_PER_CALL], pending[_KEYS_PER_CALL:]
         failure = Failure("UnprocessedKeys", "nothing was read", Action.WAIT, False, "throttled")
-        if pulse:
-            pulse.beat()  # a call may take as long as its read time-out
+        if context:
+            context.heartbeat()  # a call may take as long as its read time-out
         try:
             items, unprocessed, units = table.get_some(now, shape)
         except CallFailed as failed:
@@ -54,10 +54,10 @@ def read_consistently(
         pending = unprocessed + later
         if not idle:
             continue
-        if idle > _IDLE_CALLS or (pulse and pulse.stopping()):
+        if idle > _IDLE_CALLS or (context and context.stopping()):
             raise CallFailed(failure)
-        if pulse:
-            pulse.wait(
+        if context:
+            context.wait(
                 backoff(idle, cap=1.0)
             )  # seconds; the idle calls together stay below a heartbeat timeout
         else:

@@ -17,8 +17,8 @@ from botocore.parsers import ResponseParserError
 
 from reindexer.dynamo.clock import CLOCK_WRONG, refused_for_its_time, wrong_clock
 from reindexer.dynamo.credentials import as_signing_failure, is_of_credentials, renewed_by
+from reindexer.dynamo.index_keys import INDEX_KEY
 from reindexer.errors import MAX_CLASS_BYTES, cut, one_line
-from reindexer.index_keys import INDEX_KEY
 from reindexer.items import WireItem
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from reindexer.items import WireItem, WireKey, Write
 
-_MOST_SHAPES = 1000  # statements remembered by shape; a job has more only if it writes other names each time
+_MAX_SHAPES = 1000  # statements remembered by shape; a job has more only if it writes other names each time
 
 
 def projection(names: Iterable[str]) -> dict[str, Any]:
@@ -109,7 +109,7 @@ class StatementBuilder:
         shape = (tuple(write.sets), write.removes, tuple(write.guards), missing, write.delete)
         text = self._texts.get(shape)
         if text is None:
-            if len(self._texts) >= _MOST_SHAPES:
+            if len(self._texts) >= _MAX_SHAPES:
                 self._texts.clear()
             text = self._texts[shape] = self._text(write)
         return text

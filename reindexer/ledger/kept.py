@@ -69,7 +69,7 @@ class KeptWhileRunning(Store):
         run: str,
         keys: Sequence[Key],
         partitions: Sequence[str] = (),
-        beat: Callable[[], None] = lambda: None,
+        heartbeat: Callable[[], None] = lambda: None,
     ) -> None:
         """Keep the keys of rows found behind, one item each: a key kept twice is one.
 
@@ -82,7 +82,7 @@ class KeptWhileRunning(Store):
         ]
         for item, partition in zip(items, partitions, strict=bool(partitions)):
             item["partition"] = {"S": partition}
-        self._each("put_item", ({"Item": item} for item in items), beat)
+        self._each("put_item", ({"Item": item} for item in items), heartbeat)
 
     def collect_behind(
         self, job: str, run: str, most: int, without: Collection[Key] = ()
@@ -120,18 +120,18 @@ class KeptWhileRunning(Store):
             )
         return KeyList.model_validate_json(text(item, "keys"))
 
-    def clear_kept(self, job: str, run: str, beat: Callable[[], None] = lambda: None) -> int:
+    def clear_kept(self, job: str, run: str, heartbeat: Callable[[], None] = lambda: None) -> int:
         """Delete all that is kept of the run; returns the number of items. `beat` as in `keep_behind`."""
         pk = {"S": _partition(job, run)}
         keys = ({"Key": {"pk": pk, "sk": item["sk"]}} for item in self._query(pk["S"], only="sk"))
-        return self._each("delete_item", keys, beat)
+        return self._each("delete_item", keys, heartbeat)
 
-    def _each(self, operation: str, calls: Iterable[dict[str, Any]], beat: Callable[[], None]) -> int:
+    def _each(self, operation: str, calls: Iterable[dict[str, Any]], heartbeat: Callable[[], None]) -> int:
         """Many calls, a few at a time; returns how many. Raises what the first failed one raises."""
         done, left = 0, iter(calls)
         with ThreadPoolExecutor(_THREADS) as pool:
             while some := list(islice(left, _BETWEEN_BEATS)):
-                beat()
+                heartbeat()
                 done += sum(1 for _ in pool.map(lambda call: self._call(operation, **call), some))
         return done
 

@@ -14,9 +14,9 @@ from reindexer.models.by_partition import pack, unpack
 from reindexer.tally import Tally
 
 #: Bytes of JSON kept: an item may have 400 KB (409,600 bytes), names and the other attributes included.
-MOST_BYTES = 350_000
-_MOST_NOTES = 100  # control events and warnings kept of a report that is too large: the newest, resp. first
-_MOST_TEXT = 300  # characters of each; all together then stay below 100 KB even where each takes 4 bytes
+MAX_BYTES = 350_000
+_MAX_NOTES = 100  # control events and warnings kept of a report that is too large: the newest, resp. first
+_MAX_TEXT = 300  # characters of each; all together then stay below 100 KB even where each takes 4 bytes
 
 
 class Reports(Locks):
@@ -105,9 +105,9 @@ class Reports(Locks):
             return {}
         packed = pack(report.partitions)
         digest = hashlib.sha256(packed).hexdigest()[:16]  # 64 bits: a job has a handful of them
-        for number, start in enumerate(range(0, len(packed), MOST_BYTES)):
+        for number, start in enumerate(range(0, len(packed), MAX_BYTES)):
             place = {"pk": {"S": f"job#{report.job}"}, "sk": {"S": f"partitions#{digest}#{number:03}"}}
-            part = packed[start : start + MOST_BYTES]
+            part = packed[start : start + MAX_BYTES]
             self._call("put_item", Item={**place, "run": {"S": report.run}, "packed": {"B": part}})
         return {"partitions": {"S": digest}}
 
@@ -125,21 +125,21 @@ def _parsed(item: WireItem) -> Report:
 
 def trimmed(report: Report) -> Report:
     """The report, small enough for an item: notes are cut, then the job's parameters, counts never."""
-    if _bytes(report) <= MOST_BYTES:
+    if _bytes(report) <= MAX_BYTES:
         return report
-    dropped = max(0, len(report.warnings) - _MOST_NOTES), max(0, len(report.controls) - _MOST_NOTES)
+    dropped = max(0, len(report.warnings) - _MAX_NOTES), max(0, len(report.controls) - _MAX_NOTES)
     notice = f"shortened to fit the ledger: {dropped[0]} warnings and {dropped[1]} control events left out"
     changes: dict[str, Any] = {
-        "warnings": [notice, *(_cut(warning) for warning in report.warnings[:_MOST_NOTES])],
+        "warnings": [notice, *(_cut(warning) for warning in report.warnings[:_MAX_NOTES])],
         "controls": [
             event.model_copy(
                 update={"what": _cut(event.what), "reason": event.reason and _cut(event.reason), "limits": None}
             )
-            for event in report.controls[-_MOST_NOTES:]
+            for event in report.controls[-_MAX_NOTES:]
         ],
     }
     shorter = report.model_copy(update=changes)
-    if _bytes(shorter) > MOST_BYTES:
+    if _bytes(shorter) > MAX_BYTES:
         changes["operation"] = {"kind": report.operation.get("kind"), "shortened": "too large for the ledger"}
         changes["warnings"] = [f"{notice}, and the operation's parameters", *changes["warnings"][1:]]
         shorter = report.model_copy(update=changes)
@@ -147,7 +147,7 @@ def trimmed(report: Report) -> Report:
 
 
 def _cut(line: str) -> str:
-    return line if len(line) <= _MOST_TEXT else line[: _MOST_TEXT - 1] + "…"
+    return line if len(line) <= _MAX_TEXT else line[: _MAX_TEXT - 1] + "…"
 
 
 def _bytes(report: Report) -> int:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 #: How long making the table may take, seconds: DynamoDB needs 5 to 20 for an empty one.
-_MOST_SECONDS_TO_CREATE = 120.0
+_MAX_SECONDS_TO_CREATE = 120.0
 
 
 class ConditionFailed(Exception):
@@ -82,7 +82,7 @@ class Store:
             ):
                 raise self._translated(error, "create_table") from error
             made = False
-        deadline = time.monotonic() + _MOST_SECONDS_TO_CREATE
+        deadline = time.monotonic() + _MAX_SECONDS_TO_CREATE
         while self._call("describe_table")["Table"]["TableStatus"] != "ACTIVE":
             if time.monotonic() > deadline:
                 raise Unavailable("LedgerNotReady", f"table {self.table} is still not ACTIVE")

@@ -16,7 +16,7 @@ from reindexer.tally import Tally
 #: Bytes of JSON up to which a packed field stays plain: about 100 partitions, which people still read in the
 #: Web UI.
 _READABLE = 8192
-_MOST_LETTERS = 40  # of a value that is shown: a UUID (36), and a column of a table
+_MAX_LETTERS = 40  # of a value that is shown: a UUID (36), and a column of a table
 
 
 def _plain(tallies: Mapping[str, Tally]) -> dict[str, dict[str, int]]:
@@ -45,7 +45,7 @@ def ranked(tallies: Mapping[str, Tally]) -> list[str]:
 def brief(name: str) -> str:
     """A partition key value for people: on one line, cut where it is long."""
     plain = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in name)
-    return plain if len(plain) <= _MOST_LETTERS else plain[: _MOST_LETTERS - 1] + "…"
+    return plain if len(plain) <= _MAX_LETTERS else plain[: _MAX_LETTERS - 1] + "…"
 
 
 def _packed(tallies: Mapping[str, Tally]) -> str | dict[str, dict[str, int]]:

@@ -13,7 +13,7 @@ from reindexer.models.lock import LockInput
 from reindexer.models.model import Model
 from reindexer.models.packed import packed, unpacked
 from reindexer.models.plan import Source, Target
-from reindexer.models.shards import Counts, Kept, ShardAccount, ShardState, Situation
+from reindexer.models.shards import Counts, Kept, ShardState, ShardSummary, Situation
 
 
 class ShardInput(Model):
@@ -31,7 +31,7 @@ class ShardInput(Model):
     cycle: NonNegativeInt = 0  # of the root's run that started it
     state: ShardState = ShardState()
     kept: Kept | None = None  # instead of `state`
-    account: ShardAccount = ShardAccount()  # of what is kept, as the root knows it
+    summary: ShardSummary = ShardSummary()  # of what is kept, as the root knows it
     hand_backs: NonNegativeInt = 0  # so far: the number of the last kept state
     rounds_queue: str = "reindexer-rounds"
     records_queue: str | None = None
@@ -43,7 +43,7 @@ class HandBack(Model):
     """A shard's result: how it ended, and where it stands. `state` None: it is `kept`, or nothing is left."""
 
     how: Literal["done", "yielded", "cancelled"]
-    account: ShardAccount
+    summary: ShardSummary
     state: ShardState | None = None
     kept: Kept | None = None
     hand_backs: NonNegativeInt = 0

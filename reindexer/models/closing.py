@@ -18,7 +18,7 @@ class ClosingInput(Model):
     target: Target
     source: Source
     cursor: Key | None = None
-    handed_out: NonNegativeInt = 0  # rows before the cursor
+    rows_read: NonNegativeInt = 0  # rows before the cursor
     unknown: list[Key] = []
     deleting: list[Key] = []
     deleting_in: list[str] = []

@@ -15,7 +15,7 @@ from reindexer.models.packed import packed, unpacked
 from reindexer.models.plan import Plan, Source
 from reindexer.models.purpose import Used
 from reindexer.models.rounds import Isolated
-from reindexer.models.shards import Kept, ShardAccount, ShardState
+from reindexer.models.shards import Kept, ShardState, ShardSummary
 
 #: What the job does: change records, read them consistently, change those found behind, read these again.
 Phase = Literal["planning", "running", "verifying", "sweeping", "checking", "closing", "done"]
@@ -32,7 +32,7 @@ class ShardCarried(Model):
     phase: Phase
     source: Source | None = None
     done: bool = False
-    account: ShardAccount = ShardAccount()
+    summary: ShardSummary = ShardSummary()
     state: ShardState | None = None
     kept: Kept | None = None
     hand_backs: NonNegativeInt = 0

@@ -201,4 +201,4 @@ class JobInput(Asked):
     #: Complete only if every named key is there, no named partition is empty, and some record was found.
     expect_found: bool = False
     #: Take the table's lock although its holder cannot be asked (another cluster). Only if it surely stopped.
-    take_lock: bool = False
+    force_lock: bool = False

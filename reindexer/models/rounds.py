@@ -82,7 +82,7 @@ class RoundInput(Model):
     target: Target
     source: Source
     cursor: Key | None = None
-    handed_out: NonNegativeInt = 0  # rows before the cursor; a sample counts down from its limit
+    rows_read: NonNegativeInt = 0  # rows before the cursor; a sample counts down from its limit
     unknown: list[Key] = []
     deleting: list[Key] = []  # as in `Progress`
     deleting_in: list[str] = []  # the partition of each of these, where a job counts by partition

@@ -69,7 +69,7 @@ class Counts(Model):
         )
 
 
-class ShardAccount(Model):
+class ShardSummary(Model):
     """What the root knows of a shard: bounded, whatever the shard has met. `rounds`: how many are in it."""
 
     counts: Counts = Counts()
@@ -109,9 +109,9 @@ class ShardState(Model):
     partitions: PackedByPartition = {}
 
     @property
-    def account(self) -> ShardAccount:
+    def summary(self) -> ShardSummary:
         """What the root is told."""
-        return ShardAccount(
+        return ShardSummary(
             counts=Counts(
                 tally=self.tally,
                 attempts=self.attempts,
@@ -142,10 +142,10 @@ class Situation(Model):
     state: Literal["running", "throttled", "paused", "parked"] = "running"
     reason: str = ""
     scope: str | None = None  # of a throttle
-    account: ShardAccount = ShardAccount()
+    summary: ShardSummary = ShardSummary()
 
     @property
     def brief(self) -> Situation:
         """For a memo, of which the server warns above 2 KB: without records, and the reason cut."""
-        account = self.account.model_copy(update={"newest": []})
-        return self.model_copy(update={"reason": cut(self.reason), "account": account})
+        summary = self.summary.model_copy(update={"newest": []})
+        return self.model_copy(update={"reason": cut(self.reason), "summary": summary})

@@ -11,8 +11,8 @@ from reindexer.items import Skip, WireItem, Write
 from reindexer.models import Target, Touch, Transform
 from reindexer.operations.touch import TouchOperation
 from reindexer.operations.transform import TransformOperation
-from reindexer.operations.within import WithinIndex
-from reindexer.pulse import Pulse
+from reindexer.operations.within_index import WithinIndex
+from reindexer.round_context import RoundContext
 
 
 class Operation(Protocol):
@@ -28,28 +28,28 @@ class Operation(Protocol):
     #: Whether it may be asked twice about one record without anybody noticing.
     pure: bool
     #: Most records per call of the sink.
-    at_once: int
+    max_batch: int
     #: Whether it may delete records.
     deletes: bool
 
-    def foresee(self, page: Page) -> None:
+    def prefetch(self, page: Page) -> None:
         """Its rows are going to be asked for, in this order; some may be left out."""
         ...
 
-    def again(self, item: WireItem) -> Write | Skip:
+    def redecide(self, item: WireItem) -> Write | Skip:
         """What an item needs that this run has marked for deletion; Skip: it is not to be deleted any more."""
         ...
 
     def decide(self, item: WireItem) -> Write | Skip: ...
 
 
-def make_operation(target: Target, stamp: Stamp, pulse: Pulse | None = None) -> Operation:
+def make_operation(target: Target, stamp: Stamp, context: RoundContext | None = None) -> Operation:
     """The operation that the target names. Raises `EnvironmentFault` where its job is not there, or another."""
     operation: Operation
     if isinstance(target.operation, Touch):
         operation = TouchOperation(target, stamp)
     elif isinstance(target.operation, Transform):
-        operation = TransformOperation(target, stamp, pulse)
+        operation = TransformOperation(target, stamp, context)
     else:
         raise AssertionError(f"{target.operation.kind} writes no records: it has no rounds")
     if target.within is not None and target.within.index is not None:

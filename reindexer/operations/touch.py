@@ -7,8 +7,8 @@ from typing import Any
 
 from reindexer.dynamo.table import Page
 from reindexer.dynamo.wire import Stamp
-from reindexer.expiry import expired
 from reindexer.items import EXPIRED, Skip, WireItem, Write
+from reindexer.jobs.expiry import expired
 from reindexer.models import Target
 
 #: Nothing but the two attributes that every write carries.
@@ -29,13 +29,13 @@ class TouchOperation:
 
         self.filter: Mapping[str, Any] = {}
         self.pure = True
-        self.at_once = 25  # as many as one call may carry
+        self.max_batch = 25  # as many as one call may carry
         self.deletes = False
 
-    def foresee(self, page: Page) -> None:
+    def prefetch(self, page: Page) -> None:
         """Nothing to prepare."""
 
-    def again(self, item: WireItem) -> Write | Skip:  # noqa: ARG002
+    def redecide(self, item: WireItem) -> Write | Skip:  # noqa: ARG002
         """A touch marks nothing."""
         return Skip("marked by nobody")
 

@@ -10,17 +10,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from reindexer.bounded import Bounded
-from reindexer.catalogue import find_job
-from reindexer.conditions import filter_of
-from reindexer.deciding import Decider, failure_of
 from reindexer.dynamo.table import Page
 from reindexer.dynamo.wire import Stamp
 from reindexer.errors import BadInput, EnvironmentFault
 from reindexer.items import Skip, WireItem, Write, second_write
-from reindexer.job import CODE_SHOWN, Job
+from reindexer.jobs.bounded import Bounded
+from reindexer.jobs.catalogue import find_job
+from reindexer.jobs.conditions import filter_of
+from reindexer.jobs.deciding import Decider, failure_of
+from reindexer.jobs.job import CODE_SHOWN, Job
 from reindexer.models import Target, Transform
-from reindexer.pulse import Pulse
+from reindexer.round_context import RoundContext
 
 #: Records per handover to the helper thread: a handover costs about what deciding one record does.
 _AHEAD = 50
@@ -32,7 +32,7 @@ class TransformOperation:
     #: Whole items: the function may look at anything.
     reads: tuple[str, ...] | None = None
 
-    def __init__(self, target: Target, stamp: Stamp, pulse: Pulse | None = None) -> None:
+    def __init__(self, target: Target, stamp: Stamp, context: RoundContext | None = None) -> None:
         self.job, self._decider = prepared(target)
         self._own = (stamp.version_attribute, stamp.run_attribute)
         condition = self._decider.condition
@@ -41,18 +41,18 @@ class TransformOperation:
         #: Whether it may be asked twice about one record without anybody noticing.
         self.pure = self.job.process is None
         #: Records per call of the sink: what was done for one is stamped before the next is begun.
-        self.at_once = 25 if self.pure else 1
+        self.max_batch = 25 if self.pure else 1
         #: Whether it may delete records: the decider refuses a deletion by a job that does not declare it.
         self.deletes = self.job.destructive
         self._ahead = _AHEAD if self.pure else 1
         self._bounded: Bounded[WireItem, Write | Skip] = Bounded(
-            self._decider, self.job.seconds, pulse, may_leave=self.pure
+            self._decider, self.job.seconds, context, may_leave=self.pure
         )
         self._rows: Sequence[WireItem] = ()
         self._next = 0
         self._known: dict[int, Write | Skip | Exception] = {}
 
-    def foresee(self, page: Page) -> None:
+    def prefetch(self, page: Page) -> None:
         """These are going to be asked for, in this order; some may be left out."""
         self._rows, self._next = page.rows, 0
         self._known.clear()
@@ -73,7 +73,7 @@ class TransformOperation:
             raise failure_of(found, self.job.file) from found
         return found
 
-    def again(self, item: WireItem) -> Write | Skip:
+    def redecide(self, item: WireItem) -> Write | Skip:
         """What an item needs that this run has marked for deletion; Skip: it is not to be deleted any more."""
         decision = self.decide(item)
         if isinstance(decision, Write) and decision.mark:  # it was read as it is now, lock and all

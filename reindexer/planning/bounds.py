@@ -34,7 +34,7 @@ MAX_PLAN_BYTES = 1_500_000
 #: The same compressed, as one run of the job's workflow hands it to the next, with the states of 400 shards.
 MAX_PACKED_PLAN_BYTES = 768 * 1024
 #: Warnings of a plan, and bytes of each: a person reads them in a report.
-_MOST_WARNINGS, _MAX_WARNING_BYTES = 50, 600
+_MAX_WARNINGS, _MAX_WARNING_BYTES = 50, 600
 
 
 def check_workflow_id(workflow_id: str, field: str = "workflow id") -> None:
@@ -82,6 +82,6 @@ def check_plan(plan: Plan) -> Plan:
 
 
 def _bounded(warnings: Sequence[str]) -> list[str]:
-    shown = [cut(warning, _MAX_WARNING_BYTES) for warning in warnings[:_MOST_WARNINGS]]
+    shown = [cut(warning, _MAX_WARNING_BYTES) for warning in warnings[:_MAX_WARNINGS]]
     more = len(warnings) - len(shown)
     return [*shown, f"and {more:,} warnings more"] if more else shown

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+from reindexer.dynamo.index_keys import INDEX_KEY, IndexKeys
 from reindexer.errors import BadInput, Refused
-from reindexer.index_keys import INDEX_KEY, IndexKeys
 from reindexer.models import Attributes
 from reindexer.planning.facts import Described
 from reindexer.planning.sampling import Sampled

@@ -6,15 +6,15 @@ import hashlib
 import json
 from typing import Any, Literal
 
-from reindexer.catalogue import find_job
-from reindexer.conditions import Condition, compiled, dotted, filter_of, named
-from reindexer.deciding import Decider, failure_of
 from reindexer.dynamo.table import CallFailed
 from reindexer.dynamo.taxonomy import of_statement
 from reindexer.dynamo.wire import Stamp, StatementBuilder, delete_parameters, merged
 from reindexer.errors import BadInput, Refused
 from reindexer.items import WireKey, Write
-from reindexer.job import Job, JobBroken, Params
+from reindexer.jobs.catalogue import find_job
+from reindexer.jobs.conditions import Condition, compiled, dotted, filter_of, named
+from reindexer.jobs.deciding import Decider, failure_of
+from reindexer.jobs.job import Job, JobBroken, Params
 from reindexer.models import (
     Attributes,
     IndexKey,
@@ -26,14 +26,14 @@ from reindexer.models import (
     Transform,
     Verify,
 )
+from reindexer.partitions.sort_keys import Bounds
+from reindexer.partitions.source import query_of
 from reindexer.planning.asking import ask, denied, verdict
 from reindexer.planning.bounds import check_params
 from reindexer.planning.facts import Described
 from reindexer.planning.probes import Writer
 from reindexer.planning.reach import NO_RUN, Reach
 from reindexer.planning.sampling import Sampled
-from reindexer.sort_keys import Bounds
-from reindexer.sources.partitions import query_of
 
 
 def queue_of(operation: Touch | Transform | Verify) -> str | None:
@@ -91,10 +91,10 @@ def plan_job(
         _check_deleting(attributes, described, writer, reach)
     warnings = []
     if condition is not None:
-        handed_out = _handed_out(condition, described, reach)
-        if not handed_out:
+        rows_read = _rows_read(condition, described, reach)
+        if not rows_read:
             _try(job, condition, attributes, described, reach)
-        warnings.append(_outside(handed_out=handed_out))
+        warnings.append(_outside(rows_read=rows_read))
         warnings += _unmatched(condition, reach, found)
     # Defaults are taken now: one that is the time of day must be the same for every record.
     complete = operation.model_copy(update={"params": params.model_dump(mode="json")})
@@ -141,7 +141,7 @@ def _query(job: Job, params: Params, attributes: Attributes, described: Describe
     return decider.condition
 
 
-def _handed_out(condition: Condition, described: Described, reach: Reach) -> bool:
+def _rows_read(condition: Condition, described: Described, reach: Reach) -> bool:
     """Whether records outside the query are handed out all the same: not every read can leave them out."""
     if reach.within is None:
         return not reach.scans
@@ -169,9 +169,9 @@ def _try(job: Job, condition: Condition, attributes: Attributes, described: Desc
         raise verdict(failed, f"dynamodb:{action}", table.table) from failed
 
 
-def _outside(*, handed_out: bool) -> str:
+def _outside(*, rows_read: bool) -> str:
     """What becomes of records outside the query."""
-    if handed_out:
+    if rows_read:
         return "records outside the query are handed out, and counted as filtered"
     return "records outside the query are not handed out, and not counted"
 

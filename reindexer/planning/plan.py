@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from reindexer.dynamo.index_keys import IndexKeys
 from reindexer.errors import BadInput, Refused
-from reindexer.index_keys import IndexKeys
 from reindexer.items import Key
 from reindexer.ledger import Ledger
 from reindexer.models import (
@@ -33,8 +33,8 @@ from reindexer.planning.capacity import capacity_of, uses_of
 from reindexer.planning.checks import check_index_types, check_reserved, refused_by_indexes
 from reindexer.planning.facts import Described, describe
 from reindexer.planning.job import checked_job, index_types, keys_of_indexes, plan_job, purpose_of
-from reindexer.planning.partition_scope import checked_scope
-from reindexer.planning.partitions import plan_partitions
+from reindexer.planning.partitions.scope import checked_scope
+from reindexer.planning.partitions.shards import plan_partitions
 from reindexer.planning.probes import probe_access
 from reindexer.planning.reach import Reach, reach_of
 from reindexer.planning.redrive import Redrive, plan_redrive

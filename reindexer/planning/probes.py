@@ -17,10 +17,10 @@ from reindexer.dynamo.wire import Stamp, StatementBuilder, update_parameters
 from reindexer.errors import EnvironmentFault, Refused
 from reindexer.items import WireKey, Write
 from reindexer.models import Attributes, PartitionScope
+from reindexer.partitions.sort_keys import wire_value
 from reindexer.planning.asking import UNKNOWN_OPERATION, ask, denied, verdict
-from reindexer.planning.partition_scope import where
+from reindexer.planning.partitions.scope import where
 from reindexer.planning.reach import NO_RUN, Reach
-from reindexer.sort_keys import wire_value
 from reindexer.throttle import backoff
 
 Writer = Literal["partiql", "update_item", "none"]

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from reindexer.items import Key, WireKey, from_json_key
 from reindexer.models import KeyAttribute, KeyList, PartitionScope, Source
+from reindexer.partitions.sort_keys import wire_value
 from reindexer.sinks.table import impossible_key
-from reindexer.sort_keys import wire_value
 
 #: A run stamp that no item carries.
 NO_RUN: str = impossible_key([KeyAttribute(name="run", type="S")])["run"]["S"]

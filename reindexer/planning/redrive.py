@@ -29,7 +29,7 @@ from reindexer.models import (
 )
 from reindexer.planning.scopes import typed_key
 from reindexer.planning.sizing import key_lists
-from reindexer.settle import MARK_OVERWRITTEN
+from reindexer.sinks.evidence import MARK_OVERWRITTEN
 
 _OPERATION: TypeAdapter[Touch | Transform | Verify] = TypeAdapter(Operation)
 

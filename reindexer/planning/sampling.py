@@ -12,11 +12,11 @@ from reindexer.dynamo.table import CallFailed, TableClient
 from reindexer.dynamo.wire import merged, projection
 from reindexer.items import WireItem, WireKey, from_json_key, key_identity
 from reindexer.models import Attributes, PartitionRange, PartitionScope
+from reindexer.partitions.sort_keys import Bounds
+from reindexer.partitions.source import query_of
 from reindexer.planning.asking import ask, verdict
-from reindexer.planning.partition_scope import where
+from reindexer.planning.partitions.scope import where
 from reindexer.planning.reach import Reach
-from reindexer.sort_keys import Bounds
-from reindexer.sources.partitions import query_of
 
 #: What AWS itself writes into each item of a global table of version 2017.11.29.
 REPLICATED = ("aws:rep:deleting", "aws:rep:updatetime", "aws:rep:updateregion")

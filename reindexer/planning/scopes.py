@@ -18,10 +18,10 @@ _WORDS = {"S": "a string", "N": "a number", "B": "binary, as base64"}
 #: What DynamoDB reads as a number; Python's own readers also take 1_000, NaN and digits of other scripts.
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?$")
 _EXACT = Context(prec=5000)  # Python's own 28 digits would round; no key in reach has more characters
-_MOST_KEY_BYTES = (2048, 1024)  # DynamoDB's limits of partition and sort key
-_MOST_DIGITS = 38  # DynamoDB's limit
-_MOST_EXPONENT = 125  # magnitudes up to 9.99…E+125 and down to 1E−130
-_LEAST_EXPONENT = -130
+_MAX_KEY_BYTES = (2048, 1024)  # DynamoDB's limits of partition and sort key
+_MAX_DIGITS = 38  # DynamoDB's limit
+_MAX_EXPONENT = 125  # magnitudes up to 9.99…E+125 and down to 1E−130
+_MIN_EXPONENT = -130
 
 
 def sources_of(
@@ -100,7 +100,7 @@ def typed_value(value: str | int, attribute: KeyAttribute, position: int, field:
         content = value.encode() if attribute.type == "S" else base64.b64decode(value, validate=True)
     except ValueError as error:
         raise BadInput(f"{value!r} has to be {_WORDS[attribute.type]} ({error})", field) from error
-    most = _MOST_KEY_BYTES[position]
+    most = _MAX_KEY_BYTES[position]
     if not 0 < len(content) <= most:
         raise BadInput(f"has {len(content)} bytes; a key value has 1 to {most}", field)
     return value if attribute.type == "S" else base64.b64encode(content).decode()
@@ -113,6 +113,6 @@ def _number(value: str | int, field: str) -> str:
         raise BadInput(f'{value!r} is no number; write it as an integer, or as a string like "12.5"', field)
     number = Decimal(text)
     digits = number.normalize(_EXACT).as_tuple().digits
-    if len(digits) > _MOST_DIGITS or (number and not _LEAST_EXPONENT <= number.adjusted() <= _MOST_EXPONENT):
-        raise BadInput(f"{value} is beyond DynamoDB's numbers: {_MOST_DIGITS} digits, 1E-130 to 1E+126", field)
+    if len(digits) > _MAX_DIGITS or (number and not _MIN_EXPONENT <= number.adjusted() <= _MAX_EXPONENT):
+        raise BadInput(f"{value} is beyond DynamoDB's numbers: {_MAX_DIGITS} digits, 1E-130 to 1E+126", field)
     return text

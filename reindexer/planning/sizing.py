@@ -17,9 +17,9 @@ RECORDS_PER_SHARD = 20_000
 #: Bytes a shard should have: 12,800 read units, a few seconds of one partition's 3,000 per second.
 BYTES_PER_SHARD = 100_000_000
 #: More children than that do not help (a partition's rate bounds each) and would fill the root's history.
-MOST_SHARDS = 400
+MAX_SHARDS = 400
 #: Counts are up to six hours old, and 0 for a new table: four shards keep a small worker busy anyway.
-LEAST_SHARDS = 4
+MIN_SHARDS = 4
 
 KEYS_PER_SHARD = 500  # as many as a worker reads in five calls; a long list then uses several workers
 BYTES_OF_KEYS_PER_SHARD = 200_000  # JSON of a shard's keys; it travels in each of its inputs
@@ -36,7 +36,7 @@ def segments(items: int, size_bytes: int, total: int | None, run: str) -> list[S
     """
     if total is None:
         wanted = max(math.ceil(items / RECORDS_PER_SHARD), math.ceil(size_bytes / BYTES_PER_SHARD))
-        total = min(MOST_SHARDS, max(LEAST_SHARDS, wanted))
+        total = min(MAX_SHARDS, max(MIN_SHARDS, wanted))
     order = list(range(total))
     random.Random(run).shuffle(order)
     return [Segment(segment=segment, total=total) for segment in order]
@@ -57,7 +57,7 @@ def key_lists(keys: list[Key], copies: Callable[[Key], int] = lambda _: 1) -> tu
         if everything + length > BYTES_OF_KEYS or compressed > _BYTES_OF_KEYS_COMPRESSED:
             break
         if not lists or len(lists[-1]) >= KEYS_PER_SHARD or size + length > BYTES_OF_KEYS_PER_SHARD:
-            if len(lists) == MOST_SHARDS:
+            if len(lists) == MAX_SHARDS:
                 break
             lists.append([])
             size = 0
@@ -86,7 +86,7 @@ def partition_shards(
         _rows(part, more) + _RECORDS_PER_QUERY + length * scale
         for (part, more), length in zip(ranges, lengths, strict=True)
     ]
-    wanted = total or min(MOST_SHARDS, max(LEAST_SHARDS, math.ceil(sum(weights) / RECORDS_PER_SHARD)))
+    wanted = total or min(MAX_SHARDS, max(MIN_SHARDS, math.ceil(sum(weights) / RECORDS_PER_SHARD)))
     number = min(len(ranges), max(wanted, math.ceil(sum(lengths) / BYTES_OF_KEYS_PER_SHARD)))
     lightest = [(0.0, shard) for shard in range(number)]
     dealt: list[list[int]] = [[] for _ in range(number)]

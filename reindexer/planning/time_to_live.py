@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from reindexer.errors import BadInput, Refused
-from reindexer.expiry import MOST_SECONDS_PAST, expired
+from reindexer.jobs.expiry import MAX_SECONDS_PAST, expired
 from reindexer.models import Attributes, Expiry, JobInput
 from reindexer.planning.asking import denied
 from reindexer.planning.facts import TTL_DENIED, Described
@@ -35,7 +35,7 @@ def plan_expiry(
                 f"attributes.{field}",
             )
     moment = int(started_at.timestamp())
-    expiry = Expiry(attribute=name, first=moment - MOST_SECONDS_PAST, before=moment)
+    expiry = Expiry(attribute=name, first=moment - MAX_SECONDS_PAST, before=moment)
     line, past = name, 0
     if found is not None:
         past = sum(expired(expiry, item) for item in found.items)

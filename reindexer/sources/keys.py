@@ -10,7 +10,7 @@ from reindexer.dynamo.reading import read_consistently
 from reindexer.dynamo.table import Page, TableClient
 from reindexer.items import WireKey, from_json_key, key_identity
 from reindexer.models import KeyList
-from reindexer.pulse import Pulse
+from reindexer.round_context import RoundContext
 from reindexer.throttle import Budget
 
 #: What one BatchGetItem may name (DynamoDB's limit).
@@ -20,8 +20,10 @@ _KEYS_PER_CALL = 100
 class KeySource:
     """Pages of a key list, by consistent reads. A key that does not exist is handed out as gone."""
 
-    def __init__(self, table: TableClient, keys: KeyList, reads: tuple[str, ...] | None, pulse: Pulse) -> None:
-        self._table, self._pulse = table, pulse
+    def __init__(
+        self, table: TableClient, keys: KeyList, reads: tuple[str, ...] | None, context: RoundContext
+    ) -> None:
+        self._table, self._context = table, context
         self._keys = [from_json_key(key) for key in keys.keys]
         self._partitions = keys.partitions
         self._reads = reads
@@ -29,15 +31,15 @@ class KeySource:
     def pages(
         self,
         cursor: WireKey | None,  # noqa: ARG002 – a source's signature; the count says it all
-        handed_out: int,
+        rows_read: int,
         budget: Budget,
     ) -> Iterator[Page]:
-        """Pages after the first `handed_out` keys; the cursor itself is not needed. Raises `CallFailed`."""
-        for start in range(handed_out, len(self._keys), _KEYS_PER_CALL):
+        """Pages after the first `rows_read` keys; the cursor itself is not needed. Raises `CallFailed`."""
+        for start in range(rows_read, len(self._keys), _KEYS_PER_CALL):
             if not budget.wait_to_read():
                 return
             chunk = self._keys[start : start + _KEYS_PER_CALL]
-            found, consumed = read_consistently(self._table, chunk, self._reads, self._pulse)
+            found, consumed = read_consistently(self._table, chunk, self._reads, self._context)
             budget.read(consumed, len(chunk))
             rows = [found.get(key_identity(key), key) for key in chunk]
             gone = frozenset(i for i, key in enumerate(chunk) if key_identity(key) not in found)

@@ -25,7 +25,7 @@ class ScanSource:
 
     Unless `consistent`, the read is an eventually consistent one, at half the price: a row read stale is
     refused by its condition and settled by what is stored. Jobs that delete read consistently: a lagging page
-    hands out rows that they have deleted and counted. `leave_out`: parameters of a filter that keeps every
+    hands out rows that they have deleted and counted. `row_filter`: parameters of a filter that keeps every
     row this run may have written, since a row that is left out has no position and is counted by nobody.
     """
 
@@ -34,24 +34,24 @@ class ScanSource:
         table: TableClient,
         segment: Segment,
         reads: tuple[str, ...] | None,
-        leave_out: Mapping[str, Any] = _EVERY,
+        row_filter: Mapping[str, Any] = _EVERY,
         *,
         consistent: bool = False,
     ) -> None:
         self._table = table
         self._segment = segment
         self._parameters: dict[str, Any] = {"Segment": segment.segment, "TotalSegments": segment.total}
-        self._parameters |= merged(projection(reads) if reads else {}, leave_out)
+        self._parameters |= merged(projection(reads) if reads else {}, row_filter)
         self._parameters |= {"ConsistentRead": True} if consistent else {}
-        self._filtered = bool(leave_out)
+        self._filtered = bool(row_filter)
 
-    def pages(self, cursor: WireKey | None, handed_out: int, budget: Budget) -> Iterator[Page]:
+    def pages(self, cursor: WireKey | None, rows_read: int, budget: Budget) -> Iterator[Page]:
         """Pages until the segment's end, or its limit of rows. Empty pages are handed out too.
 
-        `handed_out`: rows of this segment before the cursor; they count against its limit.
+        `rows_read`: rows of this segment before the cursor; they count against its limit.
         Raises `CallFailed`; a caller who wants to go on makes a new iterator from its cursor.
         """
-        left = None if self._segment.limit is None else self._segment.limit - handed_out
+        left = None if self._segment.limit is None else self._segment.limit - rows_read
         while left is None or left > 0:
             if not budget.wait_to_read():
                 return

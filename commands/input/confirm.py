@@ -1,0 +1,34 @@
+"""Asking before something is begun or closed for good."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from commands.input.exits import Exit, Stopped
+
+
+def can_ask() -> bool:
+    """Whether somebody sees a question on stderr and can answer it on stdin."""
+    # Not rich's `is_terminal`, which FORCE_COLOR makes true.
+    return sys.stderr.isatty() and typer.get_text_stream("stdin").isatty()
+
+
+def confirm(question: str, *, yes: bool, otherwise: str) -> None:
+    """Return where it is agreed to, by `--yes` or by an answer. Raises `Stopped` with what is so `otherwise`.
+
+    Without a terminal silence is not consent: a script says `--yes`.
+    """
+    if yes:
+        return
+    if not can_ask():
+        raise Stopped(
+            Exit.BAD_INPUT, f"{otherwise}: there is no terminal to ask on; --yes goes on without a question"
+        )
+    try:
+        agreed = typer.confirm(question, err=True)
+    except typer.Abort:  # Ctrl-C or the end of the input, instead of an answer
+        agreed = False
+    if not agreed:
+        raise Stopped(Exit.BAD_INPUT, otherwise)

@@ -1,0 +1,63 @@
+"""The job's input out of a file and options. What was not given is left to the job's own defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from commands.input.files import read_json
+from reindexer.errors import BadInput
+from reindexer.explain import explain
+from reindexer.models import JobInput
+
+
+def job_input(given: Mapping[str, Any], file: Path | None) -> JobInput:
+    """The input: the file's, with what was given on top. Raises `BadInput` naming the field."""
+    present = _present(given)
+    if given.get("limits"):
+        present["limits"] = given["limits"]  # null among them is a choice: the plan's
+    merged = _merged(_file(file) if file else {}, present)
+    if "table" not in merged:
+        raise BadInput("which one? For example `reindexer start cities`, or --input FILE", "TABLE")
+    operation = merged.get("operation")
+    if isinstance(operation, dict):
+        operation.setdefault("kind", "touch")
+    try:
+        return JobInput.model_validate(merged)
+    except ValidationError as error:
+        raise BadInput(explain(error)) from None
+
+
+def _file(file: Path) -> dict[str, Any]:
+    content = read_json(file, "--input")
+    if not isinstance(content, dict):
+        raise BadInput(f'{file} should hold one object, such as {{"table": "cities"}}', "--input")
+    return content
+
+
+def _present(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Only what was given; an object of which nothing was given is not given either."""
+    present: dict[str, Any] = {}
+    for name, value in given.items():
+        kept = _present(value) if isinstance(value, dict) else value
+        if kept is not None and kept != {}:
+            present[name] = kept
+    return present
+
+
+def _merged(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
+    """`top` laid over `base`; objects of the same kind field by field, others as a whole."""
+    merged = dict(base)
+    for name, value in top.items():
+        below = merged.get(name)
+        if isinstance(value, dict) and isinstance(below, dict) and _same_kind(value, below):
+            value = {**below, **value}
+        merged[name] = value
+    return merged
+
+
+def _same_kind(top: Mapping[str, Any], below: Mapping[str, Any]) -> bool:
+    return bool(top.get("kind", below.get("kind")) == below.get("kind"))

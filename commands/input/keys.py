@@ -1,0 +1,54 @@
+"""Keys as people write them, {"id": "a"}, and picking quarantined records by them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from commands.input.options import json_option
+from reindexer.errors import BadInput
+from reindexer.items import from_json_key, key_identity
+from reindexer.models import QuarantineEntry
+
+
+def plain_key(entry: QuarantineEntry) -> dict[str, str | int]:
+    """The key without DynamoDB's type tags, as the job's input takes it; numbers stay text, none is rounded."""
+    return {name: content for name, value in entry.key.items() for content in value.values()}
+
+
+def plain_text(entry: QuarantineEntry) -> str:
+    """The key for a table's cell."""
+    return json.dumps(plain_key(entry), ensure_ascii=False)
+
+
+def chosen(entries: Iterable[QuarantineEntry], keys: list[str] | None) -> list[QuarantineEntry]:
+    """The entries with one of these keys; all where none is given. Raises `BadInput` for an unknown key."""
+    entries = list(entries)
+    if not keys:
+        return entries
+    found = []
+    for text in keys:
+        asked = json_option(text, "--key")
+        if not isinstance(asked, dict) or not asked:
+            raise BadInput(f'should be an object such as {{"id": "a"}} (given: {text})', "--key")
+        matching = [entry for entry in entries if _same(entry, asked)]
+        if not matching:
+            raise BadInput(f"no open quarantined record has the key {text}", "--key")
+        found += matching
+    return found
+
+
+def _same(entry: QuarantineEntry, asked: Mapping[str, Any]) -> bool:
+    """Whether the asked key, plain or as DynamoDB JSON, is the entry's."""
+    if asked.keys() != entry.key.keys():
+        return False
+    typed = {
+        name: value if isinstance(value, dict) else {kind: str(value)}
+        for name, value in asked.items()
+        for kind in entry.key[name]
+    }
+    try:
+        return key_identity(from_json_key(typed)) == key_identity(from_json_key(entry.key))
+    except (ArithmeticError, ValueError, TypeError, AttributeError):  # text where the key has a number
+        return False

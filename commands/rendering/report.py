@@ -1,0 +1,219 @@
+"""The account of a job: one rendering of its report, for every command that shows one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from commands.rendering.dry_run import render_dry_run
+from commands.rendering.partitions import partitions
+from commands.rendering.screen import (
+    BAD,
+    DIM,
+    GOOD,
+    WARN,
+    columns,
+    count,
+    duration,
+    facts,
+    moment,
+    per_second,
+    some,
+)
+from reindexer.models import Report
+from reindexer.models.by_partition import brief
+from reindexer.tally import Attempts, Outcome
+
+#: What each outcome says, for people who read the word for the first time.
+MEANING = {
+    Outcome.UPDATED: "changed by this run",
+    Outcome.DELETED: "removed by this run",
+    Outcome.CURRENT: "at the target before this run",
+    Outcome.SUPERSEDED: "past the target, by someone else",
+    Outcome.FILTERED: "left alone by the job's query or function",
+    Outcome.VANISHED: "gone before this run wrote it",
+    Outcome.QUARANTINED: "given up, listed in the ledger",
+}
+STYLE = {
+    "complete": GOOD,
+    "incomplete": BAD,
+    "failed": BAD,
+    "terminated": BAD,
+    "cancelled": WARN,
+    "running": "",
+}
+
+
+def render_report(report: Report) -> RenderableType:
+    """The whole report, as wide as the terminal."""
+    if report.dry_run:
+        return render_dry_run(report.dry_run, [*report.not_found, *report.warnings])
+    return Group(
+        _headline(report),
+        Text(),
+        columns(_outcomes(report), right=(1,)),
+        Text(),
+        facts(_facts(report)),
+        *partitions(report),
+        *_what_next(report),
+    )
+
+
+def headline(report: Report) -> str:
+    """The report in one line, without colour."""
+    return _headline(report).plain
+
+
+def _headline(report: Report) -> Text:
+    records = _records(report)
+    speed = records / report.seconds if report.seconds else 0.0
+    if report.as_of:
+        return Text.assemble(
+            (report.state, f"bold {STYLE[report.state]}".strip()),
+            f"  at least {some(records, 'record')}, as of {moment(report.as_of)}",
+        )
+    return Text.assemble(
+        (report.state, f"bold {STYLE[report.state]}"),
+        f"  {some(records, 'record')} in {duration(report.seconds)}, ",
+        (f"{per_second(speed).removesuffix('/s')} records/s", "bold"),
+        *((f", {words}", f"bold {WARN}") for words in report.not_found),
+    )
+
+
+def _only_reads(report: Report) -> bool:
+    return report.operation.get("kind") == "verify"
+
+
+def _records(report: Report) -> int:
+    """How many records the job looked at; one that only reads has no outcomes."""
+    if _only_reads(report) and report.verification:
+        return report.verification.scanned
+    return report.tally.scanned
+
+
+def _outcomes(report: Report) -> Iterator[tuple[str | Text, ...]]:
+    if _only_reads(report) and report.verification:
+        behind = report.verification.behind
+        yield Text("behind", BAD if behind else ""), count(behind), Text("not at the target", DIM)
+        yield "scanned", count(report.verification.scanned), Text("read consistently", DIM)
+        return
+    for outcome in Outcome:
+        number = getattr(report.tally, outcome.value)
+        # A zero is said only where it is the point: nothing changed, or nothing given up.
+        if number or outcome in (Outcome.UPDATED, Outcome.QUARANTINED):
+            style = BAD if number and outcome is Outcome.QUARANTINED else ""
+            yield Text(outcome.value, style), Text(count(number), style), Text(MEANING[outcome], DIM)
+    yield "scanned", count(report.tally.scanned), _balance(report)
+
+
+def _balance(report: Report) -> Text:
+    if report.as_of:
+        return Text("a lower bound, as are the others", WARN)
+    if report.balanced:
+        return Text("balanced", DIM)
+    if not _defect(report):
+        open_ = report.tally.scanned - report.tally.settled
+        return Text(f"balanced, but for {count(open_)} under way when it was cancelled", DIM)
+    return Text("NOT balanced: outcomes do not add up to it", BAD)
+
+
+def _defect(report: Report) -> bool:
+    """Whether counts differ for no good reason.
+
+    A cancelled job may leave isolated records without outcome, and one that has not ended has them under way.
+    """
+    return not (report.balanced or report.as_of) and (
+        report.state != "cancelled" or bool(report.unbalanced_shards or report.unbalanced_partitions)
+    )
+
+
+def attempts_text(attempts: Attempts) -> str:
+    """What it took besides the writes that went through, in words."""
+    names = {
+        "throttled": "throttled",
+        "server_errors": "server errors",
+        "timeouts": "time-outs",
+        "conflicts": "conflicts",
+        "ambiguous": "ambiguous",
+    }
+    met = [f"{count(n)} {word}" for field, word in names.items() if (n := getattr(attempts, field))]
+    return ", ".join(met) or "every call went through at once"
+
+
+def ambiguous_text(number: int) -> str:
+    """What `ambiguous` means, said plainly."""
+    if number == 1:
+        return "1 answer was an error although the write had been applied; it was settled, not counted twice"
+    return (
+        f"{count(number)} answers were errors although the write had been applied; "
+        "each was settled, none counted twice"
+    )
+
+
+def _facts(report: Report) -> Iterator[tuple[str, RenderableType]]:
+    yield "job", f"{report.job}, run {report.run}, started {moment(report.started_at)}"
+    yield "table", f"{report.table}, {report.operation.get('kind', '?')} to version {report.version}"
+    if not _only_reads(report):
+        yield "attempts", attempts_text(report.attempts)
+        if report.attempts.ambiguous:
+            yield "", ambiguous_text(report.attempts.ambiguous)
+        if report.verification or not report.as_of:
+            yield "verified", _verification(report)
+        yield "shards", count(report.shards) + _unbalanced(str(i) for i in report.unbalanced_shards)
+        if report.partitions or report.unbalanced_partitions:
+            wrong = (brief(name) for name in report.unbalanced_partitions)
+            yield "partitions", count(len(report.partitions)) + _unbalanced(wrong)
+        yield "written by", report.writer + _consumed(report)
+    for index, warning in enumerate(report.warnings):
+        yield "" if index else "warnings", Text(warning, WARN)
+    for index, event in enumerate(report.controls):
+        details = [moment(event.at), event.what]
+        changed = (event.limits or {}).items()
+        details += [f"{name}={'chosen' if value is None else value}" for name, value in changed]
+        details += [f"({event.reason})"] if event.reason else []
+        yield "" if index else "controls", " ".join(details)
+
+
+def _verification(report: Report) -> Text:
+    found = report.verification
+    if found is None:
+        return Text("no")
+    if found.behind:
+        return Text(f"{count(found.scanned)} read consistently afterwards, {count(found.behind)} behind", BAD)
+    return Text(f"{count(found.scanned)} read consistently afterwards, none behind", GOOD)
+
+
+def _unbalanced(names: Iterable[str]) -> str:
+    wrong = ", ".join(names)
+    return f", not balanced: {wrong}" if wrong else ""
+
+
+def _consumed(report: Report) -> str:
+    units = [
+        some(round(value), name.replace("_", " ").removesuffix("s"))
+        for name, value in report.consumed.items()
+        if value
+    ]
+    return f", {', '.join(units)} consumed" if units else ""
+
+
+def _what_next(report: Report) -> Iterator[Text]:
+    """What the reader can do about an incomplete job."""
+    if report.state == "terminated":
+        yield Text()
+        yield Text("To carry the rest to this version:")
+        yield Text(f"  reindexer start {report.table} --version {report.version}")
+    if report.tally.quarantined:
+        yield Text()
+        yield Text(f"see them:   reindexer failures {report.job}")
+        yield Text(f"run again:  reindexer redrive {report.job}")
+    elif report.verification and report.verification.behind and report.state != "terminated":
+        yield Text()
+        why = "" if _only_reads(report) else "Records were added or overwritten meanwhile. "
+        yield Text(f"{why}To carry them to this version:")
+        yield Text(f"  reindexer start {report.table} --version {report.version}")
+    if _defect(report):
+        yield Text()
+        yield Text("Counts that do not add up are a defect of this program: please report it.", BAD)

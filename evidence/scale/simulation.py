@@ -1,0 +1,107 @@
+"""Days in minutes: the real root with stand-in shards, in Temporal's time-skipping environment."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.service import RPCError
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+
+from evidence.scale.histories import RunOf, chain
+from evidence.scale.stand_ins import WORLD, StandIn, StandInActivities, World
+from testbed.obtain import obtain
+from workflows.reindex_table import ReindexTable
+
+DAY = 86_400.0  # seconds
+_QUEUE = "simulation"
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What is simulated. `days`: of work, then a verification; `limits_every`: seconds between changes."""
+
+    name: str
+    days: float
+    in_flight: int = 32
+    shards: int = 400
+    throttles: str = "none"
+    limits_every: float = 0.0
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """What became of it."""
+
+    scenario: Scenario
+    report: dict[str, Any]
+    runs: list[RunOf] = field(repr=False)
+    days: float
+    seconds: float
+
+
+SCENARIOS = (
+    Scenario("a week, steady", 7),
+    Scenario("a week, half the shards throttled in turn", 7, throttles="in turn"),
+    Scenario("a week, all throttled every other hour", 7, throttles="all by the hour"),
+    Scenario("a week, throttled at random, 400 in flight", 7, in_flight=400, throttles="at random"),
+    Scenario("a day, limits changed every minute", 1, throttles="in turn", limits_every=60),
+)
+
+
+@contextlib.asynccontextmanager
+async def environment() -> AsyncIterator[WorkflowEnvironment]:
+    """Temporal's time-skipping server with a worker for the root and its stand-ins."""
+    path = obtain("test-server").command[0]
+    async with await WorkflowEnvironment.start_time_skipping(
+        test_server_existing_path=path, data_converter=pydantic_data_converter
+    ) as env:
+
+        async def now() -> float:
+            return (await env.get_current_time()).timestamp()
+
+        async with Worker(
+            env.client,
+            task_queue=_QUEUE,
+            workflows=[ReindexTable, StandIn],
+            activities=StandInActivities(now).all,
+            workflow_runner=UnsandboxedWorkflowRunner(),  # the stand-ins share the world with their look
+            max_concurrent_activities=1000,  # 400 in flight, and looks
+        ):
+            yield env
+
+
+async def simulate(env: WorkflowEnvironment, scenario: Scenario, name: str) -> Simulated:
+    """One scenario from start to end."""
+    waves = scenario.shards / scenario.in_flight
+    world = World(
+        scenario.shards, scenario.days * DAY / waves, scenario.in_flight, throttles=scenario.throttles
+    )
+    WORLD[name] = world
+    began, first = time.monotonic(), await env.get_current_time()
+    handle = await env.client.start_workflow("ReindexTable", {"table": "simulated"}, id=name, task_queue=_QUEUE)
+    hand = asyncio.ensure_future(_change_limits(env, name, scenario.limits_every))
+    report = await handle.result()
+    hand.cancel()
+    last = await env.client.get_workflow_handle(name).describe()
+    runs = await chain(env.client, name, last.run_id)
+    days = ((await env.get_current_time()) - first).total_seconds() / DAY
+    del WORLD[name]
+    return Simulated(scenario, report, runs, days, time.monotonic() - began)
+
+
+async def _change_limits(env: WorkflowEnvironment, name: str, every: float) -> None:
+    """Somebody who cannot leave the limits alone."""
+    number = 0
+    while every:
+        await env.sleep(every)
+        number += 1
+        change = {"write_units_per_second": 5000.0 + number % 2 * 3000}
+        with contextlib.suppress(RPCError):  # between two runs
+            await env.client.get_workflow_handle(name).execute_update("set_limits", change)

@@ -1,0 +1,231 @@
+"""A dry run: query and function over a sample, with nothing written anywhere."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from typing import Any
+
+from reindexer.dynamo.reading import read_consistently
+from reindexer.dynamo.table import CallFailed, TableClient
+from reindexer.dynamo.taxonomy import Action
+from reindexer.dynamo.wire import Stamp
+from reindexer.errors import EnvironmentFault, RecordFailed, cut, named_failure
+from reindexer.items import Skip, WireItem, WireValue, Write, from_json_key, key_identity, to_json_key
+from reindexer.jobs.bounded import Bounded
+from reindexer.jobs.conditions import built
+from reindexer.jobs.deciding import Decider, failure_of
+from reindexer.jobs.job import Job
+from reindexer.models import Change, DryRun, DryRunInput, KeyList, Pair, PartitionRanges, Share
+from reindexer.operations.transform import prepared
+from reindexer.operations.within_index import belongs
+from reindexer.round_context import RoundContext
+from reindexer.sinks.evidence import Marked, WrongType, evidence
+from reindexer.sources import make_source
+from reindexer.tally import Outcome, Tally
+from reindexer.testing import written
+from reindexer.throttle import Budget, backoff
+from reindexer.values import plain
+
+_ROWS_PER_PAGE = 100  # a page's rows are decided together; the first answers are there after one page
+_MAX_TEXT_BYTES = 300  # of one value: nobody compares more by eye
+_MAX_CHANGES = 50  # attributes of one pair; an item may have thousands
+#: Bytes of JSON of all pairs: a quarter of what a workflow's result may hold.
+MAX_PAIRS_BYTES = 512 * 1024
+_MAX_CLASSES = 100  # error classes told apart: a job may make up one for each record
+_OTHER_CLASSES = "Others"
+_KEYS_PER_CALL = 100  # DynamoDB's limit
+
+
+def dry_run(request: DryRunInput, table: TableClient, context: RoundContext) -> DryRun:
+    """What would become of up to `limit` records that the query finds (in the named partitions, if any), or of
+    the named keys.
+
+    The first that a scan hands out, not a random choice. Ends early, with what it has, when its time is over or
+    it is told to stop. Work with side effects is not done: its records count as `updated`. Raises `CallFailed`,
+    `EnvironmentFault`.
+    """
+    target = request.target
+    job, decider = prepared(target)
+    stamp = Stamp(target.attributes.version, target.attributes.run, target.version, target.stamp)
+    seen = _Seen([attribute.name for attribute in target.key], request.pairs)
+    decide: Bounded[WireItem, Write | Skip] = Bounded(decider, job.seconds, context)
+    until = context.now() + request.seconds
+    for rows in _pages(request, decider, table, context, until):
+        below = []
+        for row in rows:
+            found = evidence(stamp, row)
+            if found is None or isinstance(found, Marked):
+                below.append(row)
+            elif isinstance(found, WrongType):
+                seen.failed(RecordFailed("VersionType", found.message))
+            else:
+                seen.count(found)
+        if job.process is not None:
+            for row in below:
+                seen.count(Outcome.UPDATED if decider.asks(row) else Outcome.FILTERED)
+        else:
+            _decide(job, decide, below, seen)
+    return seen.result()
+
+
+def _decide(job: Job, decide: Bounded[WireItem, Write | Skip], rows: Sequence[WireItem], seen: _Seen) -> None:
+    done = 0
+    while done < len(rows):
+        results = decide.run(rows[done:])
+        for row, result in zip(rows[done:], results, strict=False):
+            if isinstance(result, EnvironmentFault):
+                raise result
+            if isinstance(result, Exception):
+                seen.failed(failure_of(result, job.file))
+            else:
+                seen.decided(row, result)
+        done += len(results)
+
+
+def _pages(
+    request: DryRunInput, decider: Decider, table: TableClient, context: RoundContext, until: float
+) -> Iterator[list[WireItem]]:
+    """The sample, page by page; a busy service is waited for."""
+    if isinstance(request.source, KeyList):
+        keys = [from_json_key(key) for key in request.source.keys[: request.limit]]
+        for start in range(0, len(keys), _KEYS_PER_CALL):
+            found, _ = read_consistently(table, keys[start : start + _KEYS_PER_CALL], None, context)
+            yield [found[key_identity(key)] for key in keys if key_identity(key) in found]
+        return
+    if isinstance(request.source, PartitionRanges):
+        yield from _partitions(request, decider, table, context, until)
+        return
+    parameters: dict[str, Any] = {}
+    if decider.condition is not None:
+        expression, names, values = built(decider.condition)
+        parameters = {"FilterExpression": expression, "ExpressionAttributeNames": names}
+        parameters |= {"ExpressionAttributeValues": values} if values else {}
+    else:
+        parameters = {"Limit": min(request.limit, _ROWS_PER_PAGE)}
+    left, cursor, tries = request.limit, None, 0
+    while left > 0 and context.now() < until and not context.stopping():
+        context.heartbeat()
+        try:
+            page = table.read("scan", parameters, cursor)
+        except CallFailed as failed:
+            if failed.failure.action not in (Action.WAIT, Action.RETRY):
+                raise
+            tries += 1
+            context.wait(backoff(tries))
+            continue
+        rows, tries, cursor = page.rows[:left], 0, page.last_key
+        left -= len(rows)
+        yield rows
+        if cursor is None:
+            return
+
+
+def _partitions(
+    request: DryRunInput, decider: Decider, table: TableClient, context: RoundContext, until: float
+) -> Iterator[list[WireItem]]:
+    """What the query finds in the named partitions, read as a round reads them."""
+    target, left, cursor, tries = request.target, request.limit, None, 0
+    within, row_filter = target.within, {}
+    if decider.condition is not None:
+        expression, names, values = built(decider.condition)
+        row_filter = {"FilterExpression": expression, "ExpressionAttributeNames": names}
+        row_filter |= {"ExpressionAttributeValues": values} if values else {}
+    source = make_source(request.source, target, table, None, row_filter, context)
+    while True:
+        try:
+            for page in source.pages(cursor, 0, Budget(Share(), context)):
+                context.heartbeat()
+                rows = [row for place, row in enumerate(page.rows) if place not in page.gone]
+                if within is not None and within.index is not None:
+                    rows = [row for row in rows if belongs(within, page.partition or "", row)]
+                rows = [row for row in rows if decider.matches(row)][:left]
+                left, cursor, tries = left - len(rows), page.last_key, 0
+                yield rows
+                if left <= 0 or context.now() >= until or context.stopping():
+                    return
+            return
+        except CallFailed as failed:
+            if failed.failure.action not in (Action.WAIT, Action.RETRY):
+                raise
+            tries += 1
+            context.wait(backoff(tries))
+            if context.now() >= until or context.stopping():
+                return
+
+
+class _Seen:
+    """What the sample showed so far."""
+
+    def __init__(self, key_names: list[str], pairs: int) -> None:
+        self._key_names, self._most, self._room = key_names, pairs, MAX_PAIRS_BYTES
+        self._outcomes: Counter[Outcome] = Counter()
+        self._pairs: list[Pair] = []
+        self._failures: Counter[str] = Counter()
+        self._messages: dict[str, str] = {}
+
+    def count(self, outcome: Outcome) -> None:
+        self._outcomes[outcome] += 1
+
+    def failed(self, failure: RecordFailed) -> None:
+        self.count(Outcome.QUARANTINED)
+        code, message = named_failure(failure)
+        if code not in self._failures and len(self._failures) >= _MAX_CLASSES:
+            code = _OTHER_CLASSES
+        self._failures[code] += 1
+        self._messages.setdefault(code, message)
+
+    def decided(self, row: WireItem, decision: Write | Skip) -> None:
+        if isinstance(decision, Skip):
+            self.count(Outcome.FILTERED)
+            return
+        self.count(Outcome.DELETED if decision.mark else Outcome.UPDATED)
+        if len(self._pairs) < self._most:
+            after: WireItem = {} if decision.mark else written(row, decision)
+            key = to_json_key({name: row[name] for name in self._key_names})
+            pair = Pair(key=key, changes=self._changes(row, after), delete=decision.mark)
+            self._room -= len(pair.model_dump_json().encode())
+            self._pairs += [pair] if self._room >= 0 else []
+
+    def _changes(self, before: WireItem, after: WireItem) -> list[Change]:
+        names = [
+            name
+            for name in dict.fromkeys([*before, *after])
+            if name not in self._key_names and before.get(name) != after.get(name)
+        ]
+        changes = [
+            Change(name=cut(name), before=_text(before.get(name)), after=_text(after.get(name)))
+            for name in names[:_MAX_CHANGES]
+        ]
+        more = len(names) - len(changes)
+        return [
+            *changes,
+            *([Change(name=f"and {more:,} attributes more", before=None, after=None)] * (more > 0)),
+        ]
+
+    def result(self) -> DryRun:
+        counts = {outcome.value: count for outcome, count in self._outcomes.items()}
+        return DryRun(
+            tally=Tally(scanned=sum(counts.values()), **counts),
+            pairs=self._pairs,
+            failures=dict(self._failures),
+            messages=self._messages,
+        )
+
+
+def _text(value: WireValue | None) -> str | None:
+    """A value for people: JSON, numbers as written, shortened."""
+    if value is None:
+        return None
+    text = json.dumps(plain(value), default=_jsonable, ensure_ascii=False)
+    return cut(text, _MAX_TEXT_BYTES)
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() and abs(value) < 10**15 else str(value)
+    if isinstance(value, bytes):
+        return f"{len(value)} bytes"
+    return dict(value) if hasattr(value, "items") else sorted(value, key=str)

@@ -1,0 +1,260 @@
+"""Units, duration, Temporal Actions and dollars of a job, computed from a DescribeTable answer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from reindexer.models import Attributes, Limits, Model, TableFacts
+from reindexer.planning.sizing import segments
+from reindexer.settings import Settings
+
+#: Write and read units that one partition takes per second (DynamoDB's limit). A shard is in one at a time.
+_PARTITION_WRITES, _PARTITION_READS = 1000.0, 3000.0
+_WRITE_UNIT, _READ_UNIT = 1024, 4096  # bytes (DynamoDB's units)
+#: Values of the two attributes: 13 digits of milliseconds take 8 bytes, a run's stamp has 10 characters.
+_VERSION_BYTES, _RUN_BYTES = 8, 10
+
+#: Seconds of a shard's first round, on average over the shards.
+_FIRST_ROUND_SECONDS = 4.75
+#: Rows of a verifying shard.
+ROWS_PER_VERIFYING_SHARD = 150_000
+#: A look at the shards is due when the job has grown older by this part, and after so many seconds at most.
+LOOK_PART_OF_AGE, LONGEST_LOOK_SECONDS = 1 / 60, 300.0
+#: Actions of a job of any size: its start, five search attribute updates, a memo, and ten activities for plan,
+#: lock, reports and clearing up.
+_ACTIONS_PER_JOB = 17
+#: Seconds between two heartbeats of a round, at least; and at most this part of the heartbeat time-out.
+MIN_BETWEEN_HEARTBEATS, _PART_OF_TIMEOUT = 0.4, 0.8
+_EVENTS_PER_LOOK = 6  # of the root's history
+_EVENTS_PER_SHARD = 7  # three of its own, and half of two workflow tasks' three and of its neighbours'
+
+
+class Prices(Model):
+    """List prices in US dollars, for a million each."""
+
+    write_units: float
+    read_units: float
+    #: https://docs.temporal.io/cloud/pricing, November 2026: pay-as-you-go, before volume discounts.
+    actions: float = 50.0
+
+
+#: https://aws.amazon.com/dynamodb/pricing/on-demand, us-east-1, Standard table class, since November 2024.
+ON_DEMAND = Prices(write_units=0.625, read_units=0.125)
+#: https://aws.amazon.com/dynamodb/pricing/provisioned, us-east-1, Standard table class, 2025: $0.00065 and
+#: $0.00013 for an hour of one unit a second, which is 3,600 units where all of it is used.
+PROVISIONED = Prices(write_units=0.00065 / 3600 * 1e6, read_units=0.00013 / 3600 * 1e6)
+
+
+class IndexWrites(Model):
+    """What a touch writes to one index. `units`: write units a record, on average over the table's records."""
+
+    name: str
+    units: float
+    why: str
+
+
+class Actions(Model):
+    """Temporal Actions, by what causes them."""
+
+    heartbeats: int
+    rounds: int
+    shards: int
+    looks: int
+    job: int
+
+    @property
+    def total(self) -> int:
+        return self.heartbeats + self.rounds + self.shards + self.looks + self.job
+
+
+class Estimate(Model):
+    """The numbers of one job. `write_units`: without replicas. `bound`: what decides `work_seconds`."""
+
+    table: str
+    items: int
+    size_bytes: int
+    item_bytes: float
+    records: int
+    indexes: list[IndexWrites]
+    write_units_per_record: float
+    write_units: float
+    write_units_at_most: float
+    read_units: float
+    verify_units: float
+    limits: Limits
+    shards: int
+    work_seconds: float
+    bound: str
+    verify_seconds: float
+    actions: Actions
+    actions_total: int
+    prices: Prices
+    dollars: dict[str, float]
+    notes: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class EstimateInput:
+    """What the job is to be. `records`: how many it writes; None: all. `deletes`: it reads consistently."""
+
+    attributes: Attributes
+    limits: Limits  # resolved: numbers or "unlimited"
+    records: int | None = None
+    verify: bool = True
+    deletes: bool = False
+
+
+def estimate(
+    description: Mapping[str, Any],
+    facts: TableFacts,
+    asked: EstimateInput,
+    chosen: Settings,
+    prices: Prices,
+) -> Estimate:
+    """Estimate a job that meets no trouble. `description`: DescribeTable's `Table`."""
+    items, size = facts.items, facts.size_bytes
+    records = items if asked.records is None else min(asked.records, items)
+    item_bytes = size / items if items else 0.0
+    added = len(asked.attributes.version.encode()) + len(asked.attributes.run.encode())
+    added += _VERSION_BYTES + _RUN_BYTES
+    indexes = list(_indexes(description, items, added, asked.attributes))
+    of_indexes = sum(index.units for index in indexes)
+    of_table = float(max(1, math.ceil((item_bytes + added) / _WRITE_UNIT)))
+    write_units = records * (of_table + of_indexes)
+    # Whatever the sizes are, rounding up adds less than one unit a record.
+    at_most = records * (min(of_table, (item_bytes + added) / _WRITE_UNIT) + 1 + of_indexes)
+    consistent = size / _READ_UNIT
+    read_units = consistent if asked.deletes else consistent / 2
+    shards = len(segments(items, size, None, ""))
+    at_once = min(shards, asked.limits.shards_in_flight)
+    work_seconds, bound = _slowest(
+        {
+            "the budget of write units": write_units / _rate(asked.limits.write_units_per_second),
+            "the budget of read units": read_units / _rate(asked.limits.read_units_per_second),
+            "the budget of records": records / _rate(asked.limits.records_per_second),
+            f"partitions, {at_once} at a time": max(
+                records * of_table / (_PARTITION_WRITES * at_once), read_units / (_PARTITION_READS * at_once)
+            ),
+        }
+    )
+    verify_units, verify_seconds, verifying = 0.0, 0.0, 0
+    if asked.verify:
+        verifying = min(max(1, math.ceil(items / ROWS_PER_VERIFYING_SHARD)), shards)
+        verify_units = consistent
+        verify_seconds = max(
+            verify_units / _rate(asked.limits.read_units_per_second),
+            verify_units / (_PARTITION_READS * min(verifying, asked.limits.shards_in_flight)),
+        )
+    phases = [(shards, work_seconds), (verifying, verify_seconds)]
+    actions = count_actions(phases, asked.limits.shards_in_flight, chosen)
+    return Estimate(
+        table=str(description["TableName"]),
+        items=items,
+        size_bytes=size,
+        item_bytes=item_bytes,
+        records=records,
+        indexes=indexes,
+        write_units_per_record=of_table + of_indexes,
+        write_units=write_units,
+        write_units_at_most=at_most,
+        read_units=read_units,
+        verify_units=verify_units,
+        limits=asked.limits,
+        shards=shards,
+        work_seconds=work_seconds,
+        bound=bound,
+        verify_seconds=verify_seconds,
+        actions=actions,
+        actions_total=actions.total,
+        prices=prices,
+        dollars={
+            "write": write_units / 1e6 * prices.write_units,
+            "read": (read_units + verify_units) / 1e6 * prices.read_units,
+            "temporal_cloud": actions.total / 1e6 * prices.actions,
+        },
+        notes=list(_notes(description, facts)),
+    )
+
+
+def count_actions(phases: list[tuple[int, float]], at_once: int, chosen: Settings) -> Actions:
+    """Count the Actions of a job whose phases are (shards, seconds)."""
+    interval = min(chosen.heartbeat_interval, _PART_OF_TIMEOUT * chosen.heartbeat_timeout)
+    interval = max(interval, MIN_BETWEEN_HEARTBEATS)
+    heartbeats = rounds = 0.0
+    for shards, seconds in phases:
+        running = min(shards, at_once)
+        heartbeats += seconds * running / interval
+        if shards:
+            each = seconds * running / shards  # seconds of one shard
+            rounds += shards * (1 + math.ceil(max(0.0, each - _FIRST_ROUND_SECONDS) / chosen.round_seconds))
+    shards, seconds = sum(number for number, _ in phases), sum(lasting for _, lasting in phases)
+    looks = _looks(seconds, chosen.look_seconds)
+    events = looks * _EVENTS_PER_LOOK + shards * _EVENTS_PER_SHARD
+    cycles = events // chosen.cycle_events if chosen.cycle_events else 0
+    running = min(max((number for number, _ in phases), default=0), at_once)
+    return Actions(
+        heartbeats=math.ceil(heartbeats),
+        rounds=2 * int(rounds),  # an activity, and what the shard has come to in its memo
+        shards=3 * shards + 3 * running * cycles,  # two for a start, and its first memo; a signal to hand back
+        looks=2 * looks,  # an activity of two attempts
+        job=_ACTIONS_PER_JOB + 3 * cycles,  # continue as new, a report, a search attribute
+    )
+
+
+def _looks(seconds: float, first: float) -> int:
+    """How often a job of that age has looked at its shards."""
+    young = first / LOOK_PART_OF_AGE  # up to that age the interval is the first one
+    old = LONGEST_LOOK_SECONDS / LOOK_PART_OF_AGE
+    looks = min(seconds, young) / first
+    if seconds > young:
+        looks += math.log(min(seconds, old) / young) / LOOK_PART_OF_AGE
+    return int(looks + max(0.0, seconds - old) / LONGEST_LOOK_SECONDS)
+
+
+def _slowest(seconds: Mapping[str, float]) -> tuple[float, str]:
+    bound = max(seconds, key=lambda name: seconds[name])
+    return seconds[bound], bound
+
+
+def _rate(limit: float | str | None) -> float:
+    return float("inf") if limit is None or isinstance(limit, str) else limit
+
+
+def _indexes(
+    description: Mapping[str, Any], items: int, added: int, attributes: Attributes
+) -> Iterator[IndexWrites]:
+    """The indexes that a touch writes to: those that project one of its two attributes, or have it as a key."""
+    ours = {attributes.version, attributes.run}
+    for kind in ("GlobalSecondaryIndexes", "LocalSecondaryIndexes"):
+        for index in description.get(kind) or []:
+            projection = index.get("Projection") or {}
+            projected = projection.get("ProjectionType") == "ALL" or ours & set(
+                projection.get("NonKeyAttributes") or []
+            )
+            moved = ours & {entry["AttributeName"] for entry in index["KeySchema"]}
+            if not projected and not moved:
+                continue
+            held = int(index.get("ItemCount") or 0)
+            part = 1.0 if moved or not items else min(1.0, held / items)
+            entry = int(index.get("IndexSizeBytes") or 0) / held if held else 0.0
+            units = max(1, math.ceil((entry + added) / _WRITE_UNIT)) * (2 if moved else 1)
+            why = "its key changes: two writes" if moved else "projects what is written"
+            yield IndexWrites(name=index["IndexName"], units=part * units, why=why)
+
+
+def _notes(description: Mapping[str, Any], facts: TableFacts) -> Iterator[str]:
+    yield "ItemCount and TableSizeBytes are up to six hours old; every item is taken to be of average size"
+    yield "workers are taken to keep up, and nothing to fail: a run over --sample records shows what they do"
+    if not facts.items:
+        yield "DynamoDB reports 0 items: for a new table or new items the count comes within six hours"
+    if facts.capacity_mode == "on-demand" and facts.write_capacity is None:
+        yield "the table's warm throughput is not known; a new on-demand table starts at 4,000 write units/s"
+    if facts.capacity_mode == "provisioned":
+        yield "provisioned capacity is billed by the hour, used or not: dollars are for the part the job uses"
+    if replicas := len(description.get("Replicas") or []):
+        yield f"a global table: each write is charged in each of its {replicas} replicas too"
+    if (description.get("TableClassSummary") or {}).get("TableClass") == "STANDARD_INFREQUENT_ACCESS":
+        yield "the table class Standard-IA has higher prices: give them with --write-price and --read-price"

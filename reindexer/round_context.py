@@ -1,0 +1,45 @@
+"""What a round needs of the place it runs in: a heartbeat, the order to stop, a way to wait.
+
+The engine knows nothing of Temporal; activities hand it a `RoundContext`, tests a simpler one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from reindexer.models import Model
+
+
+class RoundContext(Protocol):
+    """All waiting and all signs of life of a round go through this."""
+
+    def now(self) -> float:
+        """Monotonic seconds."""
+        ...
+
+    def heartbeat(self, progress: Callable[[], Model] | None = None, *, immediate: bool = False) -> None:
+        """Tell that the round lives, and where it stands; None: where it last stood.
+
+        Cheap to call: at most every 0.4 s it asks for the progress and sends it; `at_once`: now.
+        """
+        ...
+
+    def stopping(self) -> bool:
+        """Whether the round is to hand back where it stands: it was told to, or is stale."""
+        ...
+
+    def stale(self) -> bool:
+        """Whether another attempt may have taken the place of this one, which then must not write.
+
+        It was frozen, or cut off from whoever gives out attempts, for a heartbeat timeout.
+        """
+        ...
+
+    def wait(self, seconds: float) -> None:
+        """Wait in ticks of 0.2 s that heartbeat; returns early when told to stop."""
+        ...
+
+
+#: How often a waiting round looks up; with the heartbeat's own delay this keeps a pause below 2 s.
+TICK_SECONDS = 0.2

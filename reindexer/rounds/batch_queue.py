@@ -1,0 +1,114 @@
+"""Works that wait for their turn: fresh ones, drawn as they are sent, and those that are to be tried again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from reindexer.round_context import RoundContext
+from reindexer.rounds.pending_write import PendingWrite
+from reindexer.throttle import Budget
+
+#: Bytes of values in one call. DynamoDB takes 16 MB; a quarter leaves room for what JSON and base64 add.
+MAX_BYTES = 4_000_000
+
+
+class BatchQueue:
+    """Says what the next call carries, within the budget; all waiting for a turn happens here.
+
+    `in_trouble`: with so many waiting to be tried again no fresh one is begun; nor where `room` says that no
+    further one can be carried. `may_look_ahead`: whether a fresh one may be drawn before it can be sent; not
+    where drawing it does its work.
+    """
+
+    def __init__(
+        self,
+        *,
+        most: int,
+        in_trouble: int,
+        may_look_ahead: bool,
+        room: Callable[[], bool],
+        budget: Budget,
+        context: RoundContext,
+    ) -> None:
+        self._most, self._in_trouble, self._may_look_ahead = most, in_trouble, may_look_ahead
+        self._room = room
+        self._budget, self._context = budget, context
+        self.retries: list[PendingWrite] = []
+        self._fresh: Iterator[PendingWrite] = iter(())
+        self._ahead: list[PendingWrite] = []  # drawn, and not sent yet: one at the most
+        self._more = False  # whether fresh ones may be left
+        self._any_left: Callable[[], bool] = lambda: True
+        self._quiet_until = 0.0  # no call before this moment, whichever works are due
+
+    def begin(self, pending: Iterable[PendingWrite], any_left: Callable[[], bool]) -> None:
+        """Draw fresh ones from `works`; where `any_left` says no, there is none to be asked for."""
+        self._fresh, self._ahead, self._more, self._any_left = iter(pending), [], True, any_left
+
+    @property
+    def any(self) -> bool:
+        """Whether anything waits, as far as is known."""
+        return self._more or bool(self._ahead or self.retries)
+
+    def keep_quiet(self, seconds: float) -> None:
+        """No call for so long."""
+        self._quiet_until = self._context.now() + seconds
+
+    def next_batch(self) -> list[PendingWrite]:
+        """Due retries first, then fresh ones, within the budget; waits and returns [] when there is none."""
+        now = self._context.now()
+        if now < self._quiet_until:
+            self._context.wait(self._quiet_until - now)
+            return []
+        due = [work for work in self.retries if work.not_before <= now] if self.retries else []
+        if not due and not self._may_begin():
+            self._context.wait(min(work.not_before for work in self.retries) - now)
+            return []
+        size = self._budget.batch_size(self._most)
+        if not size:
+            if due or self._someone_is_left():
+                self._budget.wait_to_write()
+            return []
+        alone = next((work for work in due if work.alone), None)
+        batch = [alone] if alone else due[:size]
+        if batch:
+            chosen = {id(work) for work in batch}
+            self.retries = [work for work in self.retries if id(work) not in chosen]
+        if not alone and self._may_begin():
+            batch += self._drawn(size - len(batch))
+        return self._fitting(batch)
+
+    def _may_begin(self) -> bool:
+        if not self.retries:  # with nobody under way there is always room for one
+            return self._more or bool(self._ahead)
+        return (self._more or bool(self._ahead)) and len(self.retries) < self._in_trouble and self._room()
+
+    def _someone_is_left(self) -> bool:
+        """Whether a fresh one is there to wait for the budget: else the wait would be for nobody."""
+        if self._may_look_ahead and not self._ahead:
+            self._ahead = self._drawn(1)
+        return self._more or bool(self._ahead)
+
+    def _drawn(self, wanted: int) -> list[PendingWrite]:
+        """Up to so many fresh ones."""
+        drawn, self._ahead = self._ahead[:wanted], self._ahead[wanted:]
+        missing = wanted - len(drawn)
+        if self._more and missing:
+            for work in self._fresh:
+                drawn.append(work)
+                if len(drawn) == wanted or not self._room():
+                    self._more = self._any_left()
+                    return drawn
+            self._more = False
+        return drawn
+
+    def _fitting(self, batch: list[PendingWrite]) -> list[PendingWrite]:
+        """The batch, cut where it would get too large for one call; a touch weighs nothing."""
+        total = 0
+        for count, work in enumerate(batch):
+            write = work.write
+            if write.sets or write.guards:
+                total += sum(len(str(value)) for value in (*write.sets.values(), *write.guards.values()))
+                if total > MAX_BYTES and count:
+                    self.retries += batch[count:]
+                    return batch[:count]
+        return batch

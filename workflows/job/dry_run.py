@@ -1,0 +1,38 @@
+"""A dry run in place of the work: one activity, nothing written."""
+
+from __future__ import annotations
+
+from temporalio import workflow
+
+from workflows.controls import handed_back
+from workflows.job.running_job import RunningJob
+from workflows.options import round_options
+
+with workflow.unsafe.imports_passed_through():
+    from reindexer.models import DryRun, DryRunInput, Plan, Sample, Scope
+
+#: Records looked at unless the scope names a number: seconds of reading, and enough to see each kind of change.
+_RECORDS = 1000
+
+
+async def dry_run(job: RunningJob, plan: Plan, scope: Scope) -> DryRun:
+    """What would become of a sample. Raises `ActivityError`."""
+    request = DryRunInput(
+        target=plan.target,
+        source=plan.sources[0],  # all of them name the same table; of a long key list the first part
+        limit=scope.limit if isinstance(scope, Sample) else _RECORDS,
+        heartbeat_timeout=plan.heartbeat_timeout,
+    )
+    handle: workflow.ActivityHandle[DryRun] = workflow.start_activity(
+        "dry_run",
+        request,
+        task_queue=plan.rounds_queue,
+        result_type=DryRun,
+        summary=f"dry run over up to {request.limit:,} records",
+        **round_options(request.seconds, plan.heartbeat_timeout),
+    )
+    job.reading = True
+    try:
+        return await handed_back(handle, lambda: not job.gate.open)
+    finally:
+        job.reading = False

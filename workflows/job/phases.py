@@ -1,0 +1,147 @@
+"""After the job: an independent consistent read by shards, and one sweep over what it found behind."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+from temporalio import workflow
+
+from workflows.job.closing import note_progress, retry_while_parked
+from workflows.job.report import JobReport
+from workflows.job.running_job import RunningJob
+from workflows.job.shards import Shards
+from workflows.job.slot import Shard, beginning
+
+with workflow.unsafe.imports_passed_through():
+    from reindexer.models import (
+        Behind,
+        BehindInput,
+        JobInput,
+        KeyList,
+        PartitionRange,
+        PartitionRanges,
+        Phase,
+        Plan,
+        Segment,
+        Source,
+        Verification,
+    )
+
+#: Rows per verifying shard: some 60 MB, read page after page in ten seconds, for a handful of events.
+_ROWS_PER_SHARD = 150_000
+
+
+class Phases:
+    """What a job does one after the other. Where it is, is in `job.phase` and in its shards: a new run of the
+    root goes on there."""
+
+    def __init__(self, job: RunningJob, shards: Shards, asked: JobInput) -> None:
+        self._job, self._shards, self._asked = job, shards, asked
+        reads_only = job.known_plan.target.writer == "none"
+        self._verifies = asked.verify or reads_only
+        job.sweeps = asked.sweep and not reads_only
+
+    async def run(self) -> None:
+        """From the phase in hand to the last; returns early when leaving."""
+        job = self._job
+        while job.phase != "closing":
+            await self._shards.run([shard for shard in self._shards.all if shard.phase == job.phase])
+            if job.leaving:
+                return
+            job.phase = await self._next()
+            job.noticed()
+            if job.phase != "closing":
+                await note_progress(job, JobReport(job, self._shards))
+
+    def begin(self) -> None:
+        """The plan's shards, in the order of their start; of a job that only reads there are none."""
+        plan = self._job.known_plan
+        if plan.target.writer != "none":
+            self._add("running", plan.sources)
+        self._job.phase = "running"
+
+    async def _next(self) -> Phase:
+        """What follows the phase that has just ended."""
+        job = self._job
+        if job.phase == "running":
+            return await self._begin_verifying()
+        if job.phase == "verifying":
+            job.verification = self._checked("verifying")
+            return await self._begin_sweeping()
+        if job.phase == "sweeping":
+            swept = [s.source for s in self._shards.all if s.phase == "sweeping"]
+            self._add("checking", swept)
+            return "checking"
+        found, left = job.verification or Verification(), self._checked("checking").behind
+        behind = max(0, found.behind - job.swept) + left
+        job.verification = found.model_copy(update={"behind": behind})
+        return "closing"
+
+    async def _begin_verifying(self) -> Phase:
+        parts = _parts(self._job.known_plan, self._shards.tally.scanned)
+        if not parts or not self._verifies:
+            return "closing"
+        if any(shard.summary.doubt for shard in self._shards.all):
+            # An attempt that was frozen may write for one more heartbeat timeout.
+            seconds = self._job.known_plan.heartbeat_timeout
+            await self._job.gate.sleep(seconds, "until no lost attempt can write any more")
+        self._add("verifying", parts)
+        return "verifying"
+
+    async def _begin_sweeping(self) -> Phase:
+        """Rows found behind, by keys that the ledger keeps; not those that this run has given up."""
+        job, found = self._job, self._job.verification
+        if not found or not found.behind or not job.sweeps:
+            return "closing"
+        request = BehindInput(job=job.job_id, run=job.known_plan.run)
+        behind: Behind | None = await retry_while_parked(
+            job, "collect_behind", lambda: request, result_type=Behind
+        )
+        if behind is None or not behind.lists:
+            return "closing"
+        job.swept = sum(part.count for part in behind.lists)
+        if found.behind > behind.kept:
+            job.warn(f"{found.behind:,} rows were found behind; {job.swept:,} of them were swept")
+        job.warn(f"{job.swept:,} rows written by others meanwhile were found behind and swept once")
+        self._add("sweeping", behind.lists)
+        return "sweeping"
+
+    def _add(self, phase: Phase, sources: Sequence[Source]) -> None:
+        first = len(self._shards.all)
+        self._shards.all += [
+            Shard(first + number, phase, source, state=beginning(source))
+            for number, source in enumerate(sources)
+        ]
+
+    def _checked(self, phase: Phase) -> Verification:
+        done = [shard.counts.checked for shard in self._shards.all if shard.phase == phase]
+        return Verification(scanned=sum(c.scanned for c in done), behind=sum(c.behind for c in done))
+
+
+def _parts(plan: Plan, scanned: int) -> list[Source]:
+    """What is read: the whole table in a few segments, the named keys, or the named partitions."""
+    sources = plan.sources
+    if any(isinstance(source, Segment) and source.limit is not None for source in sources):
+        return []  # a sample: the rest of the table is not in scope
+    if keys := [source for source in sources if isinstance(source, KeyList)]:
+        return [KeyList(keys=source.keys) for source in keys]
+    named = [part.value for source in sources if isinstance(source, PartitionRanges) for part in source.ranges]
+    if named:
+        return [
+            PartitionRanges(ranges=[PartitionRange(value=value) for value in values])
+            for values in _readers(named, len(sources))
+        ]
+    rows = max(scanned, plan.facts.items)
+    total = min(max(1, math.ceil(rows / _ROWS_PER_SHARD)), max(1, len(sources)))
+    return [Segment(segment=number, total=total) for number in range(total)]
+
+
+def _readers(named: list[str], most: int) -> list[list[str]]:
+    """The partitions, each once, dealt to readers; one that was cut is large, and has a reader of its own."""
+    counts = Counter(named)
+    large = [[value] for value, parts in counts.items() if parts > 1]
+    small = [value for value, parts in counts.items() if parts == 1]
+    readers = max(1, min(most, len(small)))
+    return large + [small[number::readers] for number in range(readers) if small]

@@ -1,0 +1,152 @@
+"""The account of a job: its report, and whether it may close."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from temporalio import workflow
+
+from workflows.job.found import not_found, unexplained
+from workflows.job.partition_totals import few, unknown
+from workflows.job.running_job import RunningJob
+from workflows.job.shards import Shards
+
+with workflow.unsafe.imports_passed_through():
+    from reindexer.models import PartitionTotals, Plan, Report, Touch, Transform, Verify
+    from reindexer.tally import Tally
+
+#: Shards named in a warning: enough to see which.
+_NAMED = 20
+
+
+class JobReport:
+    """`report` may be asked at any time. `totals` are set once all shards have ended."""
+
+    def __init__(self, job: RunningJob, shards: Shards) -> None:
+        self._job, self._shards = job, shards
+        self.totals = PartitionTotals()
+
+    @property
+    def _plan(self) -> Plan:
+        return self._job.known_plan
+
+    def unfinished(self) -> Report:
+        """What the ledger has of a job that may not come to its end."""
+        update = {"state": "running", "as_of": workflow.now(), "not_found": []}
+        return self.report().model_copy(update=update)
+
+    def report(self) -> Report:
+        """Everything as it is now."""
+        job, shards, plan = self._job, self._shards, self._plan
+        mine = shards.changing
+        unbalanced = [s.index for s in mine if not s.counts.tally.balanced(s.counts.isolated)]
+        tally, totals = shards.tally, self.totals
+        counted = bool(totals.partitions or totals.left_out) and not unknown(mine)
+        adds_up = not unbalanced and not (counted and (totals.total != tally or totals.unbalanced))
+        # A closed job has no record under way, and knows what each shard has come to.
+        balanced = adds_up and tally.balanced() and not any(shard.lost for shard in mine)
+        report = Report(
+            job=job.job_id,
+            run=plan.run,
+            table=plan.target.table,
+            table_arn=plan.target.table_arn,
+            operation=plan.target.operation.model_dump(mode="json"),
+            version=plan.target.version,
+            tally=tally,
+            attempts=shards.attempts,
+            balanced=balanced,
+            verification=job.verification,
+            shards=len(mine),
+            warnings=self._warnings(),
+            controls=list(job.controls),
+            started_at=job.started_at,
+            seconds=max(0.0, (workflow.now() - job.started_at).total_seconds()),
+            state=self._state(balanced=balanced),
+            writer=plan.target.writer,
+            consumed={
+                "read_units": round(sum(s.counts.read_units for s in shards.all), 1),
+                "write_units": round(sum(s.counts.write_units for s in shards.all), 1),
+            },
+            unbalanced_shards=unbalanced,
+            code=plan.target.running(job.code).code,
+            dry_run=job.tried,
+            partitions=totals.partitions,
+            unbalanced_partitions=totals.unbalanced,
+            used=job.used,
+        )
+        report.warnings.extend(unexplained(report, job.swept))
+        missing = not_found(report, totals)
+        unwanted = missing and job.expects_found and report.state == "complete"
+        return report.model_copy(
+            update={"not_found": missing, "state": "incomplete" if unwanted else report.state}
+        )
+
+    def _state(self, *, balanced: bool) -> Literal["complete", "incomplete", "cancelled", "failed"]:
+        job, shards = self._job, self._shards
+        if job.gate.stopping:
+            return "cancelled"
+        tally = shards.tally
+        complete = (
+            balanced
+            and all(shard.done for shard in shards.all)
+            and not tally.quarantined
+            and not (tally.superseded and isinstance(self._plan.target.operation, Transform))
+            and not (tally.current and job.used)
+            and not (job.verification and job.verification.behind)
+        )
+        return "complete" if complete else "incomplete"
+
+    def _warnings(self) -> list[str]:
+        job, mine = self._job, self._shards.changing
+        warnings = list(self._plan.warnings) + list(job.warnings)
+        if job.controls_dropped:
+            warnings.append(f"{job.controls_dropped:,} control events in the middle are left out")
+        again = [shard.index for shard in mine if shard.starts > 1 and shard.situation != "lost"]
+        if again:
+            warnings.append(f"{_some(again)} were ended by somebody and started again from their last account")
+        lost = [shard.index for shard in mine if shard.lost]
+        if lost:
+            warnings.append(
+                f"what {_some(lost)} did after their last account is not known: counts are lower bounds"
+            )
+        doubtful = [s.index for s in mine if s.summary.doubt and s.index not in lost]
+        if doubtful and job.gate.stopping:
+            warnings.append(f"{_some(doubtful)} lost a worker: counts may be lower bounds")
+        elif doubtful and isinstance(self._plan.target.operation, Transform) and _may_lack(self._shards.tally):
+            warnings.append(f"{_some(doubtful)} lost a worker: `deleted` may be a lower bound")
+        if names := unknown(mine):
+            warnings.append(
+                f"the totals of {len(names):,} partitions are not known, since a shard that was ended by "
+                f"somebody had to do with them: {few(names)}; the job's own tally is exact"
+            )
+        warnings += self._index_warnings()
+        if job.tried:
+            warnings.append("a dry run: nothing was written")
+        elif job.verification is None and not isinstance(self._plan.target.operation, Verify):
+            warnings.append("not verified: no consistent read was made after the job")
+        return warnings
+
+    def _index_warnings(self) -> list[str]:
+        """What an index named that the table had not, or had elsewhere."""
+        target, tally = self._plan.target, self._shards.tally
+        if target.within is None or target.within.index is None:
+            return []
+        index, found = target.within.index, []
+        if tally.vanished:
+            found.append(f"{tally.vanished:,} records that index {index} named were gone from the table")
+        if tally.filtered and isinstance(target.operation, Touch):  # a touch leaves nothing else alone
+            found.append(
+                f"{tally.filtered:,} records that index {index} named were no longer in their partition, and "
+                "were left alone"
+            )
+        return found
+
+
+def _may_lack(tally: Tally) -> bool:
+    """Whether deletions may be missing: a record that was asked for by its key has vanished instead."""
+    return bool(tally.deleted or tally.vanished)
+
+
+def _some(indexes: list[int]) -> str:
+    more = f" and {len(indexes) - _NAMED} more" if len(indexes) > _NAMED else ""
+    return f"shards {indexes[:_NAMED]}{more}"

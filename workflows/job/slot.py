@@ -1,0 +1,194 @@
+"""One shard as the root sees it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from temporalio import workflow
+
+from workflows.job.shares import Grant
+from workflows.reindex_shard import ReindexShard
+
+with workflow.unsafe.imports_passed_through():
+    from reindexer.models import (
+        READING,
+        Counts,
+        HandBack,
+        Isolated,
+        Kept,
+        KeptKeys,
+        KeyList,
+        PartitionRanges,
+        Phase,
+        Seen,
+        Segment,
+        ShardCarried,
+        ShardReport,
+        ShardState,
+        ShardSummary,
+        Share,
+        Source,
+    )
+
+#: Situations in which a shard runs no attempt until it is told to go on.
+STILL = ("paused", "parked")
+
+
+@dataclass
+class Shard:
+    """One slot. What is known of it is replaced by what is newer, never added to."""
+
+    index: int
+    phase: Phase
+    source: Source
+    summary: ShardSummary = field(default_factory=ShardSummary)  # by its rounds and records that have ended
+    running: Counts = field(default_factory=Counts)  # of the round under way, as last seen
+    state: ShardState | None = None  # where it goes on; None: at its beginning, or from `kept`
+    kept: Kept | None = None
+    hand_backs: int = 0
+    situation: str = "waiting"  # running throttled paused parked, as it says; done stopped lost
+    reason: str = ""
+    scope: str | None = None
+    active: bool = False  # begun and not ended, also while its start is under way
+    open: bool = False  # its child runs
+    done: bool = False
+    settled: bool = False  # it took its last look, since the job is being cancelled
+    lost: bool = False  # somebody ended it: what it came to after its last account is not known
+    wanted: int = -1  # the oldest control seq that it must have
+    sent: int = -1  # control seq last sent
+    acknowledged: int = -1  # the pause that it stands still for, as it signalled; -1: it is to go on
+    starts: int = 1  # of its child, a cycle's not counted: one more each time that somebody ended it
+    grant: Grant = field(default_factory=lambda: Grant(Share()))
+    began_at: float = 0.0  # its child, the last time
+    seen_at: float = 0.0
+    handle: workflow.ChildWorkflowHandle[ReindexShard, HandBack] | None = None
+
+    @classmethod
+    def carried(cls, before: ShardCarried, source: Source) -> Shard:
+        """As a run of the root handed it to the next one."""
+        return cls(
+            index=before.index,
+            phase=before.phase,
+            source=source,
+            summary=before.summary,
+            state=before.state,
+            kept=before.kept,
+            hand_backs=before.hand_backs,
+            situation="done" if before.done else "waiting",
+            done=before.done,
+            lost=before.lost,
+            starts=before.starts,
+        )
+
+    def carry(self, source: Source | None) -> ShardCarried:
+        """For the next run of the root."""
+        return ShardCarried(
+            index=self.index,
+            phase=self.phase,
+            source=source,
+            done=self.done,
+            summary=self.summary,
+            state=self.state,
+            kept=self.kept,
+            hand_backs=self.hand_backs,
+            starts=self.starts,
+            lost=self.lost,
+        )
+
+    @property
+    def reads_only(self) -> bool:
+        """Whether it verifies."""
+        return self.phase in READING
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether it may have changed records beyond its cursor that nobody has counted."""
+        if self.done or self.settled or self.reads_only:
+            return False
+        state = self.state or ShardState()
+        return self.kept is not None or bool(state.ahead or state.unknown or state.isolated or state.timed_out)
+
+    @property
+    def counts(self) -> Counts:
+        """All that is known."""
+        return self.summary.counts + self.running
+
+    def tell(self, report: ShardReport) -> list[Isolated]:
+        """It signalled, perhaps before it was looked at last; returns records that it gave up."""
+        now = report.situation
+        if _place(now.summary) >= _place(self.summary):
+            if now.summary.rounds > self.summary.rounds:
+                self.running = Counts()
+            self.summary = now.summary.model_copy(update={"newest": []})
+        self.situation, self.reason, self.scope = now.state, now.reason, now.scope
+        self.acknowledged = report.acknowledged
+        return now.summary.newest
+
+    def see(self, seen: Seen, now: float, *, measured: bool) -> None:
+        """It was looked at, perhaps before it signalled last. `measured`: what it uses of budgets counts."""
+        before, known = self.counts, self.summary
+        summary = seen.situation.summary
+        if _place(summary) >= _place(known):
+            self.summary = summary
+            # One that signalled that it stands still goes on when the root says so: what was seen is older.
+            stands = self.situation in STILL and self.acknowledged >= 0
+            if not stands or _place(summary) > _place(known):
+                self.situation, self.reason = seen.situation.state, seen.situation.reason
+                self.scope = seen.situation.scope
+        if summary.rounds == self.summary.rounds:
+            self.running = seen.running
+        if self.seen_at and now > self.seen_at and measured:
+            self.grant.used = _used(before, self.counts, now - self.seen_at)
+        self.seen_at = now
+
+    def close(self, end: HandBack) -> list[Isolated]:
+        """Its child has ended by itself; returns records that it gave up."""
+        self.summary, self.running = end.summary.model_copy(update={"newest": []}), Counts()
+        self.state, self.kept, self.hand_backs = end.state, end.kept, end.hand_backs
+        self.done, self.settled = end.how == "done", end.settled
+        self.situation = "done" if self.done else "stopped"
+        self.lost = False
+        return end.summary.newest
+
+    def ended_by_somebody(self, why: str) -> None:
+        """Its child is gone, or could not begin."""
+        self.situation, self.reason = "lost", why
+        self.starts += 1
+
+    def name(self) -> str:
+        """The end of the child's workflow id, below the job's and the run's."""
+        kind = "verify" if self.reads_only else "shard"
+        again = "" if self.starts <= 1 else f"-again-{self.starts}"
+        return f"{kind}-{self.index:03d}{again}"
+
+    def static_summary(self, total: int) -> str:
+        """For the Web UI: what it reads."""
+        source = self.source
+        verb = "verify " if self.reads_only else ""
+        if isinstance(source, Segment):
+            return f"{verb}segment {source.segment} of {source.total}"
+        place = f"shard {self.index} of {total}"
+        if isinstance(source, PartitionRanges):
+            names = ", ".join(part.value for part in source.ranges[:3])[:120]  # a line of the Web UI
+            return f"{verb}{len(source.ranges)} partitions ({names}), {place}"[:200]
+        keys = source.count if isinstance(source, KeptKeys) else len(source.keys)
+        return f"{verb}{keys} keys, {place}"
+
+
+def beginning(source: Source) -> ShardState | None:
+    """A shard's state before it begins; not without what an earlier run could not find out."""
+    if isinstance(source, KeyList) and source.unknown:
+        return ShardState(unknown=source.unknown, deleting=source.deleting)
+    return None
+
+
+def _place(summary: ShardSummary) -> tuple[int, int]:
+    return summary.rounds, summary.counts.tally.settled
+
+
+def _used(before: Counts, after: Counts, seconds: float) -> dict[str, float]:
+    return {
+        "read_units": max(0.0, after.read_units - before.read_units) / seconds,
+        "write_units": max(0.0, after.write_units - before.write_units) / seconds,
+        "records": max(0, after.tally.settled - before.tally.settled) / seconds,
+    }

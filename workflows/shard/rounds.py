@@ -1,0 +1,132 @@
+"""The rounds of a shard, one after another: each begun where the last one ended, and folded as it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, CancelledError
+from temporalio.exceptions import TimeoutError as ActivityTimeout
+
+from workflows.controls import handed_back
+from workflows.faults import in_plain_words
+from workflows.options import (
+    FIRST_WAIT,
+    LONGEST_WAIT,
+    LONGEST_WAIT_AFTER_LOST,
+    MAX_LOST_ROUNDS,
+    first_round_seconds,
+    round_options,
+)
+from workflows.shard.records import Records
+from workflows.shard.running_shard import RUNNING, RunningShard
+from workflows.shard.steps import End, Step
+
+with workflow.unsafe.imports_passed_through():
+    from pydantic import ValidationError
+
+    from reindexer.models import CLOCK_WRONG, Fault, Situation, Stop
+    from reindexer.models.folding import at_the_end
+
+#: Why a round that came back normally is followed by a wait.
+_WAITING = {Stop.THROTTLED: "throttled, waiting", Stop.UNAVAILABLE: "DynamoDB does not answer, waiting"}
+
+
+class Rounds:
+    """Carries its shard's state forward by `step`s; `records` share the budget with it."""
+
+    def __init__(self, shard: RunningShard, records: Records, step: Step[Any]) -> None:
+        self._shard, self._records, self._step = shard, records, step
+        self._lost_in_a_row = 0
+        self._wait = 0.0  # seconds before the next one
+
+    def skip_wait(self) -> None:
+        """The next one waits for nothing: it was told to go on."""
+        self._wait = 0.0
+
+    async def one(self) -> None:
+        """The next round from start to end; none if it is interrupted while it waits."""
+        shard = self._shard
+        turn = shard.turn
+        if self._wait:
+            summary = f"{shard.situation.reason or 'waiting'} {self._wait:.0f} s"
+            await shard.gate.sleep(self._wait, summary, until=lambda: shard.turn != turn)
+            if not shard.may_work:
+                return
+        try:
+            result = await handed_back(self._start(), lambda: shard.turn != turn)
+        except (ActivityError, asyncio.CancelledError) as error:
+            self._without_result(error)
+        else:
+            self._fold(result)
+            self._ended(self._step.end(result))
+
+    def _start(self) -> workflow.ActivityHandle[Any]:
+        """In the shard's time slice; the first one is shorter."""
+        request, state = self._shard.request, self._shard.state
+        seconds = request.round_seconds
+        if not state.rounds:
+            seconds = first_round_seconds(request.index, seconds)
+        call = self._step.call(self._shard, self._records.share_of_round(self._shard.share), seconds)
+        return workflow.start_activity(
+            call.activity,
+            call.request,
+            task_queue=request.rounds_queue,
+            result_type=self._step.result,
+            summary=call.summary,
+            **round_options(seconds, request.heartbeat_timeout),
+        )
+
+    def _fold(self, result: Any) -> None:
+        self._shard.state = self._step.fold(self._shard.state, result)
+
+    def _ended(self, end: End) -> None:
+        """What a round that came back says about the next one."""
+        shard = self._shard
+        if end.stop is Stop.FAILED or (end.fault and end.fault.code == CLOCK_WRONG):
+            return self._lost(end.moved, _named(end.fault) if end.fault else "a defect")
+        self._lost_in_a_row = 0
+        if end.stop is Stop.DONE:
+            shard.state = at_the_end(shard.state)
+        if end.stop in _WAITING:
+            self._wait = FIRST_WAIT if end.moved else min(LONGEST_WAIT, max(FIRST_WAIT, 2 * self._wait))
+            reason = _WAITING[end.stop] + (f" ({end.throttle})" if end.throttle else "")
+            shard.situation = Situation(state="throttled", reason=reason, scope=end.throttle)
+        elif end.stop is Stop.FAULT and end.fault:
+            shard.park(in_plain_words(end.fault))
+        elif end.stop is not Stop.TOLD:
+            self._wait = 0.0
+            shard.situation = RUNNING
+        return None
+
+    def _without_result(self, error: ActivityError | asyncio.CancelledError) -> None:
+        """Fold what the last heartbeat told, if it told anything; whatever else it did is in doubt."""
+        cause = error.cause if isinstance(error, ActivityError) else None
+        if cause is None or isinstance(cause, CancelledError):
+            return  # cancelled before a worker took it: with a single attempt there is nothing else to lose
+        moved = False
+        if isinstance(cause, ActivityTimeout) and cause.last_heartbeat_details:
+            try:
+                told = self._step.heartbeat(cause.last_heartbeat_details[0])
+            except ValidationError as invalid:
+                workflow.logger.warning("a heartbeat could not be read: %s", invalid)
+            else:
+                self._fold(told)
+                moved = self._step.end(told).moved
+        self._shard.state = self._shard.state.model_copy(update={"timed_out": True})
+        self._lost(moved, str(cause))
+
+    def _lost(self, moved: bool, why: str) -> None:
+        """A round that did not end as it should: another one, a little later; or none, after too many."""
+        shard = self._shard
+        self._lost_in_a_row = 0 if moved else self._lost_in_a_row + 1
+        self._wait = min(LONGEST_WAIT_AFTER_LOST, 2.0**self._lost_in_a_row / 2)
+        if self._lost_in_a_row >= MAX_LOST_ROUNDS and shard.may_work:
+            self._lost_in_a_row = 0
+            number = shard.request.index
+            shard.park(f"shard {number}: {MAX_LOST_ROUNDS} rounds in a row were lost: {why[:300]}")
+
+
+def _named(fault: Fault) -> str:
+    return f"{fault.message[:250].rstrip('. ')} ({fault.code})"

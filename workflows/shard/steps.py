@@ -1,0 +1,135 @@
+"""The two kinds of rounds: those that change records, and those that only read them, to verify."""
+
+from __future__ import annotations
+
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+
+from temporalio import workflow
+
+from workflows.shard.running_shard import RunningShard
+
+with workflow.unsafe.imports_passed_through():
+    from reindexer.models import (
+        Fault,
+        Keep,
+        Progress,
+        RoundInput,
+        RoundResult,
+        ShardState,
+        Share,
+        Stop,
+        VerifyInput,
+        VerifyResult,
+    )
+    from reindexer.models.folding import after_check, after_round
+
+R = TypeVar("R")
+
+
+class Call(NamedTuple):
+    """An activity and what it is asked."""
+
+    activity: str
+    request: Any
+    summary: str
+
+
+class End(NamedTuple):
+    """How a round ended. `moved`: it came to records that no round before it had come to."""
+
+    stop: Stop
+    moved: bool
+    fault: Fault | None = None
+    throttle: str | None = None
+
+
+class Step(Protocol, Generic[R]):
+    """One kind of round: what it is asked, and what its result means."""
+
+    @property
+    def result(self) -> type[R]: ...
+
+    def call(self, shard: RunningShard, share: Share, seconds: float) -> Call: ...
+
+    def heartbeat(self, details: Any) -> R:
+        """A lost attempt's last heartbeat, as a result. Raises `ValidationError`."""
+
+    def fold(self, state: ShardState, result: R) -> ShardState: ...
+
+    def end(self, result: R) -> End: ...
+
+
+class Changing:
+    """Rounds that change records."""
+
+    result = RoundResult
+
+    def call(self, shard: RunningShard, share: Share, seconds: float) -> Call:
+        """From where the shard stands."""
+        request, state = shard.request, shard.state
+        work = RoundInput(
+            target=shard.target,
+            source=request.source,
+            cursor=state.cursor,
+            rows_read=state.tally.scanned,
+            unknown=state.unknown,
+            deleting=state.deleting,
+            deleting_in=state.deleting_in,
+            ahead=state.ahead,
+            doubt=state.timed_out,
+            share=share,
+            levels=state.levels,
+            isolation=request.isolation,
+            seconds=seconds,
+            heartbeat_timeout=request.heartbeat_timeout,
+            lock=request.lock,
+        )
+        return Call("reindex_round", work, f"round {state.rounds + 1} after {state.tally.scanned:,} records")
+
+    def heartbeat(self, details: Any) -> RoundResult:
+        """What it had reached."""
+        return RoundResult(progress=Progress.model_validate(details), stop=Stop.SLICE)
+
+    def fold(self, state: ShardState, result: RoundResult) -> ShardState:
+        """Its counts, on top of the shard's."""
+        return after_round(state, result.progress).model_copy(update={"levels": result.levels})
+
+    def end(self, result: RoundResult) -> End:
+        """As it says."""
+        return End(result.stop, result.progress.tally.scanned > 0, result.fault, result.throttle)
+
+
+class Verifying:
+    """Rounds that read consistently and change nothing."""
+
+    result = VerifyResult
+
+    def call(self, shard: RunningShard, share: Share, seconds: float) -> Call:
+        """From where the shard stands."""
+        request, state = shard.request, shard.state
+        work = VerifyInput(
+            target=shard.target,
+            source=request.source,
+            cursor=state.cursor,
+            share=share,
+            keep=Keep(job=request.job, run=request.run) if request.keep_behind else None,
+            seconds=seconds,
+            heartbeat_timeout=request.heartbeat_timeout,
+        )
+        return Call("verify_segment", work, f"verify after {state.checked.scanned:,} records")
+
+    def heartbeat(self, details: Any) -> VerifyResult:
+        """What it had read."""
+        return VerifyResult.model_validate(details)
+
+    def fold(self, state: ShardState, result: VerifyResult) -> ShardState:
+        """Its counts, on top of the shard's."""
+        return after_check(state, result)
+
+    def end(self, result: VerifyResult) -> End:
+        """Without a word of its own for a time slice that is over, or for being told to stop."""
+        stop = Stop.DONE if result.done else Stop.THROTTLED if result.throttled else Stop.SLICE
+        if result.fault:
+            stop = Stop.FAULT
+        moved = result.scanned > 0 or (result.cursor is not None and result.fault is None)
+        return End(stop, moved, result.fault, result.throttle)
