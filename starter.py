@@ -98,7 +98,7 @@ def main() -> NoReturn:
     """The console script."""
     code = run(sys.argv[1:])
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(BrokenPipeError, ValueError):  # nobody reads any more
+        with contextlib.suppress(BrokenPipeError, ValueError):  # no one reads any more
             stream.flush()
     # Not sys.exit: threads of Temporal's core that come back while Python shuts down abort the process (134).
     os._exit(code)

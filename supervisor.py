@@ -24,7 +24,7 @@ _SOON = 60.0  # seconds; one that has worked for longer has not crashed at once
 
 
 def pause_before(crashes: int) -> float:
-    """Seconds before a process is replaced that has ended so many times in a row soon after its start."""
+    """Seconds before a process is replaced that has ended this many times in a row soon after its start."""
     return min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(crashes - 1, 10)) if crashes else 0.0
 
 

@@ -2,7 +2,7 @@
 
     python worker.py
 
-SIGTERM and SIGINT end it gracefully: rounds hand back where they stand, and nothing is lost.
+SIGTERM and SIGINT end it gracefully: rounds hand back their state, and nothing is lost.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def export_metrics() -> None:
 
 
 async def serve(chosen: Settings) -> str:
-    """One process's life: connect, warm up, poll until told to stop ("") or not fit to work (why)."""
+    """One process's life: connect, warm up, poll until asked to stop ("") or not fit to work (why)."""
     export_metrics()
     client = await connect()
     clients = Clients(pool=chosen.rounds_per_process + _CONTROL_SLOTS, ledger=Ledger(chosen.ledger_table))
@@ -158,14 +158,14 @@ def one_process() -> None:
         unfit = asyncio.run(serve(chosen))
     except ReindexerError as error:
         log.error("%s", error)
-        sys.exit(2)  # settings that do not suffice, or nobody there
+        sys.exit(2)  # settings that do not suffice, or no one there
     if unfit:
         log.error("%s; set it, by NTP for example: until then this machine does no work", unfit)
         sys.exit(1)  # replaced, after a growing pause: the clock may have been set meanwhile
 
 
 def main() -> None:
-    """One process per core, until told to stop."""
+    """One process per core, until asked to stop."""
     try:
         chosen = settings()
     except ValidationError as error:

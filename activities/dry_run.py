@@ -20,7 +20,7 @@ class DryRunActivities:
 
     @activity.defn(name="dry_run", no_thread_cancel_exception=True)
     def dry_run(self, request: DryRunInput) -> DryRun:
-        """Tells what it has seen when its time is over or it is told to stop."""
+        """Tells what it has seen when its time is over or it is asked to stop."""
         context = TemporalContext(request.heartbeat_timeout, self._guard)
         activity.heartbeat()
         with translated():

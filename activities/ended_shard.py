@@ -1,4 +1,4 @@
-"""last_state: what a shard that was ended by somebody had come to, by its own history."""
+"""last_state: what a shard that was ended by someone had come to, by its own history."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class EndedShardActivities:
         """The state by the end of its history, as the shard itself would have handed it back.
 
         Its running round is missing: what that had done shows by the stamps. Raises what the query raises where
-        nobody can replay it any more.
+        no one can replay it any more.
         """
         handle = self._client.get_workflow_handle(ended.workflow_id)
         state: ShardState = await handle.query(

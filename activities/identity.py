@@ -14,7 +14,7 @@ from reindexer.models import Fault, Stop, Target
 from reindexer.round_context import RoundContext
 
 #: Seconds for which one answer serves whatever a process begins: a round works for longer on one, and AWS takes
-#: longer to delete a table and make it anew. DescribeTable is not made for hundreds of calls a second.
+#: longer to delete a table and create it again. DescribeTable is not made for hundreds of calls a second.
 _FRESH_SECONDS = 5.0
 #: Seconds to wait for another thread that is asking. A pulse may rest for so long.
 _PATIENCE_SECONDS = 1.0
@@ -22,7 +22,7 @@ _PATIENCE_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class TableTrouble:
-    """Why work cannot begin or end now; `fault` only where somebody has to mend something."""
+    """Why work cannot begin or end now; `fault` only where someone has to fix something."""
 
     stop: Stop
     fault: Fault | None = None
@@ -48,7 +48,7 @@ class Identities:
     def _trouble(self, target: Target, context: RoundContext, since: float) -> TableTrouble | None:
         """Of those who want to know at the same time one asks, and the others take its answer."""
         name = (target.table_arn, target.table_id)
-        if self._known(name, since):  # nobody is waited for
+        if self._known(name, since):  # no one is waited for
             return None
         asking = self._asking.setdefault(name, threading.Lock())
         held = asking.acquire(timeout=_PATIENCE_SECONDS)
@@ -65,7 +65,7 @@ class Identities:
         asked = time.monotonic()
         try:
             fault = identity_fault(self._clients.table(target), *name, context)
-        except CallFailed as failed:  # throttled, or nobody there: it may pass, and is waited for as in a round
+        except CallFailed as failed:  # throttled, or no one there: it may pass, and is waited for as in a round
             if not failed.failure.known:
                 fault = Fault.of(failed.failure)
                 return TableTrouble(Stop.FAILED, fault)

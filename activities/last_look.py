@@ -21,7 +21,7 @@ class ClosingLookActivities:
 
     @activity.defn(name="count_ahead", no_thread_cancel_exception=True)
     def count_ahead(self, request: ClosingInput) -> ClosingResult:
-        """Tells what it has found when its time is over or it is told to stop. May be repeated."""
+        """Tells what it has found when its time is over or it is asked to stop. May be repeated."""
         context = TemporalContext(request.heartbeat_timeout, self._guard)
         context.heartbeat(lambda: _nothing(request))
         trouble = self._identities.trouble_before(request.target, context)

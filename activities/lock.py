@@ -113,7 +113,7 @@ class LockActivities:
     async def _end_shards(self, holder: Holder) -> int:
         """Terminate the shards of a plan that a reset of their root has undone; returns how many there were.
 
-        The server ends them with no run of the root: nobody would steer them, and they would write on.
+        The server ends them with no run of the root: no one would steer them, and they would write on.
         """
         prefix = f"{holder.workflow_id}/{holder.run}/".replace("'", "''")
         ended = 0

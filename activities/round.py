@@ -24,7 +24,7 @@ class RoundActivities:
 
     @activity.defn(name="reindex_round", no_thread_cancel_exception=True)
     def reindex_round(self, request: RoundInput) -> RoundResult:
-        """Hands back where it stands when it is asked to stop, and when something fails; it raises nothing."""
+        """Hands back its state when it is asked to stop, and when something fails; it raises nothing."""
         result = self._carry(request, TemporalContext(request.heartbeat_timeout, self._guard))
         round_ended(request.target, result)
         return result

@@ -68,7 +68,7 @@ class TemporalContext:
         return self._stale
 
     def wait(self, seconds: float) -> None:
-        """Wait in ticks that heartbeat; returns early when told to stop."""
+        """Wait in ticks that heartbeat; returns early when asked to stop."""
         until = self.now() + seconds
         while (left := until - self.now()) > 0 and not self.stopping():
             self.heartbeat()

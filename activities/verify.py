@@ -24,7 +24,7 @@ class VerifyActivities:
 
     @activity.defn(name="verify_segment", no_thread_cancel_exception=True)
     def verify_segment(self, request: VerifyInput) -> VerifyResult:
-        """Hands back its cursor when its time slice is over or it is told to stop. Does not change the table.
+        """Hands back its cursor when its time slice is over or it is asked to stop. Does not change the table.
 
         A table that was replaced, before or meanwhile, verifies nothing: that is a fault. Keys of rows behind
         are in the ledger before a heartbeat or the result covers them.

@@ -15,7 +15,7 @@ from commands.temporal.server import CONFIRM_SECONDS, open_job, somebody_works, 
 
 
 def cancel(job: Job, reason: Reason = None) -> None:
-    """Cancel a job: its shards hand back where they stand, the report is written, the lock released.
+    """Cancel a job: its shards hand back their state, the report is written, the lock released.
 
     What was changed stays changed; starting again at the same version goes on with the rest. Exit code 3
     where the job has not ended within ten seconds.

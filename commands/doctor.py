@@ -144,7 +144,7 @@ def _aws() -> list[Finding]:
 
 
 def _identity() -> str:
-    """Who asks, where. Of an endpoint that is not AWS nobody is asked: STS would be."""
+    """Who asks, where. Of an endpoint that is not AWS no one is asked: STS would be."""
     import boto3  # not needed before; a quarter of a second
 
     session = boto3.session.Session()

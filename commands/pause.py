@@ -1,4 +1,4 @@
-"""pause: stop a job's work where it stands."""
+"""pause: stop a job's work until it is resumed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from commands.temporal.server import CONFIRM_SECONDS, last_within, open_job, som
 
 
 def pause(job: Job, reason: Reason = None) -> None:
-    """Pause a job: every attempt hands back where it stands, nothing is lost.
+    """Pause a job: every attempt hands back its state, nothing is lost.
 
     Waits up to ten seconds until the job confirms. Exit code 3 where it has not by then.
     """

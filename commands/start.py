@@ -151,7 +151,7 @@ def start(
 
 
 def _show(job: JobInput, name: str, *, ask: bool) -> str:
-    """Show the plan and ask; returns the plan for the Web UI. Raises `Stopped` where nobody agrees.
+    """Show the plan and ask; returns the plan for the Web UI. Raises `Stopped` where no one agrees.
 
     Everything goes to stderr: stdout belongs to the answer.
     """

@@ -1,4 +1,4 @@
-"""status: where a job stands, with or without workers."""
+"""status: the state of a job, with or without workers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from commands.temporal.status import job_status
 
 
 def status(job: Job, as_json: AsJson = False) -> None:
-    """Where a job stands. Works without workers too, from what the server knows.
+    """The state of a job. Works without workers too, from what the server knows.
 
     Exit code 0 complete, 1 incomplete or failed, 2 refused, 3 not finished.
     """

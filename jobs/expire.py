@@ -1,4 +1,4 @@
-"""Delete records older than so many days, by an attribute that holds their time in seconds.
+"""Delete records older than this many days, by an attribute that holds their time in seconds.
 
 DynamoDB's own time to live deletes at its leisure and only what has the attribute set up for it; this deletes
 now, counts what it deleted, and can be tried with a dry run.

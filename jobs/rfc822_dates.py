@@ -1,7 +1,7 @@
 """Rewrite RFC 3339 dates as RFC 822, in documents that were modified before a cut-off.
 
 An importer once stored `2015-03-01T12:00:00Z` where every reader expects `Sun, 01 Mar 2015 12:00:00 +0000`.
-It was mended on a known day; what was modified since is right.
+It was fixed on a known day; what was modified since is right.
 """
 
 from collections.abc import Mapping

@@ -35,7 +35,7 @@ WorkflowExecutionStatus._missing_ = classmethod(_of_a_newer_server)  # type: ign
 async def connect(**overrides: Any) -> Client:
     """A client for `TEMPORAL_ADDRESS` or the chosen profile; localhost:7233 where nothing is set.
 
-    Raises `EnvironmentFault` where nobody answers, naming the address.
+    Raises `EnvironmentFault` where no one answers, naming the address.
     """
     config: dict[str, Any] = {**ClientConfig.load_client_connect_config()}
     config.setdefault("target_host", "localhost:7233")  # Temporal's own default

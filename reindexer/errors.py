@@ -26,7 +26,7 @@ class BadInput(ReindexerError):
 
 
 class Refused(ReindexerError):
-    """The job may not start as things stand: permission, lock, a version that would go backwards."""
+    """The job may not start as things are: permission, lock, a version that would go backwards."""
 
     def __init__(self, message: str, kind: str = "Refused") -> None:
         super().__init__(message)

@@ -19,14 +19,14 @@ class RoundContext(Protocol):
         ...
 
     def heartbeat(self, progress: Callable[[], Model] | None = None, *, immediate: bool = False) -> None:
-        """Tell that the round lives, and where it stands; None: where it last stood.
+        """Tell that the round lives, and its state; None: where it last stood.
 
         Cheap to call: at most every 0.4 s it asks for the progress and sends it; `at_once`: now.
         """
         ...
 
     def stopping(self) -> bool:
-        """Whether the round is to hand back where it stands: it was told to, or is stale."""
+        """Whether the round is to hand back its state: it was asked to, or is stale."""
         ...
 
     def stale(self) -> bool:
@@ -37,7 +37,7 @@ class RoundContext(Protocol):
         ...
 
     def wait(self, seconds: float) -> None:
-        """Wait in ticks of 0.2 s that heartbeat; returns early when told to stop."""
+        """Wait in ticks of 0.2 s that heartbeat; returns early when asked to stop."""
         ...
 
 

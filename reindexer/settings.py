@@ -50,7 +50,7 @@ class Settings(BaseSettings):
     cycle_signals: int = Field(default=1000, ge=10, le=5000)
     #: Updates of a run before that: a quarter of the 2,000 that the server takes.
     cycle_updates: int = Field(default=500, ge=10, le=1000)
-    #: Seconds that a worker's activities get to hand back where they stand after SIGTERM.
+    #: Seconds that a worker's activities get to hand back their state after SIGTERM.
     graceful_shutdown_seconds: float = Field(default=20.0, ge=1, le=3600)
     #: Folder of the job files. The default is the checkout's own.
     jobs: Path = Path(__file__).resolve().parent.parent / "jobs"

@@ -91,7 +91,7 @@ class Budget:
         )
 
     def wait_to_write(self) -> None:
-        """Wait until one record may be written; returns early when told to stop."""
+        """Wait until one record may be written; returns early when asked to stop."""
         now = self._context.now()
         wait = max(self.writes.seconds_until(self.unit_cost, now), self.records.seconds_until(1.0, now))
         self._context.wait(max(wait, 0.001))  # 1 ms: never spin on a rounding error
@@ -111,7 +111,7 @@ class Budget:
         return units
 
     def wait_to_read(self) -> bool:
-        """Wait until a page may be read. False: told to stop meanwhile."""
+        """Wait until a page may be read. False: asked to stop meanwhile."""
         while (wait := self.reads.seconds_until(1.0, self._context.now())) > 0:
             if self._context.stopping():
                 return False

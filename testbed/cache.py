@@ -126,7 +126,7 @@ def workshop(name: str) -> Path:
 
 
 def keep(made: Path, place: Path) -> None:
-    """Put something finished in its place in one step, so that nobody ever finds half of it."""
+    """Put something finished in its place in one step, so that no one ever finds half of it."""
     place.parent.mkdir(parents=True, exist_ok=True)
     if place.is_dir():  # there, yet not usable: its Python or its Java has gone
         shutil.rmtree(place)

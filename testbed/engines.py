@@ -78,7 +78,7 @@ def dynamodb_engine(
         grace=GRACE_SECONDS if database is not None or name == "ministack" else 0,
         scratch=scratch,
     )
-    durable = data is not None and name != "ministack"  # which writes its data down only when told to stop
+    durable = data is not None and name != "ministack"  # which writes its data down only when asked to stop
     endpoint = f"http://127.0.0.1:{port}"
     with process:
         engine = Engine(

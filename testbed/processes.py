@@ -61,7 +61,7 @@ def listening(port: int) -> bool:
 
 
 def free_port() -> int:
-    """A loopback port nobody listens on, never the same twice from this process.
+    """A loopback port no one listens on, never the same twice from this process.
 
     Nothing reserves it: taken at random from a wide range, two processes hardly ever get the same one.
     """

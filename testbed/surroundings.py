@@ -18,7 +18,7 @@ CREDENTIALS = {
 
 
 def caller_free_environment(engine_endpoint: str, temporal_address: str) -> dict[str, str]:
-    """What a process needs in its environment to reach these two servers and nobody else's.
+    """What a process needs in its environment to reach these two servers and no one else's.
 
     The caller's variables, except all of AWS's and Temporal's; their settings files are out of sight, too.
     """

@@ -26,7 +26,7 @@ FAKE_AWS = {
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "AWS_EC2_METADATA_DISABLED": "true",
-    "AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:9",  # the discard port: nobody answers there
+    "AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:9",  # the discard port: no one answers there
     "NO_PROXY": "127.0.0.1,localhost",
 }
 os.environ.update(FAKE_AWS)

@@ -62,7 +62,7 @@ class FakeContext:
         clock: Clock,
         *,
         kill_at: int | None = None,  # dies at this heartbeat
-        stop_at: int | None = None,  # told to stop at this one
+        stop_at: int | None = None,  # asked to stop at this one
         deliver: Callable[[int], bool] = lambda _: True,  # whether the n-th heartbeat reaches the server
         look: Callable[[Progress], None] = lambda _: None,
     ) -> None:

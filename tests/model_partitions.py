@@ -20,7 +20,7 @@ def order(value: Mapping[str, Any]) -> Any:
 
 
 class ModelPartitions:
-    """`rows` is looked at anew by each call: a test may change it in between."""
+    """`rows` is looked at again by each call: a test may change it in between."""
 
     def __init__(
         self, rows: list[Item], key: Sequence[str], index: Sequence[str] = (), page_rows: int = 1000

@@ -324,7 +324,7 @@ class ModelTable:
         return all(item.get(name) == value for name, value in ours.items())
 
     def other_writer(self, what: str, identity: Identity) -> None:
-        """Somebody else's write, right now."""
+        """Someone else's write, right now."""
         item = self.rows.get(identity)
         self.disturbed.add(identity)
         first = self.first[identity]

@@ -1,4 +1,4 @@
-"""A program with processes as worker.py's, which do nothing until they are told to end."""
+"""A program with processes as worker.py's, which do nothing until they are asked to end."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ from tests.reports import a_report
 RUN = "stamp00001"
 #: Records per second that `set_limits` rejects, and that a job's first run never answers.
 WRONG, SLOW = 13, 1
-#: Cycles after which a root ends by itself, where nobody tells it to.
+#: Cycles after which a root ends by itself, where no one tells it to.
 MAX_CYCLES = 200
 ARN = "arn:aws:dynamodb:us-east-1:123456789012:table/cities"
 

@@ -74,5 +74,5 @@ troubled = st.dictionaries(
     max_size=4,
 )
 
-#: Rounds that are told to stop, and none that is lost.
+#: Rounds that are asked to stop, and none that is lost.
 stops = st.lists(st.builds(Life, stop_at=st.none() | st.integers(1, 30)), max_size=5)

@@ -1,4 +1,4 @@
-"""What a person reads: the account of a job, where it stands, how it ended."""
+"""What a person reads: the account of a job, its state, how it ended."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def test_durations_are_said_as_people_do(seconds: float, text: str) -> None:
     assert screen.duration(seconds) == text
 
 
-# ── Where a job stands, and how it ended ───────────────────────────────────────────────────────────────────
+# ── The state of a job, and how it ended ───────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("kind", ["BadInput", "LedgerMissing", "Locked", "VersionTooLow", "AccessDenied"])

@@ -45,7 +45,7 @@ THOUSANDS = {str(uuid.UUID(int=number * 7**40)): Tally(scanned=3, updated=3) for
 
 
 def keys_of(rows: dict[str, int]) -> KeyList:
-    """A key list of so many rows of each partition, in that order."""
+    """A key list of this many rows of each partition, in that order."""
     labels = [name for name, count in rows.items() for _ in range(count)]
     return KeyList(keys=[{"id": {"S": f"row-{number:05}"}} for number in range(len(labels))], partitions=labels)
 

@@ -1,4 +1,4 @@
-"""Nothing is begun or closed without somebody's word: an answer on a terminal, or `--yes`."""
+"""Nothing is begun or closed without someone's word: an answer on a terminal, or `--yes`."""
 
 from __future__ import annotations
 

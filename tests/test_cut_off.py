@@ -52,7 +52,7 @@ def severable(
 
 @pytest.fixture(scope="module")
 def beside(severable: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
-    """Workers of the same queues that nobody cuts off, to be started by a test."""
+    """Workers of the same queues that no one cuts off, to be started by a test."""
     environment = {**severable.environment, "TEMPORAL_ADDRESS": severable.temporal.address}
     workers = Workers(environment, tmp_path_factory.mktemp("beside") / "worker.log")
     yield workers
@@ -60,7 +60,7 @@ def beside(severable: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 async def last_write(stack: Stack, table: Table, seconds: float) -> float:
-    """When the last write was applied within the next so many seconds, monotonic."""
+    """When the last write was applied within the next this many seconds, monotonic."""
     until_then = time.monotonic() + seconds
     before, at = -1, 0.0
     while time.monotonic() < until_then:

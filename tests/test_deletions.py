@@ -1,4 +1,4 @@
-"""Deletions whose answers come late or never: each is counted once, and none hits a record created anew."""
+"""Deletions whose answers come late or never: each is counted once, and none hits a record created again."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def on_a_terminal(environment: dict[str, str], *arguments: str) -> tuple[int, st
         while True:
             try:
                 part = os.read(ours, 65_536)
-            except OSError:  # Linux's word for: nobody holds the other end any more
+            except OSError:  # Linux's word for: no one holds the other end any more
                 break
             if not part:
                 break

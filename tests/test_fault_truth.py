@@ -108,7 +108,7 @@ def test_a_table_made_again_is_another_one(
 
 
 def test_an_engine_that_is_gone_is_a_closed_connection(table: Table) -> None:
-    with fault_proxy("http://127.0.0.1:9", FaultPlan()) as proxy:  # the discard port: nobody answers there
+    with fault_proxy("http://127.0.0.1:9", FaultPlan()) as proxy:  # the discard port: no one answers there
         config = Config(retries={"total_max_attempts": 1})
         client = boto3.client("dynamodb", endpoint_url=proxy.endpoint_url, config=config)
         with pytest.raises(ConnectionClosedError):
@@ -147,4 +147,4 @@ def _alive(pid: int, state: Path) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    return not (state.exists() and ") Z " in state.read_text())  # dead, but nobody has asked yet
+    return not (state.exists() and ") Z " in state.read_text())  # dead, but no one has asked yet

@@ -77,7 +77,7 @@ def scope_of(kind: Any, condition: SortCondition | None = None, **more: Any) -> 
 def read(
     model: ModelPartitions, scope: PartitionScope, ranges: Sequence[PartitionRange], stops: Sequence[int] = ()
 ) -> list[dict[str, Any]]:
-    """All rows of a source; after each number of rows in `stops` it is begun anew, from its cursor."""
+    """All rows of a source; after each number of rows in `stops` it is begun again, from its cursor."""
     context = FakeContext(Clock())
     key = [KeyAttribute(name=name, type="S" if scope.index else sort_type(scope, name)) for name in KEY]
     cursor, found = None, []

@@ -56,7 +56,7 @@ def scope_of(table: Table, condition: SortCondition | None = None) -> PartitionS
 
 
 def read(table: Table, scope: PartitionScope, ranges: Sequence[PartitionRange], page_rows: int) -> list[str]:
-    """Sort keys in the order they come; each page by a source that begins anew at the cursor."""
+    """Sort keys in the order they come; each page by a source that begins again at the cursor."""
     found: list[str] = []
     cursor = None
     assert scope.sort is not None

@@ -1,4 +1,4 @@
-"""Heartbeats of an attempt: how often, what cannot wait, and what ends it where nobody answers them."""
+"""Heartbeats of an attempt: how often, what cannot wait, and what ends it where no one answers them."""
 
 from __future__ import annotations
 

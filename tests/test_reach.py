@@ -27,7 +27,7 @@ TENANT = {"kind": "partitions", "values": ["acme"]}
 
 
 class Role:
-    """A client of somebody who may call some operations, on records of some partition keys (`leading`) only."""
+    """A client of someone who may call some operations, on records of some partition keys (`leading`) only."""
 
     def __init__(self, table: Table, *allowed: str, leading: tuple[str, ...] = ()) -> None:
         self._client, self._key = table.client, table.key[0].name

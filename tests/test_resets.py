@@ -1,4 +1,4 @@
-"""`temporal workflow reset` of a root: never two jobs on one table, and no shards that nobody steers."""
+"""`temporal workflow reset` of a root: never two jobs on one table, and no shards that no one steers."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ async def test_a_job_that_had_ended_writes_nothing_after_a_reset(quiet: Stack, m
 async def test_a_reset_while_its_lock_is_taken_over_keeps_the_second_job_out(
     quiet: Stack, make_table: MakeTable
 ) -> None:
-    """Terminated, it holds the lock; somebody waits to take it over; then it runs again."""
+    """Terminated, it holds the lock; someone waits to take it over; then it runs again."""
     table = make_table()
     table.fill(RECORDS)
     job, run_id, stamp = await begun(quiet, table)

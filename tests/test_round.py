@@ -119,7 +119,7 @@ def test_a_round_tells_at_once_where_it_begins() -> None:
 
 
 def test_after_a_crash_an_isolated_record_may_have_been_written() -> None:
-    """The lost attempt may have sent it a write that nobody heard of."""
+    """The lost attempt may have sent it a write that no one heard of."""
     model = table(10, {2: Plan(call="killed late", late_by=1000)})
     bad = min(model.rows)
     carried = shard(model)
@@ -240,7 +240,7 @@ class ToldAfterThreeSeconds(FakeContext):
 
 @pytest.mark.parametrize("share", [Share(read_units=0.1), Share(records=0.1), Share(write_units=0.1)])
 def test_a_small_share_is_earned_over_rounds_that_are_interrupted(share: Share) -> None:
-    """Ten seconds to earn a unit, told to stop after three: what a round has earned is not lost with it."""
+    """Ten seconds to earn a unit, asked to stop after three: what a round has earned is not lost with it."""
     model = table(3)
     result = run(model, ToldAfterThreeSeconds(model.clock), share=share)
     updated, rounds = result.progress.tally.updated, 1

@@ -44,7 +44,7 @@ def more_than_there_are(scan: Scan) -> Scan:
 
 
 class Altered:
-    """A client whose scans are other ones, and whose table is said to have so many bytes."""
+    """A client whose scans are other ones, and whose table is said to have this many bytes."""
 
     def __init__(self, client: Any, alter: Callable[[Scan], Scan], size: int | None = None) -> None:
         self._client, self._alter, self._size = client, alter, size

@@ -223,7 +223,7 @@ def test_one_bad_value_poisons_its_whole_batch_or_its_own_statement_and_never_ge
     if each_engine.name == "local":
         with pytest.raises(CallFailed) as failed:
             sink.attempt(writes)
-        assert failed.value.failure.action is Action.SPLIT  # nobody is blamed yet
+        assert failed.value.failure.action is Action.SPLIT  # no one is blamed yet
         assert table.get(good) == good
     else:
         applied, failure, also_applied = sink.attempt(writes).failures

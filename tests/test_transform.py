@@ -61,7 +61,7 @@ def test_a_transform_that_changes_nothing_writes_nothing(job: WriteJob) -> None:
 
 
 def test_a_record_that_another_writer_changes_in_between_is_transformed_again(job: WriteJob) -> None:
-    """The read sees `ulm`; before the write lands somebody makes it `bonn`."""
+    """The read sees `ulm`; before the write lands someone makes it `bonn`."""
     model = table(1, {2: Plan()}, name={"S": "ulm"})
     identity = next(iter(model.rows))
 

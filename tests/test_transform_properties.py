@@ -1,4 +1,4 @@
-"""Whatever happens to a shard under a user's function, its account is right and nobody's update is lost."""
+"""Whatever happens to a shard under a user's function, its account is right and no one's update is lost."""
 
 from __future__ import annotations
 

@@ -223,7 +223,7 @@ async def test_a_server_that_is_silent_is_not_waited_for(
     ledger: Ledger, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ledger.put_report(interim("j"))
-    with socket.create_server(("127.0.0.1", 0)) as silent:  # connections queue up, nobody reads
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # connections queue up, no one reads
         monkeypatch.setenv("TEMPORAL_ADDRESS", f"127.0.0.1:{silent.getsockname()[1]}")
         monkeypatch.setattr(commands.report, "_SECONDS", 1.0)
         begun = time.monotonic()

@@ -20,7 +20,7 @@ def workers(folder: Path, *command: str) -> Workers:
 
 
 def gone(pids: Iterable[int], seconds: float = 10) -> bool:
-    """Whether these processes have ended; a zombie that nobody has asked for yet has."""
+    """Whether these processes have ended; a zombie that no one has asked for yet has."""
     deadline = time.monotonic() + seconds
     while left := [pid for pid in pids if _alive(pid)]:
         if time.monotonic() > deadline:

@@ -59,7 +59,7 @@ async def run_shielded(drive: Awaitable[T], gate: Gate) -> T:
 
 
 async def handed_back(handle: workflow.ActivityHandle[T], stop: Callable[[], bool]) -> T:
-    """The result of an activity that is asked to hand back where it stands as soon as `stop` holds.
+    """The result of an activity that is asked to hand back its state as soon as `stop` holds.
 
     Always ask here, never in a handler: the SDK drops a result that arrives in the same activation as the
     request, and this waits until everything of an activation has been applied. Raises `ActivityError`; or

@@ -1,4 +1,4 @@
-"""Why a job parked itself, in plain words: what is broken, what DynamoDB said, and what mends it."""
+"""Why a job parked itself, in plain words: what is broken, what DynamoDB said, and what fixes it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ with workflow.unsafe.imports_passed_through():
 _RENEW = ("the worker's AWS credentials are not valid any more", "renew them, then resume")
 _ALLOW = ("access is denied", "give the worker that permission again, then resume")
 _GONE = ("the table is gone", "bring it back as it was and resume, or cancel the job")
-_LEDGER = ("the ledger cannot be written", "mend that, then resume")
+_LEDGER = ("the ledger cannot be written", "repair that, then resume")
 
-#: Error code → (what is broken, what mends it).
+#: Error code → (what is broken, what fixes it).
 _WORDS = {
     "AccessDeniedException": _ALLOW,
     "AccessDenied": _ALLOW,
@@ -32,7 +32,7 @@ _WORDS = {
     ),
     "JobMissing": ("the worker cannot run the job", "give it the job's file, restart it, then resume"),
     "JobHangs": ("the job's function hangs", "restart the worker with a better one, then resume"),
-    "QueryFailed": ("the job's query fails", "mend it, restart the workers, then resume with the new code"),
+    "QueryFailed": ("the job's query fails", "repair it, restart the workers, then resume with the new code"),
     "ClockWrong": ("a worker's clock is wrong", "set it, by NTP for example, then resume"),
     "LedgerDenied": _LEDGER,
     "LedgerMissing": _LEDGER,
@@ -45,11 +45,11 @@ _CREDENTIALS = (
     *("TokenRetrievalError", "SSOError", "SSOTokenLoadError", "UnauthorizedSSOTokenError", "NoAuthTokenError"),
     *("LoginError", "LoginTokenLoadError", "LoginRefreshRequired", "LoginRefreshTokenExpired"),
 )
-_UNKNOWN = ("something around the records is broken", "mend it, then resume")
+_UNKNOWN = ("something around the records is broken", "repair it, then resume")
 
 
 def in_plain_words(fault: Fault) -> str:
     """One sentence; the code stays in it, for those who search for it."""
     of_credentials = fault.code in _CREDENTIALS or "." in fault.code
-    broken, mend = _WORDS.get(fault.code, _RENEW if of_credentials else _UNKNOWN)
-    return f"{broken}: {fault.message.rstrip('. ')} ({fault.code}); {mend}"
+    broken, remedy = _WORDS.get(fault.code, _RENEW if of_credentials else _UNKNOWN)
+    return f"{broken}: {fault.message.rstrip('. ')} ({fault.code}); {remedy}"

@@ -33,14 +33,14 @@ LAST_LOOK: dict[str, Any] = {
     "retry_policy": RetryPolicy(maximum_interval=timedelta(seconds=5), maximum_attempts=5),  # about 15 s
 }
 
-#: A control activity of a job that is being cancelled: less patience, since somebody waits.
+#: A control activity of a job that is being cancelled: less patience, since someone waits.
 CLOSING: dict[str, Any] = {
     **CONTROL,
     "retry_policy": RetryPolicy(maximum_interval=timedelta(seconds=5), maximum_attempts=5),  # about 15 s
 }
 
 
-#: Asking what a shard had come to that somebody ended: there is its last account, so it is not asked for long.
+#: Asking what a shard had come to that someone ended: there is its last account, so it is not asked for long.
 ASKING: dict[str, Any] = {
     "start_to_close_timeout": timedelta(seconds=15),  # a query, which is given 10 s
     "retry_policy": RetryPolicy(maximum_attempts=3),  # workers may be restarting
@@ -86,7 +86,7 @@ def round_options(seconds: float, heartbeat_timeout: float) -> dict[str, Any]:
         # The workflow begins a new round instead: between two attempts the server keeps the heartbeat of the
         # first, and an activity that is cancelled just then loses it.
         "retry_policy": RetryPolicy(maximum_attempts=1),
-        # A round that is told to stop returns where it stands, and the workflow gets that result.
+        # A round that is asked to stop returns its state, and the workflow gets that result.
         "cancellation_type": ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     }
 
@@ -118,5 +118,5 @@ MAX_LOST_ROUNDS = 10
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
 #: Seconds before a round that follows a lost one, at most: workers that come back are used within 10 s.
 LONGEST_WAIT_AFTER_LOST = 10.0
-#: Throttles that reach so far stop all shards, not one: nobody else's share would go through either.
+#: Throttles that reach so far stop all shards, not one: no one else's share would go through either.
 EVERYWHERE = ("table", "account", "index")

@@ -45,14 +45,14 @@ class ReindexShard:
 
     @workflow.query(name="state")
     def where_it_is(self, *args: Any) -> ShardState:  # noqa: ARG002 – anything may come with a query
-        """All that is folded so far; asked when somebody has ended it, from its history."""
+        """All that is folded so far; asked when someone has ended it, from its history."""
         return self._shard.state
 
     # ── Driving ────────────────────────────────────────────────────────────────────────────────────────────
 
     @workflow.run
     async def run(self, request: ShardInput) -> HandBack:
-        """Where the shard stands at its end, partial where it was told to hand back; never raises."""
+        """The state of the shard at its end, partial where it was asked to hand back; never raises."""
         shard = self._shard
         end = await run_shielded(self._whole(), shard.gate)
         if isinstance(end, HandBack):
@@ -72,7 +72,7 @@ class ReindexShard:
             return self._as_it_came()
         self._telling.note()
         how = await self._drive()
-        # One that somebody cancelled by itself is started again: its rounds meet what is beyond the cursor.
+        # One that someone cancelled by itself is started again: its rounds meet what is beyond the cursor.
         settled = how == "cancelled" and shard.control.stop
         if settled and not await look_ahead(shard):
             shard.state = shard.state.model_copy(update={"timed_out": True})

@@ -102,7 +102,7 @@ class ReindexTable:
 
     @workflow.query
     def progress(self, *args: Any) -> dict[str, Any]:
-        """Where the job is. With what somebody has just seen of its shards (`Looked`): as of then."""
+        """Where the job is. With what someone has just seen of its shards (`Looked`): as of then."""
         looked = None
         if args and isinstance(args[0], dict):
             try:
@@ -163,7 +163,7 @@ class ReindexTable:
     async def run(self, *args: Any) -> dict[str, Any]:
         """The report, if every record in scope is at the target; else `Incomplete`, with the report.
 
-        A second argument comes from the run before, and from nobody else.
+        A second argument comes from the run before, and from no one else.
         """
         if isinstance(self._asked, ApplicationError):
             raise self._asked
@@ -237,7 +237,7 @@ class ReindexTable:
         await Phases(job, self._shards, asked).run()
 
     async def _may_hand_over(self) -> bool:
-        """Every shard has handed back. Once more, whether all of it can travel, and nobody has cancelled."""
+        """Every shard has handed back. Once more, whether all of it can travel, and no one has cancelled."""
         job = self._job
         await note_progress(job, JobReport(job, self._shards))
         await self._over.make_room()

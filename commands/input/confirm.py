@@ -10,7 +10,7 @@ from commands.input.exits import Exit, Stopped
 
 
 def can_ask() -> bool:
-    """Whether somebody sees a question on stderr and can answer it on stdin."""
+    """Whether someone sees a question on stderr and can answer it on stdin."""
     # Not rich's `is_terminal`, which FORCE_COLOR makes true.
     return sys.stderr.isatty() and typer.get_text_stream("stdin").isatty()
 

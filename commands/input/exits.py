@@ -20,7 +20,7 @@ class Exit(IntEnum):
     COMPLETE = 0
     INCOMPLETE = 1  # or failed
     BAD_INPUT = 2  # or refused: nothing was read or changed
-    NOT_FINISHED = 3  # or parked, or nobody there
+    NOT_FINISHED = 3  # or parked, or no one there
 
 
 class Stopped(ReindexerError):
@@ -31,7 +31,7 @@ class Stopped(ReindexerError):
         self.code = code
 
 
-#: Codes of faults that mean "nobody answers", as opposed to "answers, and refuses".
+#: Codes of faults that mean "no one answers", as opposed to "answers, and refuses".
 _NOBODY = frozenset(
     ("TemporalUnavailable", "EndpointConnectionError", "ConnectTimeoutError", "ConnectionClosedError")
 )
@@ -47,7 +47,7 @@ _RPC = {
     RPCStatusCode.CANCELLED: Exit.NOT_FINISHED,  # what core calls its own time-out
 }
 
-#: Errors that are somebody's mistake or the world's fault, and get a sentence. All others are defects of
+#: Errors that are someone's mistake or the world's fault, and get a sentence. All others are defects of
 #: this program and keep their traceback.
 EXPECTED = (ReindexerError, RPCError, BotoCoreError, ClientError, ValidationError, OSError)
 

@@ -66,7 +66,7 @@ def read_json(path: Path, option: str) -> Any:
 
 
 def read_entries(path: Path, option: str, what: str, example: str) -> list[Any]:
-    """A JSON list; or a line each: all of them JSON objects, or all of them values as they stand.
+    """A JSON list; or a line each: all of them JSON objects, or all of them values as they are.
 
     Lines end at a line feed, with or without a carriage return before it, and nothing else is taken off: white
     space and any other character belong to the value. Raises `BadInput` naming the line.

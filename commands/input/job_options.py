@@ -50,7 +50,7 @@ def _version(text: str | None) -> int | str | None:
 
 
 def _params(given: Sequence[str]) -> dict[str, Any]:
-    """Text as it stands, which the job's own types read; lists and objects as JSON."""
+    """Text as it is, which the job's own types read; lists and objects as JSON."""
     params: dict[str, Any] = {}
     for entry in given:
         name, equals, value = entry.partition("=")

@@ -45,7 +45,7 @@ def _kept(real: TextIO, channel: int, other: int) -> Iterator[TextIO]:
     try:
         yield answers
     finally:
-        with contextlib.suppress(BrokenPipeError):  # nobody reads any more
+        with contextlib.suppress(BrokenPipeError):  # no one reads any more
             answers.flush()
         os.dup2(kept, channel)
         with contextlib.suppress(BrokenPipeError):

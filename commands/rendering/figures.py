@@ -46,7 +46,7 @@ def done_of(progress: Mapping[str, Any]) -> str:
 
 
 def cycling(progress: Mapping[str, Any]) -> str:
-    """That the job stands still for the seconds of a hand-over to its next run; "" where it does not."""
+    """That the job is paused for the seconds of a hand-over to its next run; "" where it is not."""
     return "handing over to its next run" if progress.get("cycling") else ""
 
 

@@ -20,7 +20,7 @@ GOOD, BAD, WARN, DIM = "green", "red", "yellow", "dim"
 #: Columns of the names on the left, so that what stands in several blocks is aligned.
 _LABEL = 10
 
-#: Columns where nobody knows better: a log file or a pipe. Wide enough for a table, fit for a mail.
+#: Columns where no width is known: a log file or a pipe. Wide enough for a table, fit for a mail.
 PLAIN_WIDTH = 100
 
 

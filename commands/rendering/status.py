@@ -1,4 +1,4 @@
-"""Drawing where a job stands: a bar with its numbers for a terminal, one line for a log."""
+"""Drawing the state of a job: a bar with its numbers for a terminal, one line for a log."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ class Downstream:
         self._exits.close()
 
     def seen(self, run: str, records: int) -> Seen:
-        """What arrived of a run that has ended: all that the stream has, waiting a while for so many records.
+        """What arrived of a run that has ended: all that the stream has, waiting a while for this many records.
 
         Raises botocore's errors where the stream cannot be read.
         """

@@ -122,7 +122,7 @@ def surroundings(environment: Mapping[str, str]) -> Iterator[None]:
 
 @contextmanager
 def crew(stands: Stack) -> Iterator[Workers]:
-    """worker.py and its processes, told to stop in whatever way the body ends."""
+    """worker.py and its processes, asked to stop in whatever way the body ends."""
     processes = max(_FEWEST, min(_MOST, os.cpu_count() or _FEWEST))
     environment = caller_free_environment(stands.workers_endpoint, stands.temporal.address)
     environment["REINDEXER_PROCESSES"] = str(processes)

@@ -23,7 +23,7 @@ from commands.temporal.status import JobStatus, job_status
 #: Seconds between two looks. Each running shard is asked for its heartbeat: many shards, fewer looks.
 _LOOK = 0.5
 _LOOK_PER_SHARD = 0.02  # 400 running shards: 8 s, that is 50 calls a second
-#: Seconds between two lines where nobody watches live, unless the state changes.
+#: Seconds between two lines where no one watches live, unless the state changes.
 _LINE = 5.0
 #: Seconds for which a server may be away before the watching ends.
 _PATIENCE = 60.0
@@ -48,7 +48,7 @@ def goes_on(job: str) -> Exit:
 
 
 async def watch_job(client: Client, job: str, *, quiet: bool = False) -> Ending:
-    """Show where the job stands, on stderr, until it ends; returns how. `quiet`: show nothing."""
+    """Show the state of the job, on stderr, until it ends; returns how. `quiet`: show nothing."""
     shown = _Quiet() if quiet else _Bar() if err.is_terminal else _Lines()
     highest, state, failing_since = 0, "", 0.0
     with shown:

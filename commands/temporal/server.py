@@ -41,7 +41,7 @@ _AGAIN = 0.3
 
 
 def talk(work: Callable[[Client], Awaitable[T]], seconds: float | None = None) -> T:
-    """Connect by Temporal's own settings and do the work. Raises `EnvironmentFault` where nobody answers.
+    """Connect by Temporal's own settings and do the work. Raises `EnvironmentFault` where no one answers.
 
     `seconds`: for connecting, then `TimeoutError`; None: as long as gRPC tries.
     """
@@ -126,7 +126,7 @@ async def pollers(client: Client, queue: str, kind: Kind) -> int:
 
 
 async def somebody_works(client: Client, seconds: float = 0.0) -> bool:
-    """Whether workers poll the job's task queue, now or within so many seconds."""
+    """Whether workers poll the job's task queue, now or within this many seconds."""
     return await within(seconds, lambda: pollers(client, settings().task_queue, "workflow"), bool)
 
 
@@ -138,7 +138,7 @@ def worker_command(queue: str) -> str:
 
 
 async def own_workers(client: Client, queue: str | None, seconds: float = 0.0) -> bool:
-    """Whether a job's own workers are there, now or within so many seconds; None: it needs none of its own."""
+    """Whether a job's own workers poll, now or within this many seconds; None: it needs none of its own."""
     return queue is None or await within(seconds, lambda: pollers(client, queue, "activity"), bool)
 
 
@@ -169,12 +169,12 @@ async def state_of(handle: WorkflowHandle[Any, Any]) -> tuple[str, str]:
 
 
 async def within(seconds: float, ask: Callable[[], Awaitable[T]], good: Callable[[T], bool]) -> bool:
-    """Ask until the answer is good. False: it was not within so many seconds."""
+    """Ask until the answer is good. False: it was not within this many seconds."""
     return good(await last_within(seconds, ask, good))
 
 
 async def last_within(seconds: float, ask: Callable[[], Awaitable[T]], good: Callable[[T], bool]) -> T:
-    """Ask until the answer is good, for at most so many seconds; returns the last answer."""
+    """Ask until the answer is good, for at most this many seconds; returns the last answer."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
     while not good(answer := await ask()) and loop.time() < deadline:

@@ -1,4 +1,4 @@
-"""Where a job stands: what its workers make of what was just seen of its shards; else what the server knows."""
+"""The state of a job: what its workers make of what was just seen of its shards; else what the server knows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from reindexer.models import Looked, Report
 
 @dataclass
 class JobStatus:
-    """Where a job stands. `progress` has the fields of the query of that name; None where nobody knows."""
+    """The state of a job. `progress` has the fields of the query of that name; None where it is not known."""
 
     job: str
     run_id: str  # of the run that was asked; the job may be in another by now

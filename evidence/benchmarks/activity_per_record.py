@@ -111,7 +111,7 @@ class ActivityPerRecord:
 
 
 def run_activities(stands: Stand, table: str, records: int) -> Run:
-    """The first so many records of the table, by worker processes of its own."""
+    """As many of the table's first records as asked for, by worker processes of its own."""
     return asyncio.run(_run(stands, table, records))
 
 

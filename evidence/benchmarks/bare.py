@@ -116,7 +116,7 @@ def _pages(client: Any, table: str, request: dict[str, Any]) -> Iterator[dict[st
 
 
 def _overwrite(how: Bare) -> Callable[[WireKey, Write], dict[str, Any]]:
-    """The statement of somebody who takes no precautions."""
+    """The statement of someone who takes no precautions."""
     text = f"UPDATE {quoted(how.table)} SET {quoted(_VERSION)}=? WHERE {quoted(KEY)}=?"
     version = {"N": str(how.version)}
     return lambda key, _: {"Statement": text, "Parameters": [version, key[KEY]]}

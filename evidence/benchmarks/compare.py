@@ -29,7 +29,7 @@ from testbed.embedded import ServerUnavailable, cure_parallel_scans
 
 _SECTIONS = ("spine", "transform", "profile", "faults", "safety")
 _RECORDS = 120_000  # about ten seconds of a job: its start and end no longer decide
-_SMALL_SHARE = 4  # the small table has every so many-th record
+_SMALL_SHARE = 4  # the small table has every n-th record
 _PROCESSES = 2  # workers, and processes of the bare loop
 _REPEAT = 3  # the least that has a median worth the name
 _BUSY = 0.5  # load per core before the first run from which times are no longer ours
@@ -51,7 +51,7 @@ def main() -> None:
             sections = _measure(stands, options)
     except ServerUnavailable as error:
         sys.stderr.write(f"{error}\n")
-        sys.exit(3)  # nobody there
+        sys.exit(3)  # no one there
     for section in sections:
         _show(section)
     if options.json:

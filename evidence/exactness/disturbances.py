@@ -71,7 +71,7 @@ async def change_names(stand: Stand, cell: Cell, table: str, _handle: Handle) ->
 
 
 def has_the_last_name(cell: Cell, number: int, seen: Evidence) -> bool:
-    """The row bears the name that somebody gave it last, as it was given or in capitals, and was done once."""
+    """The row bears the name that someone gave it last, as it was given or in capitals, and was done once."""
     found = seen.row(cell, number)
     if found is None or found.get("reindexVersion") != {"N": str(seen.report["version"])}:
         return False

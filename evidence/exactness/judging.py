@@ -165,7 +165,7 @@ def _row(cell: Cell, seen: Evidence) -> Row:
 
 
 def _lost(cell: Cell, seen: Evidence) -> int:
-    """Rows that are not what they have to be, and rows that nobody made."""
+    """Rows that are not what they have to be, and rows that no one made."""
     wrong = sum(not _is_as_it_has_to_be(cell, seen, number) for number in range(cell.records))
     return wrong + max(0, len(seen.rows) - cell.records)
 

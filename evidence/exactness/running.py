@@ -110,7 +110,7 @@ async def _start(cell: Cell, stand: Stand, table: str, scope: Mapping[str, Any])
 
 
 async def _written(stand: Stand, table: str, writes: float) -> None:
-    """Return once so many writes were applied, or after a minute: then the job's own account tells why."""
+    """Return once this many writes were applied, or after a minute: then the job's own account tells why."""
     deadline = time.monotonic() + 60  # seconds
     while time.monotonic() < deadline:
         truth = await asyncio.to_thread(stand.proxy.truth)

@@ -119,7 +119,7 @@ class SimulatedShard:
 
 
 async def simulate_shard(days: float, round_seconds: float = 30.0) -> SimulatedShard:
-    """A shard of so many days of rounds."""
+    """A shard of this many days of rounds."""
     path = obtain("test-server").command[0]
     async with await WorkflowEnvironment.start_time_skipping(
         test_server_existing_path=path, data_converter=pydantic_data_converter

@@ -97,7 +97,7 @@ async def simulate(env: WorkflowEnvironment, scenario: Scenario, name: str) -> S
 
 
 async def _change_limits(env: WorkflowEnvironment, name: str, every: float) -> None:
-    """Somebody who cannot leave the limits alone."""
+    """Someone who cannot leave the limits alone."""
     number = 0
     while every:
         await env.sleep(every)

@@ -66,7 +66,7 @@ def stack(folder: Path, dynamic_config: Mapping[str, object], **more: str) -> It
 
 
 def fill(client: Any, table: str, rows: int, size: int = 0) -> None:
-    """A table of rows of about so many bytes."""
+    """A table of rows of about this many bytes."""
     client.create_table(
         TableName=table,
         BillingMode="PAY_PER_REQUEST",

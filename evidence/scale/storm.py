@@ -109,7 +109,7 @@ class _Phase:
         self.verify_seconds = 0.0
 
     async def progress(self, age: float = 1.0) -> dict[str, Any]:
-        """The query's answer, so many seconds old at most; older while nobody answers."""
+        """The query's answer, this many seconds old at most; older while no one answers."""
         if time.monotonic() - self._at > age:
             with contextlib.suppress(RPCError):  # for a moment after a worker was killed
                 self._last, self._at = await self._handle.query("progress"), time.monotonic()
@@ -141,7 +141,7 @@ async def _limits(handle: WorkflowHandle[Any, Any], phase: _Phase, seen: Seen) -
 
 
 async def _pauses(handle: WorkflowHandle[Any, Any], phase: _Phase, seen: Seen) -> None:
-    """A pause at any moment: it gets in, and everything stands still."""
+    """A pause at any moment: it gets in, and everything is paused."""
     while True:
         await asyncio.sleep(17)  # no multiple of anything else
         asked = time.monotonic()

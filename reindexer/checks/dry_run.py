@@ -30,7 +30,7 @@ from reindexer.throttle import Budget, backoff
 from reindexer.values import plain
 
 _ROWS_PER_PAGE = 100  # a page's rows are decided together; the first answers are there after one page
-_MAX_TEXT_BYTES = 300  # of one value: nobody compares more by eye
+_MAX_TEXT_BYTES = 300  # of one value: no one compares more by eye
 _MAX_CHANGES = 50  # attributes of one pair; an item may have thousands
 #: Bytes of JSON of all pairs: a quarter of what a workflow's result may hold.
 MAX_PAIRS_BYTES = 512 * 1024
@@ -44,7 +44,7 @@ def dry_run(request: DryRunInput, table: TableClient, context: RoundContext) -> 
     the named keys.
 
     The first that a scan hands out, not a random choice. Ends early, with what it has, when its time is over or
-    it is told to stop. Work with side effects is not done: its records count as `updated`. Raises `CallFailed`,
+    it is asked to stop. Work with side effects is not done: its records are `updated`. Raises `CallFailed`,
     `EnvironmentFault`.
     """
     target = request.target

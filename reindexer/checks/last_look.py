@@ -51,7 +51,7 @@ def count_ahead(request: ClosingInput, table: TableClient, context: RoundContext
 
 
 class _Over(Exception):
-    """The time is over, or it was told to stop."""
+    """The time is over, or it was asked to stop."""
 
 
 class _Look:

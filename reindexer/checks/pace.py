@@ -159,7 +159,7 @@ class Paced:
         self._context.wait(backoff(self._tries))
 
     def _may_go_on(self) -> bool:
-        """Wait until the budget allows a call. False: fault, told to stop, or slice over after one call."""
+        """Wait until the budget allows a call. False: fault, asked to stop, or slice over after one call."""
         self._context.heartbeat()
         while self._fault is None and not self._context.stopping():
             if self._throttled_at is not None:
@@ -235,11 +235,11 @@ class Paced:
         self._fault = fault
 
     def progress(self) -> VerifyResult:
-        """Where it stands, for a heartbeat: never at the end, since the table is still to be checked."""
+        """Its state, for a heartbeat: never at the end, since the table is still to be checked."""
         return self._before_end or self.result()
 
     def result(self) -> VerifyResult:
-        """Where it stands: the counts cover exactly what was read up to the cursor."""
+        """Its state: the counts cover exactly what was read up to the cursor."""
         return VerifyResult(
             scanned=self._scanned,
             behind=self._behind,

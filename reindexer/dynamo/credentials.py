@@ -105,7 +105,7 @@ def as_signing_failure(error: BaseException, *, passing: bool | None = None) -> 
     sentence = one_line(error, _SAID_BYTES)
     if renewal := renewed_by(error):
         sentence = f"{sentence.rstrip('. ')}: {renewal}"
-    if passing is None:  # nobody has counted tries: an error that names the credentials themselves stays
+    if passing is None:  # no one has counted tries: an error that names the credentials themselves stays
         passing = may_pass(error) and not isinstance(error, _OURS)
     return SigningFailed(code or type(error).__name__, cut(sentence), passing=passing)
 
@@ -161,7 +161,7 @@ def _profile() -> tuple[str, str]:
 
 
 class Signer:
-    """The credentials of one session, had anew when they run out. Thread-safe, as botocore's are."""
+    """The credentials of one session, fetched again when they expire. Thread-safe, as botocore's are."""
 
     def __init__(self, session: botocore.session.Session, clock: Callable[[], float] = time.monotonic) -> None:
         self._session, self._clock = session, clock

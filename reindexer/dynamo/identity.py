@@ -24,9 +24,9 @@ def table_id(description: Mapping[str, Any]) -> str:
 
 
 def identity_fault(table: TableClient, arn: str, identity: str, context: RoundContext) -> Fault | None:
-    """None: it is the table that was planned for. Else why the job has to park, or that it was told to stop.
+    """None: it is the table that was planned for. Else why the job has to park, or that it was asked to stop.
 
-    Raises `CallFailed` where only throttles or no answers came: that is waited out, not mended by anybody.
+    Raises `CallFailed` where only throttles or no answers came: that is waited out, not an operator's to fix.
     """
     for tries in range(_TRIES):
         try:

@@ -26,7 +26,7 @@ def read_consistently(
     """(items by key identity, read units). A key that is not among them does not exist.
 
     `reads` None asks for whole items. Raises `CallFailed` when nothing comes back for long, or when it was
-    told to stop meanwhile; never a guess: requested − returned − unprocessed is the only evidence that a key
+    asked to stop meanwhile; never a guess: requested − returned − unprocessed is the only evidence that a key
     is gone.
     """
     asked = None if reads is None else tuple(dict.fromkeys((*(keys[0] if keys else ()), *reads)))

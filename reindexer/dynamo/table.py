@@ -106,7 +106,7 @@ class TableClient:
             ReturnConsumedCapacity="TOTAL",
         )
         responses = answer.get("Responses") or []
-        if len(responses) != len(statements):  # which of them were applied, nobody can say
+        if len(responses) != len(statements):  # which of them were applied, no one can say
             raise CallFailed(_torn("batch_execute_statement"))
         errors = [response.get("Error") for response in responses]
         failures = [None if error is None else of_statement(error) for error in errors]

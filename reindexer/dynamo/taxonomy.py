@@ -28,7 +28,7 @@ class Action(StrEnum):
     SETTLE = "settle"  # the condition failed: look at the stored item and settle
     WAIT = "wait"  # capacity or contention: back off; not a failure of the record
     RETRY = "retry"  # try again; counts against the record
-    SPLIT = "split"  # the call as a whole was refused: nobody's fault until tried one by one
+    SPLIT = "split"  # the call as a whole was refused: no one's fault until tried one by one
     GIVE_UP = "give up"  # this record can never succeed as it is
     LEAVE = "leave"  # this machine is at fault: hand back at once, another worker may do it
     PARK = "park"  # the environment is broken: stop the job, keep everything
@@ -49,7 +49,7 @@ class Failure:
 
     `applied` is False (certainly not written) or None (unknown). There is no True: that is a success.
     `counter` names the field of `Attempts` it counts under. `reached` is False where the request
-    never left this machine or the answer shows the service is not there: nobody's record is to blame.
+    never left this machine or the answer shows the service is not there: no one's record is to blame.
     `known` is False where nothing says that the error is about a record: it never becomes a record's failure,
     and where it lasts the job parks and names it.
     """
@@ -144,7 +144,7 @@ _NOT_SENT = (
     boto.ConnectTimeoutError,
     boto.ProxyConnectionError,
 )
-#: An error code nobody has heard of is judged by its status: what refuses the caller is no record's fault.
+#: An error code no one has heard of is judged by its status: what refuses the caller is no record's fault.
 _BY_STATUS: Mapping[int, tuple[Action, bool | None, str | None]] = {
     401: _PARK,
     403: _PARK,

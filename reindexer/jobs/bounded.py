@@ -2,8 +2,8 @@
 
 A Python function cannot be stopped from outside, and a round that hangs with it would neither heartbeat nor
 pause. So it runs in a helper thread, a few records per handover, while the round's thread looks at the clock. A
-helper that is over its time is told to end (which reaches Python code, not a call that blocks inside C), and is
-left behind.
+helper that is over its time is asked to end (that reaches Python code, not a call that blocks in C) and is left
+behind.
 
 Not bounded: code that never lets go of the interpreter, such as a regular expression that backtracks for hours.
 """
@@ -29,7 +29,7 @@ A = TypeVar("A")
 
 #: Helpers of this process that hang beyond their time: each holds a thread, and whatever it was waiting for.
 MAX_HANGING = 16
-#: Seconds a pure function gets to end once the round is told to stop: a pause is not to take longer than two.
+#: Seconds a pure function gets to end once the round is asked to stop: a pause is not to take longer than two.
 _GRACE_SECONDS = 1.0
 
 
@@ -106,7 +106,7 @@ def hanging() -> int:
 class Bounded(Generic[A, T]):
     """`function` with `seconds` for each argument. `pulse`: the round's, which goes on beating meanwhile.
 
-    `may_leave`: the function is pure, so that it may be left in the middle when the round is told to stop.
+    `may_leave`: the function is pure, so that it may be left in the middle when the round is asked to stop.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class Bounded(Generic[A, T]):
     def run(self, arguments: Sequence[A]) -> list[T | Exception]:
         """Results or exceptions in the order of the arguments, one at least.
 
-        Shorter where one was over its time (its exception is the last) or the round was told to stop. Raises
+        Shorter where one was over its time (its exception is the last) or the round was asked to stop. Raises
         `Interrupted` where there is none at all, `EnvironmentFault` where too many helpers hang.
         """
         if hanging() >= MAX_HANGING:
@@ -141,7 +141,7 @@ class Bounded(Generic[A, T]):
                 _idle.append(helper)
             results = task.results
         else:
-            results = list(task.results)  # before it is told to end, lest it adds one
+            results = list(task.results)  # before it is asked to end, so that it adds none
             helper.abandon()
             if task.over:
                 results.append(TimeLimit(self._seconds))

@@ -1,7 +1,7 @@
 """A job's query: boto3's own conditions, sent to DynamoDB as a filter and evaluated here once more.
 
 Here too, because a row that was handed out may match the filter only by its stamp, and because a row that
-another writer changed has to be asked anew.
+another writer changed has to be asked again.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _INDEX = re.compile(r"([0-9]+)\]$")
 
 
 class Name(boto.Attr):
-    """An attribute by its name as it stands: `Attr` takes a dot or a bracket in it for the way into a map.
+    """An attribute by its name as it is: `Attr` takes a dot or a bracket in it for the way into a map.
 
     More arguments lead into a map (a name) or a list (a number): `Name("files", "example.txt", 0)`.
     """

@@ -67,7 +67,7 @@ class Locks(Store):
             if found is None or not _same(found, holder):
                 if attribute == holder.attribute:
                     return False
-                continue  # of somebody else, who has to be asked first
+                continue  # of someone else, who has to be asked first
             values = {
                 ":n": {"S": found.namespace},
                 ":w": {"S": found.workflow_id},
@@ -109,7 +109,7 @@ class Locks(Store):
                 )
 
     def holder(self, table_arn: str, attribute: str) -> Holder | None:
-        """Who holds the lock of an attribute; None: nobody. Raises `Refused` of kind `Locked` if unreadable."""
+        """Who holds the lock of an attribute; None: no one. Raises `Refused` of kind `Locked` if unreadable."""
         place = table_partition(table_arn, attribute)
         item = self._get(place, "lock")
         if item is None:

@@ -1,4 +1,4 @@
-"""Quarantined records: given up for good, until somebody redrives or discards them."""
+"""Quarantined records: given up for good, until someone redrives or discards them."""
 
 from __future__ import annotations
 

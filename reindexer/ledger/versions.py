@@ -39,7 +39,7 @@ class Versions(Store):
             return
 
     def other_use(self, table_arn: str, version_attribute: str, version: int, purpose: Purpose) -> Used | None:
-        """Who has used the version for something else; None: nobody, as far as the ledger knows."""
+        """Who has used the version for something else; None: no one, as far as the ledger knows."""
         for item in self._query(table_partition(table_arn, version_attribute), prefix=_use(version)):
             used = Used.model_validate_json(text(item, "used"))
             if used.purpose != purpose:

@@ -40,7 +40,7 @@ class ShardInput(Model):
 
 
 class HandBack(Model):
-    """A shard's result: how it ended, and where it stands. `state` None: it is `kept`, or nothing is left."""
+    """A shard's result: how it ended, and its state. `state` None: it is `kept`, or nothing is left."""
 
     how: Literal["done", "yielded", "cancelled"]
     summary: ShardSummary
@@ -51,10 +51,10 @@ class HandBack(Model):
 
 
 class ShardReport(Model):
-    """Shard → root, rarely: that it parked, that it stands still, that it gave records up."""
+    """Shard → root, rarely: that it parked, that it is paused, that it gave records up."""
 
     index: NonNegativeInt
-    acknowledged: NonNegativeInt  # `Control.paused_since` of the pause for which it stands still
+    acknowledged: NonNegativeInt  # `Control.paused_since` of the pause that has taken effect
     situation: Situation
 
 

@@ -13,7 +13,7 @@ from reindexer.tally import Attempts, Tally
 
 
 class ClosingInput(Model):
-    """Where a shard stands that works no more; the fields are those of its state."""
+    """The state of a shard that works no more; the fields are those of its state."""
 
     target: Target
     source: Source

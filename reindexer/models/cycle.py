@@ -37,7 +37,7 @@ class ShardCarried(Model):
     kept: Kept | None = None
     hand_backs: NonNegativeInt = 0
     starts: NonNegativeInt = 0
-    lost: bool = False  # somebody ended it: what it came to after its last report is not known
+    lost: bool = False  # someone ended it: what it came to after its last report is not known
 
 
 class RunCarried(Model):

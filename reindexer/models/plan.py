@@ -90,7 +90,7 @@ class TableFacts(Capacity):
 
 
 class Segment(Model):
-    """One part of a parallel scan. `limit`: at most so many rows (a sample)."""
+    """One part of a parallel scan. `limit`: at most this many rows (a sample)."""
 
     kind: Literal["segment"] = "segment"
     segment: NonNegativeInt

@@ -7,7 +7,7 @@ from typing import Literal
 
 from reindexer.models.model import Model
 
-_SHOWN = 12  # digits of a hash for people; so many of SHA-256 tell two apart
+_SHOWN = 12  # digits of a hash for people; this many of SHA-256 tell two apart
 
 
 class Purpose(Model):

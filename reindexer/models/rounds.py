@@ -97,7 +97,7 @@ class RoundInput(Model):
 
     @property
     def beginning(self) -> Progress:
-        """Where the round stands before it has done anything."""
+        """The state of the round before it has done anything."""
         return Progress(
             cursor=self.cursor,
             unknown=self.unknown,
@@ -118,7 +118,7 @@ class Stop(StrEnum):
     UNAVAILABLE = "service unavailable"
     FAULT = "environment fault"
     STALE = "stale attempt"
-    FAILED = "defect"  # it raised what it should not, or met a code that nobody knows; what it reached is kept
+    FAILED = "defect"  # it raised what it should not, or met an unknown code; what it reached is kept
 
 
 #: The code of a fault of one worker's machine: its clock. Another worker may do what it could not.

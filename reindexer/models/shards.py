@@ -1,4 +1,4 @@
-"""Where a shard stands: whole, as it is started and continued; and in brief, as its root knows it."""
+"""The state of a shard: whole, as it is started and continued; and in brief, as its root knows it."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class ShardSummary(Model):
 
 
 class ShardState(Model):
-    """Where a shard stands, cumulative since the job began; also what it is started or continued from."""
+    """The state of a shard, cumulative since the job began; also what it is started or continued from."""
 
     cursor: Key | None = None
     done: bool = False

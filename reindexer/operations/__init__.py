@@ -18,7 +18,7 @@ from reindexer.round_context import RoundContext
 class Operation(Protocol):
     """`reads`: the attributes a row must be read with, None for all.
 
-    `decide` is pure: asked again after a conflict, with the fresh item, it decides anew. What it raises is the
+    `decide` is pure: asked again after a conflict, with the fresh item, it decides again. What it raises is the
     record's own failure.
     """
 

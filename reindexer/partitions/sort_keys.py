@@ -96,7 +96,7 @@ class Bounds:
         return f"{name} <= :high", {":high": self._wire(high)}
 
     def _own(self, name: str) -> tuple[str, dict[str, WireValue]]:
-        """The scope's condition as it stands."""
+        """The scope's condition as it is."""
         values = {f":s{number}": self._wire(text) for number, text in enumerate(self._values)}
         if self._operator is None:
             return "", {}

@@ -124,7 +124,7 @@ class PartitionSource:
         return list(first.values())
 
     def _rows_of(self, entries: Page, budget: Budget) -> Iterator[Page | None]:
-        """The rows that a page of index entries names, by consistent reads; None: told to stop."""
+        """The rows that a page of index entries names, by consistent reads; None: asked to stop."""
         cursors = self._distinct(entries.cursors or [])
         keys = [{name: cursor[name] for name in self._key_names} for cursor in cursors]
         units = entries.consumed

@@ -21,7 +21,7 @@ _VERSION_BYTES, _RUN_BYTES = 8, 10
 _FIRST_ROUND_SECONDS = 4.75
 #: Rows of a verifying shard.
 ROWS_PER_VERIFYING_SHARD = 150_000
-#: A look at the shards is due when the job has grown older by this part, and after so many seconds at most.
+#: A look at the shards is due when the job has grown older by this part, and after this many seconds at most.
 LOOK_PART_OF_AGE, LONGEST_LOOK_SECONDS = 1 / 60, 300.0
 #: Actions of a job of any size: its start, five search attribute updates, a memo, and ten activities for plan,
 #: lock, reports and clearing up.

@@ -224,7 +224,7 @@ def _denied(action: Literal["PartiQLDelete", "DeleteItem"], key: WireKey, stamp:
 
 
 def _check_recovery(job: Job, request: JobInput, described: Described) -> None:
-    """What is taken away by mistake can be had back, or somebody has said that it need not."""
+    """What is taken away by mistake can be had back, or someone has said that it need not."""
     recovery = described.facts.point_in_time_recovery
     if recovery or request.allow_no_recovery:
         return

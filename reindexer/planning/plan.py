@@ -47,14 +47,14 @@ from reindexer.planning.versions import check_used, target_version
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-#: A list of up to so many keys is worked off record by record: each is then seen on its own in Temporal's UI.
+#: A list of up to this many keys is worked off record by record: each is then seen on its own in Temporal's UI.
 _KEYS_AS_RECORDS = 100
 
 
 def make_plan(request: PlanInput, *, client: DynamoDBClient, ledger: Ledger, heartbeat_timeout: float) -> Plan:
     """Decide what the job is going to do. `client` makes single attempts; a busy service is asked for 10 s.
 
-    Raises `BadInput` where the input is at fault, `Refused` where the job may not start as things stand,
+    Raises `BadInput` where the input is at fault, `Refused` where the job may not start as things are,
     `EnvironmentFault` (retryable: `Unavailable`) where AWS does not let it be found out.
     """
     job = request.job

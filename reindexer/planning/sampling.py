@@ -20,7 +20,7 @@ from reindexer.planning.reach import Reach
 
 #: What AWS itself writes into each item of a global table of version 2017.11.29.
 REPLICATED = ("aws:rep:deleting", "aws:rep:updatetime", "aws:rep:updateregion")
-_FIRST_ROWS = 100  # a table of up to so many rows is seen whole, for at most one page's price
+_FIRST_ROWS = 100  # a table of up to this many rows is seen whole, for at most one page's price
 _PLACES = 4  # segments of a larger table, besides its first rows; partitions of a scope
 _OF = 10_000  # segments to choose them from, so that each place is a random one
 _ROWS_EACH = 25  # with four places another hundred rows

@@ -68,7 +68,7 @@ def key_lists(keys: list[Key], copies: Callable[[Key], int] = lambda _: 1) -> tu
 
 #: What one more partition costs besides its records: a Query of its own takes as long as writing about 50.
 _RECORDS_PER_QUERY = 50
-#: A range whose end was not seen, and one nobody looked at: a shard of its own, and an average tenant's.
+#: A range whose end was not seen, and one no one looked at: a shard of its own, and an average tenant's.
 _OPEN_END, _NOT_LOOKED_AT = RECORDS_PER_SHARD, 1000
 
 

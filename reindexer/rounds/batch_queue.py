@@ -15,7 +15,7 @@ MAX_BYTES = 4_000_000
 class BatchQueue:
     """Says what the next call carries, within the budget; all waiting for a turn happens here.
 
-    `in_trouble`: with so many waiting to be tried again no fresh one is begun; nor where `room` says that no
+    `in_trouble`: with this many waiting to be tried again no fresh one is begun; nor where `room` says that no
     further one can be carried. `may_look_ahead`: whether a fresh one may be drawn before it can be sent; not
     where drawing it does its work.
     """
@@ -78,18 +78,18 @@ class BatchQueue:
         return self._fitting(batch)
 
     def _may_begin(self) -> bool:
-        if not self.retries:  # with nobody under way there is always room for one
+        if not self.retries:  # with no one under way there is always room for one
             return self._more or bool(self._ahead)
         return (self._more or bool(self._ahead)) and len(self.retries) < self._in_trouble and self._room()
 
     def _someone_is_left(self) -> bool:
-        """Whether a fresh one is there to wait for the budget: else the wait would be for nobody."""
+        """Whether a fresh one is there to wait for the budget: else the wait would be for no one."""
         if self._may_look_ahead and not self._ahead:
             self._ahead = self._drawn(1)
         return self._more or bool(self._ahead)
 
     def _drawn(self, wanted: int) -> list[PendingWrite]:
-        """Up to so many fresh ones."""
+        """Up to this many fresh ones."""
         drawn, self._ahead = self._ahead[:wanted], self._ahead[wanted:]
         missing = wanted - len(drawn)
         if self._more and missing:

@@ -272,7 +272,7 @@ class Delivery:
             assert item is not None
             self._marked(work, item)
         elif found is Outcome.VANISHED and work.write.delete:
-            # Marked by us, then gone: by an attempt of ours that was never answered, or by somebody's own.
+            # Marked by us, then gone: by an attempt of ours that was never answered, or by someone's own.
             self.attempts["ambiguous"] += work.unknown
             self._settle(work, Outcome.DELETED)
         elif found is Outcome.CURRENT and (work.write.delete or (work.write.mark and work.unknown)):
@@ -303,7 +303,7 @@ class Delivery:
             self._again(work, min(work.races, _MAX_RACES_WAIT) if work.races > 1 else 0)
 
     def _raced(self, work: PendingWrite, item: WireItem) -> None:
-        """Refused, yet below the target: another writer came between. Decide anew from the fresh item."""
+        """Refused, yet below the target: another writer came between. Decide again from the fresh item."""
         self.attempts["conflicts"] += 1
         work.unknown = work.unknown and not work.write.delete  # a deletion lands on a marked item only
         work.deleting = False

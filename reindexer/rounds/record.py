@@ -20,7 +20,7 @@ def attempt_record(request: RecordInput, table: TableClient, context: RoundConte
     """Read the record consistently, decide, write once, settle.
 
     `outcome` None: not settled. Then `retry` tells whether the record itself failed (try again by policy);
-    otherwise it was told to stop, the service was not there, or `fault` holds what is broken around it.
+    otherwise it was asked to stop, the service was not there, or `fault` holds what is broken around it.
     """
     record = request.record
     partitions = [] if record.partition is None else [record.partition]

@@ -72,7 +72,7 @@ class Round:
         self._checkpoint = Checkpoint(request.cursor, named=named)
         by_index = target.within is not None and target.within.index is not None
         self._recent = RecentlyDeleted() if by_index and self._operation.deletes else None
-        # After a crash nobody knows which rows beyond the cursor were sent a write that may yet land. Where
+        # After a crash it is not known which rows beyond the cursor were sent a write that may yet land. Where
         # every record is its own activity, no round has sent one.
         self._doubt = request.doubt and request.isolation == "batch"
         self._unconfirmed = UnconfirmedWrites(request.beginning)
@@ -119,7 +119,7 @@ class Round:
         )
 
     def progress(self) -> Progress:
-        """Where the round stands now."""
+        """The state of the round now."""
         delivery = self._delivery
         fields = self._checkpoint.fields()
         self._last = Progress(
@@ -262,7 +262,7 @@ class Round:
             return found
         if item is None:
             # Unknown, and gone by a read alone: only a refused write settles that. This one is always refused:
-            # no item carries our stamp below the target. If the record is back by then, it is decided anew.
+            # no item carries our stamp below the target. If the record is back by then, it is decided again.
             probe = Write(guards={self._stamp.run_attribute: self._stamp.run_value})
             return PendingWrite(position, key, probe, unknown=True)
         return self._decide(position, key, item, unknown)

@@ -37,7 +37,7 @@ def stamp_of(target: Target) -> Stamp:
 
 
 def evidence(stamp: Stamp, item: WireItem | None) -> Outcome | WrongType | Marked | None:
-    """Where an item stands against the target. None: below it, to be written.
+    """The state of an item against the target. None: below it, to be written.
 
     `item` None means that a consistent read, or a condition answered with the stored item, showed it gone.
     """

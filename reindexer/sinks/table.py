@@ -79,7 +79,7 @@ class UpdateItemSink(_TableSink):
     """One UpdateItem per record, where PartiQL is denied or unknown."""
 
     most = 8  # calls between two looks at the clock: about 0.1 s, well below a tick
-    #: After so many seconds no further call is begun: the round must heartbeat, and a process that was frozen
+    #: After this many seconds no further call is begun: the round must heartbeat, and a process that was frozen
     #: between two calls must not write on.
     most_seconds = 1.0
 

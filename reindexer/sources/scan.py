@@ -26,7 +26,7 @@ class ScanSource:
     Unless `consistent`, the read is an eventually consistent one, at half the price: a row read stale is
     refused by its condition and settled by what is stored. Jobs that delete read consistently: a lagging page
     hands out rows that they have deleted and counted. `row_filter`: parameters of a filter that keeps every
-    row this run may have written, since a row that is left out has no position and is counted by nobody.
+    row this run may have written, since a row that is left out has no position and is counted by no one.
     """
 
     def __init__(

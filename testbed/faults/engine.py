@@ -142,7 +142,7 @@ class Engine:
         return answer
 
     async def recreate(self, table: str) -> None:
-        """Delete the table and create it anew, empty, with the same schema, indexes and stream.
+        """Delete the table and create it again, empty, with the same schema, indexes and stream.
 
         Tags, time to live, backups, policies and scaling are not carried over. Raises `EngineError`.
         """

@@ -120,7 +120,7 @@ class Fault(BaseModel):
     keys: tuple[Key, ...] | None = None
     #: Only a range of partitions: from ≤ hash of the partition key < to, as fractions of all hashes.
     hot: tuple[Fraction, Fraction] | None = None
-    after: Annotated[int, Field(ge=0)] = 0  # so many matching calls (or entries) go unharmed first
+    after: Annotated[int, Field(ge=0)] = 0  # this many matching calls (or entries) go unharmed first
     limit: Annotated[int, Field(ge=0)] | None = None  # strikes at most so often
     seconds: Positive | None = None  # of a delay, a late write or a held request; default by kind
     code: str | None = None  # which error, where the kind has several: see `CODES`

@@ -31,7 +31,7 @@ class FaultProxy:
         self.pid = pid
 
     def set_plan(self, plan: FaultPlan) -> None:
-        """Switch to another plan; its draws begin anew, the truth goes on. Calls under way are not affected."""
+        """Switch to another plan; its draws begin, the truth goes on. Calls under way are not affected."""
         self._control("PUT", "plan", plan.model_dump_json().encode())
 
     def truth(self, wait: float = 0) -> Truth:
@@ -44,11 +44,11 @@ class FaultProxy:
             time.sleep(0.05)  # seconds; short against any late write
 
     def reset(self) -> None:
-        """Forget the truth, begin the plan's draws anew, drop late writes that were not yet forwarded."""
+        """Forget the truth, begin the plan's draws again, drop late writes that were not yet forwarded."""
         self._control("POST", "reset")
 
     def recreate_table(self, name: str) -> None:
-        """Delete the table on the engine and make it anew: empty, same schema, another TableId.
+        """Delete the table on the engine and create it again: empty, same schema, another TableId.
 
         Not carried over: tags, time to live, backups, policies, scaling. Raises `RuntimeError` if it failed.
         """

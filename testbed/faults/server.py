@@ -207,6 +207,6 @@ async def serve(target: str, port: int, plan: FaultPlan) -> None:
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", port).start()
         try:
-            await asyncio.Event().wait()  # nobody sets it: only a signal ends it
+            await asyncio.Event().wait()  # no one sets it: only a signal ends it
         finally:
             await runner.cleanup()

@@ -119,7 +119,7 @@ def _build(place: Path) -> None:
         f"Building Temporal's server {VERSION} with Go: about 5 minutes",
         [(go, "mod", "tidy"), (go, "build", "-v", "-ldflags", flags, f"{package}/cmd/temporal")],
         "Temporal's server cannot be built. Put `temporal` on PATH: that CLI has the server inside.",
-        # Neither a workspace around us nor somebody's vendoring is meant for this module.
+        # Neither a workspace around us nor someone's vendoring is meant for this module.
         GOWORK="off",
         GOFLAGS="-mod=mod",
     )

@@ -1,4 +1,4 @@
-"""All counts of a job at one moment: as its root knows them, or with what somebody has just seen besides."""
+"""All counts of a job at one moment: as its root knows them, or with what someone has just seen besides."""
 
 from __future__ import annotations
 

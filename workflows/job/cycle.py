@@ -17,7 +17,7 @@ with workflow.unsafe.imports_passed_through():
 #: Where a run ends whatever its age: far below the 51,200 events, 10,000 signals and 50 MB at which the server
 #: refuses signals or terminates. What is still to come in (hand-backs of 400 shards) needs some 3,000 events.
 _HARD_EVENTS, _HARD_SIGNALS, _HARD_BYTES = 6_000, 1_800, 6_500_000
-#: Shards seen in a run: a replay reads each again, and takes 0.7 s for so many.
+#: Shards seen in a run: a replay reads each again, and takes 0.7 s for this many.
 _MAX_LOOKED_AT = 20_000
 #: Intervals of looking that a run lasts at least: one that is large from its beginning must get somewhere.
 _YOUNG = 8

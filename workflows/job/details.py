@@ -1,4 +1,4 @@
-"""The Web UI's current details: where a job stands, as a small table in Markdown."""
+"""The Web UI's current details: the state of a job, as a small table in Markdown."""
 
 from __future__ import annotations
 

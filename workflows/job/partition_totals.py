@@ -65,7 +65,7 @@ def few(names: Iterable[str]) -> str:
 
 
 class PartitionsDone:
-    """How far the partitions are, for people who watch. Looked at anew only when a shard has ended."""
+    """How far the partitions are, for people who watch. Looked at again only when a shard has ended."""
 
     def __init__(self) -> None:
         self._looked_at = (-1, -1)

@@ -9,7 +9,7 @@ _WINDOW = 60.0  # seconds over which rates are taken: two rounds
 
 
 class Point(NamedTuple):
-    """What the job had come to after so many seconds of work."""
+    """What the job had come to after this many seconds of work."""
 
     worked: float
     records: float = 0.0

@@ -54,7 +54,7 @@ class RunningJob:
         self.phase: Phase = carried.phase if carried else "planning"
         self.planned_on = ""  # the task queue of the job's own workers, where they plan it
         self.parked = carried.parked if carried else ""  # why the job paused itself
-        self.paused_for = carried.paused_for if carried else ""  # why somebody paused it
+        self.paused_for = carried.paused_for if carried else ""  # why someone paused it
         self.refused = carried.refused if carried else ""  # what was wrong with the last resume
         self.code = carried.code if carried else None  # of the job file, once other than planned was accepted
         self.control_seq = carried.control_seq if carried else 0  # of the desired state in force
@@ -93,20 +93,20 @@ class RunningJob:
         self.noticed()
 
     def pause(self, reason: str | None) -> None:
-        """Somebody wants it to stand still."""
+        """Someone wants it to stand still."""
         self.note("pause", reason)
         self.paused_for, self.refused = reason or "", ""
         self._stand_still()
 
     def resume(self, reason: str | None, code: str | None) -> None:
-        """Somebody wants it to go on. `code`: of the job file, if another is accepted with it."""
+        """Someone wants it to go on. `code`: of the job file, if another is accepted with it."""
         self.code = code or self.code
         self.note("resume", reason)
         self.gate.paused, self.parked, self.paused_for, self.refused = False, "", "", ""
         self.changed()
 
     def refuse_resume(self, why: str) -> None:
-        """It cannot be followed; why is told as long as the job stands still."""
+        """It cannot be followed; why is told as long as the job is paused."""
         self.note("resume refused", why)
         self.refused = why[:_WARNING_CHARACTERS]
         self.noticed()

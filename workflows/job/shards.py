@@ -133,14 +133,14 @@ class Shards:
 
     async def settle(self) -> None:
         """The last look of shards that do not run as the job is cancelled: handed back for a new run of the
-        root, or ended by somebody. Told to stop, each takes that look and nothing else."""
+        root, or ended by someone. Told to stop, each takes that look and nothing else."""
         waiting = [shard for shard in self.all if shard.unsettled]
         while waiting:
             batch = self._batch(waiting, self._job.limits.shards_in_flight)
             await asyncio.gather(*(self._one(shard) for shard in batch))
 
     async def _one(self, shard: Shard) -> None:
-        """One child from start to end. A child that was ended by somebody parks the job."""
+        """One child from start to end. A child that was ended by someone parks the job."""
         try:
             shard.handle = await self._start_alone(shard)
             shard.open = True
@@ -159,7 +159,7 @@ class Shards:
             self._job.noticed()
 
     async def _recall(self, shard: Shard) -> None:
-        """Take over what a shard had come to that somebody ended.
+        """Take over what a shard had come to that someone ended.
 
         Its last attempt may write on for a heartbeat timeout, and what that does shows only by the stamps:
         until the shard has gone on, its counts are lower bounds.
@@ -180,7 +180,7 @@ class Shards:
     async def _start_alone(self, shard: Shard) -> workflow.ChildWorkflowHandle[ReindexShard, HandBack]:
         """As `_start`. A child of that id may run still: its root was reset, and it does not know this run.
 
-        It is cancelled, and hands back to nobody: what it changed is found by the stamps, not what it deleted.
+        It is cancelled, and hands back to no one: what it changed is found by the stamps, not what it deleted.
         """
         for seconds in _UNTIL_ALONE:
             try:
@@ -203,18 +203,18 @@ class Shards:
         shard.state = (shard.state or ShardState()).model_copy(update={"timed_out": True})
 
     async def _start(self, shard: Shard) -> workflow.ChildWorkflowHandle[ReindexShard, HandBack]:
-        """Its child, from where the shard stands, with the control state in force."""
+        """Its child, from the state of the shard, with the control state in force."""
         shard.began_at = shard.seen_at = workflow.now().timestamp()
         shard.situation, shard.reason, shard.acknowledged = "running", "", -1
         held = [other.grant.share for other in self.all if other.active and other is not shard]
         shard.grant = Grant(opening(self._job.limits, self._slots, held))
         shard.sent = shard.wanted = self._job.control_seq
-        # An id is used once for every start after the first that somebody ended; a cycle keeps it.
+        # An id is used once for every start after the first that someone ended; a cycle keeps it.
         return await workflow.start_child_workflow(
             ReindexShard.run,
             self._input(shard),
             id=self._id(shard),
-            # The root waits for each child's own account of where it stands, also on cancel.
+            # The root waits for each child's own account of its state, also on cancel.
             cancellation_type=ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
             parent_close_policy=ParentClosePolicy.TERMINATE,
             static_summary=shard.static_summary(len(self.all)),

@@ -16,7 +16,7 @@ _SATED = 0.8
 _HEADROOM = 1.5
 #: The least a sated shard keeps of an equal share, so that new hunger can show.
 _LEAST = 0.1
-#: A share is only sent anew when it changes by more than this part: each change ends a round.
+#: A share is only sent again when it changes by more than this part: each change ends a round.
 _WORTH_TELLING = 0.25
 
 #: Field of a share → field of the limits.

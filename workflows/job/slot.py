@@ -30,7 +30,7 @@ with workflow.unsafe.imports_passed_through():
         Source,
     )
 
-#: Situations in which a shard runs no attempt until it is told to go on.
+#: Situations in which a shard runs no attempt until it is asked to go on.
 STILL = ("paused", "parked")
 
 
@@ -53,11 +53,11 @@ class Shard:
     open: bool = False  # its child runs
     done: bool = False
     settled: bool = False  # it took its last look, since the job is being cancelled
-    lost: bool = False  # somebody ended it: what it came to after its last account is not known
+    lost: bool = False  # someone ended it: what it came to after its last account is not known
     wanted: int = -1  # the oldest control seq that it must have
     sent: int = -1  # control seq last sent
-    acknowledged: int = -1  # the pause that it stands still for, as it signalled; -1: it is to go on
-    starts: int = 1  # of its child, a cycle's not counted: one more each time that somebody ended it
+    acknowledged: int = -1  # the pause that it is paused for, as it signalled; -1: it is to go on
+    starts: int = 1  # of its child, a cycle's not counted: one more each time that someone ended it
     grant: Grant = field(default_factory=lambda: Grant(Share()))
     began_at: float = 0.0  # its child, the last time
     seen_at: float = 0.0
@@ -102,7 +102,7 @@ class Shard:
 
     @property
     def unsettled(self) -> bool:
-        """Whether it may have changed records beyond its cursor that nobody has counted."""
+        """Whether it may have changed records beyond its cursor that no one has counted."""
         if self.done or self.settled or self.reads_only:
             return False
         state = self.state or ShardState()
@@ -130,7 +130,7 @@ class Shard:
         summary = seen.situation.summary
         if _place(summary) >= _place(known):
             self.summary = summary
-            # One that signalled that it stands still goes on when the root says so: what was seen is older.
+            # One that signalled that it is paused goes on when the root says so: what was seen is older.
             stands = self.situation in STILL and self.acknowledged >= 0
             if not stands or _place(summary) > _place(known):
                 self.situation, self.reason = seen.situation.state, seen.situation.reason

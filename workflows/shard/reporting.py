@@ -14,7 +14,7 @@ MEMO = "shard"
 
 
 class Telling:
-    """Signals go up on three occasions: it parked, it stands still for a pause, it gave records up."""
+    """Signals go up on three occasions: it parked, it is paused for a pause, it gave records up."""
 
     def __init__(self, shard: RunningShard) -> None:
         self._shard = shard

@@ -42,7 +42,7 @@ class Rounds:
         self._wait = 0.0  # seconds before the next one
 
     def skip_wait(self) -> None:
-        """The next one waits for nothing: it was told to go on."""
+        """The next one waits for nothing: it was asked to go on."""
         self._wait = 0.0
 
     async def one(self) -> None:

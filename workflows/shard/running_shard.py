@@ -28,7 +28,7 @@ class RunningShard:
 
     @property
     def turn(self) -> tuple[int, bool]:
-        """Changes whenever what is in flight is to hand back where it stands."""
+        """Changes whenever what is in flight is to hand back its state."""
         return self._turns, self.gate.stopping
 
     def take(self, control: Control) -> None:

@@ -65,7 +65,7 @@ class Changing:
     result = RoundResult
 
     def call(self, shard: RunningShard, share: Share, seconds: float) -> Call:
-        """From where the shard stands."""
+        """From the state of the shard."""
         request, state = shard.request, shard.state
         work = RoundInput(
             target=shard.target,
@@ -105,7 +105,7 @@ class Verifying:
     result = VerifyResult
 
     def call(self, shard: RunningShard, share: Share, seconds: float) -> Call:
-        """From where the shard stands."""
+        """From the state of the shard."""
         request, state = shard.request, shard.state
         work = VerifyInput(
             target=shard.target,
@@ -127,7 +127,7 @@ class Verifying:
         return after_check(state, result)
 
     def end(self, result: VerifyResult) -> End:
-        """Without a word of its own for a time slice that is over, or for being told to stop."""
+        """Without a word of its own for a time slice that is over, or for being asked to stop."""
         stop = Stop.DONE if result.done else Stop.THROTTLED if result.throttled else Stop.SLICE
         if result.fault:
             stop = Stop.FAULT
