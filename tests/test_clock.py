@@ -222,7 +222,7 @@ async def test_where_all_workers_are_wrong_the_job_parks_and_names_the_clock(
     try:
         skewed.start()
         seen = await _parked(quiet, handle.id, 240)
-        assert "clock is 20 minutes ahead of AWS's" in seen["reason"]
+        assert "is 20 minutes ahead of AWS's" in seen["reason"]
         assert seen["tally"]["quarantined"] == 0
         skewed.close()
     finally:
