@@ -6,8 +6,8 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -124,16 +124,12 @@ async def restart_temporal(stand: Stand, _cell: Cell, _table: str, _handle: Hand
 async def cut_off(stand: Stand, cell: Cell, table: str, handle: Handle) -> Happened:
     """One of two worker processes loses Temporal and keeps DynamoDB; the job is paused meanwhile."""
     assert stand.forwarder is not None
-    slower = Fault(kind=FaultKind.SLOW, seconds=_SLOWER, operations="writes")
-    standing = cell.standing(table)
-    plan = FaultPlan(faults=(*standing, *only(table, (slower,))))
-    await asyncio.to_thread(stand.proxy.set_plan, plan)
     stand.forwarder.cut()
     try:
-        await handle.signal("pause")
-        musts = await _is_still(stand, table, handle)
-        await handle.signal("resume")
-        await asyncio.to_thread(stand.proxy.set_plan, FaultPlan(faults=standing))
+        async with _slower(stand, cell, table):
+            await handle.signal("pause")
+            musts = await _is_still(stand, table, handle)
+            await handle.signal("resume")
         await asyncio.sleep(_STILL)  # the other process works on alone
     finally:
         stand.forwarder.restore()
@@ -147,26 +143,28 @@ async def second_job(stand: Stand, cell: Cell, table: str, handle: Handle) -> Ha
         {},
         {"attributes": {"version": "anotherVersion", "run": "reindexRun"}},
     )
-    others = [
-        await client.start_workflow(
-            "ReindexTable",
-            {"table": table, **cell.verb.job, **cell.job, **more},
-            id=f"{handle.id}-other-{number}",
-            task_queue=stand.queue,
-        )
-        for number, more in enumerate(attributes)
-    ]
-    await kill_all(stand, cell, table, handle)
-    refusals = [await _refusal(other) for other in others]
+    async with _slower(stand, cell, table):  # the first is still at work when the others ask for its lock
+        others = [
+            await client.start_workflow(
+                "ReindexTable",
+                {"table": table, **cell.verb.job, **cell.job, **more},
+                id=f"another-{number}-{handle.id[::-1]}",  # which does not contain the first's
+                task_queue=stand.queue,
+            )
+            for number, more in enumerate(attributes)
+        ]
+        await kill_all(stand, cell, table, handle)
+        refusals = [await _refusal(other) for other in others]
     named = all(handle.id in refusal for refusal in refusals)
     return Happened(injected={"second jobs": 2}, musts={f"not refused by the first: {refusals}": named})
 
 
-async def tokens_refused(stand: Stand, _cell: Cell, _table: str, handle: Handle) -> Happened:
+async def tokens_refused(stand: Stand, cell: Cell, table: str, handle: Handle) -> Happened:
     """The role may not be assumed any more: the job parks; then it may again, and the job is resumed."""
     assert stand.tokens is not None
     stand.tokens.answers = 403
-    parked = await _until(handle, lambda progress: progress["state"] == "parked")
+    async with _slower(stand, cell, table):  # credentials that were had before serve for seconds
+        parked = await _until(handle, lambda progress: progress["state"] == "parked")
     stand.tokens.answers = 200
     await handle.signal("resume")
     named = "AssumeRoleWithWebIdentity" in parked["reason"]
@@ -176,11 +174,12 @@ async def tokens_refused(stand: Stand, _cell: Cell, _table: str, handle: Handle)
     )
 
 
-async def tokens_failing(stand: Stand, _cell: Cell, _table: str, _handle: Handle) -> Happened:
+async def tokens_failing(stand: Stand, cell: Cell, table: str, _handle: Handle) -> Happened:
     """STS answers 500 for longer than credentials last, and recovers: the job goes on by itself."""
     assert stand.tokens is not None
     stand.tokens.answers = 500
-    await asyncio.sleep(_FAILING)
+    async with _slower(stand, cell, table):
+        await asyncio.sleep(_FAILING)
     stand.tokens.answers = 200
     return Happened(injected={"credentials failed": stand.tokens.refused})
 
@@ -214,6 +213,18 @@ def credentials_by_tokens(stand: Stand) -> Iterator[Stand]:
         with stand.workers_of_its_own("by-tokens", tokens.environment, without) as workers:
             workers.come_up()
             yield replace(stand, workers=workers, queue="by-tokens", tokens=tokens)
+
+
+@asynccontextmanager
+async def _slower(stand: Stand, cell: Cell, table: str) -> AsyncIterator[None]:
+    """Writes that take a second each, so that there is work until what happens has happened."""
+    standing = cell.standing(table)
+    slower = only(table, (Fault(kind=FaultKind.SLOW, seconds=_SLOWER, operations="writes"),))
+    await asyncio.to_thread(stand.proxy.set_plan, FaultPlan(faults=(*standing, *slower)))
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(stand.proxy.set_plan, FaultPlan(faults=standing))
 
 
 def _come_back(stand: Stand) -> None:
