@@ -27,7 +27,7 @@ bench: .venv/dev            ## speeds as ratios, all in one run (about a quarter
 	$(BIN)/python -m evidence.benchmarks.compare $(ARGS)
 
 faults: .venv/dev           ## the exactness matrix (under an hour); writes docs/exactness.md and exactness-matrix.md
-	$(BIN)/python -m evidence.exactness.matrix --write docs/exactness.md $(ARGS)
+	$(BIN)/python -m evidence.exactness.matrix --processes 2 --write docs/exactness.md $(ARGS)
 
 scale: .venv/dev            ## jobs of days, simulated and in a storm; writes docs/scale.md (about an hour)
 	$(BIN)/python -m evidence.scale --write docs/scale.md $(ARGS)
