@@ -70,13 +70,14 @@ async def pause(stand: Stand, cell: Cell, table: str, handle: Handle) -> Happene
     return Happened(musts=musts)
 
 
-async def pauses(_stand: Stand, _cell: Cell, _table: str, handle: Handle) -> Happened:
+async def pauses(stand: Stand, cell: Cell, table: str, handle: Handle) -> Happened:
     """Pause and resume while records are settled out of order: each round reads again what lies ahead."""
-    for _ in range(_PAUSES):
-        await handle.signal("pause")
-        await _until(handle, lambda progress: progress["state"] in ("paused", "verifying", "done"))
-        await handle.signal("resume")
-        await asyncio.sleep(_AT_WORK)
+    async with _slower(stand, cell, table):
+        for _ in range(_PAUSES):
+            await handle.signal("pause")
+            await _until(handle, lambda progress: progress["state"] == "paused")
+            await handle.signal("resume")
+            await asyncio.sleep(_AT_WORK)
     return Happened(injected={"pauses": _PAUSES})
 
 
@@ -218,13 +219,13 @@ def credentials_by_tokens(stand: Stand) -> Iterator[Stand]:
 @asynccontextmanager
 async def _slower(stand: Stand, cell: Cell, table: str) -> AsyncIterator[None]:
     """Writes that take a second each, so that there is work until what happens has happened."""
-    standing = cell.standing(table)
+    faults = (*cell.plan(table), *cell.standing(table))
     slower = only(table, (Fault(kind=FaultKind.SLOW, seconds=_SLOWER, operations="writes"),))
-    await asyncio.to_thread(stand.proxy.set_plan, FaultPlan(faults=(*standing, *slower)))
+    await asyncio.to_thread(stand.proxy.set_plan, FaultPlan(faults=(*faults, *slower)))
     try:
         yield
     finally:
-        await asyncio.to_thread(stand.proxy.set_plan, FaultPlan(faults=standing))
+        await asyncio.to_thread(stand.proxy.set_plan, FaultPlan(faults=faults))
 
 
 def _come_back(stand: Stand) -> None:
