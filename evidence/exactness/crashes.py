@@ -98,9 +98,10 @@ async def cancel(stand: Stand, cell: Cell, table: str, handle: Handle) -> Happen
 
 async def cycle(stand: Stand, cell: Cell, table: str, handle: Handle) -> Happened:
     """kill -9 of all workers once the job has continued as new, which it does every second or two."""
-    before = await _until(handle, lambda progress: progress["cycle"] >= 1)
-    await asyncio.sleep(_AT_WORK)
-    await kill_all(stand, cell, table, handle)
+    async with _slower(stand, cell, table):
+        before = await _until(handle, lambda progress: progress["cycle"] >= 1)
+        await asyncio.sleep(_AT_WORK)
+        await kill_all(stand, cell, table, handle)
     return Happened(injected={"continued as new": before["cycle"]})
 
 

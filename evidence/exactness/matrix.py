@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
 import platform
 import sys
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
@@ -38,7 +39,8 @@ async def rows_of(stands: Stand, part: Part) -> list[tuple[int, Row]]:
     rows = []
     for place, cell in enumerate(cells(part.quick)):
         if part.has(place) and all(word in cell.name for word in part.words):
-            rows.append((place, await run(cell, stands)))
+            rows.append((place, part.kept(place) or await run(cell, stands)))
+            part.keep(*rows[-1])
             print("  ".join(rows[-1][1].cells()), flush=True)
     if part.number == 0 and not part.words:  # the control, which has to be wrong
         rows.append(
@@ -56,6 +58,18 @@ class Part:
     words: Sequence[str] = ()
     number: int = 0
     of: int = 1
+    folder: Path | None = None  # of rows that are known already
+
+    def kept(self, place: int) -> Row | None:
+        """The row of an earlier run, if it holds."""
+        file = self.folder / f"{place}.json" if self.folder else None
+        row = Row(**json.loads(file.read_text())) if file and file.exists() else None
+        return row if row and not row.wrong else None
+
+    def keep(self, place: int, row: Row) -> None:
+        """For a run that goes on where this one ended."""
+        if self.folder:
+            (self.folder / f"{place}.json").write_text(json.dumps(asdict(row)))
 
     def has(self, place: int) -> bool:
         """Whether the cell at that place of the table is one of them."""
@@ -70,13 +84,15 @@ class Part:
             return stands.engine.name, asyncio.run(rows_of(stands, self))
 
 
-def whole(quick: bool, words: Sequence[str], processes: int) -> tuple[str, list[Row]]:
+def whole(
+    quick: bool, words: Sequence[str], processes: int, folder: Path | None = None
+) -> tuple[str, list[Row]]:
     """(engine's name, rows in order). Cells mostly wait: two processes take little more than half as long."""
     if processes == 1:
-        found = [Part(quick, words).run()]
+        found = [Part(quick, words, folder=folder).run()]
     else:
         with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-            parts = [Part(quick, words, number, processes) for number in range(processes)]
+            parts = [Part(quick, words, number, processes, folder) for number in range(processes)]
             found = list(pool.map(Part.run, parts))
     places = dict(row for _, rows in found for row in rows)
     return found[0][0], [places[place] for place in sorted(places)]
@@ -107,10 +123,15 @@ def main() -> None:
         metavar="N",
         help="side by side, each on servers of its own (default: 1)",
     )
+    parser.add_argument(
+        "--rows", type=Path, metavar="FOLDER", help="keep rows here; those that hold are not run again"
+    )
     options = parser.parse_args()
+    if options.rows:
+        options.rows.mkdir(parents=True, exist_ok=True)
     if options.only and options.write:
         parser.error("--only shows some of the rows, --write writes all of them: name one of the two")
-    engine, rows = whole(options.quick, options.only, options.processes)
+    engine, rows = whole(options.quick, options.only, options.processes, options.rows)
     table = f"{heading(engine)}\n\n{markdown(rows)}\n"
     print(f"\n{table}")
     if options.write:
