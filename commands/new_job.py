@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 from pathlib import Path
 from typing import Annotated
 
@@ -64,7 +65,7 @@ def new_job(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The job's name, and its file's: fix_dates.")],
 ) -> None:
     """Write NAME.py into the folder of jobs (REINDEXER_JOBS), and its test. Overwrites nothing."""
-    if not name.isidentifier() or name.startswith(("_", "test_")):
+    if not name.isidentifier() or keyword.iskeyword(name) or name.startswith(("_", "test_")):
         raise BadInput(
             f"{name!r} is no name for a module; letters, digits and underscores, such as fix_dates", "NAME"
         )

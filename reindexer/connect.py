@@ -43,7 +43,7 @@ async def connect(**overrides: Any) -> Client:
     config |= overrides
     try:
         return await Client.connect(**config)
-    except (RuntimeError, OSError) as error:
+    except (RuntimeError, OSError, ValueError) as error:
         raise EnvironmentFault(
             "TemporalUnavailable",
             f"no Temporal server answers at {config['target_host']} ({one_line(error, 120)}); "

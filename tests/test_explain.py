@@ -38,7 +38,8 @@ from reindexer.models import (
         ),
         (
             {"table": "c", "limits": {"records_per_second": -5}},
-            'limits.records_per_second: -5 is not possible; it has to be a number above 0 or "unlimited"',
+            "limits.records_per_second: -5 is not possible; "
+            'it has to be a number of at least 0.01 or "unlimited"',
         ),
         ({"table": 7}, "table: 7 is not possible; it has to be a string"),
         (

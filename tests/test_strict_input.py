@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
-from types import UnionType
+from types import SimpleNamespace, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 import pytest
@@ -14,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from commands.input.job_input import job_input
 from reindexer.errors import BadInput
 from reindexer.explain import explain
-from reindexer.jobs.job import Params
+from reindexer.jobs.job import Job, Params, job_of
 from reindexer.models import Attributes, JobInput, Limits, Resume
 from reindexer.models.model import Asked
 
@@ -207,3 +209,41 @@ def test_an_input_file_is_as_strict(tmp_path: Path, options: dict[str, Any], sen
     file.write_text(json.dumps({"table": "c", **options}))
     with pytest.raises(BadInput, match=sentence):
         job_input({}, file)
+
+
+class Days(Params):
+    days: int = 0
+    ratio: float = 0.0
+    sure: bool = False
+    since: datetime | None = None
+    each: tuple[int, ...] = ()
+
+
+@pytest.mark.parametrize(
+    ("given", "path"),
+    [({"days": True}, "days"), ({"ratio": False}, "ratio"), ({"sure": 1}, "sure"), ({"since": 7}, "since"),
+     ({"each": [1, True]}, "each[1]")],
+)  # fmt: skip
+def test_only_text_is_taken_for_a_parameter_of_another_type(given: dict[str, Any], path: str) -> None:
+    with pytest.raises(BadInput, match=re.escape(f"operation.params: {path}: ")):
+        _job(Days).parameters(given)
+
+
+def test_a_parameter_may_be_given_as_text() -> None:
+    given = {"days": "3", "sure": "true", "since": "2026-01-01", "each": ["1"], "ratio": 1}
+    taken = _job(Days).parameters(given).model_dump(exclude={"since"})
+    assert taken == {"days": 3, "ratio": 1.0, "sure": True, "each": (1,)}
+
+
+@pytest.mark.parametrize("limits", [{"records_per_second": 1e-300}, {"read_units_per_second": 1e300},
+                                    {"quarantined": 10**22}])  # fmt: skip
+def test_limits_are_of_a_size_that_means_something(limits: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        JobInput.model_validate({"table": "c", "limits": limits})
+
+
+def _job(params: type[Params]) -> Job:
+    def transform(item: Any, params: Any) -> None: ...
+
+    module = SimpleNamespace(__doc__="", __name__=params.__module__, Days=params, transform=transform)
+    return job_of("j", "j.py", b"def transform(item, params): ...", module)

@@ -297,6 +297,20 @@ def test_a_function_that_hangs_is_given_up_after_its_time(job: WriteJob) -> None
     assert (alone.record.error, alone.record.attempts) == ("TimeLimit", 1)
 
 
+@pytest.mark.parametrize("name", ["SystemExit", "KeyboardInterrupt"])
+def test_a_function_that_ends_the_program_fails_its_record_alone(job: WriteJob, name: str) -> None:
+    text = f"""
+    def transform(item, params):
+        if item["id"] == "row-00001":
+            raise {name}("enough")
+        return Update(set={{"seen": True}})
+    """
+    carried = shard(table(5), target=aim(job(text))).run()
+    assert carried.tally.updated == 4
+    [one] = carried.isolated
+    assert (one.error, one.given_up) == (name, True)
+
+
 def test_a_function_that_took_too_long_once_is_done_alone(job: WriteJob, tmp_path: Path) -> None:
     text = f"""
     import pathlib, time

@@ -38,7 +38,7 @@ def make_client(*, region: str | None = None, pool: int = 32, lean: bool = True)
         client = boto3.session.Session(botocore_session=session, region_name=region or aws_region()).client(
             "dynamodb", config=config
         )
-    except (BotoCoreError, ClientError, OSError) as error:
+    except (BotoCoreError, ClientError, OSError, ValueError) as error:  # ValueError: an endpoint that is no URL
         raise no_client(error) from error
     signer = Signer(session)
     client.meta.events.register("before-parse.dynamodb", _checked)

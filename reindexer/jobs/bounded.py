@@ -65,6 +65,8 @@ class _Task(Generic[A, T]):
                 self.results.append(self.function(argument))
             except Exception as error:  # the job's own: it is the record's failure
                 self.results.append(error)
+            except (SystemExit, KeyboardInterrupt) as error:  # would end this thread, and pass for a time limit
+                self.results.append(RecordFailed(type(error).__name__, f"the function raised it: {error}"))
 
 
 class _Helper:

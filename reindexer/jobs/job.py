@@ -16,8 +16,10 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -72,14 +74,34 @@ class Job:
     def parameters(self, given: Mapping[str, Any]) -> Params:
         """The parameters, checked. Raises `BadInput` naming what is wrong and what there is."""
         try:
-            return self.params.model_validate(given)
+            params = self.params.model_validate(given)
         except ValidationError as error:
             known = ", ".join(self.params.model_fields) or "none"
             raise BadInput(f"{explain(error)} (job {self.name!r} takes: {known})", "operation.params") from None
+        for path, value in _taken_for_another_type(given, params.model_dump()):
+            raise BadInput(f"{path}: {json.dumps(value)} is of another type", "operation.params")
+        return params
 
     def condition(self, params: Params) -> Condition | None:
         """The query for these parameters. What the file's own code raises comes out as it is."""
         return self.query(params)
+
+
+def _taken_for_another_type(given: Any, taken: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Booleans that were taken for numbers, and numbers for anything else: only text may be of another type."""
+    if isinstance(given, Mapping) and isinstance(taken, Mapping):
+        for name in given.keys() & taken.keys():
+            yield from _taken_for_another_type(given[name], taken[name], f"{path}.{name}" if path else name)
+    elif isinstance(given, list) and isinstance(taken, list | tuple):
+        for index, (one, other) in enumerate(zip(given, taken, strict=False)):
+            yield from _taken_for_another_type(one, other, f"{path}[{index}]")
+    elif isinstance(given, bool):
+        if not isinstance(taken, bool):
+            yield path, given
+    elif isinstance(given, int | float) and (
+        isinstance(taken, bool) or not isinstance(taken, int | float | Decimal)
+    ):
+        yield path, given
 
 
 def code_of(source: bytes) -> str:

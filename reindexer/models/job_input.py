@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeInt, StrictInt, StrictStr, field_validator, model_validator
+from pydantic import Field, StrictInt, StrictStr, field_validator, model_validator
 
 from reindexer.items import RESERVED
 from reindexer.models.model import MAX_VERSION, Asked
@@ -139,7 +139,8 @@ class Quarantined(Asked):
 Scope = Annotated[Complete | Sample | Keys | Partitions | Quarantined, Field(discriminator="kind")]
 
 
-Rate = Annotated[float, Field(gt=0)] | Literal["unlimited"] | None
+#: A unit in 100 s: a job that may do less never ends. A billion: more than any table has.
+Rate = Annotated[float, Field(ge=0.01, le=1e9)] | Literal["unlimited"] | None
 
 
 class Limits(Asked):
@@ -151,7 +152,7 @@ class Limits(Asked):
     #: Shards working at the same time. 400 is the most shards a job ever has.
     shards_in_flight: Annotated[int, Field(ge=1, le=400)] = 32
     #: Records given up before the job parks itself. 0: park at the first.
-    quarantined: NonNegativeInt = 1000
+    quarantined: Annotated[int, Field(ge=0, le=1_000_000_000)] = 1000
 
 
 class Attributes(Asked):

@@ -62,6 +62,8 @@ def make_plan(request: PlanInput, *, client: DynamoDBClient, ledger: Ledger, hea
     _check_operation(job)
     ledger.check()
     described = describe(job.table, client)
+    if described.table.table == ledger.table:
+        raise BadInput("is the ledger, which holds locks and reports; no job changes it", "table")
     writes = not isinstance(job.operation, Verify) and not job.dry_run
     redrive = _redrive(job, described, ledger)
     attributes = redrive.attributes if redrive else job.attributes
