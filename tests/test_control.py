@@ -21,7 +21,7 @@ pytestmark = pytest.mark.servers
 
 Make = Callable[..., Table]
 #: Answers slow enough for a job of some thousand records to last for seconds.
-SLOW = FaultPlan(faults=(Fault(kind=FaultKind.SLOW, seconds=0.05, operations="writes"),))
+SLOW = FaultPlan(faults=(Fault(kind=FaultKind.SLOW, seconds=0.15, operations="writes"),))
 
 
 async def slow_job(stack: Stack, table: Table, **more: Any) -> Any:
