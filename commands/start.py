@@ -136,7 +136,9 @@ def start(
         "force_lock": force_lock or None,
     }
     job = job_input(given, input_file)
-    name = workflow_id or f"reindex-{job.table.rsplit('/', 1)[-1]}"  # of an ARN the table's name
+    name = (
+        f"reindex-{job.table.rsplit('/', 1)[-1]}" if workflow_id is None else workflow_id
+    )  # of an ARN the table's name
     check_workflow_id(name)  # before anything is shown and asked
     details = _show(job, name, ask=not (yes or job.dry_run))
     code = launch(

@@ -113,3 +113,9 @@ def test_warnings_are_bounded_in_number_and_bytes() -> None:
     assert made.warnings[-1] == "and 20 warnings more"
     assert max(len(warning.encode()) for warning in made.warnings) <= 600
     assert check_plan(a_plan(warnings=["one"])).warnings == ["one"]
+
+
+@pytest.mark.parametrize("wrong", ["", "  ", "a\nb", "a\x1b[31m", "a\udcff"])
+def test_an_id_that_no_one_could_read_or_type_is_refused(wrong: str) -> None:
+    with pytest.raises(BadInput, match="workflow id: "):
+        check_workflow_id(wrong)

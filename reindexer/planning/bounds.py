@@ -39,8 +39,8 @@ _MAX_WARNINGS, _MAX_WARNING_BYTES = 50, 600
 
 def check_workflow_id(workflow_id: str, field: str = "workflow id") -> None:
     """Raise `BadInput` for an id under which a job could not start its shards, or keep its report."""
-    if not workflow_id.isprintable():
-        raise BadInput(f"{workflow_id!r} has characters that cannot be printed", field)
+    if not workflow_id.strip() or not workflow_id.isprintable():
+        raise BadInput(f"{workflow_id!r} is empty, or has characters that cannot be printed", field)
     size = len(workflow_id.encode(errors="replace"))
     if size > MAX_WORKFLOW_ID_BYTES:
         raise BadInput(
