@@ -120,6 +120,8 @@ def _in_turn(scene: Scene, verbs: Sequence[Verb], first: int) -> Iterator[Cell]:
     for turn, family in enumerate(families.values(), first):
         happening = family[first % len(family)]  # the next scene meets the next one of it
         verb = verbs[turn % len(verbs)]
+        if verb is PROCESS and isinstance(happening, Kind) and happening.batched:
+            verb = TRANSFORM  # work for each record writes one at a time
         # As many turns later as there are verbs the next moment: else each verb would always meet the same.
         moment = happening.moments[turn // len(verbs) % len(happening.moments)]
         if isinstance(happening, Kind):

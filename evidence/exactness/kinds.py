@@ -42,6 +42,7 @@ class Kind:
     given_up: int = 0
     quick: bool = False
     ambiguous: bool = False  # an error for a write that was applied, or will be: at every moment for all
+    batched: bool = False  # it strikes calls of many records alone
     partiql: bool = False
     family: str | None = None
 
@@ -156,7 +157,10 @@ KINDS = (
     ),
     Kind("stored items withheld, 30 % failing", _with_stripped, quick=True, ambiguous=True),
     Kind(
-        "calls too large (413)", _each(K.TOO_LARGE, max_bytes=1500, limit=30, operations="writes"), partiql=True
+        "calls too large (413)",
+        _each(K.TOO_LARGE, max_bytes=1500, limit=30, operations="writes"),
+        partiql=True,
+        batched=True,
     ),
     Kind("PartiQL denied: one by one", _each(K.PARTIQL_DENIED), moments=(Moment.START,), partiql=True),
     Kind(
