@@ -31,7 +31,7 @@ from temporalio.worker import PollerBehaviorAutoscaling, Worker
 
 from activities.clients import Clients
 from activities.guard import Guard
-from activities.register import control_activities, job_activities, round_activities
+from activities.register import Questions, control_activities, job_activities, round_activities
 from reindexer.connect import connect
 from reindexer.dynamo.table import CallFailed, TableClient
 from reindexer.errors import ReindexerError
@@ -59,13 +59,14 @@ def workers(client: Client, clients: Clients, chosen: Settings, guard: Guard) ->
     pollers = PollerBehaviorAutoscaling(minimum=1, initial=2, maximum=20)
     grace = timedelta(seconds=chosen.graceful_shutdown_seconds)
     heartbeat = timedelta(seconds=chosen.heartbeat_interval)
+    questions = Questions(clients)
     control = Worker(
         client,
         task_queue=chosen.serves,
         workflows=[] if own else [ReindexTable, ReindexShard],
-        activities=job_activities(clients, chosen, guard)
+        activities=job_activities(clients, chosen, questions, guard)
         if own
-        else control_activities(clients, client, chosen, guard),
+        else control_activities(clients, client, chosen, questions, guard),
         activity_executor=ThreadPoolExecutor(_CONTROL_SLOTS, "control"),
         max_concurrent_activities=_CONTROL_SLOTS,
         workflow_task_poller_behavior=pollers,
@@ -78,7 +79,7 @@ def workers(client: Client, clients: Clients, chosen: Settings, guard: Guard) ->
     rounds = Worker(
         client,
         task_queue=chosen.rounds_queue,
-        activities=round_activities(clients, guard),
+        activities=round_activities(clients, questions, guard),
         activity_executor=ThreadPoolExecutor(chosen.rounds_per_process, "round"),
         max_concurrent_activities=chosen.rounds_per_process,
         activity_task_poller_behavior=pollers,

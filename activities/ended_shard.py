@@ -10,7 +10,7 @@ from temporalio import activity
 
 from activities.clients import Clients
 from activities.failures import translated
-from reindexer.models import MAX_STATE_BYTES, EndedShard, HandBack, ShardState
+from reindexer.models import EndedShard, HandBack, ShardState
 
 if TYPE_CHECKING:
     from temporalio.client import Client
@@ -38,7 +38,7 @@ class EndedShardActivities:
         )
         state = state.model_copy(update={"timed_out": True})
         summary, number = state.summary, ended.kept.number
-        if len(state.model_dump_json().encode()) <= MAX_STATE_BYTES:
+        if state.travels:
             return HandBack(how="cancelled", summary=summary, state=state, hand_backs=number - 1)
         with translated():
             await asyncio.to_thread(self._ledger.keep_state, ended.kept, state)

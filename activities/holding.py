@@ -49,7 +49,7 @@ class Holding:
         except Unavailable:
             return TableTrouble(Stop.UNAVAILABLE)
         except EnvironmentFault as error:
-            return TableTrouble(Stop.FAULT, Fault(code=error.code, message=error.message))
+            return TableTrouble(Stop.FAULT, Fault.of(error))
         except Refused as error:
             return TableTrouble(Stop.FAULT, Fault(code=error.kind, message=str(error)))
         return TableTrouble(Stop.FAULT, Fault(code="LockLost", message=lost)) if lost else None

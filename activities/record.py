@@ -17,9 +17,8 @@ from reindexer.rounds.record import attempt_record
 class RecordActivities:
     """Records that left their round."""
 
-    def __init__(self, clients: Clients, identities: Identities, guard: Guard) -> None:
-        self._clients, self._identities, self._guard = clients, identities, guard
-        self._holding = Holding(clients)
+    def __init__(self, clients: Clients, identities: Identities, holding: Holding, guard: Guard) -> None:
+        self._clients, self._identities, self._holding, self._guard = clients, identities, holding, guard
 
     @activity.defn(name="reindex_record", no_thread_cancel_exception=True)
     def reindex_record(self, request: RecordInput) -> RecordResult:

@@ -9,6 +9,7 @@ from activities.clients import Clients
 from activities.dry_run import DryRunActivities
 from activities.ended_shard import EndedShardActivities
 from activities.guard import Guard
+from activities.holding import Holding
 from activities.identity import Identities
 from activities.kept import KeptActivities
 from activities.last_look import ClosingLookActivities
@@ -26,14 +27,21 @@ if TYPE_CHECKING:
     from temporalio.client import Client
 
 
+class Questions:
+    """What a process asks before work begins, once for all its activities: their answers serve each other."""
+
+    def __init__(self, clients: Clients) -> None:
+        self.identities, self.holding = Identities(clients), Holding(clients)
+
+
 def control_activities(
-    clients: Clients, client: Client, settings: Settings, guard: Guard
+    clients: Clients, client: Client, settings: Settings, questions: Questions, guard: Guard
 ) -> list[Callable[..., Any]]:
     """On the task queue itself: everything but rounds, so that none of it waits behind them."""
     lock, report = LockActivities(clients, client), ReportActivities(clients)
     kept, quarantine = KeptActivities(clients), QuarantineActivities(clients)
     return [
-        *job_activities(clients, settings, guard),
+        *job_activities(clients, settings, questions, guard),
         SearchAttributeActivities(client).registered_search_attributes,
         lock.take_lock,
         lock.release_lock,
@@ -50,20 +58,22 @@ def control_activities(
     ]
 
 
-def job_activities(clients: Clients, settings: Settings, guard: Guard) -> list[Callable[..., Any]]:
+def job_activities(
+    clients: Clients, settings: Settings, questions: Questions, guard: Guard
+) -> list[Callable[..., Any]]:
     """Of those what a job's own workers do: what reaches its records one by one, or runs its code."""
     return [
         PlanActivities(clients, settings).make_plan,
-        RecordActivities(clients, Identities(clients), guard).reindex_record,
+        RecordActivities(clients, questions.identities, questions.holding, guard).reindex_record,
         QuarantineActivities(clients).quarantine_record,
     ]
 
 
-def round_activities(clients: Clients, guard: Guard) -> list[Callable[..., Any]]:
+def round_activities(clients: Clients, questions: Questions, guard: Guard) -> list[Callable[..., Any]]:
     """On the rounds queue: what reads or writes the table in number."""
-    identities = Identities(clients)
+    identities = questions.identities
     return [
-        RoundActivities(clients, identities, guard).reindex_round,
+        RoundActivities(clients, identities, questions.holding, guard).reindex_round,
         VerifyActivities(clients, identities, guard).verify_segment,
         ClosingLookActivities(clients, identities, guard).count_ahead,
         DryRunActivities(clients, guard).dry_run,

@@ -18,9 +18,8 @@ from reindexer.telemetry import round_ended
 class RoundActivities:
     """Rounds, on the rounds queue. `clients` are made and warmed when the worker starts."""
 
-    def __init__(self, clients: Clients, identities: Identities, guard: Guard) -> None:
-        self._clients, self._identities, self._guard = clients, identities, guard
-        self._holding = Holding(clients)
+    def __init__(self, clients: Clients, identities: Identities, holding: Holding, guard: Guard) -> None:
+        self._clients, self._identities, self._holding, self._guard = clients, identities, holding, guard
 
     @activity.defn(name="reindex_round", no_thread_cancel_exception=True)
     def reindex_round(self, request: RoundInput) -> RoundResult:

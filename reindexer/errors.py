@@ -63,10 +63,6 @@ class Unavailable(EnvironmentFault):
     retryable = True
 
 
-class Unbalanced(ReindexerError):
-    """Outcomes and scanned records differ: a defect in this program, never closed over in silence."""
-
-
 #: Bytes of an error's class and of its message as they travel: a job's own code may raise anything. 300 fit a
 #: UI summary and a ledger row.
 MAX_CLASS_BYTES, MAX_MESSAGE_BYTES = 100, 300

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import os
 import urllib.request
+from collections.abc import Mapping
 
 # DynamoDB Local takes letters and digits only.
 CREDENTIALS = {
@@ -35,6 +36,14 @@ def caller_free_environment(engine_endpoint: str, temporal_address: str) -> dict
         "NO_PROXY": around,  # botocore would ask a proxy for loopback, too
         "no_proxy": around,
     }
+
+
+def forget_the_caller(environment: Mapping[str, str]) -> None:
+    """From here on this process sees `environment`, and no setting of its caller but the place of the cache."""
+    for name in list(os.environ):
+        if name.startswith(("AWS_", "TEMPORAL_", "REINDEXER_")) and name != "REINDEXER_CACHE":
+            del os.environ[name]
+    os.environ.update(environment)
 
 
 def without_caller() -> dict[str, str]:

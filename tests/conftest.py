@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,15 @@ def dynamodb(engine: Engine, running_engines: Engines, monkeypatch: pytest.Monke
 def each_dynamodb(each_engine: Engine, running_engines: Engines, monkeypatch: pytest.MonkeyPatch) -> Any:
     """As `dynamodb`, on every engine."""
     return _use(each_engine, running_engines, monkeypatch)
+
+
+@pytest.fixture
+def ledger(dynamodb: Any) -> Iterator[Ledger]:
+    """A ledger of the test's own."""
+    made = Ledger(f"ledger-{uuid.uuid4().hex[:8]}")
+    made.create()
+    yield made
+    dynamodb.delete_table(TableName=made.table)
 
 
 @pytest.fixture

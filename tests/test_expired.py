@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -191,14 +190,6 @@ def test_verification_leaves_out_the_same_records(
 
 
 # ── The plan ───────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.fixture
-def ledger(dynamodb: Any) -> Iterator[Ledger]:
-    ledger = Ledger(f"ledger-{uuid.uuid4().hex[:8]}")
-    ledger.create()
-    yield ledger
-    dynamodb.delete_table(TableName=ledger.table)
 
 
 class WithTtl(Altered):

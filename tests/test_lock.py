@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import uuid
-from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -27,14 +26,6 @@ from testbed.embedded import TemporalServer
 from tests.stand_in import ARN, working
 
 pytestmark = pytest.mark.servers
-
-
-@pytest.fixture
-def ledger(dynamodb: Any) -> Iterator[Ledger]:
-    made = Ledger(f"ledger-{uuid.uuid4().hex[:8]}")
-    made.create()
-    yield made
-    dynamodb.delete_table(TableName=made.table)
 
 
 def lock(workflow_id: str, run_id: str, **more: Any) -> LockInput:

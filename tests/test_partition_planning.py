@@ -14,9 +14,7 @@ from reindexer.ledger import Ledger
 from reindexer.models import JobInput, KeyAttribute, PartitionRange, PartitionRanges, Plan
 from reindexer.settings import settings
 from tests.tables import Table
-from tests.test_planning import Altered, ledger, plan
-
-__all__ = ["ledger"]  # the fixture
+from tests.test_planning import Altered, plan
 
 MakeTable = Callable[..., Table]
 INDEX = {"by-tenant": [KeyAttribute(name="tenant", type="S")]}

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import random
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,14 +27,6 @@ from tests.written_jobs import offer, write_job
 
 MakeTable = Callable[..., Table]
 START = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
-
-
-@pytest.fixture
-def ledger(dynamodb: Any) -> Iterator[Ledger]:
-    ledger = Ledger(f"ledger-{uuid.uuid4().hex[:8]}")
-    ledger.create()
-    yield ledger
-    dynamodb.delete_table(TableName=ledger.table)
 
 
 @pytest.fixture

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -66,14 +65,6 @@ class Role:
     def _of(self, statement: dict[str, Any]) -> Any:
         before = statement["Statement"].split(f'"{self._key}"=?')[0].count("?")
         return statement["Parameters"][before]
-
-
-@pytest.fixture
-def ledger(dynamodb: Any) -> Iterator[Ledger]:
-    ledger = Ledger(f"ledger-{uuid.uuid4().hex[:8]}")
-    ledger.create()
-    yield ledger
-    dynamodb.delete_table(TableName=ledger.table)
 
 
 @pytest.fixture(params=[None, "S"], ids=["partition key", "and sort key"])

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -159,14 +158,6 @@ def test_an_engine_updates_such_a_record_or_it_is_given_up_for_its_index(
     assert progress.tally == Tally(scanned=len(RECORDS), updated=len(RECORDS) - len(given_up))
     assert given_up <= {f"row-{number}" for number, (_, why) in enumerate(RECORDS) if why}
     assert given_up or each_engine.name != "local", "DynamoDB Local refuses them"
-
-
-@pytest.fixture
-def ledger(dynamodb: Any) -> Iterator[Ledger]:
-    ledger = Ledger(f"ledger-{uuid.uuid4().hex[:8]}")
-    ledger.create()
-    yield ledger
-    dynamodb.delete_table(TableName=ledger.table)
 
 
 @pytest.mark.servers

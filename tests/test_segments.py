@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -60,14 +59,6 @@ class Altered:
     def describe_table(self, **how: Any) -> Any:
         answer = self._client.describe_table(**how)
         return answer if self._size is None else {"Table": {**answer["Table"], "TableSizeBytes": self._size}}
-
-
-@pytest.fixture
-def ledger(dynamodb: Any) -> Iterator[Ledger]:
-    ledger = Ledger(f"ledger-{uuid.uuid4().hex[:8]}")
-    ledger.create()
-    yield ledger
-    dynamodb.delete_table(TableName=ledger.table)
 
 
 @pytest.mark.parametrize(

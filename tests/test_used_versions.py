@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -39,14 +38,6 @@ def untidy(make_table: MakeTable) -> Table:
     made = make_table()
     made.fill(60, name={"S": "a  b"})
     return made
-
-
-@pytest.fixture
-def ledger(dynamodb: Any) -> Iterator[Ledger]:
-    made = Ledger(f"ledger-{uuid.uuid4().hex[:8]}")
-    made.create()
-    yield made
-    dynamodb.delete_table(TableName=made.table)
 
 
 # ── Whole jobs ─────────────────────────────────────────────────────────────────────────────────────────────

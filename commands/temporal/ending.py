@@ -24,7 +24,7 @@ from reindexer.models import Report
 from reindexer.settings import settings
 
 #: Types of failures with which a job ends because of a defect, not because it was refused.
-_DEFECTS = frozenset(("PlanFailed", "Unbalanced"))
+_DEFECTS = frozenset(("PlanFailed",))
 
 
 @dataclass(frozen=True)

@@ -34,10 +34,6 @@ def as_ended(ledger: Ledger, interim: Report, state: Unfinished) -> Report:
     )
 
 
-def _worth(interim: Report) -> str:
-    return f"counts are lower bounds, as of {utc(interim)}"
-
-
 def _of_lock(interim: Report) -> list[str]:
     """What becomes of the lock; a job that only reads has none."""
     if interim.writer == "none":

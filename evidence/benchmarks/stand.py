@@ -19,6 +19,7 @@ from testbed.embedded import (
     dynamodb_engine,
     temporal_server,
 )
+from testbed.surroundings import forget_the_caller
 from testbed.workers import Workers
 
 
@@ -47,10 +48,7 @@ def stand(engine: str, folder: Path, processes: int) -> Iterator[Stand]:
     """Both servers for the block. From here on this process sees them, and no setting of its caller."""
     with temporal_server(logs=folder) as temporal, dynamodb_engine(engine, logs=folder) as dynamo:
         environment = caller_free_environment(dynamo.endpoint_url, temporal.address)
-        for name in list(os.environ):
-            if name.startswith(("AWS_", "TEMPORAL_", "REINDEXER_")):
-                del os.environ[name]
-        os.environ.update({name: value for name, value in environment.items() if not _ours(name)})
+        forget_the_caller({name: value for name, value in environment.items() if not _ours(name)})
         settings.cache_clear()
         ledger = settings().ledger_table
         Ledger(ledger).create()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from reindexer.ledger import Ledger
 from testbed.embedded import Engine, TemporalServer, caller_free_environment, dynamodb_engine, temporal_server
 from testbed.faults import FaultPlan, FaultProxy, fault_proxy
 from testbed.forwarder import Forwarder
+from testbed.surroundings import forget_the_caller
 from testbed.token_service import TokenService
 from testbed.workers import Workers
 
@@ -96,7 +96,7 @@ def stand(folder: Path) -> Iterator[Stand]:
         dynamodb_engine("auto", logs=folder) as engine,
         fault_proxy(engine.endpoint_url, FaultPlan(), logs=folder) as proxy,
     ):
-        _forget_the_caller(caller_free_environment(engine.endpoint_url, temporal.address))
+        forget_the_caller(caller_free_environment(engine.endpoint_url, temporal.address))
         direct = client(engine.endpoint_url)
         Ledger(LEDGER).create()
         arn = direct.describe_table(TableName=LEDGER)["Table"]["TableArn"]
@@ -112,10 +112,3 @@ def stand(folder: Path) -> Iterator[Stand]:
 def client(endpoint: str, **config: Any) -> Any:
     """boto3's client as it comes, retries and all, but for `config`."""
     return boto3.client("dynamodb", endpoint_url=endpoint, config=Config(max_pool_connections=64, **config))
-
-
-def _forget_the_caller(environment: dict[str, str]) -> None:
-    for name in list(os.environ):
-        if name.startswith(("AWS_", "TEMPORAL_", "REINDEXER_")) and name != "REINDEXER_CACHE":
-            del os.environ[name]
-    os.environ.update(environment)

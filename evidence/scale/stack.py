@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,11 +11,13 @@ from typing import Any
 from temporalio.client import Client, WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
 
+from evidence.exactness.tables import put
 from reindexer.dynamo.client import make_client
 from reindexer.ledger import Ledger
 from reindexer.settings import settings
 from testbed.embedded import Engine, TemporalServer, caller_free_environment, dynamodb_engine, temporal_server
 from testbed.faults import FaultPlan, FaultProxy, fault_proxy
+from testbed.surroundings import forget_the_caller
 from testbed.workers import Workers
 
 QUEUE = "reindexer"
@@ -50,10 +51,7 @@ def stack(folder: Path, dynamic_config: Mapping[str, object], **more: str) -> It
         dynamodb_engine(logs=folder) as engine,
         fault_proxy(engine.endpoint_url, FaultPlan(), logs=folder) as proxy,
     ):
-        for name in list(os.environ):
-            if name.startswith(("AWS_", "TEMPORAL_", "REINDEXER_")) and name != "REINDEXER_CACHE":
-                del os.environ[name]
-        os.environ.update(caller_free_environment(engine.endpoint_url, temporal.address))
+        forget_the_caller(caller_free_environment(engine.endpoint_url, temporal.address))
         settings.cache_clear()
         Ledger(settings().ledger_table).create()
         environment = caller_free_environment(proxy.endpoint_url, temporal.address)
@@ -73,17 +71,12 @@ def fill(client: Any, table: str, rows: int, size: int = 0) -> None:
         AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
         KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
     )
-    for start in range(0, rows, 25):  # DynamoDB's most for BatchWriteItem
-        items = [
-            {
-                "PutRequest": {
-                    "Item": {
-                        "id": {"S": f"row-{number:08d}"},
-                        "goes": {"BOOL": number % 3 > 0},
-                        "text": {"S": "x" * size},
-                    }
-                }
-            }
-            for number in range(start, min(rows, start + 25))
-        ]
-        client.batch_write_item(RequestItems={table: items})
+    items = (
+        {
+            "id": {"S": f"row-{number:08d}"},
+            "goes": {"BOOL": number % 3 > 0},
+            "text": {"S": "x" * size},
+        }
+        for number in range(rows)
+    )
+    put(client, table, items)

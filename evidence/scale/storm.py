@@ -43,7 +43,6 @@ class Seen:
 
     report: dict[str, Any] = field(default_factory=dict)
     runs: list[RunOf] = field(default_factory=list)
-    shard_runs: list[RunOf] = field(default_factory=list)
     pauses: list[float] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     limits_set: int = 0
@@ -89,9 +88,6 @@ async def storm(folder: Path, minutes: float) -> Seen:
         last = await handle.describe()
         client = await servers.connect()
         seen.runs = await chain(client, handle.id, last.run_id)
-        name = f"{handle.id}/{seen.report['run']}/shard-000"
-        shard = await client.get_workflow_handle(name).describe()
-        seen.shard_runs = await chain(client, name, shard.run_id)
         truth = servers.proxy.truth(wait=2)
         seen.changed_twice = len(truth.changed_twice(seen.report["run"]))
         seen.changed = truth.changed(_TABLE, seen.report["run"])

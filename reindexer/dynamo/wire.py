@@ -44,10 +44,6 @@ class Stamp:
         #: Instead of it on an item that this run is about to delete. No run is called so: ids hold no slash.
         self.mark_value = {"S": f"{run}/delete"}
 
-    def is_ours(self, item: WireItem) -> bool:
-        """Whether the item carries this run's stamp, so that this run wrote it."""
-        return self.stored_version(item) == self.version and item.get(self.run_attribute) == self.run_value
-
     def is_marked(self, item: WireItem) -> bool:
         """Whether this run has marked the item for deletion."""
         return (

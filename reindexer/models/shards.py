@@ -109,6 +109,16 @@ class ShardState(Model):
     partitions: PackedByPartition = {}
 
     @property
+    def travels(self) -> bool:
+        """Whether it is small enough for a payload; else it goes through the ledger."""
+        return len(self.model_dump_json().encode()) <= MAX_STATE_BYTES
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether records beyond the cursor may have been changed, or are isolated."""
+        return bool(self.ahead or self.unknown or self.isolated or self.timed_out)
+
+    @property
     def summary(self) -> ShardSummary:
         """What the root is told."""
         return ShardSummary(

@@ -204,7 +204,7 @@ class Shards:
 
     async def _start(self, shard: Shard) -> workflow.ChildWorkflowHandle[ReindexShard, HandBack]:
         """Its child, from the state of the shard, with the control state in force."""
-        shard.began_at = shard.seen_at = workflow.now().timestamp()
+        shard.seen_at = workflow.now().timestamp()
         shard.situation, shard.reason, shard.acknowledged = "running", "", -1
         held = [other.grant.share for other in self.all if other.active and other is not shard]
         shard.grant = Grant(opening(self._job.limits, self._slots, held))

@@ -59,7 +59,6 @@ class Shard:
     acknowledged: int = -1  # the pause that it is paused for, as it signalled; -1: it is to go on
     starts: int = 1  # of its child, a cycle's not counted: one more each time that someone ended it
     grant: Grant = field(default_factory=lambda: Grant(Share()))
-    began_at: float = 0.0  # its child, the last time
     seen_at: float = 0.0
     handle: workflow.ChildWorkflowHandle[ReindexShard, HandBack] | None = None
 
@@ -106,7 +105,7 @@ class Shard:
         if self.done or self.settled or self.reads_only:
             return False
         state = self.state or ShardState()
-        return self.kept is not None or bool(state.ahead or state.unknown or state.isolated or state.timed_out)
+        return self.kept is not None or state.unsettled
 
     @property
     def counts(self) -> Counts:

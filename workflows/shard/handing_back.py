@@ -14,7 +14,7 @@ from workflows.shard.reporting import Telling
 from workflows.shard.running_shard import RUNNING, RunningShard
 
 with workflow.unsafe.imports_passed_through():
-    from reindexer.models import MAX_STATE_BYTES, Fault, KeepInput, Kept, ShardState
+    from reindexer.models import Fault, KeepInput, Kept, ShardState
     from reindexer.models.closing import ClosingInput, ClosingResult
     from reindexer.models.folding import after_closing
 
@@ -43,7 +43,7 @@ async def keep(
     Parks until the ledger can be written, since the shard could not go on without its state. Of a shard that is
     being cancelled nothing is kept but its counts.
     """
-    if len(state.model_dump_json().encode()) <= MAX_STATE_BYTES:
+    if state.travels:
         return state, None
     request = shard.request
     place = Kept(job=request.job, run=request.run, index=request.index, number=request.hand_backs + 1)
@@ -86,7 +86,7 @@ async def look_ahead(shard: RunningShard) -> bool:
     state, request = shard.state, shard.request
     if request.verifying or shard.finished or not (state.rounds or state.ahead or state.timed_out):
         return True
-    if not (state.ahead or state.unknown or state.isolated or state.timed_out):
+    if not state.unsettled:
         return True
     if state.timed_out:  # its zombie may write until then
         await workflow.sleep(timedelta(seconds=request.heartbeat_timeout))
