@@ -1,4 +1,4 @@
-"""Several worker processes: one per core, replaced when they die, told together to stop."""
+"""Several worker processes: one per core, replaced when they die, stopped together."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def supervise(body: Callable[[], None], count: int) -> None:
                 started[place] = time.monotonic()
                 process = processes[place] = _spawn(context, body)
                 code = None
-                if stopping.is_set():  # told to in between, when it was not in the list yet
+                if stopping.is_set():  # asked to in between, when it was not in the list yet
                     process.terminate()
             if code is None:
                 running.append(process.sentinel)

@@ -155,7 +155,7 @@ def one_process() -> None:
     )
     logging.getLogger("botocore").setLevel(logging.WARNING)
     try:
-        catalogue()  # loaded before the first round needs one; a broken file was told by `main`
+        catalogue()  # loaded before the first round needs one; `main` has reported a broken file
         unfit = asyncio.run(serve(chosen))
     except ReindexerError as error:
         log.error("%s", error)

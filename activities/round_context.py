@@ -11,7 +11,7 @@ from activities.guard import Guard
 from reindexer.models import Model
 from reindexer.round_context import TICK_SECONDS
 
-#: Between two heartbeats of a round, at least: what the server is told is never much older than it need be.
+#: Between two heartbeats of a round, at least: what the server knows is never much older than it need be.
 _HEARTBEAT_SECONDS = 0.4
 
 

@@ -115,7 +115,7 @@ def _own_queues() -> dict[str, str]:
             if job.task_queue:
                 own.setdefault(job.task_queue, []).append(job.name)
     except JobBroken:
-        return {}  # told as a finding of its own
+        return {}  # reported as a finding of its own
     return {queue: ", ".join(sorted(names)) for queue, names in sorted(own.items())}
 
 

@@ -42,7 +42,7 @@ class RecordFailed(ReindexerError):
 
 
 class Interrupted(ReindexerError):
-    """Told to stop while a job's function ran. Nothing is known of its record, and nothing was done."""
+    """Asked to stop while a job's function ran. Nothing is known of its record, and nothing was done."""
 
 
 class EnvironmentFault(ReindexerError):

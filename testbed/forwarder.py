@@ -32,7 +32,7 @@ class Forwarder:
         self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
 
     def cut(self) -> None:
-        """From now on nothing passes, and neither side is told: connections stay, new ones get no answer."""
+        """From now on nothing passes, and neither side notices: connections stay, new ones get no answer."""
         self._open.clear()
 
     def restore(self) -> None:

@@ -1,7 +1,7 @@
 """Stopping, pausing and going on: one implementation for root and shard.
 
 Handlers only set the desired state; the driving task looks at it after every await. Cancelling the workflow
-cancels `run` alone: what drives is shielded, is told through `stopping`, and ends normally.
+cancels `run` alone: what drives is shielded, learns of it through `stopping`, and ends normally.
 """
 
 from __future__ import annotations

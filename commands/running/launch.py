@@ -100,7 +100,7 @@ async def _unserved(client: Client, job: JobInput) -> str:
 
 
 def _own_queue(job: JobInput) -> str | None:
-    """The queue of the job's own workers, as far as it can be told from here."""
+    """The queue of the job's own workers, as far as it can be seen from here."""
     try:
         return queue_of(operation_of(job, Ledger(settings().ledger_table)))
     except ReindexerError:  # who starts a redrive need not have the job's file

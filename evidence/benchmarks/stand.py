@@ -27,7 +27,7 @@ from testbed.workers import Workers
 class Stand:
     """The servers that stand. `processes`: worker processes, and processes of the bare loop.
 
-    `region`: as the engine writes it into its ARNs, often a made-up one. Workers are told to be there, as they
+    `region`: as the engine writes it into its ARNs, often a made-up one. Workers are set to be there, as they
     would be on AWS: else each would make a second client when its first round begins.
     """
 

@@ -34,7 +34,7 @@ _MAX_TEXT_BYTES = 300  # of one value: no one compares more by eye
 _MAX_CHANGES = 50  # attributes of one pair; an item may have thousands
 #: Bytes of JSON of all pairs: a quarter of what a workflow's result may hold.
 MAX_PAIRS_BYTES = 512 * 1024
-_MAX_CLASSES = 100  # error classes told apart: a job may make up one for each record
+_MAX_CLASSES = 100  # error classes kept apart: a job may make up one for each record
 _OTHER_CLASSES = "Others"
 _KEYS_PER_CALL = 100  # DynamoDB's limit
 

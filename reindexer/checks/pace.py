@@ -105,7 +105,7 @@ class Paced:
             unprocessed = list((answer.get("UnprocessedKeys") or {}).values())
             before, left = len(left), unprocessed[0]["Keys"] if unprocessed else []
             self._spend(answer.get("ConsumedCapacity") or [], before - len(left))
-            if len(left) == before:  # want of capacity, told by silence
+            if len(left) == before:  # lack of capacity, reported by no error
                 self._refused(None)
                 self._back_off()
             else:

@@ -31,7 +31,7 @@ def verify_segment(
 ) -> VerifyResult:
     """Count rows, and rows behind the target, in the source; hand keys of the latter to `keep`, page by page.
 
-    Stops at the end of the time slice or when told to, with `cursor` where to go on and `done` False; all
+    Stops at the end of the time slice or when asked to, with `cursor` where to go on and `done` False; all
     numbers are those of this call alone. Waits out throttles; where there is nothing else for 5 s it hands back
     as `throttled`. A broken environment is returned as `fault`, with what was counted before; so is a service
     that failed all through the slice, and what should not have been raised. What `keep` has taken may be handed

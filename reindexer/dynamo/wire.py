@@ -140,7 +140,7 @@ def longest_statement(
 
 
 def update_parameters(key: WireKey, write: Write, stamp: Stamp, key_names: tuple[str, ...]) -> dict[str, Any]:
-    """The same write for UpdateItem, which creates missing items unless told that they must exist."""
+    """The same write for UpdateItem, which creates missing items unless a condition forbids it."""
     names = {"#v": stamp.version_attribute, "#r": stamp.run_attribute, "#k": key_names[0]}
     run = stamp.mark_value if write.mark else stamp.run_value
     values: dict[str, Any] = {":v": stamp.version_value, ":r": run}

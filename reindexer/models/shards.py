@@ -75,7 +75,7 @@ class ShardSummary(Model):
     counts: Counts = Counts()
     rounds: NonNegativeInt = 0
     failures: dict[str, int] = {}  # quarantined records by error class
-    newest: list[Isolated] = []  # the newest of those that the root has not been told of; the ledger has all
+    newest: list[Isolated] = []  # the newest of those that the root does not know; the ledger has all
     doubt: bool = False  # an attempt was lost: counts may be lower bounds
 
     @model_serializer(mode="wrap")
@@ -120,7 +120,7 @@ class ShardState(Model):
 
     @property
     def summary(self) -> ShardSummary:
-        """What the root is told."""
+        """What the root gets to know."""
         return ShardSummary(
             counts=Counts(
                 tally=self.tally,

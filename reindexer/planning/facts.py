@@ -146,7 +146,7 @@ def _facts(table: TableClient, description: Mapping[str, Any], region: str, *, k
 
 
 def _kinesis(table: TableClient) -> tuple[bool, str | None]:
-    """(whether changes go to a Kinesis data stream, why that is not known). Not being told is no failure."""
+    """(whether changes go to a Kinesis data stream, why that is not known). Not knowing it is no failure."""
     try:
         answer = ask(table, "describe_kinesis_streaming_destination", tries=2, TableName=table.table)
     except CallFailed as failed:
@@ -159,7 +159,7 @@ def _kinesis(table: TableClient) -> tuple[bool, str | None]:
 
 
 def _time_to_live(table: TableClient) -> tuple[str | None, str | None]:
-    """(the attribute by which records expire, why that is not known). Not being told is no failure."""
+    """(the attribute by which records expire, why that is not known). Not knowing it is no failure."""
     try:
         answer = ask(table, "describe_time_to_live", tries=2, TableName=table.table)
     except CallFailed as failed:

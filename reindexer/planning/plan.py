@@ -147,7 +147,7 @@ def make_plan(request: PlanInput, *, client: DynamoDBClient, ledger: Ledger, hea
 
 
 def _check_operation(job: JobInput) -> None:
-    """What needs no table: an unknown job or wrong parameters are told at once."""
+    """What needs no table: an unknown job or wrong parameters are refused at once."""
     if isinstance(job.scope, Quarantined):
         check_workflow_id(job.scope.job, "scope.job")
         check_run(job.scope.run, "scope.run")

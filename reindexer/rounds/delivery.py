@@ -36,7 +36,7 @@ _UNLUCKY = 2
 #: Tries that lengthen the wait of a record others keep changing: below a second; they are not outwaited.
 _MAX_RACES_WAIT = 4
 
-#: Told for each record that leaves the loop: with its outcome, or as an isolated record.
+#: Called for each record that leaves the loop: with its outcome, or as an isolated record.
 Settled = Callable[[PendingWrite, Outcome | Isolated], None]
 
 

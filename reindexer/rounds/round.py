@@ -79,7 +79,7 @@ class Round:
         marked = request.source.marked if isinstance(request.source, KeyList) else []
         self._marked = {key_identity(from_json_key(key)) for key in marked}
         self._read_units = 0.0
-        self._last = request.beginning  # what was told last
+        self._last = request.beginning  # what was reported last
 
     def _must_see_own_writes(self) -> bool:
         """Whether reads have to show every write of this run, at twice the price.

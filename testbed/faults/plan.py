@@ -186,7 +186,7 @@ class FaultPlan(BaseModel):
 
     seed: int = 1
     faults: tuple[Fault, ...] = ()
-    #: The attribute whose value tells the truth which run wrote; None: runs are not told apart.
+    #: The attribute whose value tells the truth which run wrote; None: runs are not kept apart.
     stamp: str | None = "reindexRun"
 
     @classmethod

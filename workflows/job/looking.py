@@ -1,4 +1,4 @@
-"""Looking at the shards: the root asks the server now and then, instead of being told all the time."""
+"""Looking at the shards: the root asks the server now and then, instead of receiving reports all the time."""
 
 from __future__ import annotations
 

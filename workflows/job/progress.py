@@ -189,7 +189,7 @@ class ProgressView:
         }
 
     def _reason(self) -> str | None:
-        """Why the state is what it is; what was wrong with a resume is told as long as it matters."""
+        """Why the state is what it is; what was wrong with a resume is shown as long as it matters."""
         reason, refused = self._why(), self._job.refused
         if not refused or self._state == "done":
             return reason

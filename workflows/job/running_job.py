@@ -106,7 +106,7 @@ class RunningJob:
         self.changed()
 
     def refuse_resume(self, why: str) -> None:
-        """It cannot be followed; why is told as long as the job is paused."""
+        """It cannot be followed; why is shown as long as the job is paused."""
         self.note("resume refused", why)
         self.refused = why[:_WARNING_CHARACTERS]
         self.noticed()

@@ -133,7 +133,7 @@ class Shards:
 
     async def settle(self) -> None:
         """The last look of shards that do not run as the job is cancelled: handed back for a new run of the
-        root, or ended by someone. Told to stop, each takes that look and nothing else."""
+        root, or ended by someone. Asked to stop, each takes that look and nothing else."""
         waiting = [shard for shard in self.all if shard.unsettled]
         while waiting:
             batch = self._batch(waiting, self._job.limits.shards_in_flight)

@@ -47,7 +47,7 @@ class Records:
         await workflow.wait_condition(lambda: not self._tasks)
 
     async def wait_for_one(self) -> None:
-        """Wait until one was settled, all came back, or the shard is told something."""
+        """Wait until one was settled, all came back, or the shard gets another order."""
         before, seq = self._settled, self._shard.control.seq
         await workflow.wait_condition(
             lambda: (
@@ -80,7 +80,7 @@ class Records:
         await self._quarantine(name, record)
 
     async def _try(self, name: str, record: Isolated) -> RecordResult:
-        """One activity with its own retries, and what it told in the end."""
+        """One activity with its own retries, and what it reported in the end."""
         shard, request = self._shard, self._shard.request
         turn = shard.turn
         handle: workflow.ActivityHandle[RecordResult] = workflow.start_activity(
@@ -134,7 +134,7 @@ def _summary(name: str, record: Isolated) -> str:
 
 
 def _after_last_try(error: ActivityError, record: Isolated) -> RecordResult:
-    """What the failed activity told of its record; whoever told nothing may have written."""
+    """What the failed activity reported of its record; one that reported nothing may have written."""
     cause = error.cause
     if isinstance(cause, CancelledError):
         # Interrupted between two attempts: what the first of them knew is lost, so its write may have landed.

@@ -22,7 +22,7 @@ class RunningShard:
         self.control = request.control
         self.gate = Gate()
         self.gate.paused, self.gate.stopping = request.control.paused, request.control.stop
-        self.situation = RUNNING  # without the account, which is taken when it is told
+        self.situation = RUNNING  # without the account, which is taken when it is reported
         self._parked_at = -1  # the control seq in force when it parked itself
         self._turns = 0
 
@@ -69,7 +69,7 @@ class RunningShard:
 
     @property
     def summary(self) -> ShardSummary:
-        """What the root is told; of a state that is not loaded yet, what it was told last."""
+        """What the root gets to know; of a state that is not loaded yet, what it got last."""
         return self.state.summary if self.loaded else self.request.summary
 
     @property
