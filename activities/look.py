@@ -58,26 +58,30 @@ class LookActivities:
 async def look_at(client: Client, job: str, run: str, names: Mapping[int, str]) -> Looked:
     """What the shards of a job do, by index; `names` are the ends of their workflow ids.
 
-    Those that are not there or have ended are left out, and those whose situation cannot be read. Raises
-    `RPCError` where the server does not answer.
+    Those whose situation cannot be read are left out. Raises `RPCError` where the server does not answer.
     """
     gate = asyncio.Semaphore(_AT_ONCE)
 
-    async def one(name: str) -> Seen | None:
+    ended: list[int] = []
+
+    async def one(index: int, name: str) -> Seen | None:
         async with gate:
             try:
                 description = await client.get_workflow_handle(f"{job}/{run}/{name}").describe()
             except RPCError as error:
-                if error.status is RPCStatusCode.NOT_FOUND:
-                    return None
-                raise
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    raise
+                ended.append(index)
+                return None
         if description.close_time is not None:
+            ended.append(index)
             return None
         return await _seen(description)
 
     at = datetime.now(UTC)
-    found = await asyncio.gather(*(one(name) for name in names.values()))
-    return Looked(at=at, shards={index: seen for index, seen in zip(names, found, strict=True) if seen})
+    found = await asyncio.gather(*(one(index, name) for index, name in names.items()))
+    shards = {index: seen for index, seen in zip(names, found, strict=True) if seen}
+    return Looked(at=at, shards=shards, ended=sorted(ended))
 
 
 async def _seen(description: WorkflowExecutionDescription) -> Seen | None:

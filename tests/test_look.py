@@ -142,6 +142,7 @@ async def test_open_shards_are_seen_with_what_their_rounds_have_done(temporal: T
         7: Seen(situation=Situation(state="throttled")),
         8: Seen(situation=Situation()),
     }
+    assert looked.ended == [9, 11], "closed, and not there; 10 cannot be read"
 
 
 async def test_waiting_costs_no_event(temporal: TemporalServer) -> None:

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
-from temporalio.client import WorkflowExecutionStatus
+from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
 
-from testbed.faults import FaultPlan
+from testbed.faults import Fault, FaultKind, FaultPlan
 from tests.stack import Stack, events, outcome, until
 from tests.tables import Table
 from tests.test_control import has_begun
@@ -66,6 +66,16 @@ async def begun(stack: Stack, table: Table, **more: Any) -> tuple[str, str, str]
     return handle.id, (await handle.describe()).run_id, stamp
 
 
+async def waits_for_the_lock(handle: WorkflowHandle[Any, Any]) -> None:
+    """Until its `take_lock` has found that the holder is closed, and waits before it takes over."""
+    for _ in range(600):  # 0.05 s each: a busy machine plans in a few seconds
+        pending = (await handle.describe()).raw_description.pending_activities
+        if any(one.activity_type.name == "take_lock" and one.heartbeat_details.payloads for one in pending):
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError("it does not wait for the lock")
+
+
 async def ends(stack: Stack, job: str) -> tuple[str, dict[str, Any]]:
     client = await stack.connect()
     return await outcome(client.get_workflow_handle(job))
@@ -92,13 +102,15 @@ async def test_reset_to_before_its_plan_a_job_begins_anew_and_its_old_shards_end
     assert truth.changed(table.name, now["run"]) == tally["updated"]
 
 
-@pytest.mark.parametrize("after", ["make_plan", "take_lock", "write_report"])
+@pytest.mark.parametrize("after", ["make_plan", "take_lock", "write_report", "look"])
 async def test_reset_to_a_point_after_its_plan_a_job_goes_on_under_its_stamp(
     quiet: Stack, make_table: MakeTable, after: str
 ) -> None:
     table = make_table()
     table.fill(RECORDS)
     job, run_id, stamp = await begun(quiet, table, limits={"shards_in_flight": 2})
+    handle = (await quiet.connect()).get_workflow_handle(job)
+    await until(handle, lambda seen: seen["tally"]["updated"] > 0)  # it has looked at its shards
     await reset(quiet, job, run_id, after)
     quiet.proxy.set_plan(FaultPlan())
     kind, report = await ends(quiet, job)
@@ -141,12 +153,40 @@ async def test_a_reset_while_its_lock_is_taken_over_keeps_the_second_job_out(
     job, run_id, stamp = await begun(quiet, table)
     await (await quiet.connect()).get_workflow_handle(job).terminate()
     second = await quiet.start({"table": table.name, "operation": {"kind": "touch", "version": 8}})
-    await until(second, lambda seen: seen["state"] == "planning")
-    await asyncio.sleep(1)  # of the 3 that it waits: the heartbeat timeout
+    quiet.proxy.set_plan(
+        slow(Fault(kind=FaultKind.SLOW, seconds=2, operations="writes"))
+    )  # longer than the wait
+    await waits_for_the_lock(second)  # for 3 s, the heartbeat timeout
     await reset(quiet, job, run_id, after="write_report")
     kind, told = await outcome(second)
-    assert (kind, f"is being worked on by job {job} " in told["message"]) == ("Locked", True)
+    assert kind == "Locked", told
+    assert f"is being worked on by job {job} " in told["message"]
     quiet.proxy.set_plan(FaultPlan())
     kind, report = await ends(quiet, job)
     assert kind == "complete", report
     assert (report["run"], report["tally"]["updated"]) == (stamp, RECORDS)
+
+
+async def test_a_job_that_was_terminated_is_reset_and_starts_its_shards_again(
+    quiet: Stack, make_table: MakeTable
+) -> None:
+    """They were terminated with it, and their ends are not in the history that is left."""
+    table = make_table()
+    table.fill(RECORDS)
+    job, run_id, stamp = await begun(quiet, table)
+    handle = (await quiet.connect()).get_workflow_handle(job)
+    await until(handle, lambda seen: seen["tally"]["updated"] > 0)  # it has looked at them
+    await handle.terminate()
+    while await running_shards(quiet, job):
+        await asyncio.sleep(0.1)
+    await asyncio.sleep(1)  # until the server has tried to tell their parent
+    quiet.proxy.set_plan(FaultPlan())
+    await reset(quiet, job, run_id, after="look")
+    seen = await until(handle, lambda seen: seen["state"] == "parked", seconds=60)
+    assert "it was closed before this workflow was reset; resume starts it again" in seen["reason"]
+    await until(handle, lambda seen: seen["in_flight"] == 0)
+    await handle.signal("resume")
+    kind, report = await ends(quiet, job)
+    assert kind == "complete", report
+    assert (report["run"], report["tally"]["updated"]) == (stamp, RECORDS)
+    assert quiet.proxy.truth(wait=5).changed_twice(stamp) == []

@@ -100,10 +100,12 @@ class Seen(Model):
 
 
 class Looked(Model):
-    """Open shards by index; those that have just ended are missing. Compressed, where they are many."""
+    """Open shards by index, compressed where they are many."""
 
     at: datetime | None = None
     shards: Annotated[dict[int, Seen], BeforeValidator(unpacked), PlainSerializer(packed)] = {}
+    #: Shards that were asked for and are closed, or not there.
+    ended: list[int] = Field(default=[], exclude_if=lambda value: not value)
     #: Of the table, where it was asked for and has changed.
     capacity: Capacity | None = Field(default=None, exclude_if=lambda value: value is None)
 

@@ -40,6 +40,10 @@ _UNTIL_ALONE = (1, 2, 4, 8, 16)
 _MAX_NEWEST, _NEWEST_BYTES = 50, 65_536
 
 
+class _Gone(Exception):
+    """A child that is closed, and whose end the root does not receive."""
+
+
 class Shards:
     """All shards of a job. The driving task is `run`; what comes in changes only fields."""
 
@@ -144,12 +148,12 @@ class Shards:
         try:
             shard.handle = await self._start_alone(shard)
             shard.open = True
-            end = await shard.handle
+            end = await self._end_of(shard)
         except WorkflowAlreadyStartedError as error:
             self._ended_badly(shard, f"its workflow id is taken: {error}")
-        except ChildWorkflowError as error:
+        except (ChildWorkflowError, _Gone) as error:
             await self._recall(shard)
-            self._ended_badly(shard, str(error.cause or error))
+            self._ended_badly(shard, str(error.__cause__ or error))
         else:
             self._keep_newest(shard.close(end))
             if end.how == "cancelled" and not self._job.gate.stopping:
@@ -157,6 +161,19 @@ class Shards:
         finally:
             shard.open = shard.active = False
             self._job.noticed()
+
+    async def _end_of(self, shard: Shard) -> HandBack:
+        """What its child hands back. Raises `_Gone` where the child is closed and its end never comes in.
+
+        A reset drops the ends of children that closed together with the run that was reset, as those of a
+        terminated job do.
+        """
+        handle = shard.handle
+        assert handle is not None, "it has begun"
+        await workflow.wait_condition(lambda: handle.done() or shard.gone)
+        if not handle.done():
+            raise _Gone("it was closed before this workflow was reset")
+        return await handle
 
     async def _recall(self, shard: Shard) -> None:
         """Take over what a shard had come to that someone ended.
@@ -204,7 +221,7 @@ class Shards:
 
     async def _start(self, shard: Shard) -> workflow.ChildWorkflowHandle[ReindexShard, HandBack]:
         """Its child, from the state of the shard, with the control state in force."""
-        shard.seen_at = workflow.now().timestamp()
+        shard.seen_at, shard.seen_closed, shard.gone = workflow.now().timestamp(), 0.0, False
         shard.situation, shard.reason, shard.acknowledged = "running", "", -1
         held = [other.grant.share for other in self.all if other.active and other is not shard]
         shard.grant = Grant(opening(self._job.limits, self._slots, held))
@@ -303,6 +320,9 @@ class Shards:
         for index, seen in looked.shards.items():
             if index < len(self.all) and self.all[index].open:
                 self.all[index].see(seen, now, measured=limited(self._job.limits))
+        for index in looked.ended:
+            if index < len(self.all) and self.all[index].open:
+                self.all[index].see_closed(now)
 
     def _keep_newest(self, records: list[Isolated]) -> None:
         kept = (self.newest + records)[-_MAX_NEWEST:]

@@ -33,6 +33,9 @@ with workflow.unsafe.imports_passed_through():
 #: Situations in which a shard runs no attempt until it is asked to go on.
 STILL = ("paused", "parked")
 
+#: From the look that finds a child closed to the one that gives its end up: the server delivers it within one.
+_SECONDS_UNTIL_GONE = 10.0
+
 
 @dataclass
 class Shard:
@@ -60,6 +63,8 @@ class Shard:
     starts: int = 1  # of its child, a cycle's not counted: one more each time that someone ended it
     grant: Grant = field(default_factory=lambda: Grant(Share()))
     seen_at: float = 0.0
+    seen_closed: float = 0.0  # when a look first found its child closed, whose end has not come in; 0: none has
+    gone: bool = False  # that end never comes in
     handle: workflow.ChildWorkflowHandle[ReindexShard, HandBack] | None = None
 
     @classmethod
@@ -139,6 +144,11 @@ class Shard:
         if self.seen_at and now > self.seen_at and measured:
             self.grant.used = _used(before, self.counts, now - self.seen_at)
         self.seen_at = now
+
+    def see_closed(self, now: float) -> None:
+        """A look found its child closed."""
+        self.seen_closed = self.seen_closed or now
+        self.gone = now - self.seen_closed >= _SECONDS_UNTIL_GONE
 
     def close(self, end: HandBack) -> list[Isolated]:
         """Its child has ended by itself; returns records that it gave up."""
