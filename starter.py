@@ -35,6 +35,7 @@ from commands.setup import setup
 from commands.start import start
 from commands.status import status
 from commands.watch import watch
+from reindexer.settings import settings
 
 app = typer.Typer(
     help="Reprocess every record of a DynamoDB table, each exactly once accounted for.",
@@ -82,6 +83,7 @@ def run(arguments: list[str]) -> int:
     """Run one command and return its exit code; a user's mistake is one sentence on stderr."""
     logging.basicConfig(level=logging.ERROR)  # the libraries' warnings are not for who types a command
     try:
+        settings()  # a wrong one ends every command, also those that need none
         with json_only() if _as_json(arguments) else contextlib.nullcontext():
             app(arguments, prog_name="reindexer")
     except EXPECTED as error:

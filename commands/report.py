@@ -16,9 +16,9 @@ from commands.rendering.report import render_report
 from commands.rendering.screen import note, say
 from commands.temporal.ending import ending
 from commands.temporal.history import run_stamp
-from commands.temporal.server import is_open, is_unknown, talk
+from commands.temporal.server import describe, is_open, is_unknown, talk
 from commands.temporal.unfinished import as_ended, utc
-from reindexer.errors import EnvironmentFault, one_line
+from reindexer.errors import BadInput, EnvironmentFault, one_line
 from reindexer.ledger import Ledger
 from reindexer.models import Report
 from reindexer.settings import settings
@@ -31,17 +31,12 @@ def report(job: Job, run: Run = None, expect_found: ExpectFound = False, as_json
     """What a job did, from the ledger: works without Temporal, and long after it has forgotten the job.
 
     Of a job that has not ended it shows what the ledger knows so far; Temporal says whether it still runs.
-    Exit code 0 complete, 1 incomplete or terminated, 3 no report yet, or not ended.
+    Exit code 0 complete, 1 incomplete or terminated, 2 unknown, 3 no report yet, or not ended.
     """
     ledger = Ledger(settings().ledger_table)
     found = ledger.report(job, run)
     if found is None:
-        which = f"run {run} of job {job}" if run else f"job {job}"
-        raise Stopped(
-            Exit.NOT_FINISHED,
-            f"the ledger {ledger.table} has no report of {which}: it has not ended, or never began; "
-            f"`reindexer status {job}` asks Temporal",
-        )
+        raise _no_report(ledger, job, run)
     sentence = ""
     if found.state == "running":
         found, sentence = _unfinished(ledger, found)
@@ -52,6 +47,23 @@ def report(job: Job, run: Run = None, expect_found: ExpectFound = False, as_json
     if sentence:
         note(sentence)
     raise typer.Exit(as_expected(exit_code(found), found, expect_found=expect_found))
+
+
+def _no_report(ledger: Ledger, job: str, run: str | None) -> Exception:
+    """Bad input where neither the ledger nor Temporal knows the job or the run; else not finished."""
+    which = f"run {run} of job {job}" if run else f"job {job}"
+    known = ledger.last_run(job)
+    if run and known and run != known:
+        return BadInput(f"the ledger {ledger.table} has no report of {which}; the newest run is {known}")
+    try:
+        talk(lambda client: asyncio.wait_for(describe(client, job), _SECONDS), _SECONDS)
+    except BadInput as error:
+        return BadInput(f"the ledger {ledger.table} has no report of {which}, and {error}")
+    except (EnvironmentFault, RPCError, TimeoutError):
+        said = "it has not ended, or never began; Temporal, which knows, does not answer"
+    else:
+        said = f"it has not ended; `reindexer status {job}` asks Temporal"
+    return Stopped(Exit.NOT_FINISHED, f"the ledger {ledger.table} has no report of {which}: {said}")
 
 
 def _unfinished(ledger: Ledger, interim: Report) -> tuple[Report, str]:

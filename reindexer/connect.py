@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from temporalio.api.enums.v1 import WorkflowExecutionStatus as ApiStatus
+from temporalio.api.failure.v1 import Failure
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import DefaultFailureConverter, PayloadConverter
 from temporalio.envconfig import ClientConfig
 
 from reindexer.errors import EnvironmentFault, one_line
@@ -32,6 +35,28 @@ def _of_a_newer_server(status: type[WorkflowExecutionStatus], number: object) ->
 WorkflowExecutionStatus._missing_ = classmethod(_of_a_newer_server)  # type: ignore[assignment]
 
 
+class SentenceOnly(DefaultFailureConverter):
+    """Leaves the stack trace out where the message says all: of refusals and of an incomplete job's end.
+
+    The Temporal CLI and Web UI show a trace before or instead of the sentence. Errors that are retried keep
+    theirs, as defects do.
+    """
+
+    def to_failure(
+        self, exception: BaseException, payload_converter: PayloadConverter, failure: Failure
+    ) -> None:
+        """As the SDK does, then without trace and causes."""
+        super().to_failure(exception, payload_converter, failure)
+        application = failure.application_failure_info
+        if application.non_retryable or application.type == "Incomplete":
+            failure.stack_trace = ""
+            failure.ClearField("cause")
+
+
+#: pydantic models as payloads; failures as `SentenceOnly` writes them.
+DATA_CONVERTER = dataclasses.replace(pydantic_data_converter, failure_converter_class=SentenceOnly)
+
+
 async def connect(**overrides: Any) -> Client:
     """A client for `TEMPORAL_ADDRESS` or the chosen profile; localhost:7233 where nothing is set.
 
@@ -39,7 +64,7 @@ async def connect(**overrides: Any) -> Client:
     """
     config: dict[str, Any] = {**ClientConfig.load_client_connect_config()}
     config.setdefault("target_host", "localhost:7233")  # Temporal's own default
-    config["data_converter"] = pydantic_data_converter
+    config["data_converter"] = DATA_CONVERTER
     config |= overrides
     try:
         return await Client.connect(**config)

@@ -168,11 +168,12 @@ def test_an_unknown_field_of_the_input_file_is_named(
     assert "limit: is no known field (did you mean limits?)" in err
 
 
+@pytest.mark.parametrize("arguments", [["report", "j"], ["list"], ["status", "j"], ["jobs"]])
 def test_a_bad_setting_is_named_as_its_variable(
-    run: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+    run: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch, arguments: list[str]
 ) -> None:
     monkeypatch.setenv("REINDEXER_HEARTBEAT_TIMEOUT", "soon")
-    code, _, err = run("report", "j")
+    code, _, err = run(*arguments)
     assert code == 2
     assert "REINDEXER_HEARTBEAT_TIMEOUT" in err
 

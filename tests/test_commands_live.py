@@ -45,6 +45,12 @@ def test_without_workers_a_job_is_started_shown_and_cancelled_with_exit_code_3(
     assert code == 0
     assert job in {entry["job"] for entry in json.loads(out)}
 
+    code, _, err = command(environment, "report", job)
+    assert (code, f"no report of job {job}: it has not ended" in err) == (3, True), err
+    code, _, err = command(environment, "report", f"no-{job}")
+    assert code == 2, err
+    assert f"no report of job no-{job}, and there is no job no-{job} in namespace default" in err
+
     assert command(environment, "pause", job)[0] == 3
     assert command(environment, "limits", job, "--write-units", "5")[0] == 3
     code, _, err = command(environment, "cancel", job)
@@ -101,6 +107,8 @@ def test_a_job_is_run_steered_and_reported(quiet: Stack, make_table: Callable[..
     assert [event.what for event in report.controls] == ["pause", "set_limits", "resume"]
     code, out, _ = command(environment, "report", job, "--json")
     assert (code, json.loads(out)) == (0, report.model_dump(mode="json"))
+    code, _, err = command(environment, "report", job, "--run", "none")
+    assert (code, f"no report of run none of job {job}; the newest run is {report.run}" in err) == (2, True)
     assert command(environment, "pause", job)[0] == 2
     code, out, _ = command(environment, "doctor", table.name, "--json")
     assert code == 0, out

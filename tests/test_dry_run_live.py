@@ -113,6 +113,15 @@ def test_a_query_that_finds_nothing_is_exit_code_1_where_it_is_to_find_something
         assert "the query finds none of the table's 3 records" in out
 
 
+def test_records_that_would_be_quarantined_are_exit_code_1(
+    environment: dict[str, str], make_table: MakeTable
+) -> None:
+    table = make_table()
+    table.fill(3, name={"S": " a  b "}, reindexVersion={"S": "no number"})
+    code, out, err = command(environment, *dry_run(table))
+    assert (code, "VersionType: 3" in out) == (1, True), out + err
+
+
 def test_json_is_one_document_with_the_pairs(environment: dict[str, str], table: Table) -> None:
     code, out, err = command(environment, *dry_run(table, "--json", "--sample", "5"))
     assert code == 0, err

@@ -296,6 +296,9 @@ def _incomplete(report: Report, missing: Sequence[str]) -> str:
         )
     if report.tally.quarantined:
         reasons.append(f"{report.tally.quarantined} records are quarantined (see `failures`, then `redrive`)")
+    if report.dry_run and report.dry_run.tally.quarantined:
+        sample = report.dry_run.tally
+        reasons.append(f"{sample.quarantined} of {sample.scanned} records of the sample would be quarantined")
     if report.verification and report.verification.behind:
         reasons.append(f"{report.verification.behind} rows are behind the target")
     return "; ".join(reasons) or "not complete"

@@ -93,6 +93,7 @@ class JobReport:
             and not (tally.superseded and isinstance(self._plan.target.operation, Transform))
             and not (tally.current and job.used)
             and not (job.verification and job.verification.behind)
+            and not (job.tried and job.tried.tally.quarantined)
         )
         return "complete" if complete else "incomplete"
 
