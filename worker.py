@@ -31,6 +31,7 @@ from temporalio.worker import PollerBehaviorAutoscaling, Worker
 
 from activities.clients import Clients
 from activities.guard import Guard
+from activities.heartbeats import Heartbeats
 from activities.register import Questions, control_activities, job_activities, round_activities
 from reindexer.connect import connect
 from reindexer.dynamo.table import CallFailed, TableClient
@@ -68,6 +69,7 @@ def workers(client: Client, clients: Clients, chosen: Settings, guard: Guard) ->
         if own
         else control_activities(clients, client, chosen, questions, guard),
         activity_executor=ThreadPoolExecutor(_CONTROL_SLOTS, "control"),
+        interceptors=[Heartbeats()],
         max_concurrent_activities=_CONTROL_SLOTS,
         workflow_task_poller_behavior=pollers,
         activity_task_poller_behavior=pollers,

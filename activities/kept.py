@@ -20,7 +20,7 @@ from reindexer.models import (
     ShardState,
 )
 from reindexer.models.by_partition import ranked
-from reindexer.tally import Tally, plus_each, total
+from reindexer.tally import Tally, plus_each
 
 #: Bytes of JSON of the sums by partition: half of what a payload may hold, the report around them.
 MAX_PARTITIONS_BYTES = 1024 * 1024
@@ -77,7 +77,7 @@ def every_partition(ledger: Ledger, request: PartitionsInput) -> dict[str, Tally
 
 def bounded(sums: Mapping[str, Tally]) -> PartitionTotals:
     """Those that `MAX_PARTITIONS_BYTES` hold, records given up first; `total` is over all."""
-    names, whole = ranked(sums), total(Tally, sums.values())
+    names, whole = ranked(sums), Tally.total(sums.values())
     while True:
         found = PartitionTotals(
             partitions={name: sums[name] for name in names},

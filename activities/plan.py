@@ -11,9 +11,9 @@ from activities.clients import Clients
 from activities.failures import translated
 from reindexer.connect import registered_search_attributes
 from reindexer.models import CycleBounds, Elsewhere, Plan, PlanInput
-from reindexer.planning.job import queue_of
 from reindexer.planning.plan import make_plan
 from reindexer.planning.redrive import operation_of
+from reindexer.planning.verbs import queue_of
 from reindexer.settings import Settings
 
 if TYPE_CHECKING:

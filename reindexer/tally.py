@@ -8,41 +8,85 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from typing import TypeVar
+from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict, NonNegativeInt
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, model_serializer
 
 
 class Outcome(StrEnum):
     """What became of one scanned record. Every scanned record gets exactly one."""
 
-    UPDATED = "updated"  # changed by this run
-    DELETED = "deleted"  # removed by this run
-    CURRENT = "current"  # at the target before this run
-    SUPERSEDED = "superseded"  # past the target, by someone else
-    FILTERED = "filtered"  # the job's query or function left it alone
-    VANISHED = "vanished"  # gone before this run wrote it
-    QUARANTINED = "quarantined"  # given up, listed in the ledger
+    UPDATED = "updated"
+    DELETED = "deleted"
+    CURRENT = "current"
+    SUPERSEDED = "superseded"
+    FILTERED = "filtered"
+    VANISHED = "vanished"
+    QUARANTINED = "quarantined"
+
+
+class OutcomeClass(StrEnum):
+    """What an outcome means whatever the verb."""
+
+    DONE = "done"  # by this run
+    ALREADY = "already"  # there was nothing to do
+    LEFT = "left"  # left alone on purpose
+    FAILED = "failed"  # not done, and to be redriven
+
+
+class Meaning(NamedTuple):
+    """What an outcome says."""
+
+    outcome_class: OutcomeClass
+    words: str  # for people who read its name for the first time
+
+
+#: Every outcome is registered here: counts add up by class, and people read the words.
+MEANING: Mapping[Outcome, Meaning] = {
+    Outcome.UPDATED: Meaning(OutcomeClass.DONE, "changed by this run"),
+    Outcome.DELETED: Meaning(OutcomeClass.DONE, "removed by this run"),
+    Outcome.CURRENT: Meaning(OutcomeClass.ALREADY, "at the target before this run"),
+    Outcome.SUPERSEDED: Meaning(OutcomeClass.ALREADY, "past the target, by someone else"),
+    Outcome.FILTERED: Meaning(OutcomeClass.LEFT, "left alone by the job's query or function"),
+    Outcome.VANISHED: Meaning(OutcomeClass.LEFT, "gone before this run wrote it"),
+    Outcome.QUARANTINED: Meaning(OutcomeClass.FAILED, "given up, listed in the ledger"),
+}
 
 
 class Tally(BaseModel):
-    """A count per outcome, and how many records the source handed out. Immutable; `+` adds two."""
+    """How many records the source handed out, and a count per outcome. Immutable; `+` adds two.
+
+    In JSON it is flat, with zeros: `{"scanned": 3, "updated": 3, "deleted": 0, …}`.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     scanned: NonNegativeInt = 0
-    updated: NonNegativeInt = 0
-    deleted: NonNegativeInt = 0
-    current: NonNegativeInt = 0
-    superseded: NonNegativeInt = 0
-    filtered: NonNegativeInt = 0
-    vanished: NonNegativeInt = 0
-    quarantined: NonNegativeInt = 0
+    outcomes: Mapping[Outcome, NonNegativeInt] = {}  # those that are not 0
+
+    def __init__(self, scanned: int = 0, **outcomes: int) -> None:
+        """Counts by their outcome's name. Raises `ValidationError` for any other name, and below 0."""
+        super().__init__(scanned=scanned, outcomes={name: n for name, n in outcomes.items() if n != 0})
+
+    @model_serializer
+    def _flat(self) -> dict[str, int]:
+        return {"scanned": self.scanned, **{outcome.value: self[outcome] for outcome in Outcome}}
+
+    def __getitem__(self, outcome: Outcome) -> int:
+        return self.outcomes.get(outcome, 0)
 
     @property
     def settled(self) -> int:
         """The sum of all outcomes."""
-        return sum(getattr(self, outcome.value) for outcome in Outcome)
+        return sum(self.outcomes.values())
+
+    @property
+    def by_class(self) -> dict[OutcomeClass, int]:
+        """Settled records by what became of them, whatever the verb."""
+        counts = dict.fromkeys(OutcomeClass, 0)
+        for outcome, number in self.outcomes.items():
+            counts[MEANING[outcome].outcome_class] += number
+        return counts
 
     def balanced(self, isolated: int = 0) -> bool:
         """Whether every scanned record has its one outcome, but for `isolated` records still under way."""
@@ -50,14 +94,25 @@ class Tally(BaseModel):
 
     def plus(self, outcome: Outcome, count: int = 1) -> Tally:
         """This tally with `count` more of one outcome; `scanned` stays, since the source counts it."""
-        return self.model_copy(update={outcome.value: getattr(self, outcome.value) + count})
+        return Tally(self.scanned, **{**self.outcomes, outcome: self[outcome] + count})
+
+    @classmethod
+    def total(cls, parts: Iterable[Tally]) -> Tally:
+        """Their sum; making a validated model of each partial sum would take 20 times as long."""
+        scanned, outcomes = 0, dict.fromkeys(Outcome, 0)
+        for part in parts:
+            scanned += part.scanned
+            for outcome, count in part.outcomes.items():
+                outcomes[outcome] += count
+        return cls(scanned, **outcomes)
 
     def __add__(self, other: Tally) -> Tally:
-        return Tally(**{name: getattr(self, name) + getattr(other, name) for name in Tally.model_fields})
+        return self.total((self, other))
 
     def __sub__(self, other: Tally) -> Tally:
         """What came since `other`, which has no count above this one's."""
-        return Tally(**{name: getattr(self, name) - getattr(other, name) for name in Tally.model_fields})
+        counts = {outcome: self[outcome] - other[outcome] for outcome in Outcome}
+        return Tally(self.scanned - other.scanned, **counts)
 
 
 class Attempts(BaseModel):
@@ -71,17 +126,14 @@ class Attempts(BaseModel):
     conflicts: NonNegativeInt = 0  # statements refused because of another writer
     ambiguous: NonNegativeInt = 0  # records for which an error came back, yet the write had been applied
 
+    @classmethod
+    def total(cls, parts: Iterable[Attempts]) -> Attempts:
+        """Their sum; making a validated model of each partial sum would take 20 times as long."""
+        every = list(parts)
+        return cls(**{name: sum(getattr(part, name) for part in every) for name in cls.model_fields})
+
     def __add__(self, other: Attempts) -> Attempts:
-        return Attempts(**{name: getattr(self, name) + getattr(other, name) for name in Attempts.model_fields})
-
-
-T = TypeVar("T", Tally, Attempts)
-
-
-def total(kind: type[T], parts: Iterable[T]) -> T:
-    """Their sum; making a validated model of each partial sum would take 20 times as long."""
-    every = list(parts)
-    return kind(**{name: sum(getattr(part, name) for part in every) for name in kind.model_fields})
+        return self.total((self, other))
 
 
 def plus_each(tallies: Mapping[str, Tally], more: Mapping[str, Tally]) -> dict[str, Tally]:

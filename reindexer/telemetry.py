@@ -25,7 +25,7 @@ def round_ended(target: Target, result: RoundResult) -> None:
     common: dict[str, str] = {"table": target.table, "operation": target.operation.kind}
     progress = result.progress
     for outcome in Outcome:
-        _add(_records, getattr(progress.tally, outcome.value), {**common, "outcome": outcome.value})
+        _add(_records, progress.tally[outcome], {**common, "outcome": outcome.value})
     for kind in Attempts.model_fields:
         _add(_attempts, getattr(progress.attempts, kind), {**common, "kind": kind})
     _add(_units, progress.read_units, {**common, "kind": "read"})

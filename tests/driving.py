@@ -32,7 +32,7 @@ from reindexer.models import (
 from reindexer.models.folding import after_closing, at_the_end
 from reindexer.rounds.delivery import Patience
 from reindexer.rounds.round import Round
-from reindexer.tally import Attempts, Tally, total
+from reindexer.tally import Attempts, Tally
 from tests.model_table import Clock, Killed, ModelTable
 from workflows.shard.handing_back import last_look
 from workflows.shard.running_shard import RunningShard
@@ -221,7 +221,7 @@ class Shard:
 
 def assert_by_partition(partitions: dict[str, Tally], tally: Tally, isolated: Iterable[Isolated]) -> None:
     """They add up to the tally, and each has an outcome for every row that is not isolated."""
-    assert total(Tally, partitions.values()) == tally
+    assert Tally.total(partitions.values()) == tally
     under_way = Counter(record.partition for record in isolated)
     for name, part in partitions.items():
         assert part.balanced(under_way[name]), f"{name} is out of balance"

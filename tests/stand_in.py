@@ -35,6 +35,7 @@ from reindexer.models import (
     TableFacts,
     Target,
 )
+from reindexer.operations.touch import TOUCH
 from reindexer.tally import Tally
 from tests.reports import a_report
 
@@ -60,6 +61,7 @@ def a_plan(run: str = RUN) -> Plan:
     return Plan(
         run=run,
         target=target,
+        verb=TOUCH,
         facts=TableFacts(account="123456789012", region="us-east-1", items=500, size_bytes=1),
         limits=Limits(),
         isolation="batch",

@@ -16,7 +16,7 @@ from commands.rendering.status import picture, plain_line
 from commands.temporal.ending import of_failure
 from commands.temporal.status import JobStatus
 from reindexer.models import ControlEvent, Verification
-from reindexer.tally import Attempts, Tally, total
+from reindexer.tally import Attempts, Tally
 from tests.reports import a_report
 
 
@@ -95,7 +95,7 @@ def test_a_cancelled_job_may_leave_records_under_way() -> None:
 def test_partitions_are_a_table_of_those_that_matter_most() -> None:
     tenants = {f"tenant-{number:04}": Tally(scanned=number, updated=number) for number in range(2000)}
     tenants["acme|[x]"] = Tally(scanned=1, quarantined=1)
-    sum_of_all = total(Tally, tenants.values())
+    sum_of_all = Tally.total(tenants.values())
     lines = shown(
         render_report(a_report(state="incomplete", tally=sum_of_all, partitions=tenants))
     ).splitlines()

@@ -34,7 +34,7 @@ from reindexer.models import (
 from reindexer.partitions.tallies import MAX_PARTITIONS, PartitionTallies
 from reindexer.rounds.checkpoint import MAX_ISOLATED, MAX_ISOLATED_BYTES, MAX_UNSETTLED_BYTES
 from reindexer.rounds.delivery import Patience
-from reindexer.tally import Tally
+from reindexer.tally import Outcome, Tally
 from tests.driving import SEGMENT, FakeContext, Life, Shard, shard, target
 from tests.model_table import ModelTable
 from tests.test_totals_properties import PartitionedTable
@@ -114,7 +114,7 @@ def test_a_round_whose_deletions_are_not_answered(
     made = carried(
         _long(rows, lambda n: "500 before" if n % 2 else None), target=aim(job, key=key), source=source
     )
-    assert made.tally.deleted or made.request.deleting
+    assert made.tally[Outcome.DELETED] or made.request.deleting
 
 
 def test_a_round_over_many_partitions_with_the_longest_names() -> None:

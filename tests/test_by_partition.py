@@ -22,7 +22,7 @@ from reindexer.models import (
 )
 from reindexer.models.by_partition import brief, pack, ranked, unpack
 from reindexer.partitions.tallies import PartitionTallies
-from reindexer.tally import Outcome, Tally, plus_each, total
+from reindexer.tally import Outcome, Tally, plus_each
 from tests.driving import shard
 from tests.model_table import ModelTable
 from tests.reports import a_report
@@ -39,7 +39,7 @@ from workflows.job.slot import Shard
 
 PAYLOAD = 2 * 1024 * 1024  # bytes; more than that Temporal refuses
 names = st.text(max_size=20)
-tallies = st.builds(Tally, **dict.fromkeys(Tally.model_fields, st.integers(0, 2) | st.integers(0, 10**9)))
+tallies = st.builds(Tally, **dict.fromkeys(Tally().model_dump(), st.integers(0, 2) | st.integers(0, 10**9)))
 by_partition = st.dictionaries(names, tallies, max_size=5)
 THOUSANDS = {str(uuid.UUID(int=number * 7**40)): Tally(scanned=3, updated=3) for number in range(10_000)}
 
@@ -210,5 +210,5 @@ def test_people_see_a_few_short_names() -> None:
 
 def test_totals_add_up_field_by_field() -> None:
     parts = [Tally(scanned=2, updated=1).plus(Outcome.CURRENT), Tally(scanned=1, vanished=1)]
-    assert total(Tally, parts) == parts[0] + parts[1]
+    assert Tally.total(parts) == parts[0] + parts[1]
     assert parts[0] + parts[1] - parts[1] == parts[0]

@@ -14,7 +14,7 @@ from reindexer.checks.last_look import count_ahead
 from reindexer.dynamo.table import TableClient
 from reindexer.items import from_json_key
 from reindexer.models import ClosingInput, Isolated, KeyList, Segment, Share, Stop
-from reindexer.tally import Tally
+from reindexer.tally import Outcome, Tally
 from tests.driving import SEGMENT, FakeContext, Life, Shard, assert_by_partition, shard, target
 from tests.model_table import ModelTable, Plan
 from tests.strategies import lives, patiences, rows, schedules, stops, troubled
@@ -33,7 +33,7 @@ def _cancelled(carried: Shard, more: list[Life]) -> Shard:
     carried.closed()
     left = {carried.model.identity(from_json_key(one.key)) for one in carried.isolated}
     assert not left & carried.model.stamped, "carries the stamp, and counts as not settled"
-    assert carried.tally.updated == len(carried.model.stamped)
+    assert carried.tally[Outcome.UPDATED] == len(carried.model.stamped)
     return carried
 
 
@@ -90,7 +90,7 @@ def test_of_named_keys_each_is_counted_to_its_partition(
     assert_by_partition(carried.partitions, carried.tally, carried.isolated)
     of = {row["id"]["S"]: name for row, name in zip(table, names, strict=True)}
     stamped = Counter(of[carried.model.rows[identity]["id"]["S"]] for identity in carried.model.stamped)
-    assert +Counter({name: tally.updated for name, tally in carried.partitions.items()}) == stamped
+    assert +Counter({name: tally[Outcome.UPDATED] for name, tally in carried.partitions.items()}) == stamped
 
 
 @given(tenants(), schedules(writers=False), some_lives, writer, troubled)
@@ -103,7 +103,7 @@ def test_of_partitions_each_row_is_counted_to_its_own(
     assert_by_partition(carried.partitions, carried.tally, carried.isolated)
     for name in NAMES:
         stamped = sum(model.rows[identity]["id"]["S"] == name for identity in model.stamped)
-        assert carried.partitions.get(name, Tally()).updated == stamped
+        assert carried.partitions.get(name, Tally())[Outcome.UPDATED] == stamped
 
 
 @given(rows(), schedules(writers=False, killed=False), stops.filter(bool), writer, st.booleans())
@@ -124,7 +124,10 @@ def test_deletions_that_landed_are_counted_as_such(
         carried = _cancelled(
             shard(_model(table, schedule, {}), source=source, target=aim(job, writer=how)), more
         )
-    assert (carried.tally.deleted, carried.tally.vanished) == (len(table) - len(carried.model.rows), 0)
+    assert (carried.tally[Outcome.DELETED], carried.tally[Outcome.VANISHED]) == (
+        len(table) - len(carried.model.rows),
+        0,
+    )
 
 
 # ── One case at a time ─────────────────────────────────────────────────────────────────────────────────────
@@ -155,7 +158,7 @@ def test_without_a_lost_attempt_it_reads_as_far_as_is_said_and_a_page_without_an
     model = _table(5000, ours=[3, 1500, 4000])
     found = look(model, ahead=1600)
     assert (found.tally, model.log) == (Tally(scanned=2, updated=2), ["scan"] * 3)
-    assert look(_table(5000, ours=range(2500)), ahead=1).tally.updated == 2500
+    assert look(_table(5000, ours=range(2500)), ahead=1).tally[Outcome.UPDATED] == 2500
 
 
 def test_after_a_lost_attempt_a_long_stretch_without_any_is_no_end() -> None:
@@ -181,7 +184,7 @@ def test_an_isolated_record_is_settled_if_it_carries_the_stamp_or_its_deletion_l
 def test_a_busy_service_is_waited_for_and_a_denied_one_is_a_fault() -> None:
     busy = _table(50, ours=range(5))
     busy.plan = lambda n: Plan(call="throttled") if n < 4 else None
-    assert look(busy, ahead=5).tally.updated == 5
+    assert look(busy, ahead=5).tally[Outcome.UPDATED] == 5
     silent = _table(5)
     silent.plan = lambda _: Plan(call="500 before")
     found = look(silent, ahead=5)
@@ -196,7 +199,7 @@ def test_it_ends_when_its_time_is_over_with_what_it_has() -> None:
     model = _table(4000, ours=range(4000))
     found = look(model, ahead=4000, share=Share(read_units=100), seconds=10.0)
     assert not found.complete
-    assert 1000 <= found.tally.updated < 4000
+    assert 1000 <= found.tally[Outcome.UPDATED] < 4000
     assert model.clock.now - 1000 < 12
 
 
@@ -204,4 +207,4 @@ def test_told_to_stop_it_tells_what_it_has() -> None:
     model = _table(5000, ours=range(5000))
     found = look(model, FakeContext(model.clock, stop_at=3), ahead=5000)
     assert not found.complete
-    assert 0 < found.tally.updated < 5000
+    assert 0 < found.tally[Outcome.UPDATED] < 5000

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from reindexer.models import Report
+from reindexer.tally import Outcome
 from testbed.embedded import Engine
 from tests.cli import command
 from tests.stack import Stack
@@ -103,7 +104,7 @@ def test_a_job_is_run_steered_and_reported(quiet: Stack, make_table: Callable[..
     assert command(environment, "resume", job)[0] == 0
     code, out, _ = command(environment, "watch", job, "--json")
     report = Report.model_validate(json.loads(out))
-    assert (code, report.state, report.tally.updated) == (0, "complete", 600)
+    assert (code, report.state, report.tally[Outcome.UPDATED]) == (0, "complete", 600)
     assert [event.what for event in report.controls] == ["pause", "set_limits", "resume"]
     code, out, _ = command(environment, "report", job, "--json")
     assert (code, json.loads(out)) == (0, report.model_dump(mode="json"))

@@ -12,6 +12,7 @@ import pytest
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.common import SearchAttributeKey
 
+from reindexer.tally import Outcome
 from testbed.faults import Fault, FaultKind, FaultPlan
 from tests.stack import Stack, outcome, progress, until
 from tests.tables import Table
@@ -191,7 +192,7 @@ async def test_cancel_ends_rounds_cleanly_and_the_ledger_tells_what_was_done(
     assert report.state == "cancelled"
     assert 0 < report.tally.scanned < 4000
     # What was written beyond a shard's cursor when it stopped is not counted: at most a batch or two a shard.
-    assert report.tally.updated <= changed <= report.tally.updated + 8 * 50
+    assert report.tally[Outcome.UPDATED] <= changed <= report.tally[Outcome.UPDATED] + 8 * 50
 
     seen = await progress(handle)
     assert seen["tally"]["scanned"] == report.tally.scanned
@@ -284,7 +285,7 @@ async def test_a_job_cancelled_while_ended_shards_wait_agrees_with_the_stamps(
     assert (report.state, report.balanced) == ("cancelled", True)
     quiet.proxy.truth(wait=5)
     stamped = sum(item.get("reindexRun", {}).get("S") == run for item in table.items())
-    assert 0 < report.tally.updated == stamped < 3000
+    assert 0 < report.tally[Outcome.UPDATED] == stamped < 3000
 
 
 async def test_search_attributes_and_details_tell_what_it_is(quiet: Stack, make_table: Make) -> None:

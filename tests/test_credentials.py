@@ -20,7 +20,7 @@ from reindexer.errors import EnvironmentFault, Unavailable
 from reindexer.ledger import Ledger, ledger_client
 from reindexer.models import RoundInput, Stop
 from reindexer.rounds.round import Round
-from reindexer.tally import Tally
+from reindexer.tally import Outcome, Tally
 from tests.driving import PATIENCE, SEGMENT, FakeContext, target
 from tests.model_table import ModelTable
 
@@ -282,7 +282,7 @@ def test_no_record_is_isolated_and_nothing_counts_as_sent(writer: str, passing: 
     assert result.stop is (Stop.UNAVAILABLE if passing else Stop.FAULT)
     progress = result.progress
     assert (progress.isolated, progress.unknown, sum(progress.attempts.model_dump().values())) == ([], [], 0)
-    assert 50 <= progress.tally.updated < 200
+    assert 50 <= progress.tally[Outcome.UPDATED] < 200
     model.batch_execute_statement = ModelTable.batch_execute_statement.__get__(model)
     model.update_item = ModelTable.update_item.__get__(model)
     after = request.model_copy(update={"cursor": progress.cursor})

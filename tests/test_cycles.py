@@ -14,6 +14,7 @@ import pytest
 from temporalio.client import WorkflowExecutionStatus
 
 from commands.limits import set_limits
+from reindexer.tally import Outcome
 from testbed.faults import Fault, FaultKind, FaultPlan
 from testbed.workers import Workers
 from tests.stack import Stack, outcome, progress, until
@@ -130,7 +131,7 @@ async def test_a_cancel_at_any_moment_agrees_with_the_stamps(
     assert report is not None
     assert (report.state, report.balanced) == ("cancelled", True)
     stamped = sum(item.get("reindexRun", {}).get("S") == report.run for item in table.items())
-    assert 0 < report.tally.updated == stamped < RECORDS
+    assert 0 < report.tally[Outcome.UPDATED] == stamped < RECORDS
     client = await cycling.connect()
     for child in await children(cycling, handle, report.run):
         about = await client.get_workflow_handle(f"{handle.id}/{report.run}/{child}").describe()

@@ -11,7 +11,7 @@ from reindexer.dynamo.table import TableClient
 from reindexer.models import Isolated, KeyList, RecordInput, RoundInput
 from reindexer.rounds.record import attempt_record
 from reindexer.rounds.round import Round
-from reindexer.tally import Tally
+from reindexer.tally import Outcome, Tally
 from tests.driving import SEGMENT, FakeContext, Life, shard
 from tests.model_table import ModelTable, Plan
 from tests.written_jobs import aim, offer, write_job
@@ -80,7 +80,7 @@ def test_what_was_deleted_is_told_before_the_next_call(job: Any) -> None:
     seen: list[tuple[int, int]] = []
 
     def look(_call: int) -> None:
-        told = context.told_at_once.tally.deleted if context.told_at_once else 0
+        told = context.told_at_once.tally[Outcome.DELETED] if context.told_at_once else 0
         seen.append((len(rows) - len(model.rows), told))
 
     model = ModelTable(rows, plan=look)
@@ -88,7 +88,7 @@ def test_what_was_deleted_is_told_before_the_next_call(job: Any) -> None:
     target = aim(job, writer="partiql")  # UpdateItem goes one by one: up to eight are not told yet
     request = RoundInput(target=target, source=SEGMENT, seconds=60, heartbeat_timeout=10)
     result = Round(request, TableClient(model, "t"), context).run()  # type: ignore[arg-type]
-    assert result.progress.tally.deleted == 60
+    assert result.progress.tally[Outcome.DELETED] == 60
     assert {deleted for deleted, _ in seen} == {0, 25, 50}
     assert all(deleted == told for deleted, told in seen)
 

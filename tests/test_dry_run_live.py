@@ -16,6 +16,7 @@ import pytest
 
 from commands.temporal.server import pollers, within
 from reindexer.models import Report
+from reindexer.tally import Outcome
 from tests.cli import command
 from tests.stack import CHECKOUT, Stack
 from tests.tables import Table
@@ -129,7 +130,7 @@ def test_json_is_one_document_with_the_pairs(environment: dict[str, str], table:
     assert report.dry_run is not None
     assert report.dry_run.tally.scanned == 5
     assert report.tally.scanned == 0, "nothing was run"
-    assert len(report.dry_run.pairs) == report.dry_run.tally.updated
+    assert len(report.dry_run.pairs) == report.dry_run.tally[Outcome.UPDATED]
     assert {(c.name, c.before, c.after) for pair in report.dry_run.pairs for c in pair.changes} == {
         ("name", '" a  b "', '"a b"')
     }

@@ -31,7 +31,7 @@ def poison(*numbers: int, code: str = "ValidationError") -> Fault:
 
 
 def tally(**counts: int) -> dict[str, int]:
-    return {**dict.fromkeys(Tally.model_fields, 0), **counts}
+    return {**Tally().model_dump(), **counts}
 
 
 async def activities_of(stack: Stack, workflow_id: str) -> list[tuple[str, str, int]]:

@@ -79,7 +79,7 @@ def test_whatever_ends_first_the_account_is_in_balance_and_ends_the_same(
         states.append(state.model_copy(update={"quarantined": sorted(state.quarantined, key=repr)}))
     assert states[0] == states[1]
     assert states[0].tally.scanned == sum(progress.tally.scanned for progress in made)
-    assert states[0].tally.quarantined == sum(states[0].failures.values())
+    assert states[0].tally[Outcome.QUARANTINED] == sum(states[0].failures.values())
     assert states[0].rounds == len(made)
 
 

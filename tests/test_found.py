@@ -10,7 +10,8 @@ import pytest
 from commands.input.exits import Exit
 from commands.rendering.found import as_expected
 from commands.rendering.report import headline, render_report
-from reindexer.models import DryRun, PartitionTotals, Report, Verification
+from reindexer.models import DryRun, PartitionTotals, Report, Verb, Verification
+from reindexer.operations import VERBS
 from reindexer.tally import Attempts, Tally
 from tests.reports import a_report
 from tests.stack import Stack, outcome
@@ -22,6 +23,10 @@ TOUCH = {"kind": "touch", "version": 7}
 TRANSFORM = {"kind": "transform", "job": "shout", "params": {}}
 NOTHING = Verification(scanned=0, behind=0)
 NONE = PartitionTotals()
+
+
+def verb(report: Report) -> Verb:
+    return VERBS[report.operation["kind"]]
 
 
 def partitions(empty: int, **rows: int) -> PartitionTotals:
@@ -62,7 +67,7 @@ def touched(number: int) -> Report:
     ],
 )
 def test_the_headline_says_what_was_not_found(report: Report, totals: PartitionTotals, words: str) -> None:
-    assert not_found(report, totals) == [words]
+    assert not_found(report, verb(report), totals) == [words]
     report = report.model_copy(update={"not_found": [words], "dry_run": None})
     assert headline(report).endswith(f", {words}")
     assert headline(report).startswith("complete")
@@ -80,7 +85,7 @@ def test_the_headline_says_what_was_not_found(report: Report, totals: PartitionT
     ],
 )
 def test_what_was_found_says_nothing_more(report: Report, totals: PartitionTotals) -> None:
-    assert not_found(report, totals) == []
+    assert not_found(report, verb(report), totals) == []
     assert as_expected(Exit.COMPLETE, report, expect_found=True) is Exit.COMPLETE
 
 
@@ -107,7 +112,7 @@ def test_a_dry_run_whose_query_finds_nothing_says_so_with_the_warnings() -> None
 def counted(scanned: int, verified: int, operation: dict[str, Any] = TOUCH, **more: Any) -> list[str]:
     tally = Tally(scanned=scanned, updated=scanned - sum(more.values()), **more)
     report = a_report(tally=tally, verification=Verification(scanned=verified), operation=operation)
-    return unexplained(report, swept=0)
+    return unexplained(report, verb(report), swept=0)
 
 
 def test_counts_of_the_job_and_of_the_read_after_it_differ_for_a_reason() -> None:
@@ -121,11 +126,11 @@ def test_counts_of_the_job_and_of_the_read_after_it_differ_for_a_reason() -> Non
     assert counted(1000, 900, vanished=100) == counted(1000, 900, deleted=100) == []
     assert counted(1000, 900, vanished=99) != []
     met = a_report(attempts=Attempts(conflicts=6), verification=Verification(scanned=34_000))
-    assert unexplained(met, swept=0) == []
-    assert unexplained(touched(34_016), swept=9) != []
-    assert unexplained(touched(34_016), swept=10) == []
-    assert unexplained(a_report(verification=None), swept=0) == []
-    assert unexplained(a_report(operation={"kind": "verify"}, tally=Tally()), swept=0) == []
+    assert unexplained(met, verb(met), swept=0) == []
+    assert unexplained(touched(34_016), VERBS["touch"], swept=9) != []
+    assert unexplained(touched(34_016), VERBS["touch"], swept=10) == []
+    assert unexplained(a_report(verification=None), VERBS["touch"], swept=0) == []
+    assert unexplained(a_report(operation={"kind": "verify"}, tally=Tally()), VERBS["verify"], swept=0) == []
 
 
 @pytest.mark.servers

@@ -14,6 +14,7 @@ from reindexer.errors import BadInput
 from reindexer.items import to_json_key
 from reindexer.models import JobInput, KeyList, Limits, Plan, PlanInput, Source, TableFacts
 from reindexer.models.packed import packed
+from reindexer.operations.touch import TOUCH
 from reindexer.planning.bounds import (
     MAX_PACKED_PLAN_BYTES,
     MAX_PARAMS_BYTES,
@@ -33,7 +34,14 @@ RUN, START = "0123456789", "2026-11-21T12:00:00.000000Z"
 def a_plan(sources: Any = (), **more: Any) -> Plan:
     facts = TableFacts(account="1", region="us-east-1", items=0, size_bytes=0)
     return Plan(
-        run=RUN, target=target(), facts=facts, limits=Limits(), isolation="batch", sources=list(sources), **more
+        run=RUN,
+        target=target(),
+        verb=TOUCH,
+        facts=facts,
+        limits=Limits(),
+        isolation="batch",
+        sources=list(sources),
+        **more,
     )
 
 

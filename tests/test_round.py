@@ -22,7 +22,7 @@ from reindexer.models import (
 from reindexer.rounds.checkpoint import MAX_ISOLATED
 from reindexer.rounds.delivery import Patience
 from reindexer.rounds.round import Round, run_round
-from reindexer.tally import Tally
+from reindexer.tally import Outcome, Tally
 from tests.driving import PATIENCE, FakeContext, Life, shard, target
 from tests.model_table import Clock, Killed, ModelTable, Plan
 
@@ -146,7 +146,7 @@ def test_unknown_keys_travel_with_a_stopped_round_and_are_cleared_when_settled()
     assert len(first.progress.unknown) == 5
     second = run(model, unknown=first.progress.unknown)
     assert second.progress.unknown == []
-    assert second.progress.tally.updated == 5
+    assert second.progress.tally[Outcome.UPDATED] == 5
 
 
 class _Leaving:
@@ -189,7 +189,7 @@ def test_inherited_unknown_rows_that_carry_our_stamp_are_ambiguous() -> None:
     model = table(5, {2: Plan(call="500 after")})
     first = run(model, FakeContext(model.clock, stop_at=4))
     second = run(model, unknown=first.progress.unknown, cursor=first.progress.cursor)
-    assert (second.progress.tally.updated, second.progress.attempts.ambiguous) == (5, 5)
+    assert (second.progress.tally[Outcome.UPDATED], second.progress.attempts.ambiguous) == (5, 5)
 
 
 @pytest.mark.parametrize("heartbeat", [1, 2, 3, 5, 8])
@@ -218,13 +218,13 @@ def test_it_stops_at_the_end_of_its_slice_and_goes_on() -> None:
 def test_a_budget_below_one_record_a_slice_still_moves() -> None:
     model = table(3)
     carried = shard(model, seconds=5.0, share=Share(records=0.1)).run(most_rounds=10)
-    assert carried.tally.updated == 3
+    assert carried.tally[Outcome.UPDATED] == 3
     assert model.clock.now - 1000 > 20
 
 
 def test_a_read_budget_below_one_page_a_slice_still_moves() -> None:
     carried = shard(table(3), seconds=5.0, share=Share(read_units=0.1)).run(most_rounds=10)
-    assert carried.tally.updated == 3
+    assert carried.tally[Outcome.UPDATED] == 3
 
 
 class ToldAfterThreeSeconds(FakeContext):
@@ -243,12 +243,12 @@ def test_a_small_share_is_earned_over_rounds_that_are_interrupted(share: Share) 
     """Ten seconds to earn a unit, asked to stop after three: what a round has earned is not lost with it."""
     model = table(3)
     result = run(model, ToldAfterThreeSeconds(model.clock), share=share)
-    updated, rounds = result.progress.tally.updated, 1
+    updated, rounds = result.progress.tally[Outcome.UPDATED], 1
     while result.stop is not Stop.DONE and rounds < 40:
         context = ToldAfterThreeSeconds(model.clock)
         at = result.progress.cursor
         result = run(model, context, share=share, levels=result.levels, cursor=at)
-        updated, rounds = updated + result.progress.tally.updated, rounds + 1
+        updated, rounds = updated + result.progress.tally[Outcome.UPDATED], rounds + 1
     assert updated == 3
 
 

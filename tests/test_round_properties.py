@@ -15,7 +15,7 @@ from reindexer.items import from_json_key
 from reindexer.models import Isolated, KeyList, Progress, RecordInput, RecordResult
 from reindexer.rounds.delivery import Patience
 from reindexer.rounds.record import attempt_record
-from reindexer.tally import Attempts, Tally
+from reindexer.tally import Attempts, Outcome, Tally
 from tests.driving import PATIENCE, FakeContext, Life, Shard, assert_by_partition, shard, target
 from tests.model_table import Identity, ModelTable, Plan
 from tests.strategies import lives, patiences, rows, schedules, stops, troubled
@@ -117,11 +117,11 @@ def test_on_a_quiet_table_the_counts_are_exact_whatever_fails(
     carried = _run(table, schedule, more, patience, bad, target=target(writer=how))
     model, isolated = carried.model, set(_isolated(carried))
     assert carried.tally.scanned == len(table)
-    assert carried.tally.updated == len(set(model.changed) - isolated)
+    assert carried.tally[Outcome.UPDATED] == len(set(model.changed) - isolated)
     assert set(model.changed.values()) <= {1}
-    assert carried.tally.current == sum(row.get("reindexVersion") == {"N": "7"} for row in table)
-    assert carried.tally.superseded == sum(row.get("reindexVersion") == {"N": "8"} for row in table)
-    assert carried.tally.vanished == carried.tally.filtered == 0
+    assert carried.tally[Outcome.CURRENT] == sum(row.get("reindexVersion") == {"N": "7"} for row in table)
+    assert carried.tally[Outcome.SUPERSEDED] == sum(row.get("reindexVersion") == {"N": "8"} for row in table)
+    assert carried.tally[Outcome.VANISHED] == carried.tally[Outcome.FILTERED] == 0
 
 
 @given(rows(), schedules(writers=False, killed=False), stops, patiences, writer, troubled)

@@ -171,9 +171,8 @@ def letters(count: int) -> str:
 
 
 def counts(most: int = 10**12) -> Counts:
-    numbers = [DRAW.randrange(most) for _ in Tally.model_fields]
     return Counts(
-        tally=Tally(**dict(zip(Tally.model_fields, numbers, strict=True))),
+        tally=Tally(**{name: DRAW.randrange(most) for name in Tally().model_dump()}),
         attempts=Attempts(throttled=DRAW.randrange(10**9), ambiguous=DRAW.randrange(10**6)),
         isolated=100,
         read_units=DRAW.random() * 1e9,

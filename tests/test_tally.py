@@ -7,21 +7,40 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from reindexer.tally import Attempts, Outcome, Tally
+from reindexer.tally import MEANING, Attempts, Outcome, OutcomeClass, Tally
 
 counts = st.integers(0, 1_000_000_000)
-tallies = st.builds(Tally, **dict.fromkeys(Tally.model_fields, counts))
+tallies = st.builds(Tally, **dict.fromkeys(Tally().model_dump(), counts))
 
 
-def test_every_outcome_has_its_count() -> None:
-    assert {outcome.value for outcome in Outcome} == set(Tally.model_fields) - {"scanned"}
+def test_every_outcome_is_registered_and_has_its_count_in_json() -> None:
+    assert set(MEANING) == set(Outcome)
+    assert Tally(3, updated=2, vanished=1).model_dump(mode="json") == {
+        "scanned": 3, "updated": 2, "deleted": 0, "current": 0, "superseded": 0, "filtered": 0, "vanished": 1,
+        "quarantined": 0,
+    }  # fmt: skip
+
+
+@given(tallies)
+def test_classes_add_up_to_what_is_settled(tally: Tally) -> None:
+    by_class = tally.by_class
+    assert sum(by_class.values()) == tally.settled
+    assert by_class[OutcomeClass.DONE] == tally[Outcome.UPDATED] + tally[Outcome.DELETED]
+    assert by_class[OutcomeClass.FAILED] == tally[Outcome.QUARANTINED]
+
+
+@given(tallies, tallies)
+def test_json_and_back_is_the_same_and_what_is_taken_away_was_added(one: Tally, other: Tally) -> None:
+    assert Tally.model_validate_json(one.model_dump_json()) == one
+    assert one + other - other == one
 
 
 @given(tallies, tallies)
 def test_adding_adds_every_count_and_keeps_the_balance(one: Tally, other: Tally) -> None:
     both = one + other
-    for name in Tally.model_fields:
-        assert getattr(both, name) == getattr(one, name) + getattr(other, name)
+    assert both.scanned == one.scanned + other.scanned
+    for outcome in Outcome:
+        assert both[outcome] == one[outcome] + other[outcome]
     assert both.settled == one.settled + other.settled
     assert both == other + one
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from temporalio.api.sdk.v1 import WorkflowMetadata
 
-from reindexer.tally import Tally, total
+from reindexer.tally import Tally
 from testbed.faults import Fault, FaultKind, FaultPlan
 from tests.faulty import inject
 from tests.stack import Stack, outcome, progress, until
@@ -30,7 +30,7 @@ def told(report: dict[str, Any]) -> dict[str, Tally]:
     assert report["balanced"] is True
     assert "unbalanced_partitions" not in report
     found = {name: Tally(**counts) for name, counts in report["partitions"].items()}
-    assert total(Tally, found.values()) == Tally(**report["tally"])
+    assert Tally.total(found.values()) == Tally(**report["tally"])
     assert all(tally.balanced() for tally in found.values())
     return found
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from reindexer.items import from_json_key
 from reindexer.models import KeyAttribute, PartitionRange, PartitionRanges, PartitionScope
-from reindexer.tally import Tally
+from reindexer.tally import Outcome, Tally
 from tests.driving import Life, Shard, assert_by_partition, shard, target
 from tests.model_partitions import ModelPartitions
 from tests.model_table import Identity, Item, ModelTable, Plan
@@ -123,4 +123,4 @@ def test_rows_that_a_job_deletes_count_to_their_tenant(
     )
     for name in NAMES:
         tally = carried.partitions.get(name, Tally())
-        assert (tally.deleted, tally.vanished) == (gone[name] - apart[name], 0)
+        assert (tally[Outcome.DELETED], tally[Outcome.VANISHED]) == (gone[name] - apart[name], 0)

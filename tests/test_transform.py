@@ -14,7 +14,7 @@ from reindexer.dynamo.table import TableClient
 from reindexer.jobs.bounded import Bounded
 from reindexer.models import RecordInput, Share, Stop
 from reindexer.rounds.record import attempt_record
-from reindexer.tally import Tally
+from reindexer.tally import Outcome, Tally
 from tests.driving import FakeContext, Life, shard
 from tests.model_table import ModelTable, Plan
 from tests.written_jobs import WriteJob, aim, offer, write_job
@@ -180,7 +180,7 @@ def test_after_a_crash_marked_records_get_their_second_write(job: WriteJob) -> N
     carried = shard(model, target=aim(job(EXPIRE))).run([Life(kill_at=6, delivered_each=1000)])
     assert model.rows == {}
     assert carried.tally.balanced()
-    assert carried.tally.deleted <= 90
+    assert carried.tally[Outcome.DELETED] <= 90
 
 
 def test_rows_left_out_by_the_filter_do_not_hold_the_cursor_back(job: WriteJob) -> None:
@@ -231,7 +231,7 @@ def test_what_dynamodb_would_refuse_is_named_before_it_is_sent(
 def test_a_lock_is_compared_and_counted_up_instead(job: WriteJob) -> None:
     text = SHOUT + '\n    lock = "edits"\n'
     model = table(1, name={"S": "ulm"}, edits={"N": "4"})
-    assert shard(model, target=aim(job(text))).run().tally.updated == 1
+    assert shard(model, target=aim(job(text))).run().tally[Outcome.UPDATED] == 1
     [row] = model.rows.values()
     assert (row["edits"], row["name"]) == ({"N": "5"}, {"S": "ULM"})
 
@@ -285,7 +285,7 @@ def test_a_function_that_hangs_is_given_up_after_its_time(job: WriteJob) -> None
     model = table(5)
     before = time.monotonic()
     carried = shard(model, target=aim(job(text))).run()
-    assert carried.tally.updated == 4
+    assert carried.tally[Outcome.UPDATED] == 4
     [one] = carried.isolated
     assert (one.error, one.given_up) == ("TimeLimit", False), "it is tried alone first"
     assert time.monotonic() - before < 3
@@ -306,7 +306,7 @@ def test_a_function_that_ends_the_program_fails_its_record_alone(job: WriteJob, 
         return Update(set={{"seen": True}})
     """
     carried = shard(table(5), target=aim(job(text))).run()
-    assert carried.tally.updated == 4
+    assert carried.tally[Outcome.UPDATED] == 4
     [one] = carried.isolated
     assert (one.error, one.given_up) == (name, True)
 

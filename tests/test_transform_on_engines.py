@@ -16,6 +16,7 @@ from reindexer.dynamo.table import TableClient
 from reindexer.jobs.job import Job
 from reindexer.models import Progress, RoundInput, Segment, Stop, Transform, VerifyInput
 from reindexer.rounds.round import run_round
+from reindexer.tally import Outcome
 from reindexer.values import plain, wire_item
 from tests.tables import Table
 from tests.verifying import verified
@@ -104,7 +105,7 @@ def test_every_type_goes_through_unharmed_and_is_compared(
     table = make_table()
     table.put(*({"id": {"S": f"{number}"}, **wire_item(EVERYTHING)} for number in range(30)))
     _, progress = run(table, job, writer)
-    assert (progress.tally.updated, progress.isolated) == (30, [])
+    assert (progress.tally[Outcome.UPDATED], progress.isolated) == (30, [])
     for row in table.items():
         found = {name: plain(value) for name, value in row.items()}
         assert "words" not in found
@@ -136,7 +137,12 @@ def test_deletions_and_the_query_on_every_engine(
     table.put(*(wire_item({"id": f"{number:02}", **row}) for number, row in enumerate(rows)))
     target, progress = run(table, job, writer)
     tally = progress.tally
-    assert (tally.scanned, tally.deleted, tally.updated, tally.filtered) == (4, 1, 3, 0)
+    assert (tally.scanned, tally[Outcome.DELETED], tally[Outcome.UPDATED], tally[Outcome.FILTERED]) == (
+        4,
+        1,
+        3,
+        0,
+    )
     assert sorted(row["id"]["S"] for row in table.items()) == ["01", "02", "03", "04", "05", "06", "07"]
     request = VerifyInput(target=target, source=Segment(segment=0, total=1))
     first = verified(request, table.client, LiveContext())

@@ -22,7 +22,7 @@ from reindexer.models import (
     VerifyInput,
 )
 from reindexer.rounds.round import run_round
-from reindexer.tally import Tally
+from reindexer.tally import Outcome, Tally
 from tests.driving import FakeContext
 from tests.model_table import Clock
 from tests.tables import BY_TENANT, Table
@@ -92,7 +92,7 @@ def test_a_query_that_names_the_key_is_judged_here(
     tried = dry_run(DryRunInput(target=target, source=source, limit=4), table.calls, FakeContext(Clock()))
     assert tried.tally == Tally(scanned=4, updated=4)
     tally = carried(table, target, "acme")
-    assert (tally.scanned, tally.updated, tally.filtered) == (rows_read, 5, rows_read - 5)
+    assert (tally.scanned, tally[Outcome.UPDATED], tally[Outcome.FILTERED]) == (rows_read, 5, rows_read - 5)
     assert behind(table, target, "acme") == (20, 0)
     assert sum("seen" in item for item in table.items()) == 5
 

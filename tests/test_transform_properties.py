@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reindexer.jobs.job import Job
+from reindexer.tally import Outcome
 from tests.driving import Life, Shard, shard
 from tests.model_table import ModelTable, Plan
 from tests.strategies import lives, rows, schedules
@@ -83,7 +84,7 @@ def test_deletions_are_counted_exactly_through_stops_and_errors(
     assert sum(model.deleted.values()) == len(model.first) - len(model.rows)
     gone = [one for one in carried.isolated if model.identity({"id": one.key["id"]}) not in model.rows]
     assert all(one.deleting for one in gone), "their own activity has to know what became of them"
-    assert (tally.deleted, tally.vanished) == (sum(model.deleted.values()) - len(gone), 0)
+    assert (tally[Outcome.DELETED], tally[Outcome.VANISHED]) == (sum(model.deleted.values()) - len(gone), 0)
     left = {str(row["id"]) for row in model.rows.values() if "reindexVersion" not in row}
     assert len(left) <= len(carried.isolated)
 

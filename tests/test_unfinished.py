@@ -20,7 +20,7 @@ import starter
 from reindexer.ledger import Ledger
 from reindexer.models import QuarantineEntry, Report
 from reindexer.settings import settings
-from reindexer.tally import Tally
+from reindexer.tally import Outcome, Tally
 from testbed.embedded import TemporalServer
 from tests.reports import a_report
 from tests.stand_in import ARN, RUN, working
@@ -145,7 +145,7 @@ async def test_a_terminated_job_is_reported_with_what_the_ledger_knows(
     code, out, _ = await run("report", handle.id, "--json")
     found = Report.model_validate(json.loads(out))
     assert (code, found.state, found.as_of) == (1, "terminated", AS_OF)
-    assert (found.tally.quarantined, found.tally.updated, found.tally.scanned) == (3, 90, 100)
+    assert (found.tally[Outcome.QUARANTINED], found.tally[Outcome.UPDATED], found.tally.scanned) == (3, 90, 100)
     assert found.warnings[-1] == "no stream"
     kept = ledger.report(handle.id)
     assert kept

@@ -11,6 +11,7 @@ from temporalio.workflow import ActivityCancellationType
 #: Activities that talk to the control plane or the ledger: seconds when all is well, minutes in a storm.
 CONTROL: dict[str, Any] = {
     "start_to_close_timeout": timedelta(minutes=2),  # a table of 400 probes and samples takes seconds
+    "heartbeat_timeout": timedelta(seconds=15),  # a busy process is seconds late; see `activities.heartbeats`
     "retry_policy": RetryPolicy(
         initial_interval=timedelta(seconds=1),  # the ledger's own client has tried for seconds already
         backoff_coefficient=2.0,

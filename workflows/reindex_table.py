@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from typing import Any
 
 from temporalio import workflow
@@ -13,6 +12,7 @@ from workflows.controls import run_shielded
 from workflows.job.closing import close, note_progress, note_start
 from workflows.job.cycle import HandingOver, too_large
 from workflows.job.dry_run import dry_run
+from workflows.job.incomplete import reasons
 from workflows.job.lock import give_back, lock_of, take_lock
 from workflows.job.looking import Looking
 from workflows.job.partition_totals import as_result
@@ -181,8 +181,8 @@ class ReindexTable:
         if job.gate.stopping:
             raise asyncio.CancelledError
         if report.state != "complete":
-            missing = report.not_found if asked.expect_found else []
-            raise ApplicationError(_incomplete(report, missing), as_result(report), type="Incomplete")
+            why = [*(report.not_found if asked.expect_found else []), *reasons(report, job.known_plan.verb)]
+            raise ApplicationError("; ".join(why) or "not complete", as_result(report), type="Incomplete")
         return as_result(report)
 
     async def _drive(self, asked: JobInput) -> Report | None:
@@ -280,25 +280,3 @@ def _validated(args: tuple[Any, ...]) -> JobInput:
 def _carried(args: tuple[Any, ...]) -> RunCarried | None:
     """What the run before has handed over; None in a job's first run."""
     return Carried.model_validate(args[1]).run if len(args) > 1 else None
-
-
-def _incomplete(report: Report, missing: Sequence[str]) -> str:
-    """Why a job that ran to its end is not complete, in one sentence. `missing`: not found, though expected."""
-    reasons = list(missing)
-    if not report.balanced:
-        reasons.append("outcomes and scanned records differ: a defect, please report it")
-    if report.tally.superseded and report.operation["kind"] == "transform":
-        reasons.append(f"{report.tally.superseded} records are past the target, and were not transformed")
-    if report.tally.current and report.used:
-        reasons.append(
-            f"{report.tally.current} records were at version {report.version} already, which was used for "
-            f"something else by {report.used.words}"
-        )
-    if report.tally.quarantined:
-        reasons.append(f"{report.tally.quarantined} records are quarantined (see `failures`, then `redrive`)")
-    if report.dry_run and report.dry_run.tally.quarantined:
-        sample = report.dry_run.tally
-        reasons.append(f"{sample.quarantined} of {sample.scanned} records of the sample would be quarantined")
-    if report.verification and report.verification.behind:
-        reasons.append(f"{report.verification.behind} rows are behind the target")
-    return "; ".join(reasons) or "not complete"

@@ -24,7 +24,7 @@ def render_dry_run(shown: DryRun, warnings: Sequence[str] = ()) -> RenderableTyp
     rows = [
         (outcome.value, count(number), Text(_WORDS.get(outcome, ""), DIM))
         for outcome in Outcome
-        if (number := getattr(shown.tally, outcome.value))
+        if (number := shown.tally[outcome])
     ]
     return Group(
         Text.assemble(

@@ -25,7 +25,7 @@ def partitions(report: Report) -> Iterator[RenderableType]:
     outcomes = [
         outcome
         for outcome in Outcome
-        if outcome in (Outcome.UPDATED, Outcome.QUARANTINED) or getattr(report.tally, outcome.value)
+        if outcome in (Outcome.UPDATED, Outcome.QUARANTINED) or report.tally[outcome]
     ]
     names = [outcome.value for outcome in outcomes]
     rows = [_row(name, report.partitions[name], outcomes) for name in first]
@@ -39,6 +39,6 @@ def partitions(report: Report) -> Iterator[RenderableType]:
 def _row(name: str, tally: Tally, outcomes: list[Outcome]) -> list[str | Text]:
     row: list[str | Text] = [brief(name), count(tally.scanned)]
     for outcome in outcomes:
-        number = getattr(tally, outcome.value)
+        number = tally[outcome]
         row.append(Text(count(number), BAD if number and outcome is Outcome.QUARANTINED else ""))
     return row

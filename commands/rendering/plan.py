@@ -21,11 +21,9 @@ from reindexer.models import (
     Plan,
     PlanInput,
     Quarantined,
-    Transform,
-    Verify,
 )
-from reindexer.planning.job import queue_of
 from reindexer.planning.plan import make_plan
+from reindexer.planning.verbs import queue_of
 from reindexer.settings import settings
 
 
@@ -71,8 +69,8 @@ def summary(job: JobInput) -> str:
     scope = "" if job.scope.kind == "complete" else f", {job.scope.kind}"
     version = job.operation.version
     target = f" to version {version}" if version else ""
-    verb = f"transform {job.operation.job}" if isinstance(job.operation, Transform) else job.operation.kind
-    return f"{verb}{' (dry run)' if job.dry_run else ''} {job.table.rsplit('/', 1)[-1]}{target}{scope}"
+    verb = f"{job.operation.words}{' (dry run)' if job.dry_run else ''}"
+    return f"{verb} {job.table.rsplit('/', 1)[-1]}{target}{scope}"
 
 
 def plan_text(preview: Preview | None, job: JobInput, name: str) -> RenderableType:
@@ -132,7 +130,7 @@ def _capacity(plan: Plan) -> str:
 
 def _target(plan: Plan, job: JobInput) -> str:
     version = f"version {plan.target.version} in {plan.target.attributes.version}"
-    if isinstance(job.operation, Verify):
+    if not plan.verb.writes:
         return f"{version}: how many records are behind it"
     if isinstance(job.scope, Quarantined) or job.operation.version not in (None, "next"):
         return version

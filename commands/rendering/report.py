@@ -24,18 +24,9 @@ from commands.rendering.screen import (
 )
 from reindexer.models import Report
 from reindexer.models.by_partition import brief
-from reindexer.tally import Attempts, Outcome
+from reindexer.operations import VERBS
+from reindexer.tally import MEANING, Attempts, Outcome
 
-#: What each outcome says, for people who read the word for the first time.
-MEANING = {
-    Outcome.UPDATED: "changed by this run",
-    Outcome.DELETED: "removed by this run",
-    Outcome.CURRENT: "at the target before this run",
-    Outcome.SUPERSEDED: "past the target, by someone else",
-    Outcome.FILTERED: "left alone by the job's query or function",
-    Outcome.VANISHED: "gone before this run wrote it",
-    Outcome.QUARANTINED: "given up, listed in the ledger",
-}
 STYLE = {
     "complete": GOOD,
     "incomplete": BAD,
@@ -83,7 +74,8 @@ def _headline(report: Report) -> Text:
 
 
 def _only_reads(report: Report) -> bool:
-    return report.operation.get("kind") == "verify"
+    verb = VERBS.get(report.operation.get("kind", ""))
+    return verb is not None and not verb.writes
 
 
 def _records(report: Report) -> int:
@@ -100,11 +92,11 @@ def _outcomes(report: Report) -> Iterator[tuple[str | Text, ...]]:
         yield "scanned", count(report.verification.scanned), Text("read consistently", DIM)
         return
     for outcome in Outcome:
-        number = getattr(report.tally, outcome.value)
+        number = report.tally[outcome]
         # A zero is said only where it is the point: nothing changed, or nothing given up.
         if number or outcome in (Outcome.UPDATED, Outcome.QUARANTINED):
             style = BAD if number and outcome is Outcome.QUARANTINED else ""
-            yield Text(outcome.value, style), Text(count(number), style), Text(MEANING[outcome], DIM)
+            yield Text(outcome.value, style), Text(count(number), style), Text(MEANING[outcome].words, DIM)
     yield "scanned", count(report.tally.scanned), _balance(report)
 
 
@@ -205,7 +197,7 @@ def _what_next(report: Report) -> Iterator[Text]:
         yield Text()
         yield Text("To carry the rest to this version:")
         yield Text(f"  reindexer start {report.table} --version {report.version}")
-    if report.tally.quarantined:
+    if report.tally[Outcome.QUARANTINED]:
         yield Text()
         yield Text(f"see them:   reindexer failures {report.job}")
         yield Text(f"run again:  reindexer redrive {report.job}")

@@ -8,6 +8,7 @@ from rich.text import Text
 from commands.rendering.screen import BAD, GOOD, count, facts, some
 from commands.running.downstream import Seen
 from reindexer.models import Report
+from reindexer.tally import Outcome
 from testbed.cities import TABLE
 from testbed.faults import FaultKind, Truth
 from testbed.faults.plan import APPLIED
@@ -15,7 +16,7 @@ from testbed.faults.plan import APPLIED
 
 def confirmed(report: Report, truth: Truth | None, seen: Seen | None) -> tuple[bool, RenderableType]:
     """Whether the witnesses saw what the job says of itself, and what they saw; None: a witness less."""
-    updated = report.tally.updated
+    updated = report.tally[Outcome.UPDATED]
     sentence, good = f"{some(updated, 'record')} changed", True
     lines: list[tuple[str, RenderableType]] = []
     if truth is not None:

@@ -19,8 +19,8 @@ from reindexer.errors import BadInput, ReindexerError
 from reindexer.ledger import Ledger
 from reindexer.models import JobInput
 from reindexer.planning.bounds import check_workflow_id
-from reindexer.planning.job import queue_of
 from reindexer.planning.redrive import operation_of
+from reindexer.planning.verbs import queue_of
 from reindexer.settings import settings
 
 Wait = Annotated[bool, typer.Option("--wait", help="Follow the job to its end, show its report.")]

@@ -31,6 +31,7 @@ from commands.running.watching import show_ending, watch_job
 from reindexer.connect import connect
 from reindexer.dynamo.client import make_client
 from reindexer.models import JobInput
+from reindexer.tally import Outcome
 from testbed.cities import TABLE, add_stream, cities, create_table, load
 from testbed.workers import Workers
 
@@ -121,7 +122,7 @@ async def _job(stands: Stack, workers: Workers, stream: str | None) -> Exit:
         if end.report is None:
             return end.code
         truth = stands.proxy.truth(wait=_LATE) if stands.proxy else None
-        seen = downstream.seen(end.report.run, end.report.tally.updated) if downstream else None
+        seen = downstream.seen(end.report.run, end.report.tally[Outcome.UPDATED]) if downstream else None
         good, witnessed = confirmed(end.report, truth, seen)
         say()
         say(witnessed)

@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 
 from reindexer.ledger import Ledger
 from reindexer.models import Report
+from reindexer.tally import Outcome
 
 #: How a job ended of which the ledger has only an interim report.
 Unfinished: TypeAlias = Literal["cancelled", "terminated"]
@@ -17,7 +18,7 @@ def as_ended(ledger: Ledger, interim: Report, state: Unfinished) -> Report:
 
     Its counts are lower bounds, but for the records given up: the ledger has each of them.
     """
-    given_up = max(interim.tally.quarantined, ledger.given_up(interim.job, interim.run))
+    given_up = max(interim.tally[Outcome.QUARANTINED], ledger.given_up(interim.job, interim.run))
     tally = interim.tally.model_copy(update={"quarantined": given_up})
     tally = tally.model_copy(update={"scanned": max(tally.scanned, tally.settled)})
     return interim.model_copy(

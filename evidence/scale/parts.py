@@ -12,6 +12,7 @@ from evidence.scale.million import Million
 from evidence.scale.shard_simulation import SimulatedShard
 from evidence.scale.simulation import Simulated
 from evidence.scale.storm import Seen
+from reindexer.tally import Outcome
 
 _RUN = "runs | events of the longest | signals | KB of the largest | replay of the longest"
 
@@ -63,7 +64,7 @@ def of_shard(found: SimulatedShard) -> Part:
         f"{found.days:.1f}",
         f"{found.rounds:,}",
         f"{counts.tally.scanned:,}",
-        counts.tally.quarantined,
+        counts.tally[Outcome.QUARANTINED],
         found.kept,
         *_of_runs(found.runs),
     )

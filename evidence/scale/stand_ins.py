@@ -15,6 +15,8 @@ from typing import Any
 from temporalio import activity, workflow
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
+from reindexer.operations.touch import TOUCH
+
 with workflow.unsafe.imports_passed_through():
     from reindexer.models import (
         Attributes,
@@ -181,6 +183,7 @@ class StandInActivities:
                 stamp=request.run,
                 writer="partiql",
             ),
+            verb=TOUCH,
             facts=TableFacts(account="0", region="eu-central-1", items=rows, size_bytes=rows * 500),
             limits=Limits(
                 read_units_per_second=4000.0,

@@ -15,7 +15,8 @@ from reindexer.checks.partitions import PartitionReading
 from reindexer.dynamo.table import TableClient
 from reindexer.errors import EnvironmentFault, Interrupted, one_line
 from reindexer.items import Key, from_json_key, key_identity
-from reindexer.models import Fault, KeyList, PartitionRanges, Segment, Transform, VerifyInput, VerifyResult
+from reindexer.models import Fault, KeyList, PartitionRanges, Segment, VerifyInput, VerifyResult
+from reindexer.operations import verb_of
 from reindexer.round_context import RoundContext
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def verify_segment(
     """
     table = TableClient(client, request.target.table)
     try:
-        judge = JobJudge(request.target, context) if isinstance(request.target.operation, Transform) else None
+        judge = JobJudge(request.target, context) if verb_of(request.target.operation).runs_job else None
     except EnvironmentFault as error:  # the job's code is not there, or has changed
         return VerifyResult(cursor=request.cursor, fault=Fault.of(error))
     by_partition = isinstance(request.source, PartitionRanges)

@@ -101,6 +101,7 @@ from reindexer.models.shards import (
     Situation,
     within_bytes,
 )
+from reindexer.models.verb import Verb
 
 __all__ = [
     "CLOCK_WRONG",
@@ -195,6 +196,7 @@ __all__ = [
     "Transform",
     "Used",
     "Uses",
+    "Verb",
     "Verification",
     "Verify",
     "VerifyInput",

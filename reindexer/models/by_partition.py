@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, PlainSerializer
 
-from reindexer.tally import Tally
+from reindexer.tally import Outcome, Tally
 
 #: Bytes of JSON up to which a packed field stays plain: about 100 partitions, which people still read in the
 #: Web UI.
@@ -22,7 +22,7 @@ _MAX_LETTERS = 40  # of a value that is shown: a UUID (36), and a column of a ta
 def _plain(tallies: Mapping[str, Tally]) -> dict[str, dict[str, int]]:
     # Most partitions have two counts of eight: what is 0 is left out, but for `scanned`, which says so.
     return {
-        name: {"scanned": tally.scanned, **tally.model_dump(exclude_defaults=True)}
+        name: {"scanned": tally.scanned, **{o.value: count for o, count in tally.outcomes.items()}}
         for name, tally in tallies.items()
     }
 
@@ -39,7 +39,7 @@ def unpack(packed: bytes) -> dict[str, Tally]:
 
 def ranked(tallies: Mapping[str, Tally]) -> list[str]:
     """Their names in the order a person asks for: records given up first, then the most records."""
-    return sorted(tallies, key=lambda name: (-tallies[name].quarantined, -tallies[name].scanned, name))
+    return sorted(tallies, key=lambda name: (-tallies[name][Outcome.QUARANTINED], -tallies[name].scanned, name))
 
 
 def brief(name: str) -> str:

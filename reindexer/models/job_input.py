@@ -12,7 +12,18 @@ from reindexer.items import RESERVED
 from reindexer.models.model import MAX_VERSION, Asked
 
 
-class Touch(Asked):
+class AskedOperation(Asked):
+    """What a job is to do. Each verb has one; all have a version."""
+
+    kind: str
+
+    @property
+    def words(self) -> str:
+        """For a line of a list."""
+        return self.kind
+
+
+class Touch(AskedOperation):
     """Bump the version of every record, so that the table's stream fires again."""
 
     kind: Literal["touch"] = "touch"
@@ -32,13 +43,18 @@ def _floats(value: Any, path: str = "") -> Iterator[tuple[str, float]]:
             yield from _floats(entry, f"{path}[{index}]")
 
 
-class Transform(Asked):
+class Transform(AskedOperation):
     """Run a job's query and function over the records."""
 
     kind: Literal["transform"]
     job: Annotated[str, Field(min_length=1)]
     params: dict[str, Any] = {}
     version: Annotated[int, Field(ge=1, le=MAX_VERSION)] | Literal["next"] | None = None
+
+    @property
+    def words(self) -> str:
+        """With the job's name."""
+        return f"{self.kind} {self.job}"
 
     @field_validator("params")
     @classmethod
@@ -50,7 +66,7 @@ class Transform(Asked):
         return given
 
 
-class Verify(Asked):
+class Verify(AskedOperation):
     """Only read: how many records are behind `version`. Takes no lock, writes nothing."""
 
     kind: Literal["verify"]

@@ -10,9 +10,10 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 
 from reindexer.items import Key
 from reindexer.models.capacity import Capacity, Uses
-from reindexer.models.job_input import Attributes, JobInput, Limits, Touch, Transform, Verify
+from reindexer.models.job_input import Attributes, JobInput, Limits, Operation, Touch
 from reindexer.models.model import Model
 from reindexer.models.purpose import Purpose
+from reindexer.models.verb import Verb
 
 
 class KeyAttribute(Model):
@@ -64,7 +65,7 @@ class Target(Model):
     version: int
     stamp: str  # the run stamp: value of the run attribute
     writer: Literal["partiql", "update_item", "none"]
-    operation: Touch | Transform | Verify = Touch()
+    operation: Operation = Touch()
     code: str | None = None  # SHA-256 of the job file that was planned with, or as many digits as were accepted
     index_keys: dict[str, str] = {}  # attributes that are keys of an index, and their types
     indexes: list[IndexKey] = []  # the same with their indexes; empty in plans of older workers
@@ -165,6 +166,7 @@ class Plan(Model):
     limits_from: str = ""  # where the chosen limits come from, for people
     ttl: str = ""  # the TTL attribute, and the sample's share of expired records, for people
     uses: Uses | None = None  # what its limits are chosen by; None: planned by an older worker
+    verb: Verb  # what the operation's verb says of itself
     purpose: Purpose | None = None  # of the version; None: a redrive keeps it, and who only reads has none
     heartbeat_timeout: float = 10.0  # seconds
     rounds_queue: str = "reindexer-rounds"

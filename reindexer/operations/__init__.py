@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from reindexer.dynamo.table import Page
 from reindexer.dynamo.wire import Stamp
 from reindexer.items import Skip, WireItem, Write
-from reindexer.models import Target, Touch, Transform
-from reindexer.operations.touch import TouchOperation
-from reindexer.operations.transform import TransformOperation
+from reindexer.models import Operation as Asked
+from reindexer.models import Target, Verb
+from reindexer.operations.touch import TOUCH, TouchOperation
+from reindexer.operations.transform import TRANSFORM, TransformOperation
+from reindexer.operations.verify import VERIFY
 from reindexer.operations.within_index import WithinIndex
 from reindexer.round_context import RoundContext
 
@@ -43,15 +45,23 @@ class Operation(Protocol):
     def decide(self, item: WireItem) -> Write | Skip: ...
 
 
+#: Every verb by its kind. To add one: a file here, its input in `models.job_input`, its planner in `planning`.
+VERBS: Mapping[str, Verb] = {verb.kind: verb for verb in (TOUCH, TRANSFORM, VERIFY)}
+#: What decides about records, of those verbs that write any.
+_DECIDING: Mapping[str, Callable[[Target, Stamp, RoundContext | None], Operation]] = {
+    TOUCH.kind: lambda target, stamp, _context: TouchOperation(target, stamp),
+    TRANSFORM.kind: TransformOperation,
+}
+
+
+def verb_of(operation: Asked) -> Verb:
+    """What the operation's verb says of itself."""
+    return VERBS[operation.kind]
+
+
 def make_operation(target: Target, stamp: Stamp, context: RoundContext | None = None) -> Operation:
     """The operation that the target names. Raises `EnvironmentFault` where its job is not there, or another."""
-    operation: Operation
-    if isinstance(target.operation, Touch):
-        operation = TouchOperation(target, stamp)
-    elif isinstance(target.operation, Transform):
-        operation = TransformOperation(target, stamp, context)
-    else:
-        raise AssertionError(f"{target.operation.kind} writes no records: it has no rounds")
+    operation = _DECIDING[target.operation.kind](target, stamp, context)
     if target.within is not None and target.within.index is not None:
         return WithinIndex(operation, target.within)
     return operation

@@ -9,8 +9,20 @@ from reindexer.dynamo.table import Page
 from reindexer.dynamo.wire import Stamp
 from reindexer.items import EXPIRED, Skip, WireItem, Write
 from reindexer.jobs.expiry import expired
-from reindexer.models import Target
+from reindexer.models import Target, Verb
+from reindexer.tally import Outcome
 
+TOUCH = Verb(
+    kind="touch",
+    does="bump the version of every record, so that the table's stream fires again",
+    writes=True,
+    runs_job=False,
+    outcomes=[
+        Outcome.UPDATED, Outcome.CURRENT, Outcome.SUPERSEDED, Outcome.VANISHED, Outcome.QUARANTINED
+    ],
+    incomplete=[Outcome.QUARANTINED],
+    for_stream=True,
+)  # fmt: skip
 #: Nothing but the two attributes that every write carries.
 _TOUCH = Write()
 

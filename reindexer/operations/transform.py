@@ -19,8 +19,18 @@ from reindexer.jobs.catalogue import find_job
 from reindexer.jobs.conditions import filter_of
 from reindexer.jobs.deciding import Decider, failure_of
 from reindexer.jobs.job import CODE_SHOWN, Job
-from reindexer.models import Target, Transform
+from reindexer.models import Target, Transform, Verb
 from reindexer.round_context import RoundContext
+from reindexer.tally import Outcome
+
+TRANSFORM = Verb(
+    kind="transform",
+    does="run a job's query and function over the records",
+    writes=True,
+    runs_job=True,
+    outcomes=list(Outcome),
+    incomplete=[Outcome.QUARANTINED, Outcome.SUPERSEDED],  # past the target, a record was not transformed
+)
 
 #: Records per handover to the helper thread: a handover costs about what deciding one record does.
 _AHEAD = 50

@@ -12,17 +12,15 @@ from reindexer.models import (
     Capacity,
     CapacityInput,
     IndexCapacity,
+    Operation,
     PartitionScope,
-    Touch,
-    Transform,
     Uses,
-    Verify,
 )
-from reindexer.planning.job import named_job
+from reindexer.planning.verbs import planner_of
 
 
 def uses_of(
-    operation: Touch | Transform | Verify,
+    operation: Operation,
     attributes: Attributes,
     within: PartitionScope | None,
     *,
@@ -34,7 +32,7 @@ def uses_of(
     writes the stamp alone.
     """
     index = within.index if within else None
-    if writes and isinstance(operation, Transform) and named_job(operation).process is None:
+    if writes and planner_of(operation).changes_any(operation):
         return Uses(reads=index)
     return Uses(reads=index, writes=[attributes.version, attributes.run] if writes else [])
 

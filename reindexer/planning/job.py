@@ -17,14 +17,11 @@ from reindexer.jobs.deciding import Decider, failure_of
 from reindexer.jobs.job import Job, JobBroken, Params
 from reindexer.models import (
     Attributes,
-    IndexKey,
     JobInput,
     PartitionRange,
     Purpose,
     Quarantined,
-    Touch,
     Transform,
-    Verify,
 )
 from reindexer.partitions.sort_keys import Bounds
 from reindexer.partitions.source import query_of
@@ -34,14 +31,6 @@ from reindexer.planning.facts import Described
 from reindexer.planning.probes import Writer
 from reindexer.planning.reach import NO_RUN, Reach
 from reindexer.planning.sampling import Sampled
-
-
-def queue_of(operation: Touch | Transform | Verify) -> str | None:
-    """The task queue of workers that the operation's job has of its own; None: it has none.
-
-    Raises `BadInput` where its job is not here.
-    """
-    return named_job(operation).task_queue if isinstance(operation, Transform) else None
 
 
 def checked_job(operation: Transform) -> tuple[Job, Params]:
@@ -59,13 +48,21 @@ def named_job(operation: Transform) -> Job:
         raise BadInput(str(error), "operation.job") from error
 
 
-def purpose_of(operation: Touch | Transform | Verify) -> Purpose | None:
-    """What the operation makes of the version that it writes; None: it writes none. Raises `BadInput`.
+def queue_of_job(operation: Transform) -> str | None:
+    """The task queue of workers that the job has of its own; None: it has none. Raises `BadInput`."""
+    return named_job(operation).task_queue
+
+
+def may_change_any(operation: Transform) -> bool:
+    """Whether the job may change any attribute; else it writes the stamp alone, as a `process` job does."""
+    return named_job(operation).process is None
+
+
+def purpose_of_job(operation: Transform) -> Purpose:
+    """What the job makes of the version that it writes. Raises `BadInput`.
 
     A parameter whose default is made at each start, such as the time of day, counts only where it was given.
     """
-    if not isinstance(operation, Transform):
-        return Purpose(kind="touch") if isinstance(operation, Touch) else None
     job, params = checked_job(operation)
     made = {name for name, field in type(params).model_fields.items() if field.default_factory is not None}
     counted = params.model_dump(mode="json", exclude=made - params.model_fields_set)
@@ -100,31 +97,6 @@ def plan_job(
     complete = operation.model_copy(update={"params": params.model_dump(mode="json")})
     check_params(complete.params)
     return complete, job.code, warnings
-
-
-def index_types(described: Described) -> dict[str, str]:
-    """The attributes that are keys of an index, with their types."""
-    types = {a["AttributeName"]: a["AttributeType"] for a in described.description["AttributeDefinitions"]}
-    own = {attribute.name for attribute in described.key}
-    names = {name for names in described.index_keys.values() for name in names} - own
-    return {name: types[name] for name in sorted(names) if name in types}
-
-
-def keys_of_indexes(described: Described) -> list[IndexKey]:
-    """Each key attribute of each index that is not the table's own."""
-    types, description = index_types(described), described.description
-    return [
-        IndexKey(
-            index=index["IndexName"],
-            name=key["AttributeName"],
-            type=types[key["AttributeName"]],
-            partition=key["KeyType"] == "HASH",
-        )
-        for kind in ("GlobalSecondaryIndexes", "LocalSecondaryIndexes")
-        for index in description.get(kind) or []
-        for key in index["KeySchema"]
-        if key["AttributeName"] in types
-    ]
 
 
 def _query(job: Job, params: Params, attributes: Attributes, described: Described) -> Condition | None:

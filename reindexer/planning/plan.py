@@ -6,6 +6,7 @@ Nothing is written but probes to a key that no item has.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from reindexer.dynamo.index_keys import IndexKeys
@@ -16,6 +17,7 @@ from reindexer.models import (
     Attributes,
     JobInput,
     KeyList,
+    Operation,
     Partitions,
     Plan,
     PlanInput,
@@ -23,16 +25,15 @@ from reindexer.models import (
     Quarantined,
     Source,
     Target,
-    Touch,
-    Transform,
-    Verify,
+    Verb,
     chosen,
 )
+from reindexer.operations import verb_of
 from reindexer.planning.bounds import check_plan, check_run, check_workflow_id
 from reindexer.planning.capacity import capacity_of, uses_of
 from reindexer.planning.checks import check_index_types, check_reserved, refused_by_indexes
 from reindexer.planning.facts import Described, describe
-from reindexer.planning.job import checked_job, index_types, keys_of_indexes, plan_job, purpose_of
+from reindexer.planning.index_keys import index_types, keys_of_indexes
 from reindexer.planning.partitions.scope import checked_scope
 from reindexer.planning.partitions.shards import plan_partitions
 from reindexer.planning.probes import probe_access
@@ -42,6 +43,7 @@ from reindexer.planning.sampling import Sampled, sample
 from reindexer.planning.scopes import sources_of
 from reindexer.planning.segments import check_segments
 from reindexer.planning.time_to_live import plan_expiry
+from reindexer.planning.verbs import planner_of
 from reindexer.planning.versions import check_used, target_version
 
 if TYPE_CHECKING:
@@ -51,24 +53,35 @@ if TYPE_CHECKING:
 _KEYS_AS_RECORDS = 100
 
 
+@dataclass(frozen=True)
+class _Aim:
+    """What the job is after: the operation with its version, and what the table's sample says to it."""
+
+    operation: Operation
+    version: int
+    stamp: str
+    purpose: Purpose | None = None  # of a redrive that of the run whose records it takes up
+    found: Sampled | None = None
+
+
 def make_plan(request: PlanInput, *, client: DynamoDBClient, ledger: Ledger, heartbeat_timeout: float) -> Plan:
     """Decide what the job is going to do. `client` makes single attempts; a busy service is asked for 10 s.
 
     Raises `BadInput` where the input is at fault, `Refused` where the job may not start as things are,
     `EnvironmentFault` (retryable: `Unavailable`) where AWS does not let it be found out.
     """
-    job = request.job
+    job, verb = request.job, verb_of(request.job.operation)
     check_workflow_id(request.workflow_id)
-    _check_operation(job)
+    _check_operation(job, verb)
     ledger.check()
     described = describe(job.table, client)
     if described.table.table == ledger.table:
         raise BadInput("is the ledger, which holds locks and reports; no job changes it", "table")
-    writes = not isinstance(job.operation, Verify) and not job.dry_run
+    writes = verb.writes and not job.dry_run
     redrive = _redrive(job, described, ledger)
     attributes = redrive.attributes if redrive else job.attributes
     warnings = _check_attributes(attributes, described)
-    if not isinstance(job.operation, Verify):  # a dry run is to show what a run would meet
+    if verb.writes:  # a dry run is to show what a run would meet
         check_index_types(attributes, described)
     if writes:
         warnings += _check_replicas(described, allowed=job.allow_multi_region)
@@ -81,38 +94,27 @@ def make_plan(request: PlanInput, *, client: DynamoDBClient, ledger: Ledger, hea
     reach = reach_of(described.key, within, values, sources)
     writer, notes = probe_access(described.table, reach, attributes, writes=writes)
     warnings += notes
-    operation = redrive.operation if redrive else job.operation
-    uses = uses_of(operation, attributes, within, writes=writes)
+    uses = uses_of(redrive.operation if redrive else job.operation, attributes, within, writes=writes)
     facts = described.facts.model_copy(update=dict(capacity_of(described.description, uses)))
     limits, limits_from = chosen(job.limits, facts)
-    found: Sampled | None = None
-    purpose: Purpose | None = None  # of a redrive that of the run whose records it takes up
     if redrive:
-        version, stamp = redrive.version, redrive.stamp
+        aim = _Aim(redrive.operation, redrive.version, redrive.stamp)
         warnings += redrive.warnings
     else:
         if not job.dry_run:  # which reads without segments
             check_segments(described, sources)
-        version, found, notes = _version(request, described, ledger, reach)
+        aim, notes = _aim(request, described, ledger, reach, writes=writes)
         warnings += notes
-        if writes and found is not None:
-            warnings += check_reserved(found, described, allowed=job.allow_multi_region)
-        if found is not None:
-            warnings += refused_by_indexes(found, IndexKeys(index_types(described), keys_of_indexes(described)))
         if within is not None:  # after what may refuse the job: it takes the longest
             sources, notes = plan_partitions(within, values, job, described, limits, request.run)
             warnings += notes
-        stamp, operation = request.run, job.operation.model_copy(update={"version": version})
-        purpose = purpose_of(operation)
-        if purpose is not None:
-            place = described.arn, attributes.version, version
-            warnings += check_used(ledger.other_use(*place, purpose), version, allowed=job.allow_used)
-    warnings += _advice(operation, described)
-    expiry, ttl, notes = plan_expiry(job, attributes, described, found, request.started_at)
+        warnings += _check_used(job, aim, described, ledger)
+    warnings += _advice(verb_of(aim.operation), described)
+    expiry, ttl, notes = plan_expiry(job, attributes, described, aim.found, request.started_at)
     warnings += notes
-    code = None
-    if isinstance(operation, Transform):
-        operation, code, notes = plan_job(operation, job, attributes, described, writer, reach, found)
+    operation, code = aim.operation, None
+    if finish := planner_of(operation).finish:
+        operation, code, notes = finish(operation, job, attributes, described, writer, reach, aim.found)
         warnings += notes
     plan = Plan(
         run=request.run,
@@ -122,8 +124,8 @@ def make_plan(request: PlanInput, *, client: DynamoDBClient, ledger: Ledger, hea
             table_id=described.identity,
             key=described.key,
             attributes=attributes,
-            version=version,
-            stamp=stamp,
+            version=aim.version,
+            stamp=aim.stamp,
             writer=writer,
             operation=operation,
             code=code,
@@ -132,6 +134,7 @@ def make_plan(request: PlanInput, *, client: DynamoDBClient, ledger: Ledger, hea
             within=within,
             expiry=expiry,
         ),
+        verb=verb_of(operation),
         facts=facts,
         limits=limits,
         isolation=_isolation(job, sources),
@@ -140,23 +143,45 @@ def make_plan(request: PlanInput, *, client: DynamoDBClient, ledger: Ledger, hea
         limits_from=limits_from,
         ttl=ttl,
         uses=uses,
-        purpose=purpose if writes else None,
+        purpose=aim.purpose if writes else None,
         heartbeat_timeout=heartbeat_timeout,
     )
     return check_plan(plan)
 
 
-def _check_operation(job: JobInput) -> None:
+def _aim(
+    request: PlanInput, described: Described, ledger: Ledger, reach: Reach, *, writes: bool
+) -> tuple[_Aim, list[str]]:
+    """What a job that is no redrive is after, and warnings."""
+    job = request.job
+    version, found, warnings = _version(request, described, ledger, reach)
+    if writes and found is not None:
+        warnings += check_reserved(found, described, allowed=job.allow_multi_region)
+    if found is not None:
+        warnings += refused_by_indexes(found, IndexKeys(index_types(described), keys_of_indexes(described)))
+    operation = job.operation.model_copy(update={"version": version})
+    purpose = planner_of(operation).purpose(operation)
+    return _Aim(operation, version, request.run, purpose, found), warnings
+
+
+def _check_used(job: JobInput, aim: _Aim, described: Described, ledger: Ledger) -> list[str]:
+    if aim.purpose is None:
+        return []
+    used = ledger.other_use(described.arn, job.attributes.version, aim.version, aim.purpose)
+    return check_used(used, aim.version, allowed=job.allow_used)
+
+
+def _check_operation(job: JobInput, verb: Verb) -> None:
     """What needs no table: an unknown job or wrong parameters are refused at once."""
     if isinstance(job.scope, Quarantined):
         check_workflow_id(job.scope.job, "scope.job")
         check_run(job.scope.run, "scope.run")
-    if isinstance(job.operation, Transform) and not isinstance(job.scope, Quarantined):
-        checked_job(job.operation)
-    elif job.dry_run:
+    if job.dry_run and (not verb.runs_job or isinstance(job.scope, Quarantined)):
         raise BadInput(
             "only a transform can be tried out; a touch changes nothing but two attributes", "dry_run"
         )
+    if not isinstance(job.scope, Quarantined):
+        planner_of(job.operation).check(job.operation)
 
 
 def _redrive(job: JobInput, described: Described, ledger: Ledger) -> Redrive | None:
@@ -210,9 +235,11 @@ def _version(
     request: PlanInput, described: Described, ledger: Ledger, reach: Reach
 ) -> tuple[int, Sampled | None, list[str]]:
     job = request.job
-    if isinstance(job.operation, Verify):
-        return job.operation.version, None, []
-    items = isinstance(job.operation, Transform)  # for its query
+    verb, asked = verb_of(job.operation), job.operation.version
+    if not verb.writes:
+        assert isinstance(asked, int), "what only reads names the version that it judges by"
+        return asked, None, []
+    items = verb.runs_job  # for its query
     also = [*index_types(described), *([described.ttl] if described.ttl else [])]
     found = sample(described.table, job.attributes, request.run, reach, items=items, also=also)
     recorded = ledger.highest_version(described.arn, job.attributes.version)
@@ -232,9 +259,9 @@ def _version(
     return version, found, warnings
 
 
-def _advice(operation: Touch | Transform | Verify, described: Described) -> list[str]:
+def _advice(verb: Verb, described: Described) -> list[str]:
     facts, table = described.facts, described.table.table
-    if not isinstance(operation, Touch) or facts.stream is not None or facts.kinesis:
+    if not verb.for_stream or facts.stream is not None or facts.kinesis:
         return []
     if described.kinesis_unknown:
         return [

@@ -23,15 +23,13 @@ from reindexer.models import (
     Operation,
     Quarantined,
     QuarantineEntry,
-    Touch,
-    Transform,
-    Verify,
 )
+from reindexer.operations import verb_of
 from reindexer.planning.scopes import typed_key
 from reindexer.planning.sizing import key_lists
 from reindexer.sinks.evidence import MARK_OVERWRITTEN
 
-_OPERATION: TypeAdapter[Touch | Transform | Verify] = TypeAdapter(Operation)
+_OPERATION: TypeAdapter[Operation] = TypeAdapter(Operation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +40,7 @@ class Redrive:
     version: int
     stamp: str
     attributes: Attributes
-    operation: Touch | Transform | Verify
+    operation: Operation
     warnings: list[str] = with_default(default_factory=list)
 
 
@@ -90,12 +88,12 @@ def plan_redrive(
     )
 
 
-def operation_of(job: JobInput, ledger: Ledger) -> Touch | Transform | Verify:
+def operation_of(job: JobInput, ledger: Ledger) -> Operation:
     """What the job does to a record; of a redrive what that run did, from its report where there is one.
 
     Its version is not the redrive's. Raises `Refused` and `EnvironmentFault` where the ledger cannot be read.
     """
-    if not isinstance(job.scope, Quarantined) or isinstance(job.operation, Verify):
+    if not isinstance(job.scope, Quarantined) or not verb_of(job.operation).writes:
         return job.operation
     report = ledger.report(job.scope.job, job.scope.run)
     if report is None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 
 from reindexer.errors import BadInput, Refused
-from reindexer.models import MAX_VERSION, Touch, Transform, Used
+from reindexer.models import MAX_VERSION, Operation, Used
 from reindexer.planning.sampling import Sampled
 
 
 def target_version(
-    operation: Touch | Transform,
+    operation: Operation,
     started_at: datetime,
     recorded: int | None,
     found: Sampled,

@@ -8,7 +8,6 @@ from reindexer.models import Fault, KeyList, RecordInput, RecordResult, RoundInp
 from reindexer.round_context import RoundContext
 from reindexer.rounds.delivery import Patience
 from reindexer.rounds.round import Round
-from reindexer.tally import Outcome
 
 #: Temporal's policy is what retries an isolated record, so the loop hands it back after one failure.
 _ONE_ATTEMPT = Patience(
@@ -39,7 +38,7 @@ def attempt_record(request: RecordInput, table: TableClient, context: RoundConte
         fault = Fault.of(error)
         return RecordResult(outcome=None, record=record, fault=fault)
     progress = result.progress
-    outcome = next((o.value for o in Outcome if getattr(progress.tally, o.value)), None)
+    outcome = next(iter(progress.tally.outcomes), None)
     if progress.isolated:
         failed = progress.isolated[0]
         record = failed.model_copy(update={"attempts": record.attempts + max(1, failed.attempts)})

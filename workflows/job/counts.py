@@ -11,7 +11,7 @@ from workflows.job.slot import Shard
 
 with workflow.unsafe.imports_passed_through():
     from reindexer.models import READING, Counts, Looked, Verification
-    from reindexer.tally import Attempts, Tally, total
+    from reindexer.tally import Attempts, Tally
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Figures:
         last = next((shard.phase for shard in reversed(shards.all) if shard.phase in READING), None)
         checked = [counts.checked for shard, counts in every if shard.phase == last]
         return cls(
-            tally=total(Tally, (counts.tally for counts in changing)),
-            attempts=total(Attempts, (counts.attempts for counts in changing)),
+            tally=Tally.total(counts.tally for counts in changing),
+            attempts=Attempts.total(counts.attempts for counts in changing),
             isolated=sum(counts.isolated for counts in changing),
             read_units=sum(counts.read_units for _, counts in every),
             write_units=sum(counts.write_units for _, counts in every),

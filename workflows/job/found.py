@@ -5,36 +5,36 @@ from __future__ import annotations
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from reindexer.models import PartitionTotals, Report
+    from reindexer.models import PartitionTotals, Report, Verb
+    from reindexer.tally import Outcome
 
 
-def not_found(report: Report, totals: PartitionTotals) -> list[str]:
+def not_found(report: Report, verb: Verb, totals: PartitionTotals) -> list[str]:
     """In words; nothing of a job that did not look everywhere."""
-    if report.state not in ("complete", "incomplete"):
+    if report.state == "cancelled":
         return []
-    transforms = report.operation.get("kind") == "transform"
-    told = []
+    found = []
     if totals.empty:
         of = f"{totals.empty:,} of {_some(len(totals.partitions) + totals.left_out, 'partition')}"
-        told.append(f"no record found in {of}" if transforms else f"{of} empty")
+        found.append(f"no record found in {of}" if verb.runs_job else f"{of} empty")
     tally = report.dry_run.tally if report.dry_run else report.tally
-    if tally.vanished:
-        told.append(f"{tally.vanished:,} of {_some(tally.scanned, 'record')} vanished")
-    only_read = report.verification if report.operation.get("kind") == "verify" else None
+    if vanished := tally[Outcome.VANISHED]:
+        found.append(f"{vanished:,} of {_some(tally.scanned, 'record')} vanished")
+    only_read = None if verb.writes else report.verification
     looked = only_read or tally  # else the verification reads what the query does not find, too
-    if not looked.scanned and not told:
-        told.append("the query found no record" if transforms else "no record found")
-    return told
+    if not looked.scanned and not found:
+        found.append("the query found no record" if verb.runs_job else "no record found")
+    return found
 
 
-def unexplained(report: Report, swept: int) -> list[str]:
+def unexplained(report: Report, verb: Verb, swept: int) -> list[str]:
     """That the job and the read after it differ by more records than anything it met accounts for."""
     checked, tally = report.verification, report.tally
-    if checked is None or report.operation.get("kind") == "verify":
+    if checked is None or not verb.writes:
         return []
-    known = tally.vanished + tally.deleted + report.attempts.conflicts + swept
+    known = tally[Outcome.VANISHED] + tally[Outcome.DELETED] + report.attempts.conflicts + swept
     more, fewer = tally.scanned - checked.scanned, checked.scanned - tally.scanned
-    if report.operation.get("kind") == "transform":
+    if verb.runs_job:
         fewer = 0  # records outside its query are read by the verification alone
     if max(more, fewer) <= known:
         return []

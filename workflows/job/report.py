@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from temporalio import workflow
 
 from workflows.job.found import not_found, unexplained
+from workflows.job.incomplete import reasons
 from workflows.job.partition_totals import few, unknown
 from workflows.job.running_job import RunningJob
 from workflows.job.shards import Shards
 
 with workflow.unsafe.imports_passed_through():
-    from reindexer.models import PartitionTotals, Plan, Report, Touch, Transform, Verify
-    from reindexer.tally import Tally
+    from reindexer.models import PartitionTotals, Plan, Report
+    from reindexer.tally import Outcome, Tally
 
 #: Shards named in a warning: enough to see which.
 _NAMED = 20
@@ -61,7 +60,7 @@ class JobReport:
             controls=list(job.controls),
             started_at=job.started_at,
             seconds=max(0.0, (workflow.now() - job.started_at).total_seconds()),
-            state=self._state(balanced=balanced),
+            state="cancelled" if job.gate.stopping else "incomplete",  # until it is known to be complete
             writer=plan.target.writer,
             consumed={
                 "read_units": round(sum(s.counts.read_units for s in shards.all), 1),
@@ -74,28 +73,14 @@ class JobReport:
             unbalanced_partitions=totals.unbalanced,
             used=job.used,
         )
-        report.warnings.extend(unexplained(report, job.swept))
-        missing = not_found(report, totals)
-        unwanted = missing and job.expects_found and report.state == "complete"
-        return report.model_copy(
-            update={"not_found": missing, "state": "incomplete" if unwanted else report.state}
-        )
+        report.warnings.extend(unexplained(report, plan.verb, job.swept))
+        report = report.model_copy(update={"not_found": not_found(report, plan.verb, totals)})
+        return report.model_copy(update={"state": "complete"}) if self._is_complete(report) else report
 
-    def _state(self, *, balanced: bool) -> Literal["complete", "incomplete", "cancelled", "failed"]:
-        job, shards = self._job, self._shards
-        if job.gate.stopping:
-            return "cancelled"
-        tally = shards.tally
-        complete = (
-            balanced
-            and all(shard.done for shard in shards.all)
-            and not tally.quarantined
-            and not (tally.superseded and isinstance(self._plan.target.operation, Transform))
-            and not (tally.current and job.used)
-            and not (job.verification and job.verification.behind)
-            and not (job.tried and job.tried.tally.quarantined)
-        )
-        return "complete" if complete else "incomplete"
+    def _is_complete(self, report: Report) -> bool:
+        missing = self._job.expects_found and report.not_found
+        done = report.state != "cancelled" and all(shard.done for shard in self._shards.all)
+        return done and not missing and not reasons(report, self._plan.verb)
 
     def _warnings(self) -> list[str]:
         job, mine = self._job, self._shards.changing
@@ -113,7 +98,7 @@ class JobReport:
         doubtful = [s.index for s in mine if s.summary.doubt and s.index not in lost]
         if doubtful and job.gate.stopping:
             warnings.append(f"{_some(doubtful)} lost a worker: counts may be lower bounds")
-        elif doubtful and isinstance(self._plan.target.operation, Transform) and _may_lack(self._shards.tally):
+        elif doubtful and self._plan.verb.deletes and _may_lack(self._shards.tally):
             warnings.append(f"{_some(doubtful)} lost a worker: `deleted` may be a lower bound")
         if names := unknown(mine):
             warnings.append(
@@ -123,7 +108,7 @@ class JobReport:
         warnings += self._index_warnings()
         if job.tried:
             warnings.append("a dry run: nothing was written")
-        elif job.verification is None and not isinstance(self._plan.target.operation, Verify):
+        elif job.verification is None and self._plan.verb.writes:
             warnings.append("not verified: no consistent read was made after the job")
         return warnings
 
@@ -133,19 +118,20 @@ class JobReport:
         if target.within is None or target.within.index is None:
             return []
         index, found = target.within.index, []
-        if tally.vanished:
-            found.append(f"{tally.vanished:,} records that index {index} named were gone from the table")
-        if tally.filtered and isinstance(target.operation, Touch):  # a touch leaves nothing else alone
+        if vanished := tally[Outcome.VANISHED]:
+            found.append(f"{vanished:,} records that index {index} named were gone from the table")
+        left = tally[Outcome.FILTERED]
+        if left and Outcome.FILTERED not in self._plan.verb.outcomes:
             found.append(
-                f"{tally.filtered:,} records that index {index} named were no longer in their partition, and "
-                "were left alone"
+                f"{left:,} records that index {index} named were no longer in their partition, and were "
+                "left alone"
             )
         return found
 
 
 def _may_lack(tally: Tally) -> bool:
     """Whether deletions may be missing: a record that was asked for by its key has vanished instead."""
-    return bool(tally.deleted or tally.vanished)
+    return bool(tally[Outcome.DELETED] or tally[Outcome.VANISHED])
 
 
 def _some(indexes: list[int]) -> str:

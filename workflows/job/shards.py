@@ -30,7 +30,7 @@ with workflow.unsafe.imports_passed_through():
         ShardSummary,
         Share,
     )
-    from reindexer.tally import Attempts, Tally, total
+    from reindexer.tally import Attempts, Tally
 
 #: Bytes of inputs started in one workflow task: with 4 MB the server terminates the root, a quarter is safe.
 _BYTES_PER_TASK = 1_000_000
@@ -62,11 +62,11 @@ class Shards:
 
     @property
     def tally(self) -> Tally:
-        return total(Tally, (shard.counts.tally for shard in self.changing))
+        return Tally.total(shard.counts.tally for shard in self.changing)
 
     @property
     def attempts(self) -> Attempts:
-        return total(Attempts, (shard.counts.attempts for shard in self.changing))
+        return Attempts.total(shard.counts.attempts for shard in self.changing)
 
     @property
     def quarantined(self) -> int:

@@ -8,6 +8,7 @@ from workflows.shard.running_shard import RunningShard
 
 with workflow.unsafe.imports_passed_through():
     from reindexer.models import ShardReport, Situation
+    from reindexer.tally import Outcome
 
 #: The key of a shard's memo.
 MEMO = "shard"
@@ -18,7 +19,7 @@ class Telling:
 
     def __init__(self, shard: RunningShard) -> None:
         self._shard = shard
-        self._given_up = shard.state.tally.quarantined  # as the root knows it
+        self._given_up = shard.state.tally[Outcome.QUARANTINED]  # as the root knows it
         self._still: Situation | None = None  # parked or paused, and not signalled yet
         self._acknowledged = -1
         self._noted: Situation | None = None
@@ -59,7 +60,7 @@ class Telling:
                 situation=self._shard.situation.model_copy(update={"summary": self._shard.summary}),
             )
             self._still = None
-            self._given_up = self._shard.state.tally.quarantined
+            self._given_up = self._shard.state.tally[Outcome.QUARANTINED]
             self._shard.state = self._shard.state.model_copy(update={"quarantined": []})
             try:
                 await root.signal("shard_report", report)
@@ -68,5 +69,5 @@ class Telling:
                 workflow.logger.info("the root did not take a report: %s", error)
 
     def _has_news(self) -> bool:
-        given_up = self._shard.state.tally.quarantined - self._given_up
+        given_up = self._shard.state.tally[Outcome.QUARANTINED] - self._given_up
         return self._still is not None or given_up >= self._shard.control.quarantine_step

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from reindexer.errors import BadInput
-from reindexer.models import JobInput, Limits, PartitionRange, PartitionScope, Source, Verify
+from reindexer.models import JobInput, Limits, PartitionRange, PartitionScope, Source
+from reindexer.operations import verb_of
 from reindexer.planning.facts import Described
 from reindexer.planning.partitions.scope import index_warning
 from reindexer.planning.partitions.sizes import looked_at
@@ -30,7 +31,7 @@ def plan_partitions(
     parts = [PartitionRange(value=value) for value in values]
     _check_length(parts)
     ranges = [(part, False) for part in parts]
-    if not job.dry_run and not isinstance(job.operation, Verify):
+    if not job.dry_run and verb_of(job.operation).writes:
         rate = limits.read_units_per_second
         sizes = looked_at(
             described.table,

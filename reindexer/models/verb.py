@@ -1,0 +1,28 @@
+"""What a verb says of itself."""
+
+from __future__ import annotations
+
+from reindexer.models.model import Model
+from reindexer.tally import Outcome
+
+
+class Verb(Model):
+    """The declaration of a verb. A job's plan carries it, and whoever steers, shows or checks a job asks it."""
+
+    kind: str  # as in `operation.kind`
+    does: str  # to a table, for people
+    #: It changes records: it takes the lock, writes within limits, and is verified afterwards.
+    writes: bool
+    #: A job file decides: its query leaves records out, its code must not change, it may be tried out.
+    runs_job: bool
+    #: What may become of a record, besides `filtered` where the scope or `skip_expired` leaves it alone.
+    outcomes: list[Outcome]
+    #: Outcomes of which none may be there in a complete job.
+    incomplete: list[Outcome]
+    #: It is for what reads the table's stream: a table without one gets a warning.
+    for_stream: bool = False
+
+    @property
+    def deletes(self) -> bool:
+        """Whether it may remove records."""
+        return Outcome.DELETED in self.outcomes

@@ -1,0 +1,39 @@
+"""Why a job that ran to its end is not complete."""
+
+from __future__ import annotations
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from reindexer.models import Report, Verb
+    from reindexer.tally import Outcome, Tally
+
+#: What of an outcome that a complete job must not have. `{}`: how many records.
+_WORDS = {
+    Outcome.SUPERSEDED: "{} records are past the target, and were not transformed",
+    Outcome.QUARANTINED: "{} records are quarantined (see `failures`, then `redrive`)",
+}
+
+
+def reasons(report: Report, verb: Verb) -> list[str]:
+    """In words, none of a complete job's. Of what was expected and not found, see `found`."""
+    found = []
+    if not report.balanced:
+        found.append("outcomes and scanned records differ: a defect, please report it")
+    found += [
+        _WORDS[outcome].format(number)
+        for outcome in Outcome
+        if outcome in verb.incomplete and (number := report.tally[outcome])
+    ]
+    current = report.tally[Outcome.CURRENT]
+    if current and report.used:
+        found.append(
+            f"{current} records were at version {report.version} already, which was used for something else by "
+            f"{report.used.words}"
+        )
+    sample = report.dry_run.tally if report.dry_run else Tally()
+    if given_up := sample[Outcome.QUARANTINED]:
+        found.append(f"{given_up} of {sample.scanned} records of the sample would be quarantined")
+    if report.verification and report.verification.behind:
+        found.append(f"{report.verification.behind} rows are behind the target")
+    return found
