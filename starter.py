@@ -21,6 +21,7 @@ from commands.doctor import doctor
 from commands.estimate import estimate_job
 from commands.failures import failures
 from commands.input.exits import EXPECTED, Exit, meaning
+from commands.input.fields import with_fields
 from commands.input.json_only import json_only
 from commands.jobs import jobs
 from commands.limits import limits
@@ -71,7 +72,7 @@ VERBS: dict[str, Callable[..., None]] = {
 for _name, _verb in VERBS.items():
     # The first line of a verb's file, "pause: stop …", says it in one line.
     _line = (sys.modules[_verb.__module__].__doc__ or "").splitlines()[0]
-    app.command(_name, short_help=_line.removeprefix(f"{_name}: "))(_verb)
+    app.command(_name, short_help=_line.removeprefix(f"{_name}: "))(with_fields(_verb))
 
 
 def _as_json(arguments: list[str]) -> bool:

@@ -10,15 +10,9 @@ from pydantic import ValidationError
 from rich.console import Group
 from rich.text import Text
 
+from commands.input.fields import Fields, Given
 from commands.input.json_only import emit_json
-from commands.input.options import (
-    AsJson,
-    ReadUnits,
-    RecordsPerSecond,
-    ShardsInFlight,
-    WriteUnits,
-    limits_given,
-)
+from commands.input.options import AsJson
 from commands.rendering.screen import DIM, count, duration, facts, say, size, some
 from reindexer.dynamo.client import make_client
 from reindexer.errors import BadInput
@@ -31,14 +25,18 @@ from reindexer.settings import settings
 
 #: Dollars of a million of anything; more is a slip, and infinity no price.
 _MAX_PRICE = 1e6
+#: All limits but the number of quarantined records, which an estimate has no use for.
+_LIMITS = Fields(
+    "limits.read_units_per_second",
+    "limits.write_units_per_second",
+    "limits.records_per_second",
+    "limits.shards_in_flight",
+)
 
 
 def estimate_job(
     table: Annotated[str, typer.Argument(metavar="TABLE", help="Its name or ARN.")],
-    read_units: ReadUnits = None,
-    write_units: WriteUnits = None,
-    records_per_second: RecordsPerSecond = None,
-    shards_in_flight: ShardsInFlight = None,
+    given: Annotated[Given, _LIMITS],
     records: Annotated[
         int | None, typer.Option(min=0, metavar="N", help="Records that are written; default: all.")
     ] = None,
@@ -64,9 +62,8 @@ def estimate_job(
 
     From DescribeTable, whose counts are up to six hours old. Prices are us-east-1's unless they are given.
     """
-    asked = limits_given(read_units, write_units, records_per_second, shards_in_flight, None)
     try:
-        wanted = Limits.model_validate(asked)
+        wanted = Limits.model_validate(given.get("limits", {}))
     except ValidationError as error:
         raise BadInput(f"limits.{explain(error)}") from None
     described = describe(table, make_client())
@@ -75,13 +72,13 @@ def estimate_job(
     known = described.facts.model_copy(update=dict(capacity))
     limits, _ = chosen(wanted, capacity)
     listed = PROVISIONED if known.capacity_mode == "provisioned" else ON_DEMAND
-    given = {"write_units": write_price, "read_units": read_price, "actions": action_price}
+    prices = {"write_units": write_price, "read_units": read_price, "actions": action_price}
     found = estimate(
         described.description,
         known,
         EstimateInput(Attributes(), limits, records, verify=not no_verify, deletes=deletes),
         settings(),
-        listed.model_copy(update={name: price for name, price in given.items() if price is not None}),
+        listed.model_copy(update={name: price for name, price in prices.items() if price is not None}),
     )
     if as_json:
         emit_json(found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Annotated, Any
 
 from temporalio.client import (
     Client,
@@ -14,18 +14,9 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from commands.input.exits import Exit, Stopped
+from commands.input.fields import Fields, Given
 from commands.input.json_only import emit_json
-from commands.input.options import (
-    AsJson,
-    Job,
-    QuarantinedLimit,
-    ReadUnits,
-    Reason,
-    RecordsPerSecond,
-    ShardsInFlight,
-    WriteUnits,
-    limits_given,
-)
+from commands.input.options import AsJson, Job
 from commands.rendering.screen import count, facts, say
 from commands.temporal.server import (
     CONFIRM_SECONDS,
@@ -55,16 +46,11 @@ _AGAIN = 0.5
 
 def limits(
     job: Job,
-    read_units: ReadUnits = None,
-    write_units: WriteUnits = None,
-    records_per_second: RecordsPerSecond = None,
-    shards_in_flight: ShardsInFlight = None,
-    quarantined: QuarantinedLimit = None,
-    reason: Reason = None,
+    given: Annotated[Given, Fields("limits", "reason")],
     as_json: AsJson = False,
 ) -> None:
     """Change a running job's limits; without options, show them."""
-    change = limits_given(read_units, write_units, records_per_second, shards_in_flight, quarantined)
+    change, reason = given.get("limits", {}), given.get("reason")
     in_force = talk(lambda client: _limits(client, job, change, reason))
     if as_json:
         emit_json(in_force)

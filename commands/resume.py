@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
 from pydantic import ValidationError
 from temporalio.client import Client
 
 from commands.input.exits import Exit, Stopped
-from commands.input.job_options import Code
 from commands.input.options import Job, Reason
 from commands.rendering.screen import say
 from commands.temporal.server import last_within, open_job, somebody_works, state_of, talk
@@ -15,6 +17,11 @@ from reindexer.explain import explain
 from reindexer.models import Resume
 
 _SECONDS = 3.0  # the answer comes with the next workflow task; no attempt has to end for it
+
+Code = Annotated[
+    str | None,
+    typer.Option("--code", metavar="HASH", help="Go on with this code of the job, where it has changed."),
+]
 
 
 def resume(job: Job, reason: Reason = None, code: Code = None) -> None:

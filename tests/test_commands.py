@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import starter
-from commands.input.scope_options import scope_given
+from commands.input.scope import scope_given
 from reindexer.ledger import Ledger
 from reindexer.models import QuarantineEntry, Report
 from reindexer.settings import settings

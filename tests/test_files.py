@@ -11,7 +11,7 @@ import pytest
 
 from commands.input.files import read_text
 from commands.input.job_input import job_input
-from commands.input.scope_options import scope_given
+from commands.input.scope import scope_given
 from reindexer.errors import BadInput
 
 Scope = Callable[[Path], Any]

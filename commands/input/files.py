@@ -50,6 +50,14 @@ def parse_json(text: str) -> Any:
         raise NotJson("not usable JSON: nested too deeply") from None
 
 
+def json_option(text: str, option: str) -> Any:
+    """JSON given on the command line. Raises `BadInput`."""
+    try:
+        return parse_json(text)
+    except NotJson as error:
+        raise BadInput(f"is {error}: {text}", option) from None
+
+
 def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """JSON leaves open which of two counts; Python would take the last without a word."""
     found = dict(pairs)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from commands.input.options import json_option
+from commands.input.files import json_option
 from reindexer.errors import BadInput
 from reindexer.items import from_json_key, key_identity
 from reindexer.models import QuarantineEntry
