@@ -1,4 +1,4 @@
-"""estimate: what a job over a table would take and cost, before anything is started."""
+"""estimate: estimate duration and cost of a job before starting it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from reindexer.planning.estimate import ON_DEMAND, PROVISIONED, Estimate, Estima
 from reindexer.planning.facts import describe
 from reindexer.settings import settings
 
-#: Dollars of a million of anything; more is a slip, and infinity no price.
+#: Dollars of a million of anything; more is a typing error.
 _MAX_PRICE = 1e6
 #: All limits but the number of quarantined records, which an estimate has no use for.
 _LIMITS = Fields(
@@ -35,32 +35,34 @@ _LIMITS = Fields(
 
 
 def estimate_job(
-    table: Annotated[str, typer.Argument(metavar="TABLE", help="Its name or ARN.")],
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="The table's name or ARN.")],
     given: Annotated[Given, _LIMITS],
     records: Annotated[
-        int | None, typer.Option(min=0, metavar="N", help="Records that are written; default: all.")
+        int | None, typer.Option(min=0, metavar="N", help="Records to write; default: all.")
     ] = None,
     deletes: Annotated[
-        bool, typer.Option("--deletes", help="The job may delete: it reads consistently.")
+        bool, typer.Option("--deletes", help="Assume that the job may delete: it reads consistently.")
     ] = False,
-    no_verify: Annotated[
-        bool, typer.Option("--no-verify", help="Without the consistent read afterwards.")
-    ] = False,
+    no_verify: Annotated[bool, typer.Option("--no-verify", help="Leave out the verification.")] = False,
     write_price: Annotated[
-        float | None, typer.Option(min=0, max=_MAX_PRICE, metavar="DOLLARS", help="Of a million write units.")
+        float | None,
+        typer.Option(min=0, max=_MAX_PRICE, metavar="DOLLARS", help="Price of a million write units."),
     ] = None,
     read_price: Annotated[
-        float | None, typer.Option(min=0, max=_MAX_PRICE, metavar="DOLLARS", help="Of a million read units.")
+        float | None,
+        typer.Option(min=0, max=_MAX_PRICE, metavar="DOLLARS", help="Price of a million read units."),
     ] = None,
     action_price: Annotated[
         float | None,
-        typer.Option(min=0, max=_MAX_PRICE, metavar="DOLLARS", help="Of a million Temporal Cloud Actions."),
+        typer.Option(
+            min=0, max=_MAX_PRICE, metavar="DOLLARS", help="Price of a million Temporal Cloud Actions."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Estimate units, duration, Temporal Actions and dollars of a touch. Reads no record and writes none.
 
-    From DescribeTable, whose counts are up to six hours old. Prices are us-east-1's unless they are given.
+    Counts are those of DescribeTable, up to six hours old. Prices are those of us-east-1 unless you give yours.
     """
     try:
         wanted = Limits.model_validate(given.get("limits", {}))

@@ -1,4 +1,4 @@
-"""redrive: run the records that a job gave up again."""
+"""redrive: run again the records that a job gave up."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def redrive(
 ) -> None:
     """Run quarantined records again, at the target of the run that gave them up.
 
-    The redrive is a job of its own, <JOB>-redrive-<RUN>. Exit code 3 where no worker is there.
+    The redrive is a separate job, <JOB>-redrive-<RUN>. Exit code 3 if no worker is running.
     """
     ledger = Ledger(settings().ledger_table)
     the_run = run or newest_run(ledger, job)

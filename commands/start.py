@@ -1,4 +1,4 @@
-"""start: begin a job, after showing what it is going to do."""
+"""start: start a job, after showing its plan."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ def start(
     *,
     given: Annotated[Given, _FIELDS],
     workflow_id: Annotated[
-        str | None, typer.Option(metavar="ID", help="The job's name; default: reindex-<table>.")
+        str | None, typer.Option(metavar="ID", help="The job's workflow ID; default: reindex-<table>.")
     ] = None,
     input_file: Annotated[
-        Path | None, typer.Option("--input", metavar="FILE", help="The whole input as JSON; options go on top.")
+        Path | None, typer.Option("--input", metavar="FILE", help="The input as JSON; options override it.")
     ] = None,
     yes: Yes = False,
     wait: Wait = False,
     expected: Annotated[Given, Fields("expect_found")],
     as_json: AsJson = False,
 ) -> None:
-    """Begin a job. It shows the plan and asks; without a terminal it starts with --yes only.
+    """Start a job. Shows the plan and asks for confirmation; without a terminal, --yes is required.
 
-    A dry run writes nothing and is not asked about.
+    A dry run writes nothing and needs no confirmation.
 
-    Exit code 0 started (with --wait: complete), 1 incomplete, 2 refused, 3 no worker is there.
+    Exit codes: 0 started (with --wait: complete), 1 incomplete, 2 refused, 3 no worker is running.
     """
     job = job_input({**given, **expected}, input_file)
     name = (

@@ -309,7 +309,7 @@ def test_failures_are_shown_by_class_and_closed_with_a_reason(
     assert '{"id": "z"}' in err
     code, out, err = run("failures", "j", "--run", "r1", "--discard", "--reason", "x")
     assert (code, out) == (2, "")
-    assert "nothing was changed: there is no terminal to ask on; --yes goes on" in err
+    assert "nothing was changed: there is no terminal to ask on; use --yes" in err
     assert ledger.failures("j", "r1").counts == {"ValidationException": 2, "VersionType": 1}
     args = ("failures", "j", "--run", "r1", "--discard", "--reason", "gone upstream", "--yes")
     assert run(*args, "--key", '{"id": "a"}')[0] == 0

@@ -1,4 +1,4 @@
-"""The job's input out of a file and options. What was not given is left to the job's own defaults."""
+"""The job's input, from a file and options. The job's own defaults fill in the rest."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from reindexer.models import JobInput
 
 
 def job_input(given: Mapping[str, Any], file: Path | None) -> JobInput:
-    """The input: the file's, with what was given on top. Raises `BadInput` naming the field."""
+    """The file's input, overridden by what options gave. Raises `BadInput` naming the field."""
     merged = _merged(_file(file) if file else {}, given)
     if "table" not in merged:
         raise BadInput("which one? For example `reindexer start cities`, or --input FILE", "TABLE")

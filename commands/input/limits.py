@@ -1,4 +1,4 @@
-"""The job's limits out of options."""
+"""The job's limits, from options."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _RATES = {
 
 
 def limits_given(**given: Any) -> dict[str, Any]:
-    """The fields of `limits` that were given, as the job's input wants them. Raises `BadInput`."""
+    """The fields of `limits` that were given, as the job's input has them. Raises `BadInput`."""
     return {name: _rate(value, _RATES[name]) if name in _RATES else value for name, value in given.items()}
 
 
 def _rate(text: str, option: str) -> float | str | None:
-    """As the job's input wants it: null where the plan chooses."""
+    """As the job's input has it: null where the plan chooses."""
     if text in ("unlimited", "chosen"):
         return text if text == "unlimited" else None
     try:

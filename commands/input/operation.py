@@ -1,4 +1,4 @@
-"""The job's operation out of options."""
+"""The job's operation, from options."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def operation_given(
 
 
 def _version(text: str) -> int | str:
-    """An option's text as the input wants it; in a file a number has to be one."""
+    """The option's text as the input has it."""
     if text == "next":
         return text
     try:
@@ -41,7 +41,7 @@ def _version(text: str) -> int | str:
 
 
 def _params(given: Sequence[str]) -> dict[str, Any]:
-    """Text as it is, which the job's own types read; lists and objects as JSON."""
+    """Parameters by name: text, which the job's own types read; lists and objects from JSON."""
     params: dict[str, Any] = {}
     for entry in given:
         name, equals, value = entry.partition("=")

@@ -11,21 +11,21 @@ import typer
 from commands.input.exits import Exit, Stopped
 from commands.input.fields import option_of
 
-Job = Annotated[str, typer.Argument(metavar="JOB", help="The job's workflow id, such as reindex-cities.")]
-AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout, nothing else.")]
+Job = Annotated[str, typer.Argument(metavar="JOB", help="The job's workflow ID, such as reindex-cities.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, and nothing else.")]
 Reason = Annotated[str | None, option_of("reason")]
-Run = Annotated[str | None, typer.Option(help="An earlier run of the job; default: its newest.", metavar="RUN")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Run = Annotated[str | None, typer.Option(help="A run of the job; default: the newest.", metavar="RUN")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 KeyOptions = Annotated[
     list[str] | None,
     typer.Option("--key", metavar="JSON", help='Only this record, such as \'{"id": "a"}\'. Can be repeated.'),
 ]
 
 EngineChoice = Literal["auto", "dynoxide", "ministack", "local"]
-EngineName = Annotated[EngineChoice, typer.Option(help="Which DynamoDB engine; auto: the fastest to be had.")]
+EngineName = Annotated[EngineChoice, typer.Option(help="DynamoDB engine; auto: the fastest available.")]
 Records = Annotated[
     int | None,
-    typer.Option(min=1, metavar="N", help="Records; default: all cities, fewer on a slow engine."),
+    typer.Option(min=1, metavar="N", help="Number of records; default: all cities, fewer on a slow engine."),
 ]
 
 

@@ -1,4 +1,4 @@
-"""The job's scope out of options: a sample, keys or partitions, by name or from a file."""
+"""The job's scope, from options: a sample, keys or partitions, by name or from a file."""
 
 from __future__ import annotations
 

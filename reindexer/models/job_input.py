@@ -16,7 +16,7 @@ from reindexer.models.model import MAX_VERSION, Asked
 from reindexer.models.option import Option
 from reindexer.models.scope import Complete, Scope
 
-_VERSION = Option("--version", "The target; default: the start time in ms.", "N|next")
+_VERSION = Option("--version", "The target version; default: the start time in ms.", "N|next")
 Version = Annotated[int, Field(ge=1, le=MAX_VERSION)]
 #: None: the start time in milliseconds. "next": one above the highest recorded for the table.
 VersionOrNext = Annotated[Version | Literal["next"] | None, _VERSION]
@@ -48,7 +48,7 @@ class Transform(Asked):
     job: Annotated[
         str,
         Field(min_length=1),
-        Option("--job", "Run this job's query and function: `reindexer jobs`.", "NAME"),
+        Option("--job", "Run the query and function of this job; `reindexer jobs` lists them.", "NAME"),
     ]
     params: Annotated[
         dict[str, Any], Option("--param", "A parameter of the job. Can be repeated.", "NAME=VALUE")
@@ -92,13 +92,13 @@ class Limits(Asked):
     shards_in_flight: Annotated[
         int,
         Field(ge=1, le=400),  # the most shards a job ever has
-        Option("--shards-in-flight", "Shards at work at the same time, 1 to 400.", "N"),
+        Option("--shards-in-flight", "Shards in progress at the same time, 1 to 400.", "N"),
     ] = 32
     #: 0: park at the first.
     quarantined: Annotated[
         int,
         Field(ge=0, le=1_000_000_000),
-        Option("--quarantined", "Records given up before the job parks itself.", "N"),
+        Option("--quarantined", "Park the job when more records than this are given up.", "N"),
     ] = 1000
 
 
@@ -106,10 +106,14 @@ class Attributes(Asked):
     """The names of the two attributes that every write carries."""
 
     version: Annotated[
-        str, Field(min_length=1, max_length=255), Option("--version-attribute", "reindexVersion", "NAME")
+        str,
+        Field(min_length=1, max_length=255),
+        Option("--version-attribute", "Attribute of the version; default: reindexVersion.", "NAME"),
     ] = "reindexVersion"
     run: Annotated[
-        str, Field(min_length=1, max_length=255), Option("--run-attribute", "reindexRun", "NAME")
+        str,
+        Field(min_length=1, max_length=255),
+        Option("--run-attribute", "Attribute of the run stamp; default: reindexRun.", "NAME"),
     ] = "reindexRun"
 
     @model_validator(mode="after")
@@ -139,45 +143,45 @@ class JobInput(Asked):
     attributes: Attributes = Attributes()
     #: null: about 20,000 records each, at most 400.
     total_segments: Annotated[
-        Annotated[int, Field(ge=1, le=400)] | None, Option("--segments", "Shards, 1 to 400.", "N")
+        Annotated[int, Field(ge=1, le=400)] | None, Option("--segments", "Number of shards, 1 to 400.", "N")
     ] = None
     #: "batch": only those that keep failing are. null: "record" for a list of up to 100 keys, else "batch".
     isolation: Annotated[
         Literal["batch", "record"] | None,
-        Option("--isolation", "record: each record is an activity of its own."),
+        Option("--isolation", "record: run each record as an activity of its own."),
     ] = None
-    verify: Annotated[bool, Option("--no-verify", "Make no consistent read afterwards.")] = True
-    sweep: Annotated[bool, Option("--no-sweep", "Leave rows found behind as they are.")] = True
+    verify: Annotated[bool, Option("--no-verify", "Skip the consistent read after the writes.")] = True
+    sweep: Annotated[bool, Option("--no-sweep", "Do not process again what verification finds behind.")] = True
     #: The time is that at which the job began.
     skip_expired: Annotated[
-        bool, Option("--skip-expired", "Leave records alone that are past their time to live (TTL).")
+        bool, Option("--skip-expired", "Skip records that are past their time to live (TTL).")
     ] = False
-    reason: Annotated[str | None, Option("--reason", "Why; kept in the job's report.", "TEXT")] = None
+    reason: Annotated[str | None, Option("--reason", "Reason, kept in the job's report.", "TEXT")] = None
     #: Records above the target end as `superseded`.
-    allow_lower: Annotated[bool, Option("--allow-lower", "Accept a target below versions in the table.")] = (
-        False
-    )
+    allow_lower: Annotated[
+        bool, Option("--allow-lower", "Accept a target version below versions in the table.")
+    ] = False
     #: By another operation, job, code or parameters: what carries the version is left alone.
     allow_used: Annotated[
-        bool, Option("--allow-used", "Accept a version that was used for something else.")
+        bool, Option("--allow-used", "Accept a version that was used for another purpose.")
     ] = False
     #: There conditions hold in one Region only.
     allow_multi_region: Annotated[bool, Option("--allow-multi-region", "Accept a global table.")] = False
-    dry_run: Annotated[bool, Option("--dry-run", "Only show what would become of a sample; write nothing.")] = (
+    dry_run: Annotated[bool, Option("--dry-run", "Show what the job would do to a sample; write nothing.")] = (
         False
     )
     #: Delete records or attributes of a table without point-in-time recovery.
     allow_no_recovery: Annotated[
-        bool, Option("--allow-no-recovery", "Delete from a table that cannot be restored.")
+        bool, Option("--allow-no-recovery", "Allow deletions without point-in-time recovery.")
     ] = False
     expect_found: Annotated[
         bool,
         Option(
             "--expect-found",
-            "Incomplete where a record vanished, a named partition is empty, or no record was found.",
+            "Incomplete if a record vanished, a named partition is empty, or no record was found.",
         ),
     ] = False
     #: Of a holder that cannot be asked: its job is in another cluster.
-    force_lock: Annotated[bool, Option("--force-lock", "Take the lock of a holder that surely stopped.")] = (
-        False
-    )
+    force_lock: Annotated[
+        bool, Option("--force-lock", "Take over the lock of a job that has certainly stopped.")
+    ] = False

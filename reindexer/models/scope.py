@@ -40,8 +40,8 @@ class Keys(Asked):
         Annotated[list[dict[str, StrictStr | StrictInt]], Field(min_length=1, max_length=10_000)] | None,
         Option(
             "--keys",
-            "Only these: a JSON list, or a line each: a JSON object, or the value of a key that has one "
-            "attribute; - is stdin.",
+            "Only the keys in this file: a JSON list, or one per line: a JSON object, or the value of a key "
+            "that has one attribute; - is stdin.",
             "FILE",
             "--keys-from",
         ),
@@ -87,20 +87,20 @@ class Partitions(Asked):
         Field(min_length=1, max_length=10_000),
         Option("--partition", "Only records with this partition key value. Can be repeated.", "VALUE"),
         Option(
-            "--partitions-from", "The same from a file: a value a line, or a JSON list; - is stdin.", "FILE"
+            "--partitions-from", "The same from a file: one value per line, or a JSON list; - is stdin.", "FILE"
         ),
     ]
     sort_key: Annotated[
         SortKey | None,
         Option(
             "--sort-key",
-            "Of these only what meets it, such as begins_with=2024- or between=[3,9]; or as JSON.",
+            "Only records of these partitions that match, such as begins_with=2024- or between=[3,9], or JSON.",
             "OP=VALUE",
         ),
     ] = None
     index: Annotated[
         Annotated[str, Field(min_length=1, max_length=255)] | None,  # 255: DynamoDB's longest name
-        Option("--index", "The index whose partitions these are.", "NAME"),
+        Option("--index", "Index to which the partition key values belong.", "NAME"),
     ] = None
 
 
