@@ -1,4 +1,4 @@
-"""dev: run servers with sample data, and workers, on this machine until Ctrl-C."""
+"""dev: run servers, workers and sample data here until Ctrl-C."""
 
 from __future__ import annotations
 
