@@ -13,20 +13,16 @@ import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from commands.input.limits import limits_given
 from commands.input.operation import operation_given
 from commands.input.scope import scope_given
+from reindexer.errors import BadInput
 from reindexer.explain import kind_of
-from reindexer.models import JobInput, Option
+from reindexer.models import RATE_TEXT, JobInput, Option
 
 #: The part of a job's input that options gave, as JSON has it; nothing else is in it.
 Given: TypeAlias = dict[str, Any]
 #: What options of a part mean together, and how their text is read.
-_READ: Mapping[str, Callable[..., Any]] = {
-    "operation": operation_given,
-    "scope": scope_given,
-    "limits": limits_given,
-}
+_READ: Mapping[str, Callable[..., Any]] = {"operation": operation_given, "scope": scope_given}
 
 
 class Fields:
@@ -76,8 +72,7 @@ def options(model: type[BaseModel] = JobInput, above: str = "") -> dict[str, tup
         }
         for kind in _members(field):
             if isinstance(kind, type) and issubclass(kind, BaseModel):
-                below = options(kind, f"{above}{name}.")
-                found |= {path: below[path] for path in below if path not in found}
+                found = {**found, **options(kind, f"{above}{name}."), **found}  # what was found first stays
     return found
 
 
@@ -150,9 +145,24 @@ def _given(values: Mapping[str, Any]) -> Given:
     for path, value in values.items():
         if value is None or value is False or value == []:
             continue
+        option, field = _OPTIONS[path]
         part, _, name = path.partition(".")
-        if name:
-            given.setdefault(part, {})[name] = value
-        else:  # a switch turns its field to the other side
-            given[part] = not _OPTIONS[path][1].default if value is True else value
+        if value is True:  # a switch turns its field to the other side
+            given[part] = not field.default
+        elif name:
+            given.setdefault(part, {})[name] = (
+                read_rate(value, option.flag) if option.metavar == "RATE" else value
+            )
+        else:
+            given[part] = value
     return {name: _READ[name](**value) if name in _READ else value for name, value in given.items()}
+
+
+def read_rate(text: str, flag: str) -> float | str | None:
+    """A rate as the job's input has it: null where the plan chooses. Raises `BadInput`."""
+    if text in ("unlimited", "chosen"):
+        return text if text == "unlimited" else None
+    try:
+        return float(text)
+    except ValueError:
+        raise BadInput(f"should be {RATE_TEXT} (given: {text})", flag) from None
