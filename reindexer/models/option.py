@@ -14,5 +14,5 @@ class Option:
 
     flag: str  # such as --dry-run; --no-… turns off what is on by default; without dashes: an argument
     help: str
-    metavar: str | None = None  # what stands for the value in the help
+    metavar: str | None = None  # the value in the help; FILE is a path, RATE a number or a word
     alias: str | None = None  # another flag with the same meaning
