@@ -21,6 +21,7 @@ from commands.doctor import doctor
 from commands.estimate import estimate_job
 from commands.failures import failures
 from commands.input.exits import EXPECTED, Exit, meaning
+from commands.input.fields import with_fields
 from commands.input.json_only import json_only
 from commands.jobs import jobs
 from commands.limits import limits
@@ -38,8 +39,8 @@ from commands.watch import watch
 from reindexer.settings import settings
 
 app = typer.Typer(
-    help="Reprocess every record of a DynamoDB table, each exactly once accounted for.",
-    epilog="Exit codes: 0 complete, 1 incomplete or failed, 2 bad input, 3 not finished or nobody there.",
+    help="Reprocess every record of a DynamoDB table and account for each exactly once.",
+    epilog="Exit codes: 0 complete, 1 incomplete or failed, 2 bad input, 3 not finished, or no answer.",
     no_args_is_help=True,
     rich_markup_mode=None,  # plain, aligned help without boxes
     add_completion=False,  # four options that few use would open the help
@@ -47,7 +48,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-#: In the order of the help: try it, prepare, run, steer, and what was given up.
+#: In the order of the help: try it, prepare, run, control, and what was given up.
 VERBS: dict[str, Callable[..., None]] = {
     "demo": demo,
     "dev": dev,
@@ -71,7 +72,7 @@ VERBS: dict[str, Callable[..., None]] = {
 for _name, _verb in VERBS.items():
     # The first line of a verb's file, "pause: stop …", says it in one line.
     _line = (sys.modules[_verb.__module__].__doc__ or "").splitlines()[0]
-    app.command(_name, short_help=_line.removeprefix(f"{_name}: "))(_verb)
+    app.command(_name, short_help=_line.removeprefix(f"{_name}: "))(with_fields(_verb))
 
 
 def _as_json(arguments: list[str]) -> bool:
@@ -80,10 +81,10 @@ def _as_json(arguments: list[str]) -> bool:
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command and return its exit code; a user's mistake is one sentence on stderr."""
-    logging.basicConfig(level=logging.ERROR)  # the libraries' warnings are not for who types a command
+    """Run one command and return its exit code; a user error becomes one sentence on stderr."""
+    logging.basicConfig(level=logging.ERROR)  # a user of the command line has no use for warnings of libraries
     try:
-        settings()  # a wrong one ends every command, also those that need none
+        settings()  # a wrong one ends every command, even one that does not use it
         with json_only() if _as_json(arguments) else contextlib.nullcontext():
             app(arguments, prog_name="reindexer")
     except EXPECTED as error:
@@ -100,7 +101,7 @@ def main() -> NoReturn:
     """The console script."""
     code = run(sys.argv[1:])
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(BrokenPipeError, ValueError):  # no one reads any more
+        with contextlib.suppress(BrokenPipeError, ValueError):  # the reader has closed the pipe
             stream.flush()
     # Not sys.exit: threads of Temporal's core that come back while Python shuts down abort the process (134).
     os._exit(code)

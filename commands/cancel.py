@@ -11,14 +11,14 @@ from commands.input.options import Job, Reason
 from commands.rendering.report import render_report
 from commands.rendering.screen import say
 from commands.temporal.ending import ending
-from commands.temporal.server import CONFIRM_SECONDS, open_job, somebody_works, talk
+from commands.temporal.server import CONFIRM_SECONDS, open_job, talk, workers_poll
 
 
 def cancel(job: Job, reason: Reason = None) -> None:
-    """Cancel a job: its shards hand back their state, the report is written, the lock released.
+    """Cancel a job. Its shards hand back their state, the report is written, and the lock is released.
 
-    What was changed stays changed; starting again at the same version goes on with the rest. Exit code 3
-    where the job has not ended within ten seconds.
+    Changes already made stay; start again at the same version to process the rest. Exit code 3 if the job
+    has not ended within ten seconds.
     """
     talk(lambda client: _cancel(client, job, reason))
 
@@ -26,10 +26,10 @@ def cancel(job: Job, reason: Reason = None) -> None:
 async def _cancel(client: Client, job: str, reason: str | None) -> None:
     handle = await open_job(client, job)
     await handle.cancel(reason=reason or "")
-    if not await somebody_works(client):
+    if not await workers_poll(client):
         raise Stopped(
             Exit.NOT_FINISHED,
-            f"{job} is told to cancel; no worker answers, so it ends when one comes. To end it at once, "
+            f"cancel of {job} requested; no worker answers, so it ends once one does. To end it at once, "
             f"without a final report: temporal workflow terminate -w {job}",
         )
     try:

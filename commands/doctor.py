@@ -1,4 +1,4 @@
-"""doctor: is everything there that a job needs, and what to do where it is not."""
+"""doctor: check everything that a job needs, and say what to do."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from reindexer.settings import settings
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at. `todo`: what to do, where it is not as it should be."""
+    """The result of one check. `todo`: what to do where it failed."""
 
     what: str
     good: bool
@@ -42,12 +42,12 @@ class Finding:
 
 
 def doctor(
-    table: Annotated[str | None, typer.Argument(metavar="[TABLE]", help="Look at this table too.")] = None,
+    table: Annotated[str | None, typer.Argument(metavar="[TABLE]", help="Check this table too.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Check connections, credentials, permissions, ledger, workers and versions. Changes no record.
 
-    Exit code 0 all is well, 1 something is not.
+    Exit codes: 0 no problem, 1 a problem was found.
     """
     findings = [*asyncio.run(_temporal()), *_aws(), _looked("jobs", _jobs)]
     if table:
@@ -108,7 +108,7 @@ async def _server(client: Client) -> Finding:
 
 
 def _own_queues() -> dict[str, str]:
-    """Task queues of jobs with workers of their own, and which jobs those are."""
+    """Task queues of jobs with workers of their own, and the names of those jobs."""
     own: dict[str, list[str]] = {}
     try:
         for job in catalogue().values():
@@ -123,14 +123,16 @@ async def _pollers(client: Client, what: str, queue: str, kind: Kind) -> Finding
     number = await pollers(client, queue, kind)
     if number:
         return Finding(what, True, f"{some(number, 'process', 'processes')} on task queue {queue}")
-    return Finding(what, False, f"nobody polls task queue {queue}", f"start some: {worker_command(queue)}")
+    return Finding(
+        what, False, f"no worker polls task queue {queue}", f"start workers: {worker_command(queue)}"
+    )
 
 
 async def _search(client: Client) -> Finding:
     missing = set(SEARCH_ATTRIBUTES) - set(await registered_search_attributes(client))
     if not missing:
         return Finding("search", True, f"attributes {', '.join(SEARCH_ATTRIBUTES)} are registered")
-    found = f"{', '.join(sorted(missing))} not registered: jobs are not listed by table and state"
+    found = f"{', '.join(sorted(missing))} not registered: jobs cannot be listed by table and state"
     return Finding("search", False, found, "reindexer setup")
 
 
@@ -144,7 +146,7 @@ def _aws() -> list[Finding]:
 
 
 def _identity() -> str:
-    """Who asks, where. Of an endpoint that is not AWS no one is asked: STS would be."""
+    """The caller and the Region. With an endpoint that is not AWS, STS is not asked."""
     import boto3  # not needed before; a quarter of a second
 
     session = boto3.session.Session()
@@ -152,7 +154,7 @@ def _identity() -> str:
     where = f"region {client.meta.region_name}, SDK {version('boto3')}"
     endpoint = os.environ.get("AWS_ENDPOINT_URL_DYNAMODB") or os.environ.get("AWS_ENDPOINT_URL")
     if endpoint:
-        return f"{where}, endpoint {endpoint} (not AWS's own, so nobody's identity is asked)"
+        return f"{where}, endpoint {endpoint} (not AWS, so the caller's identity is not checked)"
     who = session.client("sts", region_name=client.meta.region_name).get_caller_identity()
     return f"{who['Arn']}, {where}"
 

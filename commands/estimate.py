@@ -1,4 +1,4 @@
-"""estimate: what a job over a table would take and cost, before anything is started."""
+"""estimate: estimate duration and cost of a job before starting it."""
 
 from __future__ import annotations
 
@@ -10,15 +10,9 @@ from pydantic import ValidationError
 from rich.console import Group
 from rich.text import Text
 
+from commands.input.fields import Fields, Given
 from commands.input.json_only import emit_json
-from commands.input.options import (
-    AsJson,
-    ReadUnits,
-    RecordsPerSecond,
-    ShardsInFlight,
-    WriteUnits,
-    limits_given,
-)
+from commands.input.options import AsJson
 from commands.rendering.screen import DIM, count, duration, facts, say, size, some
 from reindexer.dynamo.client import make_client
 from reindexer.errors import BadInput
@@ -29,44 +23,49 @@ from reindexer.planning.estimate import ON_DEMAND, PROVISIONED, Estimate, Estima
 from reindexer.planning.facts import describe
 from reindexer.settings import settings
 
-#: Dollars of a million of anything; more is a slip, and infinity no price.
+#: Dollars of a million of anything; more is a typing error.
 _MAX_PRICE = 1e6
+#: All limits but the number of quarantined records, which an estimate has no use for.
+_LIMITS = Fields(
+    "limits.read_units_per_second",
+    "limits.write_units_per_second",
+    "limits.records_per_second",
+    "limits.shards_in_flight",
+)
 
 
 def estimate_job(
-    table: Annotated[str, typer.Argument(metavar="TABLE", help="Its name or ARN.")],
-    read_units: ReadUnits = None,
-    write_units: WriteUnits = None,
-    records_per_second: RecordsPerSecond = None,
-    shards_in_flight: ShardsInFlight = None,
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="The table's name or ARN.")],
+    given: Annotated[Given, _LIMITS],
     records: Annotated[
-        int | None, typer.Option(min=0, metavar="N", help="Records that are written; default: all.")
+        int | None, typer.Option(min=0, metavar="N", help="Records to write; default: all.")
     ] = None,
     deletes: Annotated[
-        bool, typer.Option("--deletes", help="The job may delete: it reads consistently.")
+        bool, typer.Option("--deletes", help="Assume that the job may delete: it reads consistently.")
     ] = False,
-    no_verify: Annotated[
-        bool, typer.Option("--no-verify", help="Without the consistent read afterwards.")
-    ] = False,
+    no_verify: Annotated[bool, typer.Option("--no-verify", help="Leave out the verification.")] = False,
     write_price: Annotated[
-        float | None, typer.Option(min=0, max=_MAX_PRICE, metavar="DOLLARS", help="Of a million write units.")
+        float | None,
+        typer.Option(min=0, max=_MAX_PRICE, metavar="DOLLARS", help="Price of a million write units."),
     ] = None,
     read_price: Annotated[
-        float | None, typer.Option(min=0, max=_MAX_PRICE, metavar="DOLLARS", help="Of a million read units.")
+        float | None,
+        typer.Option(min=0, max=_MAX_PRICE, metavar="DOLLARS", help="Price of a million read units."),
     ] = None,
     action_price: Annotated[
         float | None,
-        typer.Option(min=0, max=_MAX_PRICE, metavar="DOLLARS", help="Of a million Temporal Cloud Actions."),
+        typer.Option(
+            min=0, max=_MAX_PRICE, metavar="DOLLARS", help="Price of a million Temporal Cloud Actions."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Estimate units, duration, Temporal Actions and dollars of a touch. Reads no record and writes none.
 
-    From DescribeTable, whose counts are up to six hours old. Prices are us-east-1's unless they are given.
+    Counts are those of DescribeTable, up to six hours old. Prices are those of us-east-1 unless you give yours.
     """
-    asked = limits_given(read_units, write_units, records_per_second, shards_in_flight, None)
     try:
-        wanted = Limits.model_validate(asked)
+        wanted = Limits.model_validate(given.get("limits", {}))
     except ValidationError as error:
         raise BadInput(f"limits.{explain(error)}") from None
     described = describe(table, make_client())
@@ -75,13 +74,13 @@ def estimate_job(
     known = described.facts.model_copy(update=dict(capacity))
     limits, _ = chosen(wanted, capacity)
     listed = PROVISIONED if known.capacity_mode == "provisioned" else ON_DEMAND
-    given = {"write_units": write_price, "read_units": read_price, "actions": action_price}
+    prices = {"write_units": write_price, "read_units": read_price, "actions": action_price}
     found = estimate(
         described.description,
         known,
         EstimateInput(Attributes(), limits, records, verify=not no_verify, deletes=deletes),
         settings(),
-        listed.model_copy(update={name: price for name, price in given.items() if price is not None}),
+        listed.model_copy(update={name: price for name, price in prices.items() if price is not None}),
     )
     if as_json:
         emit_json(found)

@@ -1,4 +1,4 @@
-"""failures: the records a job gave up, from the ledger; and closing them."""
+"""failures: list the records that a job gave up, or close them."""
 
 from __future__ import annotations
 
@@ -23,16 +23,20 @@ from reindexer.settings import settings
 def failures(
     job: Job,
     error: Annotated[str | None, typer.Option(help="Only this error class.", metavar="CLASS")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="Records on a page.")] = 20,
-    after: Annotated[str | None, typer.Option(help="Where the page before ended.", metavar="TOKEN")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Records per page.")] = 20,
+    after: Annotated[
+        str | None, typer.Option(help="Token with which the previous page ended.", metavar="TOKEN")
+    ] = None,
     run: Run = None,
-    discard: Annotated[bool, typer.Option("--discard", help="Close them: all, or those chosen.")] = False,
+    discard: Annotated[
+        bool, typer.Option("--discard", help="Close these records without changing them.")
+    ] = False,
     key: KeyOptions = None,
     reason: Reason = None,
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """The records a job gave up, by error class; `redrive` runs them again, --discard closes them for good."""
+    """List the records a job gave up, by error class. `redrive` runs them again, --discard closes them."""
     ledger = Ledger(settings().ledger_table)
     the_run = run or newest_run(ledger, job)
     if discard:
@@ -50,17 +54,17 @@ def failures(
 
 
 def newest_run(ledger: Ledger, job: str) -> str:
-    """The newest run of a job. Raises `BadInput` where the ledger knows none."""
+    """The newest run of a job. Raises `BadInput` where the ledger has none."""
     run = ledger.last_run(job)
     if run is None:
         raise BadInput(
-            f"the ledger {ledger.table} knows no job {job}; `reindexer list` shows what Temporal knows"
+            f"the ledger {ledger.table} has no job {job}; `reindexer list` shows the jobs of Temporal"
         )
     return run
 
 
 def elsewhere(ledger: Ledger, job: str, run: str) -> str:
-    """Where records of the run are that a redrive gave up again, to go behind a sentence; "" for nowhere."""
+    """A clause that names the redrives which gave up records of the run again; "" for none."""
     redrives = " and by ".join(ledger.given_up_again(job, run))
     return f"; some were given up again by {redrives}" if redrives else ""
 
@@ -75,7 +79,7 @@ def _rendered(page: FailurePage, job: str, run: str, more: str) -> Group | Text:
         columns(_rows(page.entries), ("key", "error class", "applied", "tries", "message"), (3,)),
     ]
     if page.after:
-        parts += [Text(), Text(f"more: reindexer failures {job} --run {run} --after {page.after}", DIM)]
+        parts += [Text(), Text(f"next page: reindexer failures {job} --run {run} --after {page.after}", DIM)]
     return Group(*parts)  # type: ignore[arg-type]  # all of them renderable
 
 
@@ -90,7 +94,7 @@ def _discard(
 ) -> int:
     """How many were closed."""
     if not reason:
-        raise BadInput("--discard needs --reason: who reads the ledger later should know why")
+        raise BadInput("--discard needs --reason, which is kept in the ledger")
     entries = chosen(ledger.all_failures(job, run, error), keys)
     if not entries:
         note(f"{job}, run {run}: no open quarantined records to discard{elsewhere(ledger, job, run)}")

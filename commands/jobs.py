@@ -13,7 +13,7 @@ from reindexer.settings import settings
 
 
 def jobs(as_json: AsJson = False) -> None:
-    """Names, documentation and parameters. Exit code 2 where a job file is broken, naming file and line."""
+    """List jobs with their parameters. Exit code 2, with file and line, if a job file is broken."""
     found = catalogue()
     if as_json:
         emit_json([_plain(job) for job in found.values()])

@@ -1,9 +1,9 @@
-"""limits: show what a job may use, or change it while it runs."""
+"""limits: show or change the limits of a running job."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Annotated, Any
 
 from temporalio.client import (
     Client,
@@ -14,26 +14,17 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from commands.input.exits import Exit, Stopped
+from commands.input.fields import Fields, Given
 from commands.input.json_only import emit_json
-from commands.input.options import (
-    AsJson,
-    Job,
-    QuarantinedLimit,
-    ReadUnits,
-    Reason,
-    RecordsPerSecond,
-    ShardsInFlight,
-    WriteUnits,
-    limits_given,
-)
+from commands.input.options import AsJson, Job
 from commands.rendering.screen import count, facts, say
 from commands.temporal.server import (
     CONFIRM_SECONDS,
     QUERY_SECONDS,
     open_job,
     progress_of,
-    somebody_works,
     talk,
+    workers_poll,
 )
 from reindexer.errors import BadInput
 
@@ -49,22 +40,17 @@ _ABORTED = frozenset(
         RPCStatusCode.UNAVAILABLE,
     )
 )
-#: Seconds until it is sent again: the next run begins within about half a second.
+#: Seconds until the update is sent again: the next run begins within about half a second.
 _AGAIN = 0.5
 
 
 def limits(
     job: Job,
-    read_units: ReadUnits = None,
-    write_units: WriteUnits = None,
-    records_per_second: RecordsPerSecond = None,
-    shards_in_flight: ShardsInFlight = None,
-    quarantined: QuarantinedLimit = None,
-    reason: Reason = None,
+    given: Annotated[Given, Fields("limits", "reason")],
     as_json: AsJson = False,
 ) -> None:
-    """Change a running job's limits; without options, show them."""
-    change = limits_given(read_units, write_units, records_per_second, shards_in_flight, quarantined)
+    """Change the limits of a running job; without options, show them."""
+    change, reason = given.get("limits", {}), given.get("reason")
     in_force = talk(lambda client: _limits(client, job, change, reason))
     if as_json:
         emit_json(in_force)
@@ -75,14 +61,14 @@ def limits(
 async def _limits(client: Client, job: str, change: dict[str, Any], reason: str | None) -> dict[str, Any]:
     handle = await open_job(client, job)
     # Unlike a signal, neither an update nor a query waits on the server for a worker to come.
-    if not await somebody_works(client):
+    if not await workers_poll(client):
         raise Stopped(
-            Exit.NOT_FINISHED, f"no worker answers for {job}, so its limits stay as they are; start one first"
+            Exit.NOT_FINISHED, f"no worker answers for {job}, so its limits are unchanged; start a worker first"
         )
     if not change:
         answer = await progress_of(handle)
         if answer is None:
-            raise Stopped(Exit.NOT_FINISHED, f"{job} has not answered within {QUERY_SECONDS:.0f} s")
+            raise Stopped(Exit.NOT_FINISHED, f"{job} did not answer within {QUERY_SECONDS:.0f} s")
         return dict(answer["limits"])
     try:
         return await asyncio.wait_for(
@@ -91,8 +77,8 @@ async def _limits(client: Client, job: str, change: dict[str, Any], reason: str 
     except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
         raise Stopped(
             Exit.NOT_FINISHED,
-            f"{job} has not answered within {CONFIRM_SECONDS:.0f} s; whether its limits changed shows "
-            f"`reindexer limits {job}`",
+            f"{job} did not answer within {CONFIRM_SECONDS:.0f} s; `reindexer limits {job}` shows whether its "
+            "limits changed",
         ) from None
 
 
@@ -100,7 +86,7 @@ async def set_limits(client: Client, job: str, change: dict[str, Any]) -> dict[s
     """The limits then in force. Raises `BadInput` where the job rejects the change, or has ended.
 
     A run that hands over to the next one aborts the updates it has not answered: they are sent again, since
-    the same limits set twice are the same limits. Never ends where no worker answers.
+    the same limits set twice are the same limits. Does not end while no worker answers.
     """
     while True:
         handle = await open_job(client, job)
@@ -120,5 +106,5 @@ async def set_limits(client: Client, job: str, change: dict[str, Any]) -> dict[s
 
 def _shown(value: object) -> str:
     if value is None:
-        return "chosen when the job has planned"
+        return "to be chosen by the plan"
     return count(value) if isinstance(value, int | float) else str(value)

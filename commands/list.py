@@ -1,4 +1,4 @@
-"""list: the jobs the Temporal server knows."""
+"""list: list the jobs that the Temporal server knows."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class _Listed:
 
 
 def list_jobs(
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="The newest so many.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Number of jobs, newest first.")] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """The jobs the Temporal server knows, newest first: running ones, and those within its retention."""
+    """List jobs, newest first: running ones, and closed ones within Temporal's retention."""
     jobs = talk(lambda client: _jobs(client, limit))
     if as_json:
         emit_json([_plain(job) for job in jobs])

@@ -1,4 +1,4 @@
-"""new-job: write a job file that states its contract, and its test."""
+"""new-job: write the file of a new job, and a test for it."""
 
 from __future__ import annotations
 
@@ -62,12 +62,14 @@ def test_doing_it_twice_changes_nothing_more() -> None:
 
 
 def new_job(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The job's name, and its file's: fix_dates.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Name of the job and its file, such as fix_dates.")
+    ],
 ) -> None:
-    """Write NAME.py into the folder of jobs (REINDEXER_JOBS), and its test. Overwrites nothing."""
+    """Write NAME.py to the folder of jobs (REINDEXER_JOBS), and a test for it. Overwrites nothing."""
     if not name.isidentifier() or keyword.iskeyword(name) or name.startswith(("_", "test_")):
         raise BadInput(
-            f"{name!r} is no name for a module; letters, digits and underscores, such as fix_dates", "NAME"
+            f"{name!r} is not a module name; use letters, digits and underscores, as in fix_dates", "NAME"
         )
     folder = settings().jobs
     tests = folder.parent / "tests"
@@ -75,7 +77,7 @@ def new_job(
     file = folder / f"{name}.py"
     for path in (file, test):
         if path.exists():
-            raise BadInput(f"{path} is there already", "NAME")
+            raise BadInput(f"{path} already exists", "NAME")
     title = "".join(word.capitalize() for word in name.split("_")) or name
     folder.mkdir(parents=True, exist_ok=True)
     _write(file, _JOB.format(name=name, title=title))

@@ -1,4 +1,4 @@
-"""redrive: run the records that a job gave up again."""
+"""redrive: run again the records that a job gave up."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Annotated, Any
 import typer
 
 from commands.failures import elsewhere, newest_run
+from commands.input.fields import Fields, Given
 from commands.input.keys import chosen, plain_key
-from commands.input.options import AsJson, Job, KeyOptions, Reason, Run, SkipExpired
+from commands.input.options import AsJson, Job, KeyOptions, Run
 from commands.rendering.screen import note, some
 from commands.running.launch import Wait, launch
 from reindexer.ledger import Ledger
@@ -17,18 +18,18 @@ from reindexer.settings import settings
 
 
 def redrive(
+    *,
     job: Job,
     error: Annotated[str | None, typer.Option(help="Only this error class.", metavar="CLASS")] = None,
     key: KeyOptions = None,
     run: Run = None,
-    skip_expired: SkipExpired = False,
-    reason: Reason = None,
+    given: Annotated[Given, Fields("skip_expired", "reason")],
     wait: Wait = False,
     as_json: AsJson = False,
 ) -> None:
     """Run quarantined records again, at the target of the run that gave them up.
 
-    The redrive is a job of its own, <JOB>-redrive-<RUN>. Exit code 3 where no worker is there.
+    The redrive is a separate job, <JOB>-redrive-<RUN>. Exit code 3 if no worker is running.
     """
     ledger = Ledger(settings().ledger_table)
     the_run = run or newest_run(ledger, job)
@@ -41,9 +42,7 @@ def redrive(
     if key:
         scope["keys"] = [plain_key(entry) for entry in entries]
     first = entries[0]
-    given: dict[str, Any] = {
-        "table": first.table_arn, "scope": scope, "skip_expired": skip_expired, "reason": reason,
-    }  # fmt: skip
+    given |= {"table": first.table_arn, "scope": scope}
     if first.attributes is not None:  # what the run wrote is what its redrive has to write
         given["attributes"] = first.attributes.model_dump()
     code = launch(

@@ -1,4 +1,4 @@
-"""report: the account of a job, from the ledger."""
+"""report: show the report of a job, from the ledger."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from reindexer.ledger import Ledger
 from reindexer.models import Report
 from reindexer.settings import settings
 
-#: Seconds that Temporal gets to say whether an unfinished job still runs; the ledger's part needs it not.
+#: Seconds that Temporal gets to say whether an unfinished job still runs; the report itself is the ledger's.
 _SECONDS = 8.0
 
 
 def report(job: Job, run: Run = None, expect_found: ExpectFound = False, as_json: AsJson = False) -> None:
-    """What a job did, from the ledger: works without Temporal, and long after it has forgotten the job.
+    """Show what a job did, from the ledger. Works without Temporal, and after its retention period.
 
-    Of a job that has not ended it shows what the ledger knows so far; Temporal says whether it still runs.
-    Exit code 0 complete, 1 incomplete or terminated, 2 unknown, 3 no report yet, or not ended.
+    For a job that has not ended, shows the latest interim report, and whether it still runs by Temporal.
+    Exit codes: 0 complete, 1 incomplete or terminated, 2 unknown, 3 no report yet, or not ended.
     """
     ledger = Ledger(settings().ledger_table)
     found = ledger.report(job, run)
@@ -60,23 +60,23 @@ def _no_report(ledger: Ledger, job: str, run: str | None) -> Exception:
     except BadInput as error:
         return BadInput(f"the ledger {ledger.table} has no report of {which}, and {error}")
     except (EnvironmentFault, RPCError, TimeoutError):
-        said = "it has not ended, or never began; Temporal, which knows, does not answer"
+        said = "it has not ended, or never began; Temporal does not answer"
     else:
         said = f"it has not ended; `reindexer status {job}` asks Temporal"
     return Stopped(Exit.NOT_FINISHED, f"the ledger {ledger.table} has no report of {which}: {said}")
 
 
 def _unfinished(ledger: Ledger, interim: Report) -> tuple[Report, str]:
-    """What to show of a run without a final report, and what to say of it besides."""
+    """The report to show of a run without a final one, and a sentence to print beside it."""
     known = f"the ledger knows of run {interim.run} of {interim.job} as of {utc(interim)}"
     try:
         final = talk(lambda client: asyncio.wait_for(_final(client, ledger, interim), _SECONDS), _SECONDS)
     except EnvironmentFault as fault:
-        return interim, f"{known}; whether it still runs is not known: {fault.message}"
+        return interim, f"{known}; whether it still runs is unknown: {fault.message}"
     except (RPCError, TimeoutError) as error:
         late = f"Temporal has not answered within {_SECONDS:.0f} s"
         said = late if isinstance(error, TimeoutError) else f"Temporal answered: {one_line(error)}"
-        return interim, f"{known}; whether it still runs is not known: {said}"
+        return interim, f"{known}; whether it still runs is unknown: {said}"
     if final is None:
         return interim, f"{interim.job} has not ended; this is what {known}"
     return final, ""

@@ -1,24 +1,31 @@
-"""resume: let a paused or parked job go on."""
+"""resume: continue a paused or parked job."""
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
 from pydantic import ValidationError
 from temporalio.client import Client
 
 from commands.input.exits import Exit, Stopped
-from commands.input.job_options import Code
 from commands.input.options import Job, Reason
 from commands.rendering.screen import say
-from commands.temporal.server import last_within, open_job, somebody_works, state_of, talk
+from commands.temporal.server import last_within, open_job, state_of, talk, workers_poll
 from reindexer.errors import BadInput
 from reindexer.explain import explain
 from reindexer.models import Resume
 
 _SECONDS = 3.0  # the answer comes with the next workflow task; no attempt has to end for it
 
+Code = Annotated[
+    str | None,
+    typer.Option("--code", metavar="HASH", help="Accept this code of the job, which has changed."),
+]
+
 
 def resume(job: Job, reason: Reason = None, code: Code = None) -> None:
-    """Let a paused or parked job go on. Exit code 3 where it stays as it was, with the reason."""
+    """Continue a paused or parked job. Exit code 3, with the reason, if it does not continue."""
     try:
         Resume(code=code)
     except ValidationError as error:
@@ -29,14 +36,14 @@ def resume(job: Job, reason: Reason = None, code: Code = None) -> None:
 async def _resume(client: Client, job: str, reason: str | None, code: str | None) -> None:
     handle = await open_job(client, job)
     await handle.signal("resume", {"reason": reason, **({"code": code} if code else {})})
-    if not await somebody_works(client):
+    if not await workers_poll(client):
         raise Stopped(
-            Exit.NOT_FINISHED, f"{job} is told to resume; no worker answers, it goes on when one comes"
+            Exit.NOT_FINISHED, f"resume of {job} requested; no worker answers, so it continues once one does"
         )
     still = ("", "paused", "parked", "pausing")
     state, why = await last_within(_SECONDS, lambda: state_of(handle), lambda seen: seen[0] not in still)
     if not state:
-        raise Stopped(Exit.NOT_FINISHED, f"{job} is told to resume, and has not answered yet")
+        raise Stopped(Exit.NOT_FINISHED, f"resume of {job} requested; it has not answered yet")
     if state in still:
         raise Stopped(Exit.NOT_FINISHED, f"{job} is still {state}" + (f": {why}" if why else ""))
     say(f"{job} is {state}")

@@ -1,4 +1,4 @@
-"""setup: make what jobs need once, the ledger and the search attributes."""
+"""setup: create the ledger table and register search attributes, once."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _NOT_HERE = (RPCStatusCode.UNIMPLEMENTED, RPCStatusCode.PERMISSION_DENIED, RPCSt
 
 
 def setup() -> None:
-    """Make the ledger's table and register the search attributes. Can be repeated."""
+    """Create the ledger table and register the search attributes. Can be repeated."""
     ledger = Ledger(settings().ledger_table)
     made = ledger.create()
-    say(f"ledger: table {ledger.table} {'made' if made else 'was there already'}")
+    say(f"ledger: table {ledger.table} {'created' if made else 'already exists'}")
     talk(_search_attributes)
 
 
@@ -33,15 +33,15 @@ async def _search_attributes(client: Client) -> None:
     except RPCError as error:
         if error.status not in _NOT_HERE:
             raise
-        note(f"search attributes: {where} does not let them be registered from here ({error.message})")
-        note("A job runs without them; to have jobs listed by table and state, register them yourself:")
+        note(f"search attributes: {where} does not allow registering them from here ({error.message})")
+        note("Jobs run without them. To list jobs by table and state, register them yourself:")
         note(f"  tcld namespace search-attributes add --namespace {client.namespace} \\")
         note("    " + " ".join(f'--sa "{name}=Keyword"' for name in SEARCH_ATTRIBUTES))
         raise Stopped(Exit.INCOMPLETE) from None
     if added:
         say(f"search attributes: {', '.join(added)} registered in {where}")
     else:
-        say(f"search attributes: were there already in {where}")
+        say(f"search attributes: already registered in {where}")
 
 
 async def register(client: Client) -> list[str]:

@@ -1,4 +1,4 @@
-"""status: the state of a job, with or without workers."""
+"""status: show the state of a job, with or without workers."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from commands.temporal.status import job_status
 
 
 def status(job: Job, as_json: AsJson = False) -> None:
-    """The state of a job. Works without workers too, from what the server knows.
+    """Show the state of a job. Works without workers too, from what the Temporal server knows.
 
-    Exit code 0 complete, 1 incomplete or failed, 2 refused, 3 not finished.
+    Exit codes: 0 complete, 1 incomplete or failed, 2 refused, 3 not finished.
     """
     status = talk(lambda client: job_status(client, job))
     if as_json:

@@ -1,4 +1,4 @@
-"""watch: follow a job until its end."""
+"""watch: follow a job until it ends."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from commands.temporal.server import talk
 
 
 def watch(job: Job, expect_found: ExpectFound = False, as_json: AsJson = False) -> None:
-    """Follow a job until its end, then show its report. Ctrl-C ends the watching, never the job.
+    """Follow a job until it ends, then show its report. Ctrl-C stops watching; the job continues.
 
-    With --json it waits in silence and prints the report. Exit codes as for `report`.
+    With --json, waits silently and prints the report. Exit codes as for `report`.
     """
     try:
         end = talk(lambda client: watch_job(client, job, quiet=as_json))

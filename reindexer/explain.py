@@ -99,7 +99,7 @@ def _sentence(problems: Sequence[Mapping[str, Any]], root: Any) -> str:
 
 def _kind_sentence(problem: Mapping[str, Any], root: Any) -> str:
     """An unknown or missing kind of operation or scope."""
-    kinds = [_kind(model) for model in _alternatives(root, problem["loc"][0])]
+    kinds = [kind_of(model) for model in _alternatives(root, problem["loc"][0])]
     listed = ", ".join(kinds[:-1]) + f" or {kinds[-1]}" if kinds else "given"
     if problem["type"] == "union_tag_not_found":
         return f"is missing; it has to be {listed}"
@@ -135,7 +135,7 @@ def _model_at(root: Any, loc: Sequence[int | str]) -> Any:
         found = _alternatives(model, name)
         if len(found) > 1 and parts:
             kind = parts.pop(0)
-            found = [candidate for candidate in found if _kind(candidate) == kind]
+            found = [candidate for candidate in found if kind_of(candidate) == kind]
         model = found[0] if found else None
     return model
 
@@ -149,7 +149,8 @@ def _alternatives(model: Any, name: int | str) -> list[type[BaseModel]]:
     return [kind for kind in types if isinstance(kind, type) and issubclass(kind, BaseModel)]
 
 
-def _kind(model: type[BaseModel]) -> str:
+def kind_of(model: type[BaseModel]) -> str:
+    """The kind by which an operation or a scope is told from others."""
     return str(get_args(model.model_fields["kind"].annotation)[0])
 
 

@@ -88,7 +88,7 @@ def test_an_unbalanced_report_is_called_a_defect() -> None:
 def test_a_cancelled_job_may_leave_records_under_way() -> None:
     report = a_report(state="cancelled", balanced=False, tally=Tally(scanned=10, updated=9), verification=None)
     text = shown(render_report(report))
-    assert "balanced, but for 1 under way when it was cancelled" in text
+    assert "balanced, except for 1 in progress when it was cancelled" in text
     assert "defect" not in text
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+import starter
+
 ROOT = Path(__file__).parent.parent
 #: Import direction: a room may import itself and what is named here.
 MAY_IMPORT = {
@@ -124,6 +126,11 @@ def test_a_file_has_one_subject(path: Path) -> None:
 @EVERY_FILE
 def test_every_module_has_a_name_that_says_something(path: Path) -> None:
     assert not {part.removesuffix(".py") for part in path.relative_to(ROOT).parts} & NAMELESS
+
+
+def test_on_top_of_the_commands_there_is_a_file_per_verb_and_no_other() -> None:
+    files = {path.stem for path in (ROOT / "commands").glob("*.py")} - {"__init__"}
+    assert files == {name.replace("-", "_") for name in starter.VERBS}
 
 
 @EVERY_FILE

@@ -34,7 +34,7 @@ def test_without_workers_a_job_is_started_shown_and_cancelled_with_exit_code_3(
 
     code, _, err = command(environment, "start", table.name, "--workflow-id", job, "--yes")
     assert code == 2
-    assert f"a job {job} is running already" in err
+    assert f"a job {job} is already running" in err
 
     code, out, _ = command(environment, "status", job, "--json")
     status = json.loads(out)
@@ -88,7 +88,7 @@ def test_a_job_is_run_steered_and_reported(quiet: Stack, make_table: Callable[..
     assert (code, out) == (2, "")
     assert f"{job}  touch {table.name}" in err
     assert "start time in ms" in err, "the plan is shown"
-    assert "not started: there is no terminal to ask on; --yes goes on without a question" in err
+    assert "not started: there is no terminal to ask on; use --yes to skip the question" in err
     assert command(environment, "status", job)[0] == 2, "it was not started"
     started = command(environment, *begin, "--yes")
     assert started[0] == 0, started[2]
@@ -138,6 +138,6 @@ def test_the_demo_without_faults(tmp_path: Path, engine: Engine) -> None:
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     code, out, err = command(environment, "demo", "--records", "100", "--engine", engine.name, "--faults", "0")
     assert code == 0, out + err
-    assert "every call went through at once" in out
+    assert "every call succeeded at the first attempt" in out
     assert not re.search("^faults", out, re.M)
     assert "100 records changed, 100 events seen downstream" in out

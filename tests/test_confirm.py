@@ -38,7 +38,7 @@ def test_without_a_terminal_start_shows_the_plan_and_refuses(
     told = capsys.readouterr()
     assert told.out == ""
     assert "about 34,006" in told.err
-    assert "not started: there is no terminal to ask on; --yes goes on without a question" in told.err
+    assert "not started: there is no terminal to ask on; use --yes to skip the question" in told.err
     assert started == []
 
 

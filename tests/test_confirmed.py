@@ -35,7 +35,7 @@ def test_both_agree() -> None:
     faults = {"server_error": 60, "cut_applied": 30, "broken_json": 10, "partiql_denied": 4}
     good, text = shown(truth(1, 1, **faults), Seen(2, 2))
     assert good
-    assert "100 of 1,009 calls failed, 40 of them after they had been carried out" in text
+    assert "100 of 1,009 calls failed, 40 of them after they had been applied" in text
     assert "by the proxy's count 2 records changed, none twice" in text
     assert "2 records changed, 2 events seen downstream\n" in text
 

@@ -11,7 +11,7 @@ import pytest
 
 from commands.input.files import read_text
 from commands.input.job_input import job_input
-from commands.input.scope_options import scope_given
+from commands.input.scope import scope_given
 from reindexer.errors import BadInput
 
 Scope = Callable[[Path], Any]
@@ -105,7 +105,7 @@ def test_the_input_file_may_begin_with_a_mark(tmp_path: Path) -> None:
         ('a\n\n  {"id":"b"}\n', "line 3: looks like JSON"),
         ('a\n["b"]\n', "line 2: looks like JSON"),
         ('"a"\n"b"\n', "line 1: looks like JSON"),
-        ('{"id":"a","id":"b"}\n', '"id" stands twice'),
+        ('{"id":"a","id":"b"}\n', '"id" occurs twice'),
         ('["a",\n"b"', "line 2: not JSON"),
         ("\ufeff\n\r\n", "holds no "),
     ],
@@ -135,5 +135,5 @@ def test_another_encoding_is_named(tmp_path: Path, content: bytes, sentence: str
     "content", ['{"table": "a", "table": "b"}', '{"table": "a", "scope": {"kind": 1, "kind": 2}}']
 )
 def test_an_input_that_says_a_thing_twice_is_refused(tmp_path: Path, content: str) -> None:
-    with pytest.raises(BadInput, match="stands twice in one object"):
+    with pytest.raises(BadInput, match="occurs twice in one object"):
         job_input({}, written(tmp_path, content.encode()))

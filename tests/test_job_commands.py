@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from commands.input.job_options import operation_given
+from commands.input.operation import operation_given
 from commands.rendering.dry_run import render_dry_run
 from reindexer.errors import BadInput
 from reindexer.models import Change, DryRun, Pair
@@ -23,7 +23,7 @@ def test_a_job_and_its_parameters_are_the_operation() -> None:
         "version": "next",
         "params": {"older_than_days": "30", "note": "a=b", "names": ["x"], "empty": ""},
     }
-    assert operation_given("touch", None, None, None) == {"kind": "touch", "version": None}
+    assert operation_given("touch") == {"kind": "touch"}
 
 
 @pytest.mark.parametrize(

@@ -159,7 +159,7 @@ async def test_without_its_own_workers_the_job_waits_says_so_and_can_be_cancelle
     code, out, _ = await asyncio.to_thread(command, environment, "doctor", "--json")
     [finding] = [f for f in json.loads(out)["findings"] if f["what"] == "jobs shout"]
     assert (code, finding["good"]) == (1, False)
-    assert finding["found"] == f"nobody polls task queue {house.own_queue}"
+    assert finding["found"] == f"no worker polls task queue {house.own_queue}"
     assert f"REINDEXER_JOB_QUEUE={house.own_queue}" in finding["todo"]
 
     handle = (await house.stack.connect()).get_workflow_handle(name)

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from commands.input.fields import read_rate
 from commands.input.job_input import job_input
-from commands.input.options import limits_given
 from reindexer.errors import BadInput
 from reindexer.models import (
     Capacity,
@@ -95,11 +95,14 @@ def test_chosen_on_the_command_line_is_null_in_the_input(tmp_path: Path) -> None
     """Also where a file says something else."""
     file = tmp_path / "input.json"
     file.write_text(json.dumps({"table": "cities", "limits": {"write_units_per_second": 5, "quarantined": 3}}))
-    given = limits_given(None, "chosen", "unlimited", None, None)
+    given = {
+        "write_units_per_second": read_rate("chosen", "--write-units"),
+        "records_per_second": read_rate("unlimited", "--records-per-second"),
+    }
     assert given == {"write_units_per_second": None, "records_per_second": "unlimited"}
     asked = job_input({"limits": given}, file).limits
     assert asked == Limits(records_per_second="unlimited", quarantined=3)
-    assert job_input({"limits": limits_given(None, None, None, None, None)}, file).limits.quarantined == 3
+    assert job_input({}, file).limits.quarantined == 3
 
 
 def index(

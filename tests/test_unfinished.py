@@ -215,7 +215,7 @@ async def test_without_temporal_both_facts_are_told(
     code, out, err = await run("report", "j", "--json")
     assert (code, json.loads(out)["state"]) == (3, "running")
     assert f"the ledger knows of run {RUN} of j as of 2026-01-02 03:04:05 UTC" in err
-    assert "whether it still runs is not known" in err
+    assert "whether it still runs is unknown" in err
     assert says in err
 
 

@@ -1,4 +1,4 @@
-"""Asking before something is begun or closed for good."""
+"""Asking for confirmation before a job starts or records are closed for good."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ def can_ask() -> bool:
 
 
 def confirm(question: str, *, yes: bool, otherwise: str) -> None:
-    """Return where it is agreed to, by `--yes` or by an answer. Raises `Stopped` with what is so `otherwise`.
+    """Return if the user agrees, by `--yes` or by an answer. Raises `Stopped` with the text `otherwise` if not.
 
-    Without a terminal silence is not consent: a script says `--yes`.
+    Without a terminal there is no answer: a script needs `--yes`.
     """
     if yes:
         return
     if not can_ask():
         raise Stopped(
-            Exit.BAD_INPUT, f"{otherwise}: there is no terminal to ask on; --yes goes on without a question"
+            Exit.BAD_INPUT, f"{otherwise}: there is no terminal to ask on; use --yes to skip the question"
         )
     try:
         agreed = typer.confirm(question, err=True)

@@ -1,4 +1,4 @@
-"""Exit codes, and the one sentence a person gets for what went wrong."""
+"""Exit codes, and the sentence that says what went wrong."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Exit(IntEnum):
     COMPLETE = 0
     INCOMPLETE = 1  # or failed
     BAD_INPUT = 2  # or refused: nothing was read or changed
-    NOT_FINISHED = 3  # or parked, or no one there
+    NOT_FINISHED = 3  # or parked, or no answer
 
 
 class Stopped(ReindexerError):
@@ -31,8 +31,8 @@ class Stopped(ReindexerError):
         self.code = code
 
 
-#: Codes of faults that mean "no one answers", as opposed to "answers, and refuses".
-_NOBODY = frozenset(
+#: Codes of faults that mean "does not answer", as opposed to "refuses".
+_UNREACHABLE = frozenset(
     ("TemporalUnavailable", "EndpointConnectionError", "ConnectTimeoutError", "ConnectionClosedError")
 )
 #: Answers of the Temporal server and what they mean here; any other is a failure.
@@ -47,7 +47,7 @@ _RPC = {
     RPCStatusCode.CANCELLED: Exit.NOT_FINISHED,  # what core calls its own time-out
 }
 
-#: Errors that are someone's mistake or the world's fault, and get a sentence. All others are defects of
+#: Errors of users or of the environment, which get a sentence. All others are defects of
 #: this program and keep their traceback.
 EXPECTED = (ReindexerError, RPCError, BotoCoreError, ClientError, ValidationError, OSError)
 
@@ -57,10 +57,10 @@ def meaning(error: BaseException) -> tuple[Exit, str]:
     if isinstance(error, Stopped):
         return error.code, str(error)
     if isinstance(error, EnvironmentFault):
-        nobody = error.retryable or error.code in _NOBODY
+        unreachable = error.retryable or error.code in _UNREACHABLE
         # Our own codes say nothing that the sentence does not; AWS's are what people search for.
         ours = error.code.startswith(("Ledger", "Temporal"))
-        return Exit.NOT_FINISHED if nobody else Exit.BAD_INPUT, error.message if ours else str(error)
+        return Exit.NOT_FINISHED if unreachable else Exit.BAD_INPUT, error.message if ours else str(error)
     if isinstance(error, ReindexerError):
         return Exit.BAD_INPUT, str(error)
     if isinstance(error, ValidationError):
@@ -73,7 +73,7 @@ def meaning(error: BaseException) -> tuple[Exit, str]:
         code = Exit.NOT_FINISHED if failed.passing else Exit.BAD_INPUT
         return code, f"AWS credentials: {failed.sentence}"
     if isinstance(error, EndpointConnectionError | HTTPClientError):
-        return Exit.NOT_FINISHED, f"no DynamoDB answers: {one_line(error)}"
+        return Exit.NOT_FINISHED, f"DynamoDB does not answer: {one_line(error)}"
     if isinstance(error, BotoCoreError | ClientError):
         return Exit.BAD_INPUT, f"AWS: {one_line(error)}"
     return Exit.BAD_INPUT, one_line(error)
@@ -89,7 +89,7 @@ def _of_settings(error: ValidationError) -> str:
 
 
 def exit_code(report: Report) -> Exit:
-    """0 only for a complete job; 3 for what the ledger has of one that has not ended."""
+    """0 only for a complete job; 3 for the interim report of one that has not ended."""
     if report.state == "running":
         return Exit.NOT_FINISHED
     return Exit.COMPLETE if report.state == "complete" else Exit.INCOMPLETE

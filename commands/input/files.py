@@ -1,4 +1,4 @@
-"""Files that people write: their bytes as text, their lines, and the JSON in them."""
+"""Files that users write: their bytes as text, their lines, and the JSON in them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def read_text(path: Path, option: str) -> str:
 
 
 def parse_json(text: str) -> Any:
-    """The text as JSON, in which no name stands twice in one object. Raises `NotJson`."""
+    """The text as JSON, in which no object has a name twice. Raises `NotJson`."""
     try:
         return json.loads(text, object_pairs_hook=_once_each)
     except json.JSONDecodeError as error:
@@ -50,13 +50,21 @@ def parse_json(text: str) -> Any:
         raise NotJson("not usable JSON: nested too deeply") from None
 
 
+def json_option(text: str, option: str) -> Any:
+    """JSON given on the command line. Raises `BadInput`."""
+    try:
+        return parse_json(text)
+    except NotJson as error:
+        raise BadInput(f"is {error}: {text}", option) from None
+
+
 def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """JSON leaves open which of two counts; Python would take the last without a word."""
+    """JSON leaves open which of two counts; Python silently takes the last."""
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise NotJson(f"not usable JSON: {json.dumps(twice, ensure_ascii=False)} stands twice in one object")
+        raise NotJson(f"not usable JSON: {json.dumps(twice, ensure_ascii=False)} occurs twice in one object")
     return found
 
 

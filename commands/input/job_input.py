@@ -1,4 +1,4 @@
-"""The job's input out of a file and options. What was not given is left to the job's own defaults."""
+"""The job's input, from a file and options. The job's own defaults fill in the rest."""
 
 from __future__ import annotations
 
@@ -15,11 +15,8 @@ from reindexer.models import JobInput
 
 
 def job_input(given: Mapping[str, Any], file: Path | None) -> JobInput:
-    """The input: the file's, with what was given on top. Raises `BadInput` naming the field."""
-    present = _present(given)
-    if given.get("limits"):
-        present["limits"] = given["limits"]  # null among them is a choice: the plan's
-    merged = _merged(_file(file) if file else {}, present)
+    """The file's input, overridden by what options gave. Raises `BadInput` naming the field."""
+    merged = _merged(_file(file) if file else {}, given)
     if "table" not in merged:
         raise BadInput("which one? For example `reindexer start cities`, or --input FILE", "TABLE")
     operation = merged.get("operation")
@@ -36,16 +33,6 @@ def _file(file: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise BadInput(f'{file} should hold one object, such as {{"table": "cities"}}', "--input")
     return content
-
-
-def _present(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Only what was given; an object of which nothing was given is not given either."""
-    present: dict[str, Any] = {}
-    for name, value in given.items():
-        kept = _present(value) if isinstance(value, dict) else value
-        if kept is not None and kept != {}:
-            present[name] = kept
-    return present
 
 
 def _merged(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:

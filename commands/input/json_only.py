@@ -17,7 +17,7 @@ _answers: TextIO | None = None  # the real stdout, while everything else that pr
 
 @contextmanager
 def json_only() -> Iterator[None]:
-    """Meanwhile only `emit_json` reaches stdout: prints, and what processes print, go to stderr."""
+    """Within it only `emit_json` reaches stdout: prints, and the output of child processes, go to stderr."""
     global _answers
     real = sys.stdout
     with contextlib.ExitStack() as stack:
@@ -36,7 +36,7 @@ def json_only() -> Iterator[None]:
 
 @contextmanager
 def _kept(real: TextIO, channel: int, other: int) -> Iterator[TextIO]:
-    """The channel under another number, while its own leads where `other` does."""
+    """The channel under another number, while its own number leads to `other`."""
     real.flush()
     kept = os.dup(channel)
     os.dup2(other, channel)
@@ -45,7 +45,7 @@ def _kept(real: TextIO, channel: int, other: int) -> Iterator[TextIO]:
     try:
         yield answers
     finally:
-        with contextlib.suppress(BrokenPipeError):  # no one reads any more
+        with contextlib.suppress(BrokenPipeError):  # the reader has closed the pipe
             answers.flush()
         os.dup2(kept, channel)
         with contextlib.suppress(BrokenPipeError):
@@ -56,6 +56,6 @@ def emit_json(value: BaseModel | dict[str, Any] | list[Any]) -> None:
     """One JSON document on stdout, nothing else."""
     plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
     stream = _answers or sys.stdout
-    # A person gets indentation, a program one line.
+    # Indented on a terminal, one line for a program.
     indent = 2 if stream.isatty() else None
     stream.write(json.dumps(plain, indent=indent, ensure_ascii=False, default=str) + "\n")

@@ -1,4 +1,4 @@
-"""Keys as people write them, {"id": "a"}, and picking quarantined records by them."""
+"""Keys as users write them, {"id": "a"}, and picking quarantined records by them."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from commands.input.options import json_option
+from commands.input.files import json_option
 from reindexer.errors import BadInput
 from reindexer.items import from_json_key, key_identity
 from reindexer.models import QuarantineEntry
 
 
 def plain_key(entry: QuarantineEntry) -> dict[str, str | int]:
-    """The key without DynamoDB's type tags, as the job's input takes it; numbers stay text, none is rounded."""
+    """The key without DynamoDB's type tags, as the input has it; numbers stay text, so that none is rounded."""
     return {name: content for name, value in entry.key.items() for content in value.values()}
 
 

@@ -1,4 +1,4 @@
-"""The numbers of a job's `progress`, for people: how far it has come, how fast, and how old that is."""
+"""The numbers of a job's `progress`, for people: how far, how fast, and how old the figures are."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _verifies(progress: Mapping[str, Any]) -> bool:
 
 
 def scanned(progress: Mapping[str, Any]) -> int | None:
-    """How many records the job has come to, or its verification; None: not known."""
+    """How many records the job has scanned, or its verification; None: not known."""
     counted = progress.get("verification") if _verifies(progress) else progress.get("tally")
     return int(counted["scanned"]) if counted else None
 
@@ -58,7 +58,7 @@ def which_run(progress: Mapping[str, Any]) -> str:
 
 
 def age(progress: Mapping[str, Any]) -> str:
-    """How old the figures are, where that is worth saying."""
+    """How old the figures are; "" if they are fresh."""
     taken = progress.get("as_of")
     if not taken:
         return ""

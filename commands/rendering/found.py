@@ -1,4 +1,4 @@
-"""That a job is expected to find what it was given: named keys, named partitions, any record at all."""
+"""The option `--expect-found`: a job has to find its named keys and partitions, and some record at all."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ExpectFound = Annotated[
     bool,
     typer.Option(
         "--expect-found",
-        help="Exit code 1 where a record vanished, a named partition is empty, or no record was found.",
+        help="Exit code 1 if a record vanished, a named partition is empty, or no record was found.",
     ),
 ]
 

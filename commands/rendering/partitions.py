@@ -12,7 +12,7 @@ from reindexer.models import Report
 from reindexer.models.by_partition import brief, ranked
 from reindexer.tally import Outcome, Tally
 
-#: Rows of the table: a screen, with the account above it.
+#: Rows of the table: a screen, with the report above it.
 _ROWS = 20
 
 

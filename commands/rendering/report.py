@@ -1,4 +1,4 @@
-"""The account of a job: one rendering of its report, for every command that shows one."""
+"""Rendering a job's report, for every command that shows one."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def _outcomes(report: Report) -> Iterator[tuple[str | Text, ...]]:
         return
     for outcome in Outcome:
         number = report.tally[outcome]
-        # A zero is said only where it is the point: nothing changed, or nothing given up.
+        # A zero is shown only where it matters: nothing changed, or nothing given up.
         if number or outcome in (Outcome.UPDATED, Outcome.QUARANTINED):
             style = BAD if number and outcome is Outcome.QUARANTINED else ""
             yield Text(outcome.value, style), Text(count(number), style), Text(MEANING[outcome].words, DIM)
@@ -107,12 +107,12 @@ def _balance(report: Report) -> Text:
         return Text("balanced", DIM)
     if not _defect(report):
         open_ = report.tally.scanned - report.tally.settled
-        return Text(f"balanced, but for {count(open_)} under way when it was cancelled", DIM)
+        return Text(f"balanced, except for {count(open_)} in progress when it was cancelled", DIM)
     return Text("NOT balanced: outcomes do not add up to it", BAD)
 
 
 def _defect(report: Report) -> bool:
-    """Whether counts differ for no good reason.
+    """Whether counts differ because of a defect.
 
     A cancelled job may leave isolated records without outcome, and one that has not ended has them under way.
     """
@@ -122,7 +122,7 @@ def _defect(report: Report) -> bool:
 
 
 def attempts_text(attempts: Attempts) -> str:
-    """What it took besides the writes that went through, in words."""
+    """The failed attempts by kind, in words."""
     names = {
         "throttled": "throttled",
         "server_errors": "server errors",
@@ -131,11 +131,11 @@ def attempts_text(attempts: Attempts) -> str:
         "ambiguous": "ambiguous",
     }
     met = [f"{count(n)} {word}" for field, word in names.items() if (n := getattr(attempts, field))]
-    return ", ".join(met) or "every call went through at once"
+    return ", ".join(met) or "every call succeeded at the first attempt"
 
 
 def ambiguous_text(number: int) -> str:
-    """What `ambiguous` means, said plainly."""
+    """What `ambiguous` means."""
     if number == 1:
         return "1 answer was an error although the write had been applied; it was settled, not counted twice"
     return (
@@ -195,7 +195,7 @@ def _what_next(report: Report) -> Iterator[Text]:
     """What the reader can do about an incomplete job."""
     if report.state == "terminated":
         yield Text()
-        yield Text("To carry the rest to this version:")
+        yield Text("To bring the rest to this version:")
         yield Text(f"  reindexer start {report.table} --version {report.version}")
     if report.tally[Outcome.QUARANTINED]:
         yield Text()
@@ -204,8 +204,8 @@ def _what_next(report: Report) -> Iterator[Text]:
     elif report.verification and report.verification.behind and report.state != "terminated":
         yield Text()
         why = "" if _only_reads(report) else "Records were added or overwritten meanwhile. "
-        yield Text(f"{why}To carry them to this version:")
+        yield Text(f"{why}To bring them to this version:")
         yield Text(f"  reindexer start {report.table} --version {report.version}")
     if _defect(report):
         yield Text()
-        yield Text("Counts that do not add up are a defect of this program: please report it.", BAD)
+        yield Text("Counts that do not add up are a defect in this program: please report it.", BAD)

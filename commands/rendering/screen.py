@@ -1,4 +1,4 @@
-"""What a person sees: two consoles, JSON, aligned tables, and how numbers and times are written."""
+"""Terminal output: two consoles, aligned tables, and how numbers and times are written."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Cell: TypeAlias = str | Text
 #: Colour only where it means something; the words say the same without it.
 GOOD, BAD, WARN, DIM = "green", "red", "yellow", "dim"
 
-#: Columns of the names on the left, so that what stands in several blocks is aligned.
+#: Columns of the names on the left, so that several blocks are aligned.
 _LABEL = 10
 
 #: Columns where no width is known: a log file or a pipe. Wide enough for a table, fit for a mail.
@@ -42,12 +42,12 @@ def say(*parts: RenderableType) -> None:
 
 
 def line(text: str) -> None:
-    """A line on stdout that is never broken: to be copied."""
+    """A line on stdout that is never wrapped, so that it can be copied."""
     out.print(Text(text), soft_wrap=True)
 
 
 def note(text: str, style: str = "") -> None:
-    """One line on stderr: what goes on besides the answer."""
+    """One line on stderr: a message besides the answer."""
     err.print(Text(text, style=style), soft_wrap=True)
 
 
@@ -68,7 +68,7 @@ def columns(rows: Iterable[Sequence[Cell]], head: Sequence[str] = (), right: Seq
 
 
 def facts(rows: Iterable[tuple[str, RenderableType]]) -> Table:
-    """A name and what is to be said of it, a line each; long text wraps under itself."""
+    """A name and its text per line; long text wraps under itself."""
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(style=DIM, no_wrap=True, min_width=_LABEL)
     table.add_column(overflow="fold")
@@ -88,7 +88,7 @@ def some(number: int, one: str, many: str = "") -> str:
 
 
 def per_second(number: float) -> str:
-    """10,627/s; below ten with a decimal, since 0/s would look like standing still."""
+    """10,627/s; below ten with a decimal, since 0/s would look like a halt."""
     return f"{number:,.1f}/s" if 0 < number < 10 else f"{number:,.0f}/s"
 
 

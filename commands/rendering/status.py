@@ -17,7 +17,7 @@ from commands.rendering.screen import BAD, DIM, GOOD, WARN, count, duration, fac
 from commands.temporal.status import JobStatus
 from reindexer.tally import Attempts, Tally
 
-#: Colours of states; those of the ordinary course have none.
+#: Colours of states; normal states have none.
 _STYLE = {"done": GOOD, "throttled": WARN, "pausing": WARN, "paused": WARN, "parked": BAD, "cancelling": WARN}
 _BAR = 36  # columns: leaves room for "1,234,567 of 12,345,678  12,345/s  12 min 05 s left" in 100
 
@@ -121,7 +121,7 @@ def _lines(status: JobStatus) -> Iterator[tuple[str, RenderableType]]:
     if limits:
         yield "limits", limits
     if not status.workers and not status.ending:
-        yield "workers", Text("none answers; start some with `python worker.py`", BAD)
+        yield "workers", Text("none answers; start workers with `python worker.py`", BAD)
 
 
 def _shards(shards: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""What the demo's witnesses saw: the fault proxy at the engine, the consumer downstream."""
+"""What the demo observes from outside: the fault proxy at the engine, the consumer downstream."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from testbed.faults.plan import APPLIED
 
 
 def confirmed(report: Report, truth: Truth | None, seen: Seen | None) -> tuple[bool, RenderableType]:
-    """Whether the witnesses saw what the job says of itself, and what they saw; None: a witness less."""
+    """Whether proxy and consumer agree with the report, and what they saw; None: not there."""
     updated = report.tally[Outcome.UPDATED]
     sentence, good = f"{some(updated, 'record')} changed", True
     lines: list[tuple[str, RenderableType]] = []
@@ -35,12 +35,12 @@ def confirmed(report: Report, truth: Truth | None, seen: Seen | None) -> tuple[b
 
 
 def _faults(truth: Truth) -> str:
-    """How many calls failed by chance, which those of PartiQL that a plan denies do not; "" where none did."""
+    """How many calls failed by injected faults; "" for none. PartiQL calls that a plan denies are left out."""
     struck = {kind: number for kind, number in truth.injected.items() if kind != FaultKind.PARTIQL_DENIED}
     carried_out = sum(number for kind, number in struck.items() if kind in APPLIED)
     if not struck:
         return ""
     return (
         f"{count(sum(struck.values()))} of {some(sum(truth.calls.values()), 'call')} failed, "
-        f"{count(carried_out)} of them after they had been carried out"
+        f"{count(carried_out)} of them after they had been applied"
     )

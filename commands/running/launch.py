@@ -1,4 +1,4 @@
-"""Starting a job and saying so: what `start`, `redrive` and `demo` have in common."""
+"""Starting a job and announcing it, for `start`, `redrive` and `demo`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from commands.input.exits import Exit
 from commands.input.json_only import emit_json
 from commands.rendering.screen import WARN, note
 from commands.running.watching import goes_on, show_ending, watch_job
-from commands.temporal.server import JOB_TYPE, address, own_workers, somebody_works, talk, worker_command
+from commands.temporal.server import JOB_TYPE, address, own_workers, talk, worker_command, workers_poll
 from reindexer.errors import BadInput, ReindexerError
 from reindexer.ledger import Ledger
 from reindexer.models import JobInput
@@ -23,7 +23,7 @@ from reindexer.planning.redrive import operation_of
 from reindexer.planning.verbs import queue_of
 from reindexer.settings import settings
 
-Wait = Annotated[bool, typer.Option("--wait", help="Follow the job to its end, show its report.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Follow the job until it ends, then show its report.")]
 
 #: Workers that start at the same time as the job need some seconds to poll.
 _WORKERS_SECONDS = 5.0
@@ -79,14 +79,14 @@ async def begin(
         )
     except WorkflowAlreadyStartedError:
         raise BadInput(
-            f"a job {workflow_id} is running already in namespace {client.namespace}; wait for it, "
+            f"a job {workflow_id} is already running in namespace {client.namespace}; wait for it, "
             f"`reindexer cancel {workflow_id}`, or choose another name with --workflow-id"
         ) from None
 
 
 async def _unserved(client: Client, job: JobInput) -> str:
-    """What to say where a queue that the job needs has no workers; "": all have some."""
-    if not await somebody_works(client, _WORKERS_SECONDS):
+    """A sentence that names the queue the job needs and that has no workers; "" if all have some."""
+    if not await workers_poll(client, _WORKERS_SECONDS):
         queue = settings().task_queue
     else:
         own = await asyncio.to_thread(_own_queue, job)
@@ -94,16 +94,16 @@ async def _unserved(client: Client, job: JobInput) -> str:
             return ""
         queue = own
     return (
-        f"no worker polls the task queue {queue} at {address(client)}: the job begins when one comes "
+        f"no worker polls the task queue {queue} at {address(client)}: the job begins once one does "
         f"({worker_command(queue)})"
     )
 
 
 def _own_queue(job: JobInput) -> str | None:
-    """The queue of the job's own workers, as far as it can be seen from here."""
+    """The queue of the job's own workers, as far as this machine knows."""
     try:
         return queue_of(operation_of(job, Ledger(settings().ledger_table)))
-    except ReindexerError:  # who starts a redrive need not have the job's file
+    except ReindexerError:  # a redrive may be started without the job's file
         return None
 
 

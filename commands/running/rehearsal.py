@@ -1,4 +1,4 @@
-"""A rehearsal on this machine: load the cities, reindex them, show what came of it, put everything away."""
+"""The demo on this machine: load the cities, reindex them, show the result, clean up."""
 
 from __future__ import annotations
 
@@ -49,15 +49,15 @@ def rehearse(records: int | None, engine: EngineChoice, *, keep: bool, faults: f
     try:
         with (
             interrupted_by_signals(),
-            stack(engine, folder, faults=faults) as stands,
-            crew(stands) as workers,
+            stack(engine, folder, faults=faults) as servers,
+            crew(servers) as workers,
         ):
-            stream = _load(stands, records)
-            code = asyncio.run(_job(stands, workers, stream))
+            stream = _load(servers, records)
+            code = asyncio.run(_job(servers, workers, stream))
             if keep:
-                _leave_up(stands, workers, "Everything stays up until Ctrl-C. In another terminal:")
+                _leave_up(servers, workers, "Everything keeps running until Ctrl-C. In another terminal:")
             else:
-                note("--keep leaves everything up: the Web UI, and the table to try commands on", DIM)
+                note("--keep keeps everything running: the Web UI, and the table to try commands on", DIM)
     except KeyboardInterrupt:
         interrupted = True
         raise
@@ -70,19 +70,19 @@ def stay(records: int | None, engine: EngineChoice) -> None:
     """The same servers and data without the job, until Ctrl-C."""
     folder = new_folder("dev")
     try:
-        with interrupted_by_signals(), stack(engine, folder) as stands, crew(stands) as workers:
-            _load(stands, records)
+        with interrupted_by_signals(), stack(engine, folder) as servers, crew(servers) as workers:
+            _load(servers, records)
             asyncio.run(_ready(workers))
-            _leave_up(stands, workers, "Ready, until Ctrl-C. In another terminal:")
+            _leave_up(servers, workers, "Ready, until Ctrl-C. In another terminal:")
     finally:
         _put_away(folder, keep=False)
 
 
-def _load(stands: Stack, records: int | None) -> str | None:
-    """Load the cities, directly and not through the faults; returns the ARN of the table's stream, if any."""
+def _load(servers: Stack, records: int | None) -> str | None:
+    """Load the cities, past the fault proxy; returns the ARN of the table's stream, if any."""
     client, items = make_client(), list(cities(records))
     create_table(client)
-    seconds = math.inf if records else _PATIENCE_SINGLY if stands.writes_singly else _PATIENCE
+    seconds = math.inf if records else _PATIENCE_SINGLY if servers.writes_singly else _PATIENCE
     begun = time.monotonic()
     with err.status("") as status:
 
@@ -91,7 +91,7 @@ def _load(stands: Stack, records: int | None) -> str | None:
 
         written = load(client, items, show, seconds)
         took = duration(time.monotonic() - begun)
-        stream = add_stream(client) if stands.engine.streams_at_speed else None
+        stream = add_stream(client) if servers.engine.streams_at_speed else None
     which = ", which has a stream" if stream else ""
     more = f"; --records {len(items)} loads all" if written < len(items) else ""
     step("table", f"{some(written, 'record')} in {TABLE}{which}, loaded in {took}{more}")
@@ -105,8 +105,8 @@ async def _ready(workers: Workers) -> Client:
     return client
 
 
-async def _job(stands: Stack, workers: Workers, stream: str | None) -> Exit:
-    """Run the job and show what came of it: by its own account, and as seen from outside."""
+async def _job(servers: Stack, workers: Workers, stream: str | None) -> Exit:
+    """Run the job and show the result: its own report, and what was observed from outside."""
     client = await _ready(workers)
     with ExitStack() as consuming:
         job = JobInput(table=TABLE)
@@ -121,7 +121,7 @@ async def _job(stands: Stack, workers: Workers, stream: str | None) -> Exit:
         show_ending(end)
         if end.report is None:
             return end.code
-        truth = stands.proxy.truth(wait=_LATE) if stands.proxy else None
+        truth = servers.proxy.truth(wait=_LATE) if servers.proxy else None
         seen = downstream.seen(end.report.run, end.report.tally[Outcome.UPDATED]) if downstream else None
         good, witnessed = confirmed(end.report, truth, seen)
         say()
@@ -129,10 +129,10 @@ async def _job(stands: Stack, workers: Workers, stream: str | None) -> Exit:
         return end.code if good else Exit.INCOMPLETE
 
 
-def _leave_up(stands: Stack, workers: Workers, sentence: str) -> None:
+def _leave_up(servers: Stack, workers: Workers, sentence: str) -> None:
     say()
     say(sentence)
-    for command in try_next(stands, JOB):
+    for command in try_next(servers, JOB):
         line(f"  {command}")
     wait_for_interrupt(workers)
 

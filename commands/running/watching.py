@@ -23,11 +23,11 @@ from commands.temporal.status import JobStatus, job_status
 #: Seconds between two looks. Each running shard is asked for its heartbeat: many shards, fewer looks.
 _LOOK = 0.5
 _LOOK_PER_SHARD = 0.02  # 400 running shards: 8 s, that is 50 calls a second
-#: Seconds between two lines where no one watches live, unless the state changes.
+#: Seconds between two lines without a terminal, unless the state changes.
 _LINE = 5.0
 #: Seconds for which a server may be away before the watching ends.
 _PATIENCE = 60.0
-#: Answers that pass by themselves: a server that restarts must not end the watching.
+#: Transient errors: a server that restarts must not end the watching.
 _PASSING = frozenset((RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED))
 
 
@@ -42,8 +42,8 @@ def show_ending(end: Ending, *, as_json: bool = False) -> None:
 
 
 def goes_on(job: str) -> Exit:
-    """What Ctrl-C ends is the watching: say so."""
-    note(f"{job} goes on; `reindexer pause {job}` or `reindexer cancel {job}` stops it")
+    """Say that Ctrl-C has ended the watching, not the job."""
+    note(f"{job} continues; `reindexer pause {job}` or `reindexer cancel {job}` stops it")
     return Exit.NOT_FINISHED
 
 
@@ -79,7 +79,7 @@ class _Quiet(contextlib.AbstractContextManager["_Quiet"]):
         return None
 
     def show(self, status: JobStatus) -> None:
-        """Take notice."""
+        """Ignore it."""
 
 
 class _Bar(_Quiet):

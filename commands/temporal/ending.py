@@ -69,7 +69,7 @@ def of_failure(job: str, cause: BaseException) -> Ending:
     if isinstance(cause, TerminatedError):
         return Ending(Exit.INCOMPLETE, None, f"{job} was terminated: {cause.message}", left="terminated")
     if isinstance(cause, RanOutOfTime):
-        why = f"{job} ran into a time limit set at its start"
+        why = f"{job} exceeded a time limit set at its start"
         return Ending(Exit.INCOMPLETE, None, why, left="terminated")
     return Ending(Exit.INCOMPLETE, None, f"{job} failed: {cause}")
 

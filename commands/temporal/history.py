@@ -32,7 +32,7 @@ class Shard:
 
 @dataclass
 class History:
-    """What the history of a job's current run tells. `plan` None: not made yet."""
+    """What the history of a job's current run says. `plan` None: not made yet."""
 
     plan: Plan | None = None
     started_at: datetime | None = None  # of the job; None: that of this run, which is the first
@@ -73,7 +73,7 @@ class _Reader:
         self._names: dict[int, str] = {}  # of the shard that was started last under a number
 
     async def read(self, event: HistoryEvent) -> None:
-        """Take what the event tells."""
+        """Take what the event says."""
         known = self.known
         started = event.workflow_execution_started_event_attributes.input.payloads
         if len(started) > 1 and (carried := await self._decode(started[1], Carried)):

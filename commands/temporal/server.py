@@ -1,4 +1,4 @@
-"""What is asked of the Temporal server itself: jobs by name, who polls, how a job ended."""
+"""Requests to the Temporal server itself: jobs by name, pollers, states."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ T = TypeVar("T")
 Kind = Literal["workflow", "activity"]
 
 JOB_TYPE = "ReindexTable"
-#: A long poll lasts a minute; who has not come back after that and a little more is gone.
+#: A long poll lasts a minute; a worker that has not polled again a little later is gone.
 POLLER_GONE_AFTER = timedelta(seconds=75)
 #: How long a control waits for the job to confirm: the rounds hand back within about two seconds.
 CONFIRM_SECONDS = 10.0
@@ -60,7 +60,7 @@ async def describe(client: Client, job: str) -> WorkflowExecutionDescription:
         if is_unknown(error):
             raise BadInput(
                 f"there is no job {job} in namespace {client.namespace} at {address(client)}; "
-                "`reindexer list` shows those that are there"
+                "`reindexer list` shows the jobs there"
             ) from error
         raise
     if description.workflow_type != JOB_TYPE:
@@ -77,7 +77,7 @@ def is_unknown(error: RPCError) -> bool:
 
 
 def is_open(description: WorkflowExecutionDescription) -> bool:
-    """Whether the job goes on. A run that continued as new has one after it, which the next look finds."""
+    """Whether the job is open. A run that continued as new has a successor, which the next look finds."""
     return description.close_time is None or description.status is WorkflowExecutionStatus.CONTINUED_AS_NEW
 
 
@@ -125,7 +125,7 @@ async def pollers(client: Client, queue: str, kind: Kind) -> int:
     )
 
 
-async def somebody_works(client: Client, seconds: float = 0.0) -> bool:
+async def workers_poll(client: Client, seconds: float = 0.0) -> bool:
     """Whether workers poll the job's task queue, now or within this many seconds."""
     return await within(seconds, lambda: pollers(client, settings().task_queue, "workflow"), bool)
 

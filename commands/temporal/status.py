@@ -1,4 +1,4 @@
-"""The state of a job: what its workers make of what was just seen of its shards; else what the server knows."""
+"""The state of a job: as its workers answer, given a fresh look at its shards; else as the server knows it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from commands.input.exits import Exit
 from commands.temporal.ending import Ending, ending
 from commands.temporal.from_history import from_history, nothing_known
 from commands.temporal.history import shard_name
-from commands.temporal.server import describe, is_halted, is_open, progress_of, somebody_works
+from commands.temporal.server import describe, is_halted, is_open, progress_of, workers_poll
 from reindexer.models import Looked, Report
 
 
@@ -70,7 +70,7 @@ async def job_status(client: Client, job: str) -> JobStatus:
         return status
     names, looked = await _look(client, description)
     answer, halted = None, is_halted(description)
-    there = await somebody_works(client)
+    there = await workers_poll(client)
     if there and not halted:
         arguments = [] if looked is None else [looked.model_dump(mode="json")]
         answer = await progress_of(client.get_workflow_handle(job), *arguments)
@@ -85,20 +85,20 @@ async def job_status(client: Client, job: str) -> JobStatus:
 
 
 def _why_halted(job: str, description: WorkflowExecutionDescription) -> str:
-    """What Temporal says of a workflow that it keeps from going on, and what to do."""
+    """Why a workflow that Temporal itself has halted does not continue, and what to do."""
     status = description.status.name.lower() if description.status else "unknown"
     if status != "paused":
-        return f"Temporal reports the workflow as {status}; shards under way write on"
+        return f"Temporal reports the workflow as {status}; running shards keep writing"
     return (
-        "Temporal itself has paused this workflow, not its shards: they write on, and the job takes no orders; "
-        f"`temporal workflow unpause -w {job}` lets it go on, then `reindexer pause {job}` stops the writes"
+        "Temporal itself has paused this workflow, not its shards: they keep writing, and the job accepts no "
+        f"commands; run `temporal workflow unpause -w {job}`, then `reindexer pause {job}` to stop the writes"
     )
 
 
 async def _look(
     client: Client, description: WorkflowExecutionDescription
 ) -> tuple[dict[int, str], Looked | None]:
-    """Names of the open shards by index, and what was seen of them; None where the server did not tell."""
+    """Names of the open shards by index, and what was seen of them; None where the server did not answer."""
     children = [child.workflow_id for child in description.raw_description.pending_children]
     if not children:
         return {}, Looked()

@@ -1,4 +1,4 @@
-"""The report of a job that did not end by itself: what the ledger knew of it last, and what that is worth."""
+"""The report of a job that did not end by itself: the last interim report, with what holds of it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _of_lock(interim: Report) -> list[str]:
     """What becomes of the lock; a job that only reads has none."""
     if interim.writer == "none":
         return []
-    return ["the job has released no lock: the next job on the table takes it over"]
+    return ["the job did not release its lock: the next job on the table takes it over"]
 
 
 def utc(interim: Report) -> str:

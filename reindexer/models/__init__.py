@@ -41,24 +41,19 @@ from reindexer.models.control import Control, Resume
 from reindexer.models.cycle import READING, Carried, Phase, RunCarried, ShardCarried
 from reindexer.models.failures import CloseInput, FailurePage, QuarantineEntry, QuarantineInput
 from reindexer.models.job_input import (
+    RATE_TEXT,
     Attributes,
-    Complete,
     JobInput,
-    Keys,
     Limits,
     Operation,
-    Partitions,
-    Quarantined,
     Rate,
-    Sample,
-    Scope,
-    SortKey,
     Touch,
     Transform,
     Verify,
 )
 from reindexer.models.lock import Holder, LockInput
 from reindexer.models.model import MAX_VERSION, Model
+from reindexer.models.option import Option
 from reindexer.models.plan import (
     CycleBounds,
     Elsewhere,
@@ -92,6 +87,7 @@ from reindexer.models.rounds import (
     Share,
     Stop,
 )
+from reindexer.models.scope import Complete, Keys, Partitions, Quarantined, Sample, Scope, SortKey
 from reindexer.models.shards import (
     MAX_STATE_BYTES,
     Counts,
@@ -107,6 +103,7 @@ __all__ = [
     "CLOCK_WRONG",
     "MAX_STATE_BYTES",
     "MAX_VERSION",
+    "RATE_TEXT",
     "READING",
     "Attributes",
     "Behind",
@@ -151,6 +148,7 @@ __all__ = [
     "Looked",
     "Model",
     "Operation",
+    "Option",
     "Pair",
     "PartitionRange",
     "PartitionRanges",

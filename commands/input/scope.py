@@ -1,56 +1,20 @@
-"""Options that say which records: a sample, keys or partitions, by name or from a file."""
+"""The job's scope, from options: a sample, keys or partitions, by name or from a file."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
-from commands.input.files import read_entries
-from commands.input.options import json_option
+from commands.input.files import json_option, read_entries
 from reindexer.errors import BadInput
 from reindexer.models import SortKey
 
-Sample = Annotated[int | None, typer.Option(metavar="N", help="Only N records, for a first try.")]
-KeysFrom = Annotated[
-    Path | None,
-    typer.Option(
-        "--keys",
-        "--keys-from",
-        metavar="FILE",
-        help="Only these: a JSON list, or a line each: a JSON object, or the value of a key that has one "
-        "attribute; - is stdin.",
-    ),
-]
-PartitionValues = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--partition", metavar="VALUE", help="Only records with this partition key value. Can be repeated."
-    ),
-]
-PartitionsFrom = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="The same from a file: a value a line, or a JSON list; - is stdin."),
-]
-SortKeyGiven = Annotated[
-    str | None,
-    typer.Option(
-        "--sort-key",
-        metavar="OP=VALUE",
-        help="Of these only what meets it, such as begins_with=2024- or between=[3,9]; or as JSON.",
-    ),
-]
-IndexName = Annotated[
-    str | None, typer.Option("--index", metavar="NAME", help="The index whose partitions these are.")
-]
-
 
 def scope_given(
-    kind: str | None,
-    sample: int | None,
-    keys: Path | None,
+    kind: str | None = None,
+    limit: int | None = None,
+    keys: Path | None = None,
     values: Sequence[str] | None = None,
     values_from: Path | None = None,
     sort_key: str | None = None,
@@ -58,7 +22,7 @@ def scope_given(
 ) -> dict[str, Any] | None:
     """The scope that the options mean together. Raises `BadInput` where they disagree."""
     named = values or values_from
-    options = (("sample", sample), ("keys", keys), ("partitions", named or None))
+    options = (("sample", limit), ("keys", keys), ("partitions", named or None))
     meant = {name for name, option in options if option is not None}
     if kind is not None:
         meant.add(kind)
@@ -77,7 +41,7 @@ def scope_given(
             raise BadInput("needs --keys FILE", "--scope keys")
         return _keys(keys)
     if the_kind == "sample":
-        return {"kind": "sample", **({} if sample is None else {"limit": sample})}
+        return {"kind": "sample", **({} if limit is None else {"limit": limit})}
     return {"kind": the_kind}
 
 

@@ -1,0 +1,192 @@
+"""The options of the command line, made from the fields of the input, and what the document says of both."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+import typer
+from pydantic import BaseModel
+from typer.testing import CliRunner
+
+import starter
+from commands.input.fields import Fields, Given, options, with_fields
+from reindexer.errors import BadInput
+from reindexer.models import JobInput, Quarantined
+from tests.stack import CHECKOUT
+
+OPTIONS = options()
+#: Fields that no option gives: of a scope that `redrive` makes.
+OF_A_REDRIVE = {f"scope.{name}" for name in Quarantined.model_fields} - {"scope.kind", "scope.keys"}
+#: Objects whose fields have the options.
+OBJECTS = {"operation", "scope", "limits", "attributes"}
+
+
+def flags_of(verb: str) -> list[str]:
+    command = typer.main.get_command(starter.app).commands[verb]  # type: ignore[attr-defined]
+    return [
+        parameter.metavar if parameter.param_type_name == "argument" else parameter.opts[0]
+        for parameter in command.params
+    ]
+
+
+def fields(model: type[BaseModel], above: str = "") -> Iterator[str]:
+    """Every field that may be written, by its path."""
+    for name in model.model_fields:
+        yield f"{above}{name}"
+    for name, field in model.model_fields.items():
+        if name in OBJECTS and not above:
+            for kind in _models(field.annotation):
+                yield from fields(kind, f"{name}.")
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    found = getattr(annotation, "__args__", None) or (annotation,)
+    return [kind for kind in found if isinstance(kind, type) and issubclass(kind, BaseModel)]
+
+
+def test_every_field_of_the_input_has_an_option_and_start_takes_it() -> None:
+    assert set(fields(JobInput)) - OBJECTS - OF_A_REDRIVE == {
+        path for path in OPTIONS if not path.endswith("_from")
+    }
+    assert {option.flag for option, _ in OPTIONS.values()} <= set(flags_of("start"))
+
+
+def test_options_have_names_of_their_own_and_a_help() -> None:
+    flags = [flag for option, _ in OPTIONS.values() for flag in (option.flag, option.alias) if flag]
+    assert len(set(flags)) == len(flags)
+    assert all(
+        option.help.endswith(".") or option.flag.endswith("-attribute") for option, _ in OPTIONS.values()
+    )
+
+
+def test_the_order_of_the_help_is_the_order_of_the_verb() -> None:
+    assert flags_of("limits") == [
+        "JOB",
+        "--read-units",
+        "--write-units",
+        "--records-per-second",
+        "--shards-in-flight",
+        "--quarantined",
+        "--reason",
+        "--json",
+    ]
+    assert flags_of("redrive") == [
+        "JOB",
+        "--error",
+        "--key",
+        "--run",
+        "--skip-expired",
+        "--reason",
+        "--wait",
+        "--json",
+    ]
+
+
+# ── What options give ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def given_by(*arguments: str) -> Given:
+    """What a verb receives that takes every option."""
+    received: list[Given] = []
+
+    def verb(*, given: Annotated[Given, Fields("table", *OPTIONS)]) -> None:
+        received.append(given)
+
+    app = typer.Typer()
+    app.command()(with_fields(verb))
+    done = CliRunner().invoke(app, list(arguments))
+    if isinstance(done.exception, BadInput):
+        raise done.exception
+    assert done.exit_code == 0, done.output
+    [given] = received
+    return given
+
+
+@pytest.mark.parametrize(
+    ("arguments", "given"),
+    [
+        ("", {}),
+        ("cities", {"table": "cities"}),
+        ("--version 7", {"operation": {"version": 7}}),
+        ("--operation verify --version next", {"operation": {"kind": "verify", "version": "next"}}),
+        (
+            "--job j --param a=1 --param b=x",
+            {"operation": {"kind": "transform", "job": "j", "params": {"a": "1", "b": "x"}}},
+        ),
+        ("--sample 3", {"scope": {"kind": "sample", "limit": 3}}),
+        ("--scope complete", {"scope": {"kind": "complete"}}),
+        ("--partition a --partition b", {"scope": {"kind": "partitions", "values": ["a", "b"]}}),
+        (
+            "--partition a --sort-key lt=3 --index i",
+            {"scope": {"kind": "partitions", "values": ["a"], "sort_key": {"lt": "3"}, "index": "i"}},
+        ),
+        ("--quarantined 0 --write-units 2.5", {"limits": {"write_units_per_second": 2.5, "quarantined": 0}}),
+        (
+            "--read-units chosen --records-per-second unlimited",
+            {"limits": {"read_units_per_second": None, "records_per_second": "unlimited"}},
+        ),
+        ("--no-verify --no-sweep --dry-run", {"verify": False, "sweep": False, "dry_run": True}),
+        ("--segments 4 --isolation record", {"total_segments": 4, "isolation": "record"}),
+        ("--run-attribute r --reason why", {"attributes": {"run": "r"}, "reason": "why"}),
+    ],
+)
+def test_only_what_was_given_is_in_the_input(arguments: str, given: dict[str, Any]) -> None:
+    assert given_by(*arguments.split()) == given
+
+
+@pytest.mark.parametrize("flag", ["--keys", "--keys-from", "--partitions-from"])
+def test_a_file_gives_a_scope(tmp_path: Path, flag: str) -> None:
+    file = tmp_path / "given"
+    file.write_text("a\nb\n")
+    kind = "keys" if flag.startswith("--keys") else "partitions"
+    assert given_by(flag, str(file)) == {"scope": {"kind": kind, "values": ["a", "b"]}}
+
+
+def test_the_options_of_one_field_are_read_together() -> None:
+    with pytest.raises(BadInput, match="one scope at a time"):
+        given_by("--scope", "keys", "--sample", "3")
+    with pytest.raises(BadInput, match="--read-units: should be a number per second"):
+        given_by("--read-units", "much")
+
+
+# ── The document ───────────────────────────────────────────────────────────────────────────────────────────
+
+PAGE = (CHECKOUT / "docs" / "input.md").read_text()
+
+
+def names(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def rows() -> Iterator[tuple[str, str, str]]:
+    """Field, option and default, as the page's table has them."""
+    table = re.search(r"^\| field \| option .*\n\|[-|]+\n((?:\|.*\n)+)", PAGE, re.M)
+    assert table is not None
+    for line in table[1].splitlines():
+        field, option, default, _ = line.strip("|").split("|", 3)
+        yield from (
+            (name, flag, default.strip()) for name, flag in zip(names(field), names(option), strict=True)
+        )
+
+
+def test_the_document_names_every_field_with_its_option() -> None:
+    documented = {field: flag for field, flag, _ in rows()}
+    of_scopes = {path for path in OPTIONS if path.startswith("scope.")} - {"scope.kind"}
+    assert documented == {path: option.flag for path, (option, _) in OPTIONS.items() if path not in of_scopes}
+    scopes = PAGE.split("## Scopes")[1].split("###")[0]
+    assert {OPTIONS[path][0].flag for path in of_scopes} <= set(names(scopes))
+
+
+def test_the_document_names_the_defaults() -> None:
+    checked = 0
+    for field, _, default in rows():
+        value = OPTIONS[field][1].default
+        if isinstance(value, bool | int):
+            assert default.strip("`") == json.dumps(value), field
+            checked += 1
+    assert checked >= 10
