@@ -19,7 +19,7 @@ from temporalio.service import RPCError
 from commands.input.exits import EXPECTED, Exit, meaning
 from commands.input.json_only import emit_json
 from commands.input.options import AsJson
-from commands.rendering.screen import BAD, GOOD, columns, say, some
+from commands.rendering.screen import BAD, GOOD, columns, say
 from commands.temporal.server import Kind, address, pollers, worker_command
 from reindexer.connect import SEARCH_ATTRIBUTES, connect, registered_search_attributes
 from reindexer.dynamo.client import make_client
@@ -29,6 +29,7 @@ from reindexer.ledger import Ledger
 from reindexer.models import JobInput, PlanInput
 from reindexer.planning.plan import make_plan
 from reindexer.settings import settings
+from reindexer.words import some
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from rich.text import Text
 from commands.input.fields import Fields, Given
 from commands.input.json_only import emit_json
 from commands.input.options import AsJson
-from commands.rendering.screen import DIM, count, duration, facts, say, size, some
+from commands.rendering.screen import DIM, facts, say
 from reindexer.dynamo.client import make_client
 from reindexer.errors import BadInput
 from reindexer.explain import explain
@@ -22,6 +22,7 @@ from reindexer.planning.capacity import capacity_of, uses_of
 from reindexer.planning.estimate import ON_DEMAND, PROVISIONED, Estimate, EstimateInput, estimate
 from reindexer.planning.facts import describe
 from reindexer.settings import settings
+from reindexer.words import count, duration, size, some
 
 #: Dollars of a million of anything; more is a typing error.
 _MAX_PRICE = 1e6

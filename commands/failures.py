@@ -13,11 +13,12 @@ from commands.input.confirm import confirm
 from commands.input.json_only import emit_json
 from commands.input.keys import chosen, plain_text
 from commands.input.options import AsJson, Job, KeyOptions, Reason, Run, Yes
-from commands.rendering.screen import DIM, WARN, Cell, columns, count, note, say, some
+from commands.rendering.screen import DIM, WARN, Cell, columns, note, say
 from reindexer.errors import BadInput
 from reindexer.ledger import Ledger
 from reindexer.models import FailurePage, QuarantineEntry
 from reindexer.settings import settings
+from reindexer.words import count, some
 
 
 def failures(

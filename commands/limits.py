@@ -17,7 +17,7 @@ from commands.input.exits import Exit, Stopped
 from commands.input.fields import Fields, Given
 from commands.input.json_only import emit_json
 from commands.input.options import AsJson, Job
-from commands.rendering.screen import count, facts, say
+from commands.rendering.screen import facts, say
 from commands.temporal.server import (
     CONFIRM_SECONDS,
     QUERY_SECONDS,
@@ -27,6 +27,7 @@ from commands.temporal.server import (
     workers_poll,
 )
 from reindexer.errors import BadInput
+from reindexer.words import count
 
 #: How the server fails an update that a run has accepted and not answered when it continues as new.
 _CUT_OFF = "AcceptedUpdateCompletedWorkflow"

@@ -12,8 +12,9 @@ from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
 
 from commands.input.json_only import emit_json
 from commands.input.options import AsJson
-from commands.rendering.screen import BAD, GOOD, WARN, Cell, columns, duration, moment, note, say
+from commands.rendering.screen import BAD, GOOD, WARN, Cell, columns, moment, note, say
 from commands.temporal.server import JOB_TYPE, talk
+from reindexer.words import duration
 
 _STYLE = {
     WorkflowExecutionStatus.COMPLETED: GOOD,

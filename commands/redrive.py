@@ -10,11 +10,12 @@ from commands.failures import elsewhere, newest_run
 from commands.input.fields import Fields, Given
 from commands.input.keys import chosen, plain_key
 from commands.input.options import AsJson, Job, KeyOptions, Run
-from commands.rendering.screen import note, some
+from commands.rendering.screen import note
 from commands.running.launch import Wait, launch
 from reindexer.ledger import Ledger
 from reindexer.models import JobInput
 from reindexer.settings import settings
+from reindexer.words import some
 
 
 def redrive(
@@ -49,7 +50,6 @@ def redrive(
         JobInput.model_validate(given),
         f"{job}-redrive-{the_run}",
         summary=f"redrive of {some(len(entries), 'record')} of {job}",
-        details="",
         wait=wait,
         as_json=as_json,
     )

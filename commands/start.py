@@ -50,20 +50,12 @@ def start(
         f"reindex-{job.table.rsplit('/', 1)[-1]}" if workflow_id is None else workflow_id
     )  # of an ARN the table's name
     check_workflow_id(name)  # before anything is shown and asked
-    details = _show(job, name, ask=not (yes or job.dry_run))
-    code = launch(
-        job,
-        name,
-        summary=summary(job),
-        details=details,
-        wait=wait or job.dry_run,
-        as_json=as_json,
-    )
-    raise typer.Exit(code)
+    _show(job, name, ask=not (yes or job.dry_run))
+    raise typer.Exit(launch(job, name, summary=summary(job), wait=wait or job.dry_run, as_json=as_json))
 
 
-def _show(job: JobInput, name: str, *, ask: bool) -> str:
-    """Show the plan and ask; returns the plan for the Web UI. Raises `Stopped` where no one agrees.
+def _show(job: JobInput, name: str, *, ask: bool) -> None:
+    """Show the plan and ask. Raises `Stopped` where no one agrees.
 
     Everything goes to stderr: stdout belongs to the answer.
     """
@@ -71,4 +63,3 @@ def _show(job: JobInput, name: str, *, ask: bool) -> str:
     if ask or can_ask():
         err.print(plan_text(plan, job, name))
     confirm("Start?", yes=not ask, otherwise="not started")
-    return "" if plan is None else plan.markdown

@@ -10,13 +10,13 @@ from rich.console import Console, RenderableType
 from temporalio.exceptions import ApplicationError, TerminatedError
 
 from commands.input.exits import Exit, exit_code
-from commands.rendering import screen
 from commands.rendering.report import render_report
 from commands.rendering.status import picture, plain_line
 from commands.temporal.ending import of_failure
 from commands.temporal.status import JobStatus
 from reindexer.models import ControlEvent, Verification
 from reindexer.tally import Attempts, Tally
+from reindexer.words import duration
 from tests.reports import a_report
 
 
@@ -137,7 +137,7 @@ def test_a_report_fits_the_terminal(width: int) -> None:
     [(3.21, "3.2 s"), (59.6, "1 min 00 s"), (65, "1 min 05 s"), (7500, "2 h 05 min"), (93_600, "1 d 02 h")],
 )
 def test_durations_are_said_as_people_do(seconds: float, text: str) -> None:
-    assert screen.duration(seconds) == text
+    assert duration(seconds) == text
 
 
 # ── The state of a job, and how it ended ───────────────────────────────────────────────────────────────────

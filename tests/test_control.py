@@ -114,8 +114,9 @@ async def test_a_resume_that_cannot_be_read_is_noted_and_resumes_nothing(
     seen = await until(handle, lambda p: "refused" in p["reason"])
     assert (seen["state"], seen["reason"].startswith("x; a resume was refused: ")) == ("paused", True)
     assert says in seen["reason"]
-    told = await handle.query("__temporal_workflow_metadata")
-    assert says in told.current_details
+    details = (await handle.query("__temporal_workflow_metadata")).current_details
+    assert says in details
+    assert f"To go on: `reindexer resume {handle.id}`" in details
     assert not any("reindexVersion" in item for item in table.items())
 
     await handle.signal("resume", {"reason": "read"})
@@ -300,3 +301,7 @@ async def test_search_attributes_and_details_tell_what_it_is(quiet: Stack, make_
     assert attributes[SearchAttributeKey.for_keyword("ReindexState")] == "done"
     assert attributes[SearchAttributeKey.for_keyword("ReindexOperation")] == "touch"
     assert (await described.memo())["tally"]["updated"] == 10
+    details = (await handle.query("__temporal_workflow_metadata")).current_details
+    for shown in ("scanned\u2003 | 10 |", "**Warnings**", "**Plan**", "account\u2003 |", "limits\u2003 |"):
+        assert shown in details, details
+    assert f"touch `{table.name}` to version" in details

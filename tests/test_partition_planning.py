@@ -12,6 +12,7 @@ from commands.rendering.plan import look_ahead
 from reindexer.errors import BadInput, Refused
 from reindexer.ledger import Ledger
 from reindexer.models import JobInput, KeyAttribute, PartitionRange, PartitionRanges, Plan
+from reindexer.plan_rows import plan_rows
 from reindexer.settings import settings
 from tests.tables import Table
 from tests.test_planning import Altered, plan
@@ -114,11 +115,12 @@ def test_the_plan_that_is_shown_names_partitions_parts_and_index(
         indexed = JobInput.model_validate({"table": table.name, "scope": over("acme", index="by-tenant")})
         first = over("huge", sort_key={"between": [3, 9]})
         narrow = JobInput.model_validate({"table": table.name, "scope": first})
-        shown = [look_ahead(job, "j") for job in (whole, indexed, narrow)]
+        jobs = (whole, indexed, narrow)
+        shown = [(look_ahead(job, "j"), job) for job in jobs]
     finally:
         monkeypatch.delenv("REINDEXER_LEDGER_TABLE")
         settings.cache_clear()
-    rows = [dict(preview.rows)["partitions"] for preview in shown if preview is not None]
+    rows = [dict(plan_rows(plan, job, None))["partitions"] for plan, job in shown if plan is not None]
     assert re.match(r"3 by id; 1 large, in \d+ parts; 2,5\d\d records seen$", rows[0])
     assert rows[1:] == [
         "1 by tenant, from index by-tenant; 10 records seen",

@@ -46,7 +46,7 @@ class ReindexTable:
             self._asked, carried = error, None
         limits = self._asked.limits if isinstance(self._asked, JobInput) else Limits()
         self._job = RunningJob(limits, carried)
-        self._job.expects_found = isinstance(self._asked, JobInput) and self._asked.expect_found
+        self._job.input = self._asked if isinstance(self._asked, JobInput) else None
         self._shards = Shards(self._job)
         if carried:
             for before in carried.shards:

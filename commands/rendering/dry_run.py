@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from commands.rendering.screen import BAD, DIM, GOOD, WARN, columns, count, some
+from commands.rendering.screen import BAD, DIM, GOOD, WARN, columns
 from reindexer.items import key_text
 from reindexer.models import DryRun, Pair
 from reindexer.tally import Outcome
+from reindexer.words import count, some
 
 _WORDS = {
     Outcome.UPDATED: "would be changed",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from commands.rendering.screen import count, duration, some
+from reindexer.words import count, duration, some
 
 #: States in which records are being settled or verified; in others a rate is history.
 _MOVING = ("running", "throttled", "verifying", "pausing")

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from rich.console import RenderableType
 from rich.text import Text
 
-from commands.rendering.screen import BAD, DIM, columns, count
+from commands.rendering.screen import BAD, DIM, columns
 from reindexer.models import Report
 from reindexer.models.by_partition import brief, ranked
 from reindexer.tally import Outcome, Tally
+from reindexer.words import count
 
 #: Rows of the table: a screen, with the report above it.
 _ROWS = 20

@@ -9,23 +9,12 @@ from rich.text import Text
 
 from commands.rendering.dry_run import render_dry_run
 from commands.rendering.partitions import partitions
-from commands.rendering.screen import (
-    BAD,
-    DIM,
-    GOOD,
-    WARN,
-    columns,
-    count,
-    duration,
-    facts,
-    moment,
-    per_second,
-    some,
-)
+from commands.rendering.screen import BAD, DIM, GOOD, WARN, columns, facts, moment
 from reindexer.models import Report
 from reindexer.models.by_partition import brief
 from reindexer.operations import VERBS
 from reindexer.tally import MEANING, Attempts, Outcome
+from reindexer.words import count, duration, per_second, some
 
 STYLE = {
     "complete": GOOD,

@@ -13,9 +13,10 @@ from rich.text import Text
 
 from commands.rendering.figures import age, cycling, done_of, expected, scanned, speed, which_run
 from commands.rendering.report import attempts_text
-from commands.rendering.screen import BAD, DIM, GOOD, WARN, count, duration, facts, moment, per_second, some
+from commands.rendering.screen import BAD, DIM, GOOD, WARN, facts, moment
 from commands.temporal.status import JobStatus
 from reindexer.tally import Attempts, Tally
+from reindexer.words import count, duration, per_second, some
 
 #: Colours of states; normal states have none.
 _STYLE = {"done": GOOD, "throttled": WARN, "pausing": WARN, "paused": WARN, "parked": BAD, "cancelling": WARN}

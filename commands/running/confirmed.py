@@ -5,10 +5,11 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from commands.rendering.screen import BAD, GOOD, count, facts, some
+from commands.rendering.screen import BAD, GOOD, facts
 from commands.running.downstream import Seen
 from reindexer.models import Report
 from reindexer.tally import Outcome
+from reindexer.words import count, some
 from testbed.cities import TABLE
 from testbed.faults import FaultKind, Truth
 from testbed.faults.plan import APPLIED

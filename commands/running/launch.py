@@ -29,15 +29,7 @@ Wait = Annotated[bool, typer.Option("--wait", help="Follow the job until it ends
 _WORKERS_SECONDS = 5.0
 
 
-def launch(
-    job: JobInput,
-    workflow_id: str,
-    *,
-    summary: str,
-    details: str,
-    wait: bool,
-    as_json: bool,
-) -> Exit:
+def launch(job: JobInput, workflow_id: str, *, summary: str, wait: bool, as_json: bool) -> Exit:
     """Start the job, and follow it if asked.
 
     Raises `BadInput` where one of that name is running, or the name is too long.
@@ -45,7 +37,7 @@ def launch(
     check_workflow_id(workflow_id)
 
     async def work(client: Client) -> Exit:
-        handle = await begin(client, job, workflow_id, summary=summary, details=details)
+        handle = await begin(client, job, workflow_id, summary=summary)
         missing = await _unserved(client, job)
         _announce(handle, missing, as_json=as_json and not wait)
         if missing:
@@ -62,9 +54,7 @@ def launch(
         return goes_on(workflow_id)
 
 
-async def begin(
-    client: Client, job: JobInput, workflow_id: str, *, summary: str, details: str
-) -> WorkflowHandle[Any, Any]:
+async def begin(client: Client, job: JobInput, workflow_id: str, *, summary: str) -> WorkflowHandle[Any, Any]:
     """Start the workflow. Raises `BadInput` where one of that name is running."""
     try:
         return await client.start_workflow(
@@ -75,7 +65,6 @@ async def begin(
             task_queue=settings().task_queue,
             id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
             static_summary=summary[:200],  # bytes Temporal recommends at most
-            static_details=details or None,
         )
     except WorkflowAlreadyStartedError:
         raise BadInput(

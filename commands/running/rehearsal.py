@@ -13,7 +13,7 @@ from temporalio.client import Client
 
 from commands.input.exits import Exit
 from commands.input.options import EngineChoice
-from commands.rendering.screen import DIM, count, duration, err, line, note, say, some, step
+from commands.rendering.screen import DIM, err, line, note, say, step
 from commands.running.confirmed import confirmed
 from commands.running.downstream import Downstream
 from commands.running.launch import begin
@@ -32,6 +32,7 @@ from reindexer.connect import connect
 from reindexer.dynamo.client import make_client
 from reindexer.models import JobInput
 from reindexer.tally import Outcome
+from reindexer.words import count, duration, some
 from testbed.cities import TABLE, add_stream, cities, create_table, load
 from testbed.workers import Workers
 
@@ -113,7 +114,7 @@ async def _job(servers: Stack, workers: Workers, stream: str | None) -> Exit:
         downstream = consuming.enter_context(Downstream(stream, job.attributes.run)) if stream else None
         if downstream:
             step("consumer", "reads the stream and counts what arrives")
-        await begin(client, job, JOB, summary="touch cities", details="Started by `reindexer demo`.")
+        await begin(client, job, JOB, summary="touch cities")
         purpose = ", so that it enters the stream again" if stream else ""
         step("job", f"{JOB}: gives every record a new version{purpose}")
         end = await watch_job(client, JOB)

@@ -30,7 +30,10 @@ from evidence.scale.storm import storm
 
 async def _simulations() -> Part:
     async with environment() as env:
-        found = [await simulate(env, scenario, f"days-{n}") for n, scenario in enumerate(SCENARIOS)]
+        found = []
+        for number, scenario in enumerate(SCENARIOS):
+            found.append(await simulate(env, scenario, f"days-{number}"))
+            print(f"  {scenario.name}: {found[-1].days:.1f} days in {found[-1].seconds:,.0f} s", flush=True)
     return of_simulation(found)
 
 

@@ -85,7 +85,8 @@ async def simulate(env: WorkflowEnvironment, scenario: Scenario, name: str) -> S
     )
     WORLD[name] = world
     began, first = time.monotonic(), await env.get_current_time()
-    handle = await env.client.start_workflow("ReindexTable", {"table": "simulated"}, id=name, task_queue=_QUEUE)
+    asked = {"table": "simulated", "limits": {"shards_in_flight": scenario.in_flight}}
+    handle = await env.client.start_workflow("ReindexTable", asked, id=name, task_queue=_QUEUE)
     hand = asyncio.ensure_future(_change_limits(env, name, scenario.limits_every))
     report = await handle.result()
     hand.cancel()

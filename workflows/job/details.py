@@ -1,7 +1,8 @@
-"""The Web UI's current details: the state of a job, as a small table in Markdown."""
+"""The Web UI's current details, in Markdown: where a job is, what to do, what went wrong, what was planned."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from temporalio import workflow
@@ -9,15 +10,64 @@ from temporalio import workflow
 from workflows.job.partition_totals import few
 
 with workflow.unsafe.imports_passed_through():
-    from reindexer.models import Target
+    from reindexer.errors import cut
+    from reindexer.items import key_text
+    from reindexer.models import Isolated, JobInput, Plan
+    from reindexer.plan_rows import plan_rows
     from reindexer.tally import Outcome
 
+#: Records shown of those that were given up: enough to see what they have in common.
+_RECORDS = 5
+_WARNINGS = 10  # more would hide the rest of the page; the report has all
 
-def details(progress: dict[str, Any], target: Target | None, failed: list[str]) -> str:
+
+def details(progress: dict[str, Any], plan: Plan | None, failed: list[str]) -> str:
     """`progress` as the query answers it; `failed`: partitions with quarantined records."""
     headline = f"**{progress['state']}**" + (f": {progress['reason']}" if progress["reason"] else "")
-    if target is None:
+    if plan is None:
         return headline
+    target = plan.target
+    headline = f"{headline} · {target.operation.words} `{target.table}` to version {target.version}"
+    todo = _todo(progress["state"], workflow.info().workflow_id)
+    return "\n\n".join([headline, *todo, _table(_figures(progress, failed), right=True)])
+
+
+def failures(counts: dict[str, int], newest: list[Isolated]) -> str:
+    """Records given up, by class, and some of them; "" where there are none."""
+    if not counts:
+        return ""
+    lines = [f"- {count:,} × **{name}**" for name, count in sorted(counts.items(), key=lambda one: -one[1])]
+    lines += [f"- `{cut(key_text(r.key))}`: {r.error}, {cut(r.message or '')}" for r in newest[-_RECORDS:]]
+    return "\n".join(["**Quarantined records**", "", *lines, "", f"All: `reindexer failures {_job()}`"])
+
+
+def warned(warnings: list[str]) -> str:
+    """The warnings of a job, the first ones; "" where there are none."""
+    if not warnings:
+        return ""
+    more = [f"- and {len(warnings) - _WARNINGS} more"] if len(warnings) > _WARNINGS else []
+    return "\n".join(["**Warnings**", "", *(f"- {text}" for text in warnings[:_WARNINGS]), *more])
+
+
+def planned(plan: Plan, asked: JobInput) -> str:
+    """What the plan decided."""
+    rows = _table(plan_rows(plan, asked, plan.records_queue), right=False)
+    return f"**Plan**\n\n{rows}"
+
+
+def _job() -> str:
+    return workflow.info().workflow_id
+
+
+def _todo(state: str, job: str) -> list[str]:
+    """What a person can do in a state that waits for one."""
+    if state not in ("paused", "parked"):
+        return []
+    before = "Once the cause is gone: " if state == "parked" else "To go on: "
+    return [f"{before}`reindexer resume {job}`, or `temporal workflow signal -w {job} --name resume`"]
+
+
+def _figures(progress: dict[str, Any], failed: list[str]) -> list[tuple[str, str]]:
     tally, shards = progress["tally"], progress["shards"]
     counted = [(outcome.value, tally[outcome.value]) for outcome in Outcome if tally[outcome.value]]
     counted.append(("scanned", tally["scanned"]))
@@ -30,7 +80,7 @@ def details(progress: dict[str, Any], target: Target | None, failed: list[str]) 
     if partitions := progress["partitions"]:
         rows.append(("partitions done", f"{partitions['done']:,} of {partitions['total']:,}"))
         if failed:
-            rows.append(("with quarantined records", few(failed).replace("|", "\\|")))  # a bar ends a cell
+            rows.append(("with quarantined records", few(failed)))
     if verification := progress["verification"]:
         rows.append(("verified", f"{verification['scanned']:,}"))
         rows.append(("behind", f"{verification['behind']:,}"))
@@ -38,13 +88,10 @@ def details(progress: dict[str, Any], target: Target | None, failed: list[str]) 
         rows.append(("runs of the workflow", f"{progress['cycle'] + 1:,}"))
     if progress["as_of"] and progress["state"] != "done":
         rows.append(("shards seen", progress["as_of"][:19].replace("T", " ") + " UTC"))
-    return "\n".join(
-        [
-            f"{headline} · {target.operation.kind} `{target.table}` to version {target.version}",
-            "",
-            "| | |",
-            "|---|---:|",
-            # The Web UI draws cells without any padding: an em space keeps names and numbers apart.
-            *[f"| {name}\u2003 | {value} |" for name, value in rows],
-        ]
-    )
+    return rows
+
+
+def _table(rows: Iterable[tuple[str, str]], *, right: bool) -> str:
+    # The Web UI draws cells without any padding: an em space keeps names and texts apart. A bar ends a cell.
+    cells = [f"| {name}\u2003 | {value.replace('|', chr(92) + '|')} |" for name, value in rows]
+    return "\n".join(["| | |", f"|---|---{':' if right else ''}|", *cells])

@@ -8,7 +8,7 @@ from temporalio import workflow
 from temporalio.common import SearchAttributeKey
 
 from workflows.job.counts import Figures
-from workflows.job.details import details
+from workflows.job.details import details, failures, planned, warned
 from workflows.job.looking import Looking
 from workflows.job.partition_totals import PartitionsDone, with_quarantined
 from workflows.job.rates import Point, Rates
@@ -35,6 +35,7 @@ class ProgressView:
         self._rates = Rates()
         self._reading = False  # what the rates count: records read by a verification
         self._partitions = PartitionsDone()
+        self._planned = ""  # the plan for the Web UI
 
     @property
     def worked_seconds(self) -> float:
@@ -172,10 +173,7 @@ class ProgressView:
         error, after = asked.get("error"), str(asked.get("after") or "")
         limit = asked.get("limit")
         size = limit if isinstance(limit, int) and 0 < limit <= 1000 else 50  # all that is kept
-        counts: dict[str, int] = {}
-        for shard in self._shards.all:
-            for name, count in shard.summary.failures.items():
-                counts[name] = counts.get(name, 0) + count
+        counts = self._shards.failures
         rows = [(key_text(r.key), r) for r in self._shards.newest if error in (None, r.error)]
         rows.sort(key=lambda row: row[0])
         page = [row for row in rows if row[0] > after][:size]
@@ -233,6 +231,11 @@ class ProgressView:
         return None if expected is None else max(0, expected - figures.tally.scanned)
 
     def _details(self, figures: Figures) -> str:
-        job, progress = self._job, self._answer(figures, self._rates.now())
-        failed = with_quarantined(self._shards.newest) if progress["partitions"] else []
-        return details(progress, job.plan.target if job.plan else None, failed)
+        job, shards = self._job, self._shards
+        progress = self._answer(figures, self._rates.now())
+        failed = with_quarantined(shards.newest) if progress["partitions"] else []
+        parts = [details(progress, job.plan, failed), failures(shards.failures, shards.newest)]
+        if job.plan and job.input:
+            self._planned = self._planned or planned(job.plan, job.input)  # made once: it may be long
+            parts += [warned([*job.plan.warnings, *job.warnings]), self._planned]
+        return "\n\n".join(part for part in parts if part)

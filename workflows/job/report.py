@@ -78,7 +78,7 @@ class JobReport:
         return report.model_copy(update={"state": "complete"}) if self._is_complete(report) else report
 
     def _is_complete(self, report: Report) -> bool:
-        missing = self._job.expects_found and report.not_found
+        missing = self._job.input and self._job.input.expect_found and report.not_found
         done = report.state != "cancelled" and all(shard.done for shard in self._shards.all)
         return done and not missing and not reasons(report, self._plan.verb)
 

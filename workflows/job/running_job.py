@@ -13,12 +13,15 @@ from workflows.controls import Gate
 with workflow.unsafe.imports_passed_through():
     from reindexer.models import (
         Capacity,
+        Control,
         ControlEvent,
         DryRun,
+        JobInput,
         Limits,
         Phase,
         Plan,
         RunCarried,
+        Share,
         Verification,
         chosen,
     )
@@ -67,7 +70,7 @@ class RunningJob:
         self.used = carried.used if carried else None  # the version, for something else
         self.swept = carried.swept if carried else 0  # rows that the sweep takes up
         self.sweeps = False  # rows found behind are swept
-        self.expects_found = False  # not complete unless all that was named is there
+        self.input: JobInput | None = None  # None: it could not be read
         self.tried: DryRun | None = None
         self.reading = False  # an activity of the root itself reads the table
         self.when_changed: Callable[[], None] = lambda: None
@@ -83,6 +86,20 @@ class RunningJob:
     def leaving(self) -> bool:
         """Whether everything is to hand back: for good, or for a new run of the root."""
         return self.gate.stopping or self.cycling
+
+    def control(self, share: Share) -> Control:
+        """The whole desired state, for a shard with this share of the budgets."""
+        return Control(
+            seq=self.control_seq,
+            paused=self.gate.paused,
+            paused_since=self.paused_since,
+            stop=self.gate.stopping,
+            cycle=self.cycle + self.cycling,
+            share=share,
+            code=self.code,
+            # A quarter over the limit at most, however many shards give records up at the same time.
+            quarantine_step=max(1, self.limits.quarantined // (4 * self.limits.shards_in_flight)),
+        )
 
     # ── What is wanted ─────────────────────────────────────────────────────────────────────────────────────
 

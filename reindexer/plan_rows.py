@@ -1,0 +1,96 @@
+"""What a plan decides, line by line, for people: the terminal and the Web UI show the same."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from reindexer.models import JobInput, PartitionRanges, PartitionScope, Plan, Quarantined
+from reindexer.words import count, size, some
+
+
+def plan_rows(plan: Plan, job: JobInput, own_queue: str | None) -> Iterator[tuple[str, str]]:
+    """(what, how it is decided) for people. `own_queue`: of the workers that the job has of its own."""
+    target, about = plan.target, plan.facts
+    yield "account", about.account or "not told"
+    yield "region", about.region
+    yield "table", target.table + ", key " + ", ".join(f"{k.name} ({k.type})" for k in target.key)
+    yield "records", f"about {count(about.items)}, {size(about.size_bytes)} (DynamoDB's count, hours old)"
+    yield "indexes", ", ".join(about.indexes) or "none"
+    yield "stream", " and ".join(_followers(plan)) or "none"
+    yield "capacity", about.capacity_mode + _capacity(plan)
+    if about.point_in_time_recovery is not None:
+        yield "recovery", "point in time" if about.point_in_time_recovery else "no point-in-time recovery"
+    if plan.ttl:
+        yield "TTL", plan.ttl
+    yield "target", _target(plan, job)
+    if plan.target.within is not None:
+        yield "partitions", _partitions(plan, plan.target.within)
+    yield "shards", _shards(plan)
+    yield "limits", plan.limits_from or "none"
+    yield "up to", f"{some(plan.limits.quarantined, 'quarantined record')}, then the job parks itself"
+    yield (
+        "writer",
+        {
+            "partiql": "conditional PartiQL batches",
+            "update_item": "UpdateItem, one record a call",
+            "none": "none: it only reads",
+        }[target.writer],
+    )
+    if own_queue:
+        yield "workers", f"the job's own, on task queue {own_queue}"
+    yield "afterwards", _afterwards(job)
+
+
+def _followers(plan: Plan) -> list[str]:
+    return [
+        *([f"DynamoDB stream ({plan.facts.stream})"] if plan.facts.stream else []),
+        *(["Kinesis data stream"] if plan.facts.kinesis else []),
+    ]
+
+
+def _capacity(plan: Plan) -> str:
+    read, write = plan.facts.read_capacity, plan.facts.write_capacity
+    known = [f"{count(n)} {word} units/s" for n, word in ((read, "read"), (write, "write")) if n]
+    return f", {', '.join(known)}" if known else ""
+
+
+def _target(plan: Plan, job: JobInput) -> str:
+    version = f"version {plan.target.version} in {plan.target.attributes.version}"
+    if not plan.verb.writes:
+        return f"{version}: how many records are behind it"
+    if isinstance(job.scope, Quarantined) or job.operation.version not in (None, "next"):
+        return version
+    chosen = "one above the highest recorded" if job.operation.version == "next" else "the start time in ms"
+    return f"{version} ({chosen})"
+
+
+def _partitions(plan: Plan, within: PartitionScope) -> str:
+    """How many, of what, how many are cut into parts, and what is known of their records."""
+    parts = Counter(part.value for s in plan.sources if isinstance(s, PartitionRanges) for part in s.ranges)
+    cut = [value for value, number in parts.items() if number > 1]
+    text = f"{count(len(parts))} by {within.partition.name}"
+    if within.index:
+        text += f", from index {within.index}"
+    if within.condition is not None and within.sort is not None:
+        text += f", {within.sort.name} {within.condition.operator} {' and '.join(within.condition.values)}"
+    if cut:
+        text += f"; {count(len(cut))} large, in {count(sum(parts[value] for value in cut))} parts"
+    return text + ("" if plan.expected is None else f"; {some(plan.expected, 'record')} seen")
+
+
+def _shards(plan: Plan) -> str:
+    number = len(plan.sources)
+    at_once = min(number, plan.limits.shards_in_flight)
+    alone = ", every record an activity of its own" if plan.isolation == "record" else ""
+    return f"{count(number)}, {count(at_once)} at the same time{alone}"
+
+
+def _afterwards(job: JobInput) -> str:
+    if not job.verify:
+        return "nothing is verified"
+    if job.scope.kind == "sample":
+        return "nothing is verified: a sample has no end to check"
+    return "a consistent read of all records in scope" + (
+        ", what is behind is run once more" if job.sweep else ""
+    )
