@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from reindexer.dynamo.table import Answers, TableClient
-from reindexer.dynamo.taxonomy import Action, Failure
+from reindexer.answers import Action, Answers, Failure
+from reindexer.dynamo.table import TableClient
 from reindexer.models import RoundInput, Stop
 from reindexer.rounds.round import Round
 from reindexer.tally import Tally

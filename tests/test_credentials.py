@@ -12,10 +12,11 @@ import pytest
 from botocore.httpsession import URLLib3Session
 
 from commands.input.exits import Exit, meaning
+from reindexer.answers import Action, CallFailed
 from reindexer.dynamo.client import make_client
 from reindexer.dynamo.credentials import PATIENCE_SECONDS, Signer, SigningFailed
-from reindexer.dynamo.table import CallFailed, TableClient
-from reindexer.dynamo.taxonomy import Action, of_call
+from reindexer.dynamo.table import TableClient
+from reindexer.dynamo.taxonomy import of_call
 from reindexer.errors import EnvironmentFault, Unavailable
 from reindexer.ledger import Ledger, ledger_client
 from reindexer.models import RoundInput, Stop

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from reindexer.dynamo.table import Answers, CallFailed, TableClient
-from reindexer.dynamo.taxonomy import Action, Failure
+from reindexer.answers import Action, Answers, CallFailed, Failure
+from reindexer.dynamo.table import TableClient
 from reindexer.dynamo.wire import Stamp
 from reindexer.items import Skip, WireItem, Write
 from reindexer.models import CLOCK_WRONG, Isolated, Share, Stop

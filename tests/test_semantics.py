@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
+from reindexer.answers import Action, CallFailed
 from reindexer.dynamo.reading import read_consistently
-from reindexer.dynamo.table import CallFailed
-from reindexer.dynamo.taxonomy import Action
 from reindexer.dynamo.wire import projection
 from reindexer.items import Write
 from reindexer.models import Attributes, RoundInput, Segment, Stop

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
+from reindexer.answers import Action, CallFailed
 from reindexer.dynamo.reading import read_consistently
-from reindexer.dynamo.table import CallFailed, TableClient
-from reindexer.dynamo.taxonomy import Action
+from reindexer.dynamo.table import TableClient
 from reindexer.dynamo.wire import Stamp
 from reindexer.errors import EnvironmentFault, RecordFailed, cut, named_failure
 from reindexer.items import Skip, WireItem, WireValue, Write, from_json_key, key_identity, to_json_key

@@ -10,9 +10,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from reindexer.answers import Action, CallFailed
 from reindexer.dynamo.reading import read_consistently
-from reindexer.dynamo.table import CallFailed, Page, TableClient
-from reindexer.dynamo.taxonomy import Action
+from reindexer.dynamo.table import Page, TableClient
 from reindexer.errors import EnvironmentFault
 from reindexer.items import Key, WireItem, WireKey, from_json_key, key_identity
 from reindexer.models import ClosingInput, ClosingResult, Fault, KeyList

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from reindexer.dynamo.taxonomy import Action, Failure, of_call, of_statement
-from reindexer.errors import ReindexerError
+from reindexer.answers import Action, Answers, CallFailed, Failure
+from reindexer.dynamo.taxonomy import of_call, of_statement
 from reindexer.items import WireItem, WireKey
 
 if TYPE_CHECKING:
@@ -21,14 +21,6 @@ if TYPE_CHECKING:
 
 #: What a call can raise that has a meaning; anything else is a defect of ours and must surface as one.
 _CALL_ERRORS = (ClientError, BotoCoreError, ResponseParserError, OSError)
-
-
-class CallFailed(ReindexerError):
-    """A whole call failed; `failure` tells what that means."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(f"{failure.code}: {failure.message}")
-        self.failure = failure
 
 
 @dataclass(slots=True)
@@ -48,22 +40,6 @@ class Page:
     gone: frozenset[int] = frozenset()
     partition: str | None = None
     cursors: list[WireKey] | None = None
-
-
-@dataclass(slots=True)
-class Answers:
-    """One entry per statement, None where it was applied, and the write units the call consumed."""
-
-    failures: list[Failure | None]
-    consumed: float | None  # None: the engine reported nothing
-
-    @property
-    def costly(self) -> int:
-        """How many of them consumed capacity: what was applied, and what was refused by its condition.
-
-        An attempt that was throttled, failed or never arrived is charged nothing.
-        """
-        return sum(failure is None or failure.action is Action.SETTLE for failure in self.failures)
 
 
 class TableClient:

@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
+from reindexer.answers import Action, Answers, CallFailed, Failure, Scope
 from reindexer.dynamo.reading import read_consistently
-from reindexer.dynamo.table import Answers, CallFailed, TableClient
-from reindexer.dynamo.taxonomy import Action, Failure, Scope
+from reindexer.dynamo.table import TableClient
 from reindexer.dynamo.wire import Stamp
 from reindexer.errors import EnvironmentFault, Interrupted, named_failure
 from reindexer.items import Skip, WireItem, Write, key_identity, second_write

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from reindexer.dynamo.table import CallFailed, Page, TableClient
-from reindexer.dynamo.taxonomy import Action
+from reindexer.answers import Action, CallFailed
+from reindexer.dynamo.table import Page, TableClient
 from reindexer.errors import EnvironmentFault, Interrupted, named_failure, one_line
 from reindexer.items import Skip, WireItem, WireKey, Write, from_json_key, key_identity, to_json_key
 from reindexer.models import Fault, Isolated, KeyList, Progress, RoundInput, RoundResult, Stop

@@ -7,8 +7,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Protocol
 
-from reindexer.dynamo.table import Answers, CallFailed, TableClient
-from reindexer.dynamo.taxonomy import Action, Failure
+from reindexer.answers import Action, Answers, CallFailed, Failure
+from reindexer.dynamo.table import TableClient
 from reindexer.dynamo.wire import Stamp, StatementBuilder, delete_parameters, update_parameters
 from reindexer.items import WireKey, WireValue, Write
 from reindexer.models import KeyAttribute, Target
