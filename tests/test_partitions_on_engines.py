@@ -68,7 +68,7 @@ def read(table: Table, scope: PartitionScope, ranges: Sequence[PartitionRange], 
         page = next(iter(source.pages(cursor, 0, _Small(page_rows))))
         assert page.partition is not None
         found += [text_of(row[scope.sort.name]) for row in page.rows]
-        cursor = page.last_key
+        cursor = page.next_cursor
         if cursor is None:
             return found
 

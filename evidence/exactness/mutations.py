@@ -52,14 +52,14 @@ MUTATIONS = (
     Mutation(
         "the cursor moves to the end of the page early",
         "reindexer/rounds/checkpoint.py",
-        "self._cursor = to_json_key(page[prefix - 1].cursor)",
-        "self._cursor = to_json_key(page[-1].cursor)",
+        "self.cursor = self._cursor_after(prefix - 1)",
+        "self.cursor = self._cursor_after(len(rows) - 1)",
     ),
     Mutation(
         "records beyond the settled prefix are counted",
         "reindexer/rounds/checkpoint.py",
-        "while prefix < len(page) and (result := page[prefix].result) is not None:",
-        "while prefix < len(page):\n            result = page[prefix].result or Outcome.UPDATED",
+        "while prefix < len(rows) and (result := rows[prefix].result) is not None:",
+        "while prefix < len(rows):\n            result = rows[prefix].result or Outcome.UPDATED",
     ),
     Mutation(
         "what was settled beyond the cursor is not told",

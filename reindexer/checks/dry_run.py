@@ -142,7 +142,7 @@ def _partitions(
                 if within is not None and within.index is not None:
                     rows = [row for row in rows if belongs(within, page.partition or "", row)]
                 rows = [row for row in rows if decider.matches(row)][:left]
-                left, cursor, tries = left - len(rows), page.last_key, 0
+                left, cursor, tries = left - len(rows), page.next_cursor, 0
                 yield rows
                 if left <= 0 or context.now() >= until or context.stopping():
                     return

@@ -24,22 +24,13 @@ _CALL_ERRORS = (ClientError, BotoCoreError, ResponseParserError, OSError)
 
 
 @dataclass(slots=True)
-class Page:
-    """Rows in the order DynamoDB handed them out. `last_key` None: nothing follows.
-
-    `gone`: positions of named keys that do not exist; their row holds the key alone.
-    `partition`: the partition key value, as text, that a page of a `partitions` source belongs to; None
-    elsewhere. A page never spans two.
-    `cursors`: parallel to `rows`, where a source goes on after each; None: after the row's key.
-    """
+class ReadPage:
+    """What one Scan or Query returned: rows in the order of DynamoDB. `last_key` None: nothing follows."""
 
     rows: list[WireItem]
     last_key: WireKey | None
     consumed: float  # read units
     scanned: int  # rows DynamoDB looked at, before a filter
-    gone: frozenset[int] = frozenset()
-    partition: str | None = None
-    cursors: list[WireKey] | None = None
 
 
 class TableClient:
@@ -57,7 +48,7 @@ class TableClient:
             raise CallFailed(of_call(error, statements)) from error
         return answer
 
-    def read(self, operation: str, parameters: Mapping[str, Any], start: WireKey | None) -> Page:
+    def read(self, operation: str, parameters: Mapping[str, Any], start: WireKey | None) -> ReadPage:
         """One page of a `scan` or `query`, after the key `start`."""
         arguments = {"TableName": self.table, "ReturnConsumedCapacity": "TOTAL", **parameters}
         if start is not None:
@@ -66,7 +57,7 @@ class TableClient:
         if answer.get("Items") is None and answer.get("Count") is None:  # it would look like the table's end
             raise CallFailed(_torn(operation))
         rows = answer.get("Items") or []
-        return Page(
+        return ReadPage(
             rows,
             answer.get("LastEvaluatedKey") or None,
             _units(answer.get("ConsumedCapacity")) or 0.0,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from reindexer.dynamo.table import Page
 from reindexer.dynamo.wire import Stamp
 from reindexer.items import EXPIRED, Skip, WireItem, Write
 from reindexer.jobs.expiry import expired
 from reindexer.models import Target, Verb
+from reindexer.page import Page
 from reindexer.tally import Outcome
 
 TOUCH = Verb(

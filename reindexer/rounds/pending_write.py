@@ -8,7 +8,6 @@ from reindexer.items import WireKey, Write, to_json_key
 from reindexer.jobs.bounded import TimeLimit
 from reindexer.models import Isolated
 from reindexer.sinks.evidence import MARK_OVERWRITTEN
-from reindexer.tally import Outcome
 
 
 @dataclass(slots=True)
@@ -58,17 +57,6 @@ class Patience:
     def gives_up(self, error: Exception) -> bool:
         """Whether what its function raised is the end of a record; else it is tried once more, alone."""
         return self.alone or not isinstance(error, TimeLimit)
-
-
-@dataclass(slots=True)
-class PageRow:
-    """A row of the page in hand; `result` None: under way."""
-
-    key: WireKey
-    cursor: WireKey  # where to go on after it; mostly its key
-    size: int  # bytes of JSON that it takes in a heartbeat
-    result: Outcome | Isolated | None = None
-    counted: bool = False  # before its turn
 
 
 #: For a record that may be left alone, yet to which a write was sent whose answer never came: the stamp and

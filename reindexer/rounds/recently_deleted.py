@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import replace
 
-from reindexer.dynamo.table import Page
 from reindexer.items import WireKey, key_identity
+from reindexer.page import Page
 
 #: Keys kept: an index follows within a second or so, in which a round deletes fewer than 5,000 records.
 _MOST = 5000
@@ -41,5 +41,5 @@ class RecentlyDeleted:
             page,
             rows=[rows[place] for place in kept],
             gone=frozenset(new for new, place in enumerate(kept) if place in page.gone),
-            cursors=page.cursors and [page.cursors[place] for place in kept],
+            cursor_after=page.cursors_at(kept),
         )

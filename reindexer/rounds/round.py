@@ -8,11 +8,12 @@ from dataclasses import replace
 from typing import Any
 
 from reindexer.answers import Action, CallFailed
-from reindexer.dynamo.table import Page, TableClient
+from reindexer.dynamo.table import TableClient
 from reindexer.errors import EnvironmentFault, Interrupted, named_failure, one_line
 from reindexer.items import Skip, WireItem, WireKey, Write, from_json_key, key_identity, to_json_key
 from reindexer.models import Fault, Isolated, KeyList, Progress, RoundInput, RoundResult, Stop
 from reindexer.operations import Operation, make_operation
+from reindexer.page import Page
 from reindexer.round_context import RoundContext
 from reindexer.rounds.checkpoint import MAX_UNSETTLED_BYTES, Checkpoint
 from reindexer.rounds.delivery import FENCE, Delivery, Patience, PendingWrite
@@ -209,7 +210,7 @@ class Round:
         )
         handled = self._checkpoint.advance(page)
         over = self._context.now() >= self._deadline or self._checkpoint.partitions.many
-        if stop is None and over and not (handled and page.last_key is None):
+        if stop is None and over and not (handled and page.next_cursor is None):
             stop = Stop.SLICE  # but for the last page: where one takes a slice, the end would never be seen
         if stop is None and self._checkpoint.full:
             stop = Stop.ISOLATED
@@ -231,7 +232,7 @@ class Round:
                 if self._context.stopping() or self._context.now() >= self._deadline:
                     return
             key = {name: item[name] for name in self._key_names}
-            self._checkpoint.begin(key, page.cursors[position] if page.cursors else key)
+            self._checkpoint.begin(key)
             try:
                 begun = self._begin(position, key, None if position in page.gone else item)
             except Interrupted:

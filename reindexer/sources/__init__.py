@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
-from reindexer.dynamo.table import Page, TableClient
-from reindexer.items import WireKey
+from reindexer.dynamo.table import TableClient
+from reindexer.items import Cursor
 from reindexer.models import KeyList, PartitionRanges, Segment, Target
 from reindexer.models import Source as Named
+from reindexer.page import Page
 from reindexer.partitions.source import PartitionSource
 from reindexer.round_context import RoundContext
 from reindexer.sources.keys import KeySource
@@ -19,7 +20,7 @@ from reindexer.throttle import Budget
 class Source(Protocol):
     """Pages after a cursor, which only the source itself can read. Raises `CallFailed`."""
 
-    def pages(self, cursor: WireKey | None, rows_read: int, budget: Budget) -> Iterator[Page]: ...
+    def pages(self, cursor: Cursor | None, rows_read: int, budget: Budget) -> Iterator[Page]: ...
 
 
 def make_source(
@@ -36,12 +37,13 @@ def make_source(
 
     `consistent`: what is read of the table itself sees every write that was acknowledged before.
     """
+    key_names = [attribute.name for attribute in target.key]
     if isinstance(named, Segment):
-        return ScanSource(table, named, reads, row_filter, consistent=consistent)
+        return ScanSource(table, named, key_names, reads, row_filter, consistent=consistent)
     if isinstance(named, PartitionRanges):
         assert target.within is not None, "partitions of what?"
         return PartitionSource(
             table, target.within, named, target.key, reads, row_filter, context, consistent=consistent
         )
     assert isinstance(named, KeyList), "a kept list is fetched before it is read"
-    return KeySource(table, named, reads, context)
+    return KeySource(table, named, key_names, reads, context)
