@@ -14,7 +14,7 @@ from reindexer.models import KeyAttribute, PartitionRange, PartitionRanges, Part
 from reindexer.page import Page, after_keys
 from reindexer.partitions.source import PartitionSource
 from reindexer.round_context import RoundContext
-from reindexer.rounds.recently_deleted import RecentlyDeleted
+from reindexer.sinks.recently_deleted import RecentlyDeleted
 from reindexer.tally import Tally
 from reindexer.throttle import Budget
 from tests.driving import FakeContext, Life, shard

@@ -27,8 +27,7 @@ from reindexer.partitions.source import PartitionSource
 from reindexer.planning.facts import describe
 from reindexer.planning.partitions.scope import checked_scope
 from reindexer.planning.partitions.sizes import looked_at
-from reindexer.rounds.record import attempt_record
-from reindexer.rounds.round import run_round
+from reindexer.table_rounds import attempt_record, run_round
 from reindexer.tally import Tally
 from reindexer.throttle import Budget
 from tests.driving import FakeContext

@@ -1,26 +1,18 @@
-"""Where records come from. All sources have the shape of `Source`."""
+"""Where records come from: a scan, the partitions of a table or an index, or named keys."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import Any
 
 from reindexer.dynamo.table import TableClient
-from reindexer.items import Cursor
 from reindexer.models import KeyList, PartitionRanges, Segment, Target
 from reindexer.models import Source as Named
-from reindexer.page import Page
 from reindexer.partitions.source import PartitionSource
 from reindexer.round_context import RoundContext
+from reindexer.rounds.protocols import Source
 from reindexer.sources.keys import KeySource
 from reindexer.sources.scan import ScanSource
-from reindexer.throttle import Budget
-
-
-class Source(Protocol):
-    """Pages after a cursor, which only the source itself can read. Raises `CallFailed`."""
-
-    def pages(self, cursor: Cursor | None, rows_read: int, budget: Budget) -> Iterator[Page]: ...
 
 
 def make_source(
