@@ -12,7 +12,7 @@ from reindexer.items import WireItem
 class Action(StrEnum):
     """What the delivery loop does about a failed attempt."""
 
-    SETTLE = "settle"  # the condition failed: look at the stored item and settle
+    SETTLE = "settle"  # refused by its condition: the destination says what that means
     WAIT = "wait"  # capacity or contention: back off; not a failure of the record
     RETRY = "retry"  # try again; counts against the record
     SPLIT = "split"  # the call as a whole was refused: no record is at fault until it was tried alone
