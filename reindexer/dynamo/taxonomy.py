@@ -18,6 +18,7 @@ from reindexer.dynamo.clock import CLOCK_WRONG, refused_for_its_time, wrong_cloc
 from reindexer.dynamo.credentials import as_signing_failure, is_of_credentials, renewed_by
 from reindexer.dynamo.index_keys import INDEX_KEY
 from reindexer.errors import MAX_CLASS_BYTES, cut, one_line
+from reindexer.items import WireItem
 
 _THROTTLE = (Action.WAIT, False, "throttled")
 #: Contention is waited out like a throttle: the transactions of others end, and no record is to blame for them.
@@ -112,17 +113,7 @@ _RUN_OUT = frozenset(
 def of_statement(error: Mapping[str, Any]) -> Failure:
     """The meaning of one statement's `Error` inside a 200 of BatchExecuteStatement."""
     code, message = _names(error)
-    action, applied, counter = CODES.get(code, _SERVER)
-    return Failure(
-        code,
-        message,
-        action,
-        applied,
-        counter,
-        item=error.get("Item") or None,
-        known=code in CODES,
-        denied=code in _DENIED,
-    )
+    return _failure(code, message, CODES.get(code, _SERVER), error.get("Item") or None, known=code in CODES)
 
 
 def of_call(error: Exception, statements: int = 1) -> Failure:
@@ -176,17 +167,20 @@ def _of_client_error(error: boto.ClientError, statements: int) -> Failure:
     if code in _RUN_OUT and (renewal := renewed_by()):
         message = cut(f"{message.rstrip('. ')}: {renewal}")
     scope = _scope(response) if action is Action.WAIT else None
-    return Failure(
-        code,
-        message,
-        action,
-        applied,
-        counter,
-        scope,
-        response.get("Item"),
-        known=known,
-        denied=code in _DENIED,
-    )
+    return _failure(code, message, (action, applied, counter), response.get("Item"), known=known, scope=scope)
+
+
+def _failure(
+    code: str,
+    message: str,
+    means: tuple[Action, bool | None, str | None],
+    item: WireItem | None,
+    *,
+    known: bool,
+    scope: Scope | None = None,
+) -> Failure:
+    action, applied, counter = means
+    return Failure(code, message, action, applied, counter, scope, item, known=known, denied=code in _DENIED)
 
 
 def _names(error: Mapping[str, Any]) -> tuple[str, str]:

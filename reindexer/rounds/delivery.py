@@ -90,7 +90,7 @@ class Delivery:
     ) -> Stop | None:
         """Work until all are settled or isolated (None), or there is a reason to stop.
 
-        `works` is drawn from as batches are sent, so that what makes it is never far ahead of what is written;
+        `pending` is drawn from as batches are sent, so that what makes it is never far ahead of what was sent;
         it is not asked again once `any_left` says that nothing is left.
         """
         self._settled = settled
