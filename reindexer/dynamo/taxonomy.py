@@ -26,7 +26,7 @@ _CONFLICT = (Action.WAIT, False, "conflicts")
 _SERVER = (Action.RETRY, None, "server_errors")
 _NEVER = (Action.GIVE_UP, False, None)
 _PARK = (Action.PARK, False, None)
-#: A refusal by a code that is not in the table: of a newer DynamoDB, or of whatever stands in between.
+#: A refusal by a code that is not in the table: of a newer DynamoDB, or of a proxy in between.
 _UNHEARD_OF = (Action.RETRY, False, "server_errors")
 
 #: Error code → (action, applied, counter). Codes of whole calls, and of statements inside a 200.
@@ -43,7 +43,7 @@ CODES: Mapping[str, tuple[Action, bool | None, str | None]] = {
     "TransactionConflict": _CONFLICT,
     "ReplicatedWriteConflictException": _CONFLICT,
     "TransactionInProgressException": _CONFLICT,
-    # Two statements of one call named one item, or it stands twice in the call: alone it goes through.
+    # Two statements of one call named one item, or the call names it twice: alone it goes through.
     "DuplicateItem": (Action.SPLIT, False, None),
     "InternalServerError": _SERVER,
     "InternalFailure": _SERVER,

@@ -49,7 +49,7 @@ class TouchOperation:
 
     def redecide(self, item: WireItem) -> Write | Skip:  # noqa: ARG002
         """A touch marks nothing."""
-        return Skip("marked by nobody")
+        return Skip("a touch marks nothing")
 
     def decide(self, item: WireItem) -> Write | Skip:
         """A touch, whatever the item holds, unless it is to be left alone as expired."""

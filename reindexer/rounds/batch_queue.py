@@ -1,4 +1,4 @@
-"""Works that wait for their turn: fresh ones, drawn as they are sent, and those that are to be tried again."""
+"""Pending writes in their order: fresh ones, drawn as they are sent, and those that are to be tried again."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class BatchQueue:
         self._quiet_until = 0.0  # no call before this moment, whichever works are due
 
     def begin(self, pending: Iterable[PendingWrite], any_left: Callable[[], bool]) -> None:
-        """Draw fresh ones from `works`; where `any_left` says no, there is none to be asked for."""
+        """Draw fresh ones from `pending`, as long as `any_left` says that there are more."""
         self._fresh, self._ahead, self._more, self._any_left = iter(pending), [], True, any_left
 
     @property
@@ -51,7 +51,7 @@ class BatchQueue:
         return self._more or bool(self._ahead or self.retries)
 
     def keep_quiet(self, seconds: float) -> None:
-        """No call for so long."""
+        """Make no call for so many seconds."""
         self._quiet_until = self._context.now() + seconds
 
     def next_batch(self) -> list[PendingWrite]:

@@ -42,7 +42,7 @@ class Checkpoint:
     """A round's count, from `cursor` on.
 
     `named`: a record that is gone may be handed out again, by its key or by an index that lags behind. Else
-    what is deleted is counted at once, wherever the cursor stands, since no successor will meet it.
+    what is deleted is counted at once, wherever the cursor is, since no successor will meet it.
     """
 
     def __init__(self, cursor: Cursor | None, *, named: bool) -> None:
