@@ -2,7 +2,7 @@
 
 Every attempt is one call of the sink. What comes back is settled record by record: applied, refused by its
 condition, throttled, unknown, or impossible. What an applied or a refused change means, the destination says
-(`Meaning`); all else is the same for every destination.
+(`AnswerMeaning`); all else is the same for every destination.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from reindexer.models import Fault, Isolated, Stop
 from reindexer.round_context import RoundContext
 from reindexer.rounds.batch_queue import BatchQueue
 from reindexer.rounds.pending_write import Patience, PendingWrite
-from reindexer.rounds.protocols import Again, Meaning, Refusal, Sink, Verdict
+from reindexer.rounds.protocols import Again, AnswerMeaning, Refusal, Sink, Verdict
 from reindexer.tally import Outcome
 from reindexer.throttle import Budget, backoff
 
@@ -34,7 +34,7 @@ class Delivery:
         self,
         *,
         sink: Sink,
-        meaning: Meaning,
+        meaning: AnswerMeaning,
         budget: Budget,
         context: RoundContext,
         deadline: float,

@@ -66,7 +66,7 @@ Verdict: TypeAlias = Outcome | Isolated | Again | Failure | Fault
 Refusal: TypeAlias = tuple[PendingWrite, Failure]
 
 
-class Meaning(Protocol):
+class AnswerMeaning(Protocol):
     """What the answer to a change means."""
 
     attempts: Counter[str]  # the fields of `Attempts`; the loop counts its failures here, too
@@ -95,7 +95,7 @@ class Destination(Protocol):
     def sink(self) -> Sink: ...
 
     @property
-    def meaning(self) -> Meaning: ...
+    def meaning(self) -> AnswerMeaning: ...
 
     max_batch: int  # records per call that the operation allows
     may_look_ahead: bool  # whether a row may be begun before it can be sent
