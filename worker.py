@@ -33,8 +33,9 @@ from activities.clients import Clients
 from activities.guard import Guard
 from activities.heartbeats import Heartbeats
 from activities.register import Questions, control_activities, job_activities, round_activities
+from reindexer.answers import CallFailed
 from reindexer.connect import connect
-from reindexer.dynamo.table import CallFailed, TableClient
+from reindexer.dynamo.table import TableClient
 from reindexer.errors import ReindexerError
 from reindexer.explain import explain
 from reindexer.jobs.catalogue import catalogue

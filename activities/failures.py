@@ -7,8 +7,7 @@ from contextlib import contextmanager
 
 from temporalio.exceptions import ApplicationError
 
-from reindexer.dynamo.table import CallFailed
-from reindexer.dynamo.taxonomy import Action
+from reindexer.answers import Action, CallFailed
 from reindexer.errors import BadInput, EnvironmentFault, Refused, one_line
 
 

@@ -7,9 +7,8 @@ import time
 from dataclasses import dataclass
 
 from activities.clients import Clients
+from reindexer.answers import Action, CallFailed
 from reindexer.dynamo.identity import identity_fault
-from reindexer.dynamo.table import CallFailed
-from reindexer.dynamo.taxonomy import Action
 from reindexer.models import Fault, Stop, Target
 from reindexer.round_context import RoundContext
 

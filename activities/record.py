@@ -11,7 +11,7 @@ from activities.holding import Holding
 from activities.identity import Identities
 from activities.round_context import TemporalContext
 from reindexer.models import CLOCK_WRONG, RecordInput, RecordResult, Stop
-from reindexer.rounds.record import attempt_record
+from reindexer.table_rounds import attempt_record
 
 
 class RecordActivities:

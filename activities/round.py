@@ -11,7 +11,7 @@ from activities.identity import Identities
 from activities.round_context import TemporalContext
 from activities.sources import fetched
 from reindexer.models import Fault, RoundInput, RoundResult, Stop
-from reindexer.rounds.round import run_round
+from reindexer.table_rounds import run_round
 from reindexer.telemetry import round_ended
 
 

@@ -22,6 +22,8 @@ WireItem: TypeAlias = dict[str, WireValue]
 WireKey: TypeAlias = dict[str, WireValue]
 #: A key between processes: binary as base64 text.
 Key: TypeAlias = dict[str, dict[str, str]]
+#: Where a source goes on: JSON that only the source itself reads. What carries a cursor never looks into it.
+Cursor: TypeAlias = dict[str, Any]
 
 #: How the names begin that AWS keeps for itself, in items of a global table of version 2017.11.29.
 RESERVED = "aws:rep:"

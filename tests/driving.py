@@ -30,8 +30,8 @@ from reindexer.models import (
     Touch,
 )
 from reindexer.models.folding import after_closing, at_the_end
-from reindexer.rounds.delivery import Patience
-from reindexer.rounds.round import Round
+from reindexer.rounds.pending_write import Patience
+from reindexer.table_rounds import make_round
 from reindexer.tally import Attempts, Tally
 from tests.model_table import Clock, Killed, ModelTable
 from workflows.shard.handing_back import last_look
@@ -180,7 +180,7 @@ class Shard:
         )
         table = TableClient(self.model, "t")  # type: ignore[arg-type]
         try:
-            result = Round(self.request, table, context, self.patience).run()
+            result = make_round(self.request, table, context, self.patience).run()
         except Killed:
             self.last = None
             if context.delivered:

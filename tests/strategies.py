@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from reindexer.rounds.delivery import Patience
+from reindexer.rounds.pending_write import Patience
 from tests.driving import Life
 from tests.model_table import CALL_FAULTS, READ_FAULTS, STATEMENT_FAULTS, WRITERS, Plan
 

@@ -33,7 +33,7 @@ from reindexer.models import (
 )
 from reindexer.partitions.tallies import MAX_PARTITIONS, PartitionTallies
 from reindexer.rounds.checkpoint import MAX_ISOLATED, MAX_ISOLATED_BYTES, MAX_UNSETTLED_BYTES
-from reindexer.rounds.delivery import Patience
+from reindexer.rounds.pending_write import Patience
 from reindexer.tally import Outcome, Tally
 from tests.driving import SEGMENT, FakeContext, Life, Shard, shard, target
 from tests.model_table import ModelTable

@@ -23,9 +23,10 @@ from temporalio.testing import ActivityEnvironment
 from activities.guard import Guard
 from activities.holding import Holding
 from activities.record import RecordActivities
+from reindexer.answers import Action
 from reindexer.dynamo.clock import CLOCK_WRONG, found_wrong
 from reindexer.dynamo.table import TableClient
-from reindexer.dynamo.taxonomy import Action, of_call
+from reindexer.dynamo.taxonomy import of_call
 from reindexer.models import Fault, Isolated, Progress, RecordInput, RoundResult, Stop, VerifyResult
 from reindexer.tally import Tally
 from testbed.faults import Fault as Injected

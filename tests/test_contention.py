@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from reindexer.dynamo.table import Answers, TableClient
-from reindexer.dynamo.taxonomy import Action, Failure
+from reindexer.answers import Action, Answers, Failure
+from reindexer.dynamo.table import TableClient
 from reindexer.models import RoundInput, Stop
-from reindexer.rounds.round import Round
+from reindexer.table_rounds import make_round
 from reindexer.tally import Tally
 from reindexer.values import wire
 from tests.driving import PATIENCE, SEGMENT, FakeContext, Life, shard, target
@@ -51,7 +51,7 @@ def test_what_failed_is_charged_nothing(writer: str, fault: str) -> None:
         model.failing[identity] = fault
     request = RoundInput(target=target(writer=writer), source=SEGMENT, seconds=10, heartbeat_timeout=10)
     table = TableClient(model, "t")  # type: ignore[arg-type]
-    result = Round(request, table, FakeContext(model.clock), PATIENCE).run()
+    result = make_round(request, table, FakeContext(model.clock), PATIENCE).run()
     assert result.progress.write_units == 0
     assert sum(result.progress.attempts.model_dump().values()) > 25
 

@@ -12,14 +12,15 @@ import pytest
 from botocore.httpsession import URLLib3Session
 
 from commands.input.exits import Exit, meaning
+from reindexer.answers import Action, CallFailed
 from reindexer.dynamo.client import make_client
 from reindexer.dynamo.credentials import PATIENCE_SECONDS, Signer, SigningFailed
-from reindexer.dynamo.table import CallFailed, TableClient
-from reindexer.dynamo.taxonomy import Action, of_call
+from reindexer.dynamo.table import TableClient
+from reindexer.dynamo.taxonomy import of_call
 from reindexer.errors import EnvironmentFault, Unavailable
 from reindexer.ledger import Ledger, ledger_client
 from reindexer.models import RoundInput, Stop
-from reindexer.rounds.round import Round
+from reindexer.table_rounds import make_round
 from reindexer.tally import Outcome, Tally
 from tests.driving import PATIENCE, SEGMENT, FakeContext, target
 from tests.model_table import ModelTable
@@ -278,7 +279,7 @@ def test_no_record_is_isolated_and_nothing_counts_as_sent(writer: str, passing: 
     model.batch_execute_statement = failing(model.batch_execute_statement)
     model.update_item = failing(model.update_item)
     request = RoundInput(target=target(writer=writer), source=SEGMENT, seconds=30, heartbeat_timeout=10)
-    result = Round(request, TableClient(model, "t"), FakeContext(model.clock), PATIENCE).run()
+    result = make_round(request, TableClient(model, "t"), FakeContext(model.clock), PATIENCE).run()
     assert result.stop is (Stop.UNAVAILABLE if passing else Stop.FAULT)
     progress = result.progress
     assert (progress.isolated, progress.unknown, sum(progress.attempts.model_dump().values())) == ([], [], 0)
@@ -286,7 +287,7 @@ def test_no_record_is_isolated_and_nothing_counts_as_sent(writer: str, passing: 
     model.batch_execute_statement = ModelTable.batch_execute_statement.__get__(model)
     model.update_item = ModelTable.update_item.__get__(model)
     after = request.model_copy(update={"cursor": progress.cursor})
-    result = Round(after, TableClient(model, "t"), FakeContext(model.clock), PATIENCE).run()
+    result = make_round(after, TableClient(model, "t"), FakeContext(model.clock), PATIENCE).run()
     whole = progress.tally.scanned + result.progress.tally.scanned
     assert (whole, len(model.changed), set(model.changed.values())) == (200, 200, {1})
     assert result.progress.tally == Tally(

@@ -9,8 +9,7 @@ import pytest
 
 from reindexer.dynamo.table import TableClient
 from reindexer.models import Isolated, KeyList, RecordInput, RoundInput
-from reindexer.rounds.record import attempt_record
-from reindexer.rounds.round import Round
+from reindexer.table_rounds import attempt_record, make_round
 from reindexer.tally import Outcome, Tally
 from tests.driving import SEGMENT, FakeContext, Life, shard
 from tests.model_table import ModelTable, Plan
@@ -87,7 +86,7 @@ def test_what_was_deleted_is_told_before_the_next_call(job: Any) -> None:
     context = FakeContext(model.clock)
     target = aim(job, writer="partiql")  # UpdateItem goes one by one: up to eight are not told yet
     request = RoundInput(target=target, source=SEGMENT, seconds=60, heartbeat_timeout=10)
-    result = Round(request, TableClient(model, "t"), context).run()  # type: ignore[arg-type]
+    result = make_round(request, TableClient(model, "t"), context).run()  # type: ignore[arg-type]
     assert result.progress.tally[Outcome.DELETED] == 60
     assert {deleted for deleted, _ in seen} == {0, 25, 50}
     assert all(deleted == told for deleted, told in seen)

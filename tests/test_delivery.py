@@ -6,15 +6,16 @@ from typing import Any
 
 import pytest
 
-from reindexer.dynamo.table import Answers, CallFailed, TableClient
-from reindexer.dynamo.taxonomy import Action, Failure
+from reindexer.answers import Action, Answers, CallFailed, Failure
+from reindexer.dynamo.table import TableClient
 from reindexer.dynamo.wire import Stamp
 from reindexer.items import Skip, WireItem, Write
 from reindexer.models import CLOCK_WRONG, Isolated, Share, Stop
 from reindexer.operations import make_operation
-from reindexer.rounds.batch_queue import MAX_BYTES
-from reindexer.rounds.delivery import Delivery, Patience, PendingWrite
-from reindexer.sinks.table import make_sink
+from reindexer.rounds.delivery import Delivery
+from reindexer.rounds.pending_write import Patience, PendingWrite
+from reindexer.sinks.in_place_answers import InPlaceAnswers
+from reindexer.sinks.table import MAX_BYTES, make_sink
 from reindexer.tally import Outcome
 from reindexer.throttle import Budget
 from tests.driving import PATIENCE, FakeContext, target
@@ -39,11 +40,11 @@ class Bench:
         self.context = FakeContext(self.model.clock)
         aim = target(**how)
         calls = TableClient(self.model, "t")  # type: ignore[arg-type]
+        asked = operation or make_operation(aim, STAMP)
+        self.meaning = InPlaceAnswers(calls, asked, STAMP, self.context, patience)
         self.delivery = Delivery(
-            table=calls,
             sink=make_sink(calls, aim, STAMP),
-            operation=operation or make_operation(aim, STAMP),
-            stamp=STAMP,
+            meaning=self.meaning,
             budget=Budget(Share(), self.context),
             context=self.context,
             deadline=self.context.now() + 30.0,
@@ -369,7 +370,7 @@ class _Failing:
 
 def test_a_read_refused_as_a_whole_gives_nobody_up_before_he_was_read_alone() -> None:
     bench = Bench(3, Plan(writers=(("bump", 0), ("delete", 1), ("bump", 2)), strip_items=True))
-    bench.delivery._table = _Failing(bench.delivery._table)  # type: ignore[assignment]
+    bench.meaning._table = _Failing(bench.meaning._table)  # type: ignore[assignment]
     bench.model.plan = lambda _: Plan(writers=(("bump", 0), ("delete", 1), ("bump", 2)), strip_items=True)
     assert bench.run() is None
     assert bench.outcomes == ["superseded", "vanished", "superseded"]

@@ -15,7 +15,8 @@ import yaml  # type: ignore[import-untyped]  # comes with moto
 from temporalio.envconfig import ClientConfig
 
 import starter
-from reindexer.dynamo.taxonomy import CODES, Action
+from reindexer.answers import Action
+from reindexer.dynamo.taxonomy import CODES
 from reindexer.models import Attributes, JobInput, Limits, TableFacts
 from reindexer.planning.estimate import ON_DEMAND, Estimate, EstimateInput, estimate
 from reindexer.settings import Settings

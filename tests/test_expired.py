@@ -29,8 +29,7 @@ from reindexer.models import (
     Transform,
     VerifyInput,
 )
-from reindexer.rounds.record import attempt_record
-from reindexer.rounds.round import run_round
+from reindexer.table_rounds import attempt_record, run_round
 from reindexer.tally import Tally
 from tests.driving import FakeContext, shard, target
 from tests.model_table import Clock, ModelTable

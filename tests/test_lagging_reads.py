@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from reindexer.dynamo.reading import read_consistently
-from reindexer.dynamo.table import Page, TableClient
+from reindexer.dynamo.table import TableClient
 from reindexer.models import KeyAttribute, PartitionRange, PartitionRanges, PartitionScope, Share
+from reindexer.page import Page, after_keys
 from reindexer.partitions.source import PartitionSource
 from reindexer.round_context import RoundContext
-from reindexer.rounds.recently_deleted import RecentlyDeleted
+from reindexer.sinks.recently_deleted import RecentlyDeleted
 from reindexer.tally import Tally
 from reindexer.throttle import Budget
 from tests.driving import FakeContext, Life, shard
@@ -135,7 +136,8 @@ def test_a_page_of_an_index_that_names_a_record_twice_hands_it_out_once(page_row
     names = [item["id"]["S"] for page in pages for item in page.rows]
     assert sorted(set(names)) == [f"row-{number}" for number in range(6)]
     for page in pages:
-        assert len({item["id"]["S"] for item in page.rows}) == len(page.rows) == len(page.cursors or [])
+        assert len({item["id"]["S"] for item in page.rows}) == len(page.rows)
+        assert [page.cursor_after(at)["id"] for at in range(len(page.rows))] == [row["id"] for row in page.rows]
     if page_rows == 1000:
         assert len(names) == 6
 
@@ -144,15 +146,12 @@ def test_an_entry_that_moves_after_its_record_was_deleted_is_not_counted_again()
     recent = RecentlyDeleted()
     recent.add({"id": {"S": "b"}})
     rows: list[Any] = [{"id": {"S": name}} for name in "abc"]
-    page = Page(rows, None, 1.0, 3, frozenset({1, 2}), "Ulm", list(rows))
+    page = Page(rows, None, after_keys(rows, ["id"]), 1.0, frozenset({1, 2}), "Ulm")
     left = recent.left_out(page, ("id",))
-    assert ([row["id"]["S"] for row in left.rows], left.gone, left.cursors) == (
-        ["a", "c"],
-        frozenset({1}),
-        [rows[0], rows[2]],
-    )
-    redecide = Page(rows, None, 1.0, 3, frozenset(), "Ulm", list(rows))
-    assert recent.left_out(redecide, ("id",)) is redecide, "created anew, it is a record like others"
+    assert ([row["id"]["S"] for row in left.rows], left.gone) == (["a", "c"], frozenset({1}))
+    assert [left.cursor_after(position) for position in range(2)] == [rows[0], rows[2]]
+    created = Page(rows, None, after_keys(rows, ["id"]), 1.0, frozenset(), "Ulm")
+    assert recent.left_out(created, ("id",)) is created, "created again, it is a record like others"
 
 
 def test_a_read_by_key_asks_for_each_record_once() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import time
 from collections.abc import Sequence
 from decimal import Decimal
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reindexer.dynamo.table import TableClient
-from reindexer.items import from_json_key, to_json_key
+from reindexer.items import from_json_key
 from reindexer.models import (
     KeyAttribute,
     PartitionRange,
@@ -86,18 +87,16 @@ def read(
         source = PartitionSource(TableClient(model, "t"), scope, named, key, None, {}, context)  # type: ignore[arg-type]
         left = stop
         for page in source.pages(cursor, 0, Budget(Share(), context)):
-            assert page.cursors is not None
-            assert len(page.cursors) == len(page.rows)
             taken = page.rows[:left]
             found += taken
-            cursor = page.cursors[len(taken) - 1] if taken else cursor
+            cursor = page.cursor_after(len(taken) - 1) if taken else cursor
             if len(taken) == len(page.rows):
-                if page.last_key is None:
+                if page.next_cursor is None:
                     return found
-                cursor = page.last_key
+                cursor = page.next_cursor
             if left is not None and (left := left - len(taken)) <= 0:
                 break
-        cursor = from_json_key(to_json_key(cursor)) if cursor else None  # as it travels
+        cursor = json.loads(json.dumps(cursor))  # as it travels
     return found
 
 

@@ -27,8 +27,7 @@ from reindexer.partitions.source import PartitionSource
 from reindexer.planning.facts import describe
 from reindexer.planning.partitions.scope import checked_scope
 from reindexer.planning.partitions.sizes import looked_at
-from reindexer.rounds.record import attempt_record
-from reindexer.rounds.round import run_round
+from reindexer.table_rounds import attempt_record, run_round
 from reindexer.tally import Tally
 from reindexer.throttle import Budget
 from tests.driving import FakeContext
@@ -68,7 +67,7 @@ def read(table: Table, scope: PartitionScope, ranges: Sequence[PartitionRange], 
         page = next(iter(source.pages(cursor, 0, _Small(page_rows))))
         assert page.partition is not None
         found += [text_of(row[scope.sort.name]) for row in page.rows]
-        cursor = page.last_key
+        cursor = page.next_cursor
         if cursor is None:
             return found
 

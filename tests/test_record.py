@@ -6,8 +6,8 @@ from typing import Any
 
 from reindexer.dynamo.table import TableClient
 from reindexer.models import CLOCK_WRONG, Isolated, RecordInput, RecordResult
-from reindexer.rounds.delivery import Patience
-from reindexer.rounds.record import attempt_record
+from reindexer.rounds.pending_write import Patience
+from reindexer.table_rounds import attempt_record
 from tests.driving import FakeContext, target
 from tests.model_table import ModelTable, Plan
 from tests.test_round import VERSION, table

@@ -14,7 +14,7 @@ from reindexer.errors import cut
 from reindexer.items import to_json_key
 from reindexer.ledger import Ledger
 from reindexer.models import IndexKey, Isolated, QuarantineEntry, QuarantineInput, RoundInput, Segment
-from reindexer.rounds.round import run_round
+from reindexer.table_rounds import run_round
 from reindexer.tally import Tally
 from tests.driving import FakeContext, shard, target
 from tests.model_table import Clock, ModelTable

@@ -20,8 +20,8 @@ from reindexer.models import (
     Stop,
 )
 from reindexer.rounds.checkpoint import MAX_ISOLATED
-from reindexer.rounds.delivery import Patience
-from reindexer.rounds.round import Round, run_round
+from reindexer.rounds.pending_write import Patience
+from reindexer.table_rounds import make_round, run_round
 from reindexer.tally import Outcome, Tally
 from tests.driving import PATIENCE, FakeContext, Life, shard, target
 from tests.model_table import Clock, Killed, ModelTable, Plan
@@ -43,7 +43,7 @@ def run(
 ) -> RoundResult:
     fields: dict[str, Any] = {"target": target(), "source": Segment(segment=0, total=1), **request}
     calls = TableClient(model, "t")  # type: ignore[arg-type]
-    result = Round(RoundInput(**fields), calls, context or FakeContext(model.clock), patience).run()
+    result = make_round(RoundInput(**fields), calls, context or FakeContext(model.clock), patience).run()
     assert result.stop is not Stop.FAILED, result.fault
     return result
 
@@ -166,7 +166,7 @@ class _Leaving:
 def test_a_row_left_alone_is_filtered_unless_a_write_to_it_may_yet_land(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("reindexer.rounds.round.make_operation", lambda *_: _Leaving())
+    monkeypatch.setattr("reindexer.sinks.in_place.make_operation", lambda *_: _Leaving())
     assert run(table(2)).progress.tally == Tally(scanned=2, filtered=2)
     result = run(table(2), unknown=[{"id": {"S": "row-00001"}}])
     assert result.progress.tally == Tally(scanned=2, filtered=1, updated=1)

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from reindexer.dynamo.table import TableClient
 from reindexer.items import from_json_key
 from reindexer.models import Isolated, KeyList, Progress, RecordInput, RecordResult
-from reindexer.rounds.delivery import Patience
-from reindexer.rounds.record import attempt_record
+from reindexer.rounds.pending_write import Patience
+from reindexer.table_rounds import attempt_record
 from reindexer.tally import Attempts, Outcome, Tally
 from tests.driving import PATIENCE, FakeContext, Life, Shard, assert_by_partition, shard, target
 from tests.model_table import Identity, ModelTable, Plan

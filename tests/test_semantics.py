@@ -10,15 +10,14 @@ from typing import Any
 
 import pytest
 
+from reindexer.answers import Action, CallFailed
 from reindexer.dynamo.reading import read_consistently
-from reindexer.dynamo.table import CallFailed
-from reindexer.dynamo.taxonomy import Action
 from reindexer.dynamo.wire import projection
 from reindexer.items import Write
 from reindexer.models import Attributes, RoundInput, Segment, Stop
-from reindexer.rounds.round import run_round
 from reindexer.sinks.evidence import stamp_of
 from reindexer.sinks.table import make_sink
+from reindexer.table_rounds import run_round
 from reindexer.tally import Outcome
 from tests.driving import FakeContext
 from tests.model_table import Clock

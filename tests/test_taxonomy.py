@@ -8,7 +8,8 @@ import botocore.exceptions as boto
 import pytest
 from botocore.parsers import ResponseParserError
 
-from reindexer.dynamo.taxonomy import CODES, Action, Scope, of_call, of_statement
+from reindexer.answers import Action, Scope
+from reindexer.dynamo.taxonomy import CODES, of_call, of_statement
 
 
 def client_error(code: str, status: int = 400, **more: Any) -> boto.ClientError:

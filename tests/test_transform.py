@@ -13,7 +13,7 @@ import pytest
 from reindexer.dynamo.table import TableClient
 from reindexer.jobs.bounded import Bounded
 from reindexer.models import RecordInput, Share, Stop
-from reindexer.rounds.record import attempt_record
+from reindexer.table_rounds import attempt_record
 from reindexer.tally import Outcome, Tally
 from tests.driving import FakeContext, Life, shard
 from tests.model_table import ModelTable, Plan
@@ -346,7 +346,7 @@ def test_time_in_which_other_code_holds_the_interpreter_does_not_count() -> None
 
 def test_other_code_than_planned_with_is_a_fault_and_reads_nothing(job: WriteJob) -> None:
     from reindexer.models import RoundInput, Segment
-    from reindexer.rounds.round import run_round
+    from reindexer.table_rounds import run_round
 
     model = table(3, name={"S": "ulm"})
     planned = aim(job(SHOUT))

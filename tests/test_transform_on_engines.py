@@ -15,7 +15,7 @@ import pytest
 from reindexer.dynamo.table import TableClient
 from reindexer.jobs.job import Job
 from reindexer.models import Progress, RoundInput, Segment, Stop, Transform, VerifyInput
-from reindexer.rounds.round import run_round
+from reindexer.table_rounds import run_round
 from reindexer.tally import Outcome
 from reindexer.values import plain, wire_item
 from tests.tables import Table

@@ -21,7 +21,7 @@ from reindexer.models import (
     Transform,
     VerifyInput,
 )
-from reindexer.rounds.round import run_round
+from reindexer.table_rounds import run_round
 from reindexer.tally import Outcome, Tally
 from tests.driving import FakeContext
 from tests.model_table import Clock

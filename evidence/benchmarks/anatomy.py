@@ -42,7 +42,7 @@ Parts = dict[str, tuple[float, float]]
 #: Which function belongs to which part. The first line with a frame anywhere in the stack wins: the answer to a
 #: scan is parsed by the same function as the answer to a batch, and counts as scanning.
 _PARTS: Sequence[tuple[str, set[tuple[str, str]]]] = (
-    ("heartbeat", {("activities/round_context.py", "beat")}),
+    ("heartbeat", {("activities/round_context.py", "heartbeat")}),
     ("query, function, encoding", {("reindexer/jobs/bounded.py", "run")}),
     ("decode what is read", {("reindexer/jobs/row.py", "__getitem__")}),
     ("function", {("jobs/size_class.py", "transform")}),
@@ -57,7 +57,7 @@ _PARTS: Sequence[tuple[str, set[tuple[str, str]]]] = (
     ("build", {("dynamo/wire.py", "statement"), ("dynamo/transport.py", "call")}),
     ("parse", {("dynamo/table.py", "execute_batch")}),
     ("build", {("sinks/table.py", "attempt")}),
-    ("settle", {("reindexer/rounds/delivery.py", "_attempt"), ("reindexer/rounds/checkpoint.py", "_advance")}),
+    ("settle", {("reindexer/rounds/delivery.py", "_attempt"), ("reindexer/rounds/checkpoint.py", "advance")}),
     ("decide", {("reindexer/rounds/round.py", "_works")}),
     ("loop", {("reindexer/rounds/delivery.py", "deliver")}),
 )

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
+from reindexer.answers import Action, CallFailed
 from reindexer.dynamo.reading import read_consistently
-from reindexer.dynamo.table import CallFailed, TableClient
-from reindexer.dynamo.taxonomy import Action
+from reindexer.dynamo.table import TableClient
 from reindexer.dynamo.wire import Stamp
 from reindexer.errors import EnvironmentFault, RecordFailed, cut, named_failure
 from reindexer.items import Skip, WireItem, WireValue, Write, from_json_key, key_identity, to_json_key
@@ -142,7 +142,7 @@ def _partitions(
                 if within is not None and within.index is not None:
                     rows = [row for row in rows if belongs(within, page.partition or "", row)]
                 rows = [row for row in rows if decider.matches(row)][:left]
-                left, cursor, tries = left - len(rows), page.last_key, 0
+                left, cursor, tries = left - len(rows), page.next_cursor, 0
                 yield rows
                 if left <= 0 or context.now() >= until or context.stopping():
                     return

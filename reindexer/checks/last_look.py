@@ -10,13 +10,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from reindexer.answers import Action, CallFailed
 from reindexer.dynamo.reading import read_consistently
-from reindexer.dynamo.table import CallFailed, Page, TableClient
-from reindexer.dynamo.taxonomy import Action
+from reindexer.dynamo.table import TableClient
 from reindexer.errors import EnvironmentFault
 from reindexer.items import Key, WireItem, WireKey, from_json_key, key_identity
 from reindexer.models import ClosingInput, ClosingResult, Fault, KeyList
 from reindexer.operations import make_operation
+from reindexer.page import Page
 from reindexer.partitions.sort_keys import text_of
 from reindexer.round_context import RoundContext
 from reindexer.sinks.evidence import evidence, stamp_of
@@ -159,14 +160,14 @@ class _Look:
         source = make_source(
             request.source, target, self._table, self._reads(), operation.filter, self._context, consistent=True
         )
-        cursor = from_json_key(request.cursor) if request.cursor else None
+        cursor = request.cursor
         enough = _QUIET_ROWS if request.doubt else 1
         seen = quiet = tries = 0
         while True:
             try:
                 for page in source.pages(cursor, request.rows_read + seen, self._budget):
                     ours = self._count_page(page)
-                    tries, cursor = 0, page.last_key
+                    tries, cursor = 0, page.next_cursor
                     seen += len(page.rows)
                     quiet = 0 if ours else quiet + len(page.rows)
                     if cursor is None or (seen >= request.ahead and quiet >= enough):

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, TypeAlias
 
+from reindexer.answers import Action, CallFailed, Scope
 from reindexer.checks.judge import JobJudge
-from reindexer.dynamo.table import CallFailed, TableClient
-from reindexer.dynamo.taxonomy import Action, Scope
+from reindexer.dynamo.table import TableClient
 from reindexer.items import Key, WireItem, WireKey, to_json_key
 from reindexer.models import Fault, VerifyInput, VerifyResult
 from reindexer.round_context import RoundContext

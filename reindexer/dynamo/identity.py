@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from reindexer.dynamo.table import CallFailed, TableClient
-from reindexer.dynamo.taxonomy import Action
+from reindexer.answers import Action, CallFailed
+from reindexer.dynamo.table import TableClient
 from reindexer.models import Fault, Stop
 from reindexer.round_context import RoundContext
 from reindexer.throttle import backoff

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from reindexer.dynamo.table import CallFailed, TableClient
-from reindexer.dynamo.taxonomy import Action, Failure
+from reindexer.answers import Action, CallFailed, Failure
+from reindexer.dynamo.table import TableClient
 from reindexer.dynamo.wire import projection
 from reindexer.items import WireItem, WireKey, key_identity
 from reindexer.round_context import RoundContext

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from reindexer.dynamo.taxonomy import Action, Failure, of_call, of_statement
-from reindexer.errors import ReindexerError
+from reindexer.answers import Action, Answers, CallFailed, Failure
+from reindexer.dynamo.taxonomy import of_call, of_statement
 from reindexer.items import WireItem, WireKey
 
 if TYPE_CHECKING:
@@ -23,47 +23,14 @@ if TYPE_CHECKING:
 _CALL_ERRORS = (ClientError, BotoCoreError, ResponseParserError, OSError)
 
 
-class CallFailed(ReindexerError):
-    """A whole call failed; `failure` tells what that means."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(f"{failure.code}: {failure.message}")
-        self.failure = failure
-
-
 @dataclass(slots=True)
-class Page:
-    """Rows in the order DynamoDB handed them out. `last_key` None: nothing follows.
-
-    `gone`: positions of named keys that do not exist; their row holds the key alone.
-    `partition`: the partition key value, as text, that a page of a `partitions` source belongs to; None
-    elsewhere. A page never spans two.
-    `cursors`: parallel to `rows`, where a source goes on after each; None: after the row's key.
-    """
+class ReadPage:
+    """What one Scan or Query returned: rows in the order of DynamoDB. `last_key` None: nothing follows."""
 
     rows: list[WireItem]
     last_key: WireKey | None
     consumed: float  # read units
     scanned: int  # rows DynamoDB looked at, before a filter
-    gone: frozenset[int] = frozenset()
-    partition: str | None = None
-    cursors: list[WireKey] | None = None
-
-
-@dataclass(slots=True)
-class Answers:
-    """One entry per statement, None where it was applied, and the write units the call consumed."""
-
-    failures: list[Failure | None]
-    consumed: float | None  # None: the engine reported nothing
-
-    @property
-    def costly(self) -> int:
-        """How many of them consumed capacity: what was applied, and what was refused by its condition.
-
-        An attempt that was throttled, failed or never arrived is charged nothing.
-        """
-        return sum(failure is None or failure.action is Action.SETTLE for failure in self.failures)
 
 
 class TableClient:
@@ -81,7 +48,7 @@ class TableClient:
             raise CallFailed(of_call(error, statements)) from error
         return answer
 
-    def read(self, operation: str, parameters: Mapping[str, Any], start: WireKey | None) -> Page:
+    def read(self, operation: str, parameters: Mapping[str, Any], start: WireKey | None) -> ReadPage:
         """One page of a `scan` or `query`, after the key `start`."""
         arguments = {"TableName": self.table, "ReturnConsumedCapacity": "TOTAL", **parameters}
         if start is not None:
@@ -90,7 +57,7 @@ class TableClient:
         if answer.get("Items") is None and answer.get("Count") is None:  # it would look like the table's end
             raise CallFailed(_torn(operation))
         rows = answer.get("Items") or []
-        return Page(
+        return ReadPage(
             rows,
             answer.get("LastEvaluatedKey") or None,
             _units(answer.get("ConsumedCapacity")) or 0.0,

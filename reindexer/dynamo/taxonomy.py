@@ -1,4 +1,4 @@
-"""What an answer of DynamoDB means: was the write applied, and what is to be done. One table, nowhere else.
+"""What an error of DynamoDB means: was the write applied, and what is to be done. One table, nowhere else.
 
 Sources: the error tables of DynamoDB's developer guide ("Error handling"), the API model's
 `BatchStatementError` codes, and what engines were seen to answer.
@@ -8,67 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 import botocore.exceptions as boto
 from botocore.parsers import ResponseParserError
 
+from reindexer.answers import Action, Failure, Scope
 from reindexer.dynamo.clock import CLOCK_WRONG, refused_for_its_time, wrong_clock
 from reindexer.dynamo.credentials import as_signing_failure, is_of_credentials, renewed_by
 from reindexer.dynamo.index_keys import INDEX_KEY
 from reindexer.errors import MAX_CLASS_BYTES, cut, one_line
 from reindexer.items import WireItem
-
-
-class Action(StrEnum):
-    """What the delivery loop does about a failed attempt."""
-
-    SETTLE = "settle"  # the condition failed: look at the stored item and settle
-    WAIT = "wait"  # capacity or contention: back off; not a failure of the record
-    RETRY = "retry"  # try again; counts against the record
-    SPLIT = "split"  # the call as a whole was refused: no one's fault until tried one by one
-    GIVE_UP = "give up"  # this record can never succeed as it is
-    LEAVE = "leave"  # this machine is at fault: hand back at once, another worker may do it
-    PARK = "park"  # the environment is broken: stop the job, keep everything
-
-
-class Scope(StrEnum):
-    """How far a throttle reaches."""
-
-    KEY_RANGE = "key range"  # a hot partition: slows its shard only
-    TABLE = "table"
-    ACCOUNT = "account"
-    INDEX = "index"  # back-pressure of a global secondary index
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """One attempt that did not succeed.
-
-    `applied` is False (certainly not written) or None (unknown). There is no True: that is a success.
-    `counter` names the field of `Attempts` it counts under. `reached` is False where the request
-    never left this machine or the answer shows the service is not there: no one's record is to blame.
-    `known` is False where nothing says that the error is about a record: it never becomes a record's failure,
-    and where it lasts the job parks and names it.
-    """
-
-    code: str
-    message: str
-    action: Action
-    applied: bool | None = False
-    counter: str | None = None
-    scope: Scope | None = None
-    item: WireItem | None = None
-    reached: bool = True
-    known: bool = True
-
-    @property
-    def denied(self) -> bool:
-        """Whether the caller is known, and may not do this."""
-        return self.code in ("AccessDeniedException", "AccessDenied")
-
 
 _THROTTLE = (Action.WAIT, False, "throttled")
 #: Contention is waited out like a throttle: the transactions of others end, and no record is to blame for them.
@@ -76,7 +26,7 @@ _CONFLICT = (Action.WAIT, False, "conflicts")
 _SERVER = (Action.RETRY, None, "server_errors")
 _NEVER = (Action.GIVE_UP, False, None)
 _PARK = (Action.PARK, False, None)
-#: A refusal by a code that is not in the table: of a newer DynamoDB, or of whatever stands in between.
+#: A refusal by a code that is not in the table: of a newer DynamoDB, or of a proxy in between.
 _UNHEARD_OF = (Action.RETRY, False, "server_errors")
 
 #: Error code → (action, applied, counter). Codes of whole calls, and of statements inside a 200.
@@ -93,7 +43,7 @@ CODES: Mapping[str, tuple[Action, bool | None, str | None]] = {
     "TransactionConflict": _CONFLICT,
     "ReplicatedWriteConflictException": _CONFLICT,
     "TransactionInProgressException": _CONFLICT,
-    # Two statements of one call named one item, or it stands twice in the call: alone it goes through.
+    # Two statements of one call named one item, or the call names it twice: alone it goes through.
     "DuplicateItem": (Action.SPLIT, False, None),
     "InternalServerError": _SERVER,
     "InternalFailure": _SERVER,
@@ -152,6 +102,8 @@ _BY_STATUS: Mapping[int, tuple[Action, bool | None, str | None]] = {
     408: (Action.RETRY, None, "timeouts"),
     429: _THROTTLE,
 }
+#: The caller is known, and may not do this.
+_DENIED = frozenset(("AccessDeniedException", "AccessDenied"))
 #: DynamoDB's words for credentials that have run out or were withdrawn.
 _RUN_OUT = frozenset(
     ("ExpiredTokenException", "ExpiredToken", "UnrecognizedClientException", "InvalidClientTokenId")
@@ -161,8 +113,7 @@ _RUN_OUT = frozenset(
 def of_statement(error: Mapping[str, Any]) -> Failure:
     """The meaning of one statement's `Error` inside a 200 of BatchExecuteStatement."""
     code, message = _names(error)
-    action, applied, counter = CODES.get(code, _SERVER)
-    return Failure(code, message, action, applied, counter, item=error.get("Item") or None, known=code in CODES)
+    return _failure(code, message, CODES.get(code, _SERVER), error.get("Item") or None, known=code in CODES)
 
 
 def of_call(error: Exception, statements: int = 1) -> Failure:
@@ -216,7 +167,20 @@ def _of_client_error(error: boto.ClientError, statements: int) -> Failure:
     if code in _RUN_OUT and (renewal := renewed_by()):
         message = cut(f"{message.rstrip('. ')}: {renewal}")
     scope = _scope(response) if action is Action.WAIT else None
-    return Failure(code, message, action, applied, counter, scope, response.get("Item"), known=known)
+    return _failure(code, message, (action, applied, counter), response.get("Item"), known=known, scope=scope)
+
+
+def _failure(
+    code: str,
+    message: str,
+    means: tuple[Action, bool | None, str | None],
+    item: WireItem | None,
+    *,
+    known: bool,
+    scope: Scope | None = None,
+) -> Failure:
+    action, applied, counter = means
+    return Failure(code, message, action, applied, counter, scope, item, known=known, denied=code in _DENIED)
 
 
 def _names(error: Mapping[str, Any]) -> tuple[str, str]:

@@ -12,9 +12,10 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from reindexer.answers import Action
 from reindexer.dynamo.client import no_client
 from reindexer.dynamo.credentials import Signer
-from reindexer.dynamo.taxonomy import Action, of_call
+from reindexer.dynamo.taxonomy import of_call
 from reindexer.errors import EnvironmentFault, Refused, Unavailable
 from reindexer.items import WireItem
 from reindexer.settings import aws_region

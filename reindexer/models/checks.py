@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
 
-from reindexer.items import Key
+from reindexer.items import Cursor, Key
 from reindexer.models.model import Model
 from reindexer.models.plan import KeptKeys, Source, Target
 from reindexer.models.rounds import Fault, Share
@@ -23,7 +23,7 @@ class VerifyInput(Model):
 
     target: Target
     source: Source
-    cursor: Key | None = None
+    cursor: Cursor | None = None
     share: Share = Share()
     keep: Keep | None = None  # None: rows behind are only counted
     heartbeat_timeout: float = 10.0
@@ -35,7 +35,7 @@ class VerifyResult(Model):
 
     scanned: NonNegativeInt = 0
     behind: NonNegativeInt = 0
-    cursor: Key | None = None
+    cursor: Cursor | None = None
     done: bool = False
     fault: Fault | None = None
     read_units: NonNegativeFloat = 0.0

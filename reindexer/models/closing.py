@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import NonNegativeFloat, NonNegativeInt
 
-from reindexer.items import Key
+from reindexer.items import Cursor, Key
 from reindexer.models.by_partition import ByPartition
 from reindexer.models.model import Model
 from reindexer.models.plan import Source, Target
@@ -17,7 +17,7 @@ class ClosingInput(Model):
 
     target: Target
     source: Source
-    cursor: Key | None = None
+    cursor: Cursor | None = None
     rows_read: NonNegativeInt = 0  # rows before the cursor
     unknown: list[Key] = []
     deleting: list[Key] = []

@@ -21,7 +21,7 @@ def after_round(state: ShardState, progress: Progress) -> ShardState:
     """Counts add up, isolated records are appended, cursor and unanswered keys are replaced."""
     return state.model_copy(
         update={
-            "cursor": progress.cursor or state.cursor,
+            "cursor": state.cursor if progress.cursor is None else progress.cursor,
             "tally": state.tally + progress.tally,
             "attempts": state.attempts + progress.attempts,
             "isolated": state.isolated + progress.isolated,
@@ -41,7 +41,7 @@ def after_check(state: ShardState, result: VerifyResult) -> ShardState:
     """As `after_round`, of a shard that verifies."""
     return state.model_copy(
         update={
-            "cursor": result.cursor or state.cursor,
+            "cursor": state.cursor if result.cursor is None else result.cursor,
             "checked": Verification(
                 scanned=state.checked.scanned + result.scanned, behind=state.checked.behind + result.behind
             ),

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, NonNegativeFloat, NonNegativeInt
 
 from reindexer.errors import MAX_CLASS_BYTES, cut
-from reindexer.items import Key
+from reindexer.items import Cursor, Key
 from reindexer.models.by_partition import ByPartition
 from reindexer.models.lock import LockInput
 from reindexer.models.model import Model
@@ -47,7 +47,7 @@ class Progress(Model):
     adds up to `tally`. Empty where a job does not count by partitions.
     """
 
-    cursor: Key | None = None
+    cursor: Cursor | None = None
     tally: Tally = Tally()
     attempts: Attempts = Attempts()
     isolated: list[Isolated] = []
@@ -81,7 +81,7 @@ class Levels(Model):
 class RoundInput(Model):
     target: Target
     source: Source
-    cursor: Key | None = None
+    cursor: Cursor | None = None
     rows_read: NonNegativeInt = 0  # rows before the cursor; a sample counts down from its limit
     unknown: list[Key] = []
     deleting: list[Key] = []  # as in `Progress`

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import NonNegativeFloat, NonNegativeInt, SerializerFunctionWrapHandler, model_serializer
 
 from reindexer.errors import cut
-from reindexer.items import Key
+from reindexer.items import Cursor, Key
 from reindexer.models.by_partition import PackedByPartition
 from reindexer.models.checks import Verification, VerifyResult
 from reindexer.models.model import Model
@@ -87,7 +87,7 @@ class ShardSummary(Model):
 class ShardState(Model):
     """The state of a shard, cumulative since the job began; also what it is started or continued from."""
 
-    cursor: Key | None = None
+    cursor: Cursor | None = None
     done: bool = False
     tally: Tally = Tally()
     attempts: Attempts = Attempts()

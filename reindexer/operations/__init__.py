@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from reindexer.dynamo.table import Page
 from reindexer.dynamo.wire import Stamp
 from reindexer.items import Skip, WireItem, Write
 from reindexer.models import Operation as Asked
@@ -14,6 +13,7 @@ from reindexer.operations.touch import TOUCH, TouchOperation
 from reindexer.operations.transform import TRANSFORM, TransformOperation
 from reindexer.operations.verify import VERIFY
 from reindexer.operations.within_index import WithinIndex
+from reindexer.page import Page
 from reindexer.round_context import RoundContext
 
 

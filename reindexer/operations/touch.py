@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from reindexer.dynamo.table import Page
 from reindexer.dynamo.wire import Stamp
 from reindexer.items import EXPIRED, Skip, WireItem, Write
 from reindexer.jobs.expiry import expired
 from reindexer.models import Target, Verb
+from reindexer.page import Page
 from reindexer.tally import Outcome
 
 TOUCH = Verb(
@@ -49,7 +49,7 @@ class TouchOperation:
 
     def redecide(self, item: WireItem) -> Write | Skip:  # noqa: ARG002
         """A touch marks nothing."""
-        return Skip("marked by nobody")
+        return Skip("a touch marks nothing")
 
     def decide(self, item: WireItem) -> Write | Skip:
         """A touch, whatever the item holds, unless it is to be left alone as expired."""

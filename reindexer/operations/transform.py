@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from reindexer.dynamo.table import Page
 from reindexer.dynamo.wire import Stamp
 from reindexer.errors import BadInput, EnvironmentFault
 from reindexer.items import Skip, WireItem, Write, second_write
@@ -20,6 +19,7 @@ from reindexer.jobs.conditions import filter_of
 from reindexer.jobs.deciding import Decider, failure_of
 from reindexer.jobs.job import CODE_SHOWN, Job
 from reindexer.models import Target, Transform, Verb
+from reindexer.page import Page
 from reindexer.round_context import RoundContext
 from reindexer.tally import Outcome
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from reindexer.dynamo.table import Page
 from reindexer.items import Skip, WireItem, Write
 from reindexer.models import PartitionScope
+from reindexer.page import Page
 from reindexer.partitions.sort_keys import holds, ordered, text_of
 
 if TYPE_CHECKING:

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from reindexer.dynamo.reading import read_consistently
-from reindexer.dynamo.table import Page, TableClient
+from reindexer.dynamo.table import TableClient
 from reindexer.dynamo.wire import merged, projection
 from reindexer.errors import EnvironmentFault
-from reindexer.items import WireItem, WireKey, key_identity
+from reindexer.items import Cursor, WireItem, WireKey, from_json_key, key_identity, to_json_key
 from reindexer.models import KeyAttribute, PartitionRange, PartitionRanges, PartitionScope
+from reindexer.page import Page
 from reindexer.partitions.sort_keys import Bounds, ordered, text_of, wire_value
 from reindexer.round_context import RoundContext
 from reindexer.throttle import Budget
@@ -52,7 +53,7 @@ class PartitionSource:
 
     def pages(
         self,
-        cursor: WireKey | None,
+        cursor: Cursor | None,
         rows_read: int,  # noqa: ARG002 – a source's signature; the cursor says it all
         budget: Budget,
     ) -> Iterator[Page]:
@@ -71,17 +72,17 @@ class PartitionSource:
                     yield part
             position, start = following
 
-    def _standing(self, cursor: WireKey | None) -> tuple[int, WireKey | None]:
+    def _standing(self, cursor: Cursor | None) -> tuple[int, WireKey | None]:
         """(position of the range, key there after which to go on). Raises `EnvironmentFault`."""
         if cursor is None:
             return 0, None
         if _POSITION not in cursor:
             raise EnvironmentFault("CursorInvalid", f"no cursor of a list of partitions: {sorted(cursor)}")
         start = {name: value for name, value in cursor.items() if name != _POSITION}
-        return int(cursor[_POSITION]["N"]), start or None
+        return int(cursor[_POSITION]["N"]), from_json_key(start) or None
 
-    def _cursor(self, position: int, key: WireKey | None) -> WireKey:
-        return {**(key or {}), _POSITION: {"N": str(position)}}
+    def _cursor(self, position: int, key: WireKey | None) -> Cursor:
+        return {**to_json_key(key or {}), _POSITION: {"N": str(position)}}
 
     def _query(
         self, position: int, start: WireKey | None, budget: Budget
@@ -93,21 +94,24 @@ class PartitionSource:
         if self._scope.index is not None:
             most = min(most or _ENTRIES, _ENTRIES)
         parameters = self._parameters(part, bounds) | ({"Limit": most} if most else {})
-        page = self._table.read("query", parameters, start)
-        budget.read(page.consumed, page.scanned)
-        rows, over = page.rows, page.last_key is None
+        read = self._table.read("query", parameters, start)
+        budget.read(read.consumed, read.scanned)
+        rows, over = read.rows, read.last_key is None
         if not bounds.whole and self._scope.sort is not None:
             name, kind = self._scope.sort.name, self._scope.sort.type
             values = [ordered(kind, text_of(row[name])) for row in rows]
             over = over or (bool(values) and bounds.beyond(values[-1]))
             rows = [row for row, value in zip(rows, values, strict=True) if bounds.inside(value)]
-        following = (position + 1, None) if over else (position, page.last_key)
+        following = (position + 1, None) if over else (position, read.last_key)
         names = {*self._names, *self._key_names}
-        page.partition = part.value
-        page.rows = rows
-        page.cursors = [self._cursor(position, {name: row[name] for name in names}) for row in rows]
         at_the_end = following[0] == len(self._ranges)
-        page.last_key = None if at_the_end else self._cursor(*following)
+        page = Page(
+            rows,
+            None if at_the_end else self._cursor(*following),
+            lambda place: self._cursor(position, {name: rows[place][name] for name in names}),
+            read.consumed,
+            partition=part.value,
+        )
         return page, following
 
     def _parameters(self, part: PartitionRange, bounds: Bounds) -> dict[str, Any]:
@@ -116,17 +120,11 @@ class PartitionSource:
         consistent = {"ConsistentRead": True} if self._consistent else {}
         return merged(shape, self._row_filter, query_of(self._scope, part, bounds), consistent)
 
-    def _distinct(self, cursors: Sequence[WireKey]) -> list[WireKey]:
-        """The entries in their order, one for each record: BatchGetItem refuses a key that is named twice."""
-        first: dict[tuple[object, ...], WireKey] = {}
-        for cursor in cursors:
-            first.setdefault(key_identity({name: cursor[name] for name in self._key_names}), cursor)
-        return list(first.values())
-
     def _rows_of(self, entries: Page, budget: Budget) -> Iterator[Page | None]:
         """The rows that a page of index entries names, by consistent reads; None: asked to stop."""
-        cursors = self._distinct(entries.cursors or [])
-        keys = [{name: cursor[name] for name in self._key_names} for cursor in cursors]
+        named = [{name: row[name] for name in self._key_names} for row in entries.rows]
+        places = _distinct(named)
+        keys = [named[place] for place in places]
         units = entries.consumed
         if not keys:
             yield entries
@@ -141,14 +139,21 @@ class PartitionSource:
             rows: list[WireItem] = [found.get(key_identity(key), key) for key in chunk]
             yield Page(
                 rows,
-                entries.last_key if last else cursors[begin + len(chunk) - 1],
+                entries.next_cursor if last else entries.cursor_after(places[begin + len(chunk) - 1]),
+                entries.cursors_at(places[begin : begin + len(chunk)]),
                 units + consumed,
-                len(rows),
                 frozenset(i for i, key in enumerate(chunk) if key_identity(key) not in found),
                 entries.partition,
-                cursors[begin : begin + len(chunk)],
             )
             units = 0.0  # of the entries: counted with the first part
+
+
+def _distinct(keys: Sequence[WireKey]) -> list[int]:
+    """Positions of entries, one for each record: BatchGetItem refuses a key that is named twice."""
+    first: dict[tuple[object, ...], int] = {}
+    for place, key in enumerate(keys):
+        first.setdefault(key_identity(key), place)
+    return list(first.values())
 
 
 def query_of(scope: PartitionScope, part: PartitionRange, bounds: Bounds) -> dict[str, Any]:

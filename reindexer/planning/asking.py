@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from reindexer.dynamo.table import CallFailed, TableClient
-from reindexer.dynamo.taxonomy import Action
+from reindexer.answers import Action, CallFailed
+from reindexer.dynamo.table import TableClient
 from reindexer.errors import EnvironmentFault, Refused, Unavailable
 from reindexer.throttle import backoff
 

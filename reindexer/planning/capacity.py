@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from reindexer.answers import CallFailed
 from reindexer.dynamo.identity import table_id
-from reindexer.dynamo.table import CallFailed, TableClient
+from reindexer.dynamo.table import TableClient
 from reindexer.models import (
     Attributes,
     Capacity,

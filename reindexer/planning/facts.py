@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from reindexer.answers import CallFailed
 from reindexer.dynamo.identity import table_id
-from reindexer.dynamo.table import CallFailed, TableClient
+from reindexer.dynamo.table import TableClient
 from reindexer.errors import BadInput, Refused
 from reindexer.models import KeyAttribute, TableFacts
 from reindexer.planning.asking import UNKNOWN_OPERATION, ask, verdict

@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Any, Literal
 
-from reindexer.dynamo.table import CallFailed
+from reindexer.answers import CallFailed
 from reindexer.dynamo.taxonomy import of_statement
 from reindexer.dynamo.wire import Stamp, StatementBuilder, delete_parameters, merged
 from reindexer.errors import BadInput, Refused

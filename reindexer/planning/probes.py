@@ -11,8 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from reindexer.dynamo.table import CallFailed, TableClient
-from reindexer.dynamo.taxonomy import Action, Failure, of_statement
+from reindexer.answers import Action, CallFailed, Failure
+from reindexer.dynamo.table import TableClient
+from reindexer.dynamo.taxonomy import of_statement
 from reindexer.dynamo.wire import Stamp, StatementBuilder, update_parameters
 from reindexer.errors import EnvironmentFault, Refused
 from reindexer.items import WireKey, Write

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from reindexer.dynamo.table import CallFailed, TableClient
+from reindexer.answers import CallFailed
+from reindexer.dynamo.table import TableClient
 from reindexer.dynamo.wire import merged, projection
 from reindexer.items import WireItem, WireKey, from_json_key, key_identity
 from reindexer.models import Attributes, PartitionRange, PartitionScope

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from reindexer.dynamo.table import CallFailed
-from reindexer.dynamo.taxonomy import Action
+from reindexer.answers import Action, CallFailed
 from reindexer.dynamo.wire import projection
 from reindexer.errors import Refused
 from reindexer.items import key_identity

@@ -1,19 +1,17 @@
-"""Works that wait for their turn: fresh ones, drawn as they are sent, and those that are to be tried again."""
+"""Pending writes in their order: fresh ones, drawn as they are sent, and those that are to be tried again."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
+from reindexer.items import Write
 from reindexer.round_context import RoundContext
 from reindexer.rounds.pending_write import PendingWrite
 from reindexer.throttle import Budget
 
-#: Bytes of values in one call. DynamoDB takes 16 MB; a quarter leaves room for what JSON and base64 add.
-MAX_BYTES = 4_000_000
-
 
 class BatchQueue:
-    """Says what the next call carries, within the budget; all waiting for a turn happens here.
+    """Says what the next call carries, within the budget and the sink's limits; all waiting happens here.
 
     `in_trouble`: with this many waiting to be tried again no fresh one is begun; nor where `room` says that no
     further one can be carried. `may_look_ahead`: whether a fresh one may be drawn before it can be sent; not
@@ -23,14 +21,17 @@ class BatchQueue:
     def __init__(
         self,
         *,
-        most: int,
+        max_changes: int,
+        max_bytes: int,
+        size_of: Callable[[Write], int],
         in_trouble: int,
         may_look_ahead: bool,
         room: Callable[[], bool],
         budget: Budget,
         context: RoundContext,
     ) -> None:
-        self._most, self._in_trouble, self._may_look_ahead = most, in_trouble, may_look_ahead
+        self._max_changes, self._max_bytes, self._size_of = max_changes, max_bytes, size_of
+        self._in_trouble, self._may_look_ahead = in_trouble, may_look_ahead
         self._room = room
         self._budget, self._context = budget, context
         self.retries: list[PendingWrite] = []
@@ -41,7 +42,7 @@ class BatchQueue:
         self._quiet_until = 0.0  # no call before this moment, whichever works are due
 
     def begin(self, pending: Iterable[PendingWrite], any_left: Callable[[], bool]) -> None:
-        """Draw fresh ones from `works`; where `any_left` says no, there is none to be asked for."""
+        """Draw fresh ones from `pending`, as long as `any_left` says that there are more."""
         self._fresh, self._ahead, self._more, self._any_left = iter(pending), [], True, any_left
 
     @property
@@ -50,7 +51,7 @@ class BatchQueue:
         return self._more or bool(self._ahead or self.retries)
 
     def keep_quiet(self, seconds: float) -> None:
-        """No call for so long."""
+        """Make no call for so many seconds."""
         self._quiet_until = self._context.now() + seconds
 
     def next_batch(self) -> list[PendingWrite]:
@@ -63,7 +64,7 @@ class BatchQueue:
         if not due and not self._may_begin():
             self._context.wait(min(work.not_before for work in self.retries) - now)
             return []
-        size = self._budget.batch_size(self._most)
+        size = self._budget.batch_size(self._max_changes)
         if not size:
             if due or self._someone_is_left():
                 self._budget.wait_to_write()
@@ -102,13 +103,12 @@ class BatchQueue:
         return drawn
 
     def _fitting(self, batch: list[PendingWrite]) -> list[PendingWrite]:
-        """The batch, cut where it would get too large for one call; a touch weighs nothing."""
+        """The batch, cut where it would get too large for one call."""
         total = 0
         for count, work in enumerate(batch):
-            write = work.write
-            if write.sets or write.guards:
-                total += sum(len(str(value)) for value in (*write.sets.values(), *write.guards.values()))
-                if total > MAX_BYTES and count:
+            if size := self._size_of(work.write):
+                total += size
+                if total > self._max_bytes and count:
                     self.retries += batch[count:]
                     return batch[:count]
         return batch

@@ -8,14 +8,14 @@ stamp tells the successor what happened.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from reindexer.dynamo.table import Page
-from reindexer.items import Key, WireKey, from_json_key, key_bytes, text_bytes, to_json_key
+from reindexer.items import Cursor, WireKey, key_bytes, text_bytes
 from reindexer.models import Isolated
+from reindexer.page import Page
 from reindexer.partitions.tallies import PartitionTallies
-from reindexer.rounds.pending_write import PageRow
 from reindexer.tally import Outcome, Tally
 
 #: Isolated records a round hands over before it returns: their activities are worth more than new ones, and a
@@ -28,16 +28,27 @@ MAX_ISOLATED_BYTES = 128 * 1024
 MAX_UNSETTLED_BYTES = 128 * 1024
 
 
+@dataclass(slots=True)
+class _PageRow:
+    """A row of the page in hand; `result` None: under way."""
+
+    key: WireKey
+    size: int  # bytes of JSON that it takes in a heartbeat
+    result: Outcome | Isolated | None = None
+    counted: bool = False  # before its turn
+
+
 class Checkpoint:
     """A round's count, from `cursor` on.
 
     `named`: a record that is gone may be handed out again, by its key or by an index that lags behind. Else
-    what is deleted is counted at once, wherever the cursor stands, since no successor will meet it.
+    what is deleted is counted at once, wherever the cursor is, since no successor will meet it.
     """
 
-    def __init__(self, cursor: Key | None, *, named: bool) -> None:
+    def __init__(self, cursor: Cursor | None, *, named: bool) -> None:
         self.named = named
-        self._cursor = cursor
+        #: Where to go on; None: at the beginning.
+        self.cursor = cursor
         self._scanned = 0
         self._outcomes: Counter[Outcome] = Counter()
         self._isolated: list[Isolated] = []
@@ -45,16 +56,12 @@ class Checkpoint:
         self._most_bytes = MAX_ISOLATED_BYTES
         self._deletes = False  # whether any record was deleted
         self.partitions = PartitionTallies()
-        self._page: list[PageRow] = []
+        self._rows: list[_PageRow] = []  # of the page in hand, those that were begun
+        self._cursor_after: Callable[[int], Cursor]  # as the page in hand has it
         self._prefix = 0  # rows of the page that are settled or isolated, without a gap
         self._passed = 0  # rows that the cursor has passed
         #: Bytes of JSON that rows which are begun, and not settled or isolated, may take in a heartbeat.
         self.unsettled = 0
-
-    @property
-    def cursor(self) -> WireKey | None:
-        """Where to go on; None: at the beginning."""
-        return from_json_key(self._cursor) if self._cursor else None
 
     @property
     def scanned(self) -> int:
@@ -64,7 +71,7 @@ class Checkpoint:
     @property
     def begun(self) -> int:
         """Rows of the page in hand that were begun."""
-        return len(self._page)
+        return len(self._rows)
 
     @property
     def full(self) -> bool:
@@ -73,23 +80,24 @@ class Checkpoint:
 
     def turn_to(self, page: Page) -> None:
         """The next page is in hand. All rows of the one before are settled, or will be handed out again."""
-        self._page, self._prefix, self.unsettled = [], 0, 0
+        self._rows, self._prefix, self.unsettled = [], 0, 0
+        self._cursor_after = page.cursor_after
         self.partitions.turn_to(page.partition, self._counted)
 
-    def begin(self, key: WireKey, cursor: WireKey) -> None:
+    def begin(self, key: WireKey) -> None:
         """The page's next row is under way."""
         partition = self.partitions.in_hand
-        row = PageRow(key, cursor, key_bytes(key) + (text_bytes(partition) if partition is not None else 0))
-        self._page.append(row)
+        row = _PageRow(key, key_bytes(key) + (text_bytes(partition) if partition is not None else 0))
+        self._rows.append(row)
         self.unsettled += row.size
 
     def drop(self) -> None:
         """The row begun last was not begun after all."""
-        self.unsettled -= self._page.pop().size
+        self.unsettled -= self._rows.pop().size
 
     def settle(self, position: int, result: Outcome | Isolated) -> None:
         """A row of the page has its outcome, or leaves the round."""
-        row = self._page[position]
+        row = self._rows[position]
         row.result = result
         if result is not Outcome.DELETED or not self.named:  # else it is named until the cursor passes it
             self.unsettled -= row.size
@@ -103,8 +111,8 @@ class Checkpoint:
         """Count what is settled; whether that is all of the page: then the cursor passes its filtered rows."""
         self.catch_up()
         handled = self._prefix == len(page.rows)
-        if handled and page.last_key is not None:
-            self._cursor = to_json_key(page.last_key)
+        if handled and page.next_cursor is not None:
+            self.cursor = page.next_cursor
         return handled
 
     def count_gone(self, partitions: Sequence[str | None]) -> None:
@@ -116,14 +124,14 @@ class Checkpoint:
 
     def isolated_beyond(self) -> Iterator[tuple[WireKey, Isolated]]:
         """Isolated, and not handed over yet: a successor meets them as rows again."""
-        for row in self._page[self._prefix :]:
+        for row in self._rows[self._prefix :]:
             if isinstance(row.result, Isolated):
                 yield row.key, row.result
 
     def deleted_beyond(self) -> Iterator[WireKey]:
         """Deleted, and not counted yet: a successor meets them as gone, and has to know why."""
         if self._deletes and self.named:
-            for row in self._page[self._prefix :]:
+            for row in self._rows[self._prefix :]:
                 if row.result is Outcome.DELETED:
                     yield row.key
 
@@ -133,8 +141,8 @@ class Checkpoint:
         `inherited`: those of the round's beginning; `sent`: positions of rows that are not settled, to which a
         write was sent that was not answered.
         """
-        beyond = range(len(self._page) - 1, self._prefix - 1, -1)
-        stamped = next((place for place in beyond if _may_carry(self._page[place].result)), -1)
+        beyond = range(len(self._rows) - 1, self._prefix - 1, -1)
+        stamped = next((place for place in beyond if _may_carry(self._rows[place].result)), -1)
         own = max([stamped, *sent]) + 1 - self._prefix if stamped >= 0 or sent else 0
         return max(own, inherited - self._passed, 0)
 
@@ -143,7 +151,7 @@ class Checkpoint:
         self.catch_up()
         counted = self._counted()
         return {
-            "cursor": self._cursor,
+            "cursor": self.cursor,
             "tally": counted,
             "isolated": list(self._isolated),
             "partitions": self.partitions.upto(counted),
@@ -154,28 +162,28 @@ class Checkpoint:
 
     def catch_up(self) -> None:
         """Move the cursor to the end of the settled prefix, and count what it passes."""
-        page, prefix = self._page, self._prefix
+        rows, prefix = self._rows, self._prefix
         first = prefix
-        while prefix < len(page) and (result := page[prefix].result) is not None:
+        while prefix < len(rows) and (result := rows[prefix].result) is not None:
             if isinstance(result, Isolated):
                 self._isolated.append(self.partitions.marked(result))
-            elif not page[prefix].counted:
+            elif not rows[prefix].counted:
                 self._outcomes[result] += 1
             if result is Outcome.DELETED and self.named:
-                self.unsettled -= page[prefix].size
+                self.unsettled -= rows[prefix].size
             prefix += 1
         if prefix > first:
             self._prefix = prefix
             self._scanned += prefix - first
             self._passed += prefix - first
-            self._cursor = to_json_key(page[prefix - 1].cursor)
+            self.cursor = self._cursor_after(prefix - 1)
         if self._deletes and not self.named:
             self._count_deleted(first)
 
     def _count_deleted(self, first: int) -> None:
-        page = self._page
-        self._scanned -= sum(row.counted for row in page[first : self._prefix])
-        for row in page[self._prefix :]:
+        rows = self._rows
+        self._scanned -= sum(row.counted for row in rows[first : self._prefix])
+        for row in rows[self._prefix :]:
             if row.result is Outcome.DELETED and not row.counted:
                 row.counted = True
                 self._outcomes[Outcome.DELETED] += 1

@@ -1,14 +1,10 @@
-"""What the delivery loop carries, and how long it bears what."""
+"""What the delivery loop carries, and how long it waits for what."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reindexer.items import WireKey, Write, to_json_key
-from reindexer.jobs.bounded import TimeLimit
-from reindexer.models import Isolated
-from reindexer.sinks.evidence import MARK_OVERWRITTEN
-from reindexer.tally import Outcome
+from reindexer.items import WireKey, Write
 
 
 @dataclass(slots=True)
@@ -24,24 +20,11 @@ class PendingWrite:
     throttles: int = 0
     alone: bool = False  # to be sent in a call of its own
     not_before: float = 0.0  # monotonic seconds
-    mark: int = -1  # how many records had got an outcome when it first failed; -1: it has not
+    settled_before: int = -1  # how many records had got an outcome when it first failed; -1: it has not
     error: str = ""
     message: str = ""
     settled: bool = False  # it has left the loop
     deleting: bool = False  # this run's delete mark is on it
-
-    def isolated(self, *, given_up: bool) -> Isolated:
-        """The record as it leaves the loop without an outcome."""
-        return Isolated(
-            key=to_json_key(self.key),
-            error=self.error,
-            message=self.message,
-            attempts=self.failures + self.races + self.throttles + given_up,
-            unknown=self.unknown or self.deleting,
-            given_up=given_up,
-            deleting=self.deleting,
-            marked=self.deleting or self.error == MARK_OVERWRITTEN or (self.write.mark and self.unknown),
-        )
 
 
 @dataclass(frozen=True)
@@ -54,23 +37,3 @@ class Patience:
     stalled_seconds: float = 5.0  # nothing settled for so long: hand back, the workflow waits on a timer
     alone: bool = False  # the record is the only one: what takes too long is its own
     in_trouble: int = 100  # records waiting for a retry before no fresh one is begun (4 batches)
-
-    def gives_up(self, error: Exception) -> bool:
-        """Whether what its function raised is the end of a record; else it is tried once more, alone."""
-        return self.alone or not isinstance(error, TimeLimit)
-
-
-@dataclass(slots=True)
-class PageRow:
-    """A row of the page in hand; `result` None: under way."""
-
-    key: WireKey
-    cursor: WireKey  # where to go on after it; mostly its key
-    size: int  # bytes of JSON that it takes in a heartbeat
-    result: Outcome | Isolated | None = None
-    counted: bool = False  # before its turn
-
-
-#: For a record that may be left alone, yet to which a write was sent whose answer never came: the stamp and
-#: nothing else. After it that write can no longer land.
-FENCE = Write()

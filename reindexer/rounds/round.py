@@ -5,22 +5,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
-from reindexer.dynamo.table import CallFailed, Page, TableClient
-from reindexer.dynamo.taxonomy import Action
-from reindexer.errors import EnvironmentFault, Interrupted, named_failure, one_line
-from reindexer.items import Skip, WireItem, WireKey, Write, from_json_key, key_identity, to_json_key
+from reindexer.answers import Action, CallFailed
+from reindexer.errors import EnvironmentFault, Interrupted, one_line
+from reindexer.items import WireKey
 from reindexer.models import Fault, Isolated, KeyList, Progress, RoundInput, RoundResult, Stop
-from reindexer.operations import Operation, make_operation
+from reindexer.page import Page
 from reindexer.round_context import RoundContext
 from reindexer.rounds.checkpoint import MAX_UNSETTLED_BYTES, Checkpoint
-from reindexer.rounds.delivery import FENCE, Delivery, Patience, PendingWrite
-from reindexer.rounds.recently_deleted import RecentlyDeleted
-from reindexer.rounds.unconfirmed_writes import UnconfirmedWrites
-from reindexer.sinks.evidence import MARK_IS_GONE, MARK_OVERWRITTEN, Marked, WrongType, evidence, stamp_of
-from reindexer.sinks.table import make_sink
-from reindexer.sources import make_source
+from reindexer.rounds.delivery import Delivery
+from reindexer.rounds.pending_write import Patience, PendingWrite
+from reindexer.rounds.protocols import Destination, Source
 from reindexer.tally import Attempts, Outcome
 from reindexer.throttle import Budget, backoff
 
@@ -36,61 +31,35 @@ class Round:
     def __init__(
         self,
         request: RoundInput,
-        table: TableClient,
+        source: Source,
+        destination: Destination,
         context: RoundContext,
         patience: Patience = Patience(),  # noqa: B008 – frozen
     ) -> None:
-        self._request, self._table, self._context = request, table, context
+        self._request, self._context = request, context
+        self._source, self._destination = source, destination
         target = request.target
-        self._stamp = stamp_of(target)
-        self._operation: Operation = make_operation(target, self._stamp, context)
-        reads, row_filter = self._operation.reads, self._operation.filter
-        self._source = make_source(
-            request.source, target, table, reads, row_filter, context, consistent=self._must_see_own_writes()
-        )
         self._key_names = tuple(attribute.name for attribute in target.key)
         self._budget = Budget(request.share, context, request.levels)
-        self._patience = patience
         self._started = context.now()
         self._deadline = self._started + request.seconds
         self._delivery = Delivery(
-            table=table,
-            sink=make_sink(table, target, self._stamp),
-            operation=self._operation,
-            stamp=self._stamp,
+            sink=destination.sink,
+            meaning=destination.meaning,
             budget=self._budget,
             context=context,
             deadline=self._deadline,
-            # A slice shorter than that patience would always be over first, and a throttle never be told.
+            # A slice shorter than that patience would always be over first, and a throttle never be reported.
             patience=replace(patience, stalled_seconds=min(patience.stalled_seconds, request.seconds / 2)),
-            max_batch=self._operation.max_batch,
-            may_look_ahead=self._operation.pure,
+            max_batch=destination.max_batch,
+            may_look_ahead=destination.may_look_ahead,
             room=self._room,
         )
         # A record that is gone may be handed out again where it is asked for by its key, or by a lagging index.
         named = isinstance(request.source, KeyList) or bool(target.within and target.within.index)
         self._checkpoint = Checkpoint(request.cursor, named=named)
-        by_index = target.within is not None and target.within.index is not None
-        self._recent = RecentlyDeleted() if by_index and self._operation.deletes else None
-        # After a crash it is not known which rows beyond the cursor were sent a write that may yet land. Where
-        # every record is its own activity, no round has sent one.
-        self._doubt = request.doubt and request.isolation == "batch"
-        self._unconfirmed = UnconfirmedWrites(request.beginning)
-        marked = request.source.marked if isinstance(request.source, KeyList) else []
-        self._marked = {key_identity(from_json_key(key)) for key in marked}
-        self._read_units = 0.0
+        self._read_units = 0.0  # of pages, and of looking for late deletions
         self._last = request.beginning  # what was reported last
-
-    def _must_see_own_writes(self) -> bool:
-        """Whether reads have to show every write of this run, at twice the price.
-
-        A lagging read hands out a row that this run has deleted and counted, and nothing is left that could
-        refuse the second count. It also shows a row without the stamp that says that `process` was called for
-        it; that matters only where an earlier attempt may have stamped rows beyond the cursor. Every other
-        conclusion from a lagging read is checked by the write's condition.
-        """
-        request, operation = self._request, self._operation
-        return operation.deletes or (not operation.pure and bool(request.doubt or request.ahead))
 
     def run(self) -> RoundResult:
         """Work until done or stopped. Faults of the environment are returned, not raised; so are defects."""
@@ -107,7 +76,7 @@ class Round:
             fault = Fault.of(error)
         except Exception as error:
             log.exception("a round of %s failed", self._request.target.table)
-            stop, fault, progress = Stop.FAILED, _defect(error), self._where_it_stood()
+            stop, fault, progress = Stop.FAILED, defect(error), self._where_it_stood()
         scope = self._delivery.throttle
         return RoundResult(
             progress=progress.model_copy(update={"ahead": 0}) if stop is Stop.DONE else progress,
@@ -125,10 +94,15 @@ class Round:
         self._last = Progress(
             **fields,
             attempts=Attempts(**{name: delivery.attempts[name] for name in Attempts.model_fields}),
-            read_units=self._read_units + delivery.read_units,
+            read_units=self._read_units + self._destination.meaning.read_units,
             write_units=delivery.write_units,
             ahead=self._checkpoint.ahead(self._request.ahead, [work.position for work in delivery.sent]),
-            **self._unanswered(),
+            **self._destination.unanswered(
+                delivery.unknown,
+                self._checkpoint.isolated_beyond(),
+                self._checkpoint.deleted_beyond(),
+                self._checkpoint.partitions.in_hand,
+            ),
         )
         return self._last
 
@@ -142,21 +116,10 @@ class Round:
 
     def _room(self) -> bool:
         """Whether a heartbeat can name one more row that is not settled."""
-        most = MAX_UNSETTLED_BYTES - self._unconfirmed.size
+        most = MAX_UNSETTLED_BYTES - self._destination.unanswered_bytes
         if self._checkpoint.unsettled >= most:
             self._checkpoint.catch_up()
         return self._checkpoint.unsettled < most
-
-    def _unanswered(self) -> dict[str, Any]:
-        """Keys whose last write was not answered; those of them for which that was the deletion, and where."""
-        here = self._checkpoint.partitions.in_hand
-        new = {key_identity(work.key): (work.key, work.write.delete, here) for work in self._delivery.unknown}
-        for key, isolated in self._checkpoint.isolated_beyond():
-            if isolated.unknown:
-                new[key_identity(key)] = key, isolated.deleting, here
-        for key in self._checkpoint.deleted_beyond():
-            new[key_identity(key)] = key, True, here
-        return self._unconfirmed.with_new(new)
 
     def _pages(self) -> Stop:
         """Page after page; a page that could not be read is asked for again, from the cursor."""
@@ -200,16 +163,14 @@ class Round:
     def _handle(self, page: Page) -> Stop | None:
         """Settle one page, as far as it goes."""
         self._read_units += page.consumed
-        if self._recent:
-            page = self._recent.left_out(page, self._key_names)
+        page = self._destination.turn_to(page)
         self._checkpoint.turn_to(page)
-        self._operation.prefetch(page)
         stop = self._delivery.deliver(
             self._works(page), self._settled, lambda: self._checkpoint.begun < len(page.rows)
         )
         handled = self._checkpoint.advance(page)
         over = self._context.now() >= self._deadline or self._checkpoint.partitions.many
-        if stop is None and over and not (handled and page.last_key is None):
+        if stop is None and over and not (handled and page.next_cursor is None):
             stop = Stop.SLICE  # but for the last page: where one takes a slice, the end would never be seen
         if stop is None and self._checkpoint.full:
             stop = Stop.ISOLATED
@@ -231,9 +192,9 @@ class Round:
                 if self._context.stopping() or self._context.now() >= self._deadline:
                     return
             key = {name: item[name] for name in self._key_names}
-            self._checkpoint.begin(key, page.cursors[position] if page.cursors else key)
+            self._checkpoint.begin(key)
             try:
-                begun = self._begin(position, key, None if position in page.gone else item)
+                begun = self._destination.begin(position, key, None if position in page.gone else item)
             except Interrupted:
                 self._checkpoint.drop()
                 return
@@ -242,88 +203,18 @@ class Round:
             else:
                 self._settle(position, key, begun)
 
-    def _begin(self, position: int, key: WireKey, item: WireItem | None) -> PendingWrite | Outcome | Isolated:
-        """What a row needs: a write, or nothing more."""
-        unknown = key in self._unconfirmed
-        found = evidence(self._stamp, item)
-        if isinstance(found, WrongType):
-            return self._isolate(key, "VersionType", found.message, unknown, given_up=True)
-        if isinstance(found, Marked):
-            assert item is not None
-            return self._decide(position, key, item, unknown=unknown, marked=True)
-        if found is Outcome.CURRENT and self._was_marked(key):
-            return self._isolate(key, MARK_OVERWRITTEN, MARK_IS_GONE, False, given_up=True)
-        if item is None and self._unconfirmed.deletion_sent(key):
-            self._delivery.attempts["ambiguous"] += 1
-            return Outcome.DELETED
-        if found is not None and not (found is Outcome.VANISHED and (unknown or self._doubt)):
-            if unknown and found is Outcome.UPDATED:
-                self._delivery.attempts["ambiguous"] += 1
-            return found
-        if item is None:
-            # Unknown, and gone by a read alone: only a refused write settles that. This one is always refused:
-            # no item carries our stamp below the target. If the record is back by then, it is decided again.
-            probe = Write(guards={self._stamp.run_attribute: self._stamp.run_value})
-            return PendingWrite(position, key, probe, unknown=True)
-        return self._decide(position, key, item, unknown)
-
-    def _decide(
-        self, position: int, key: WireKey, item: WireItem, unknown: bool, *, marked: bool = False
-    ) -> PendingWrite | Outcome | Isolated:
-        each = self._request.isolation == "record"
-        if each and not self._operation.pure:  # what it does is done by the record's own activity
-            return self._isolate(key, "", "isolation: record", unknown, given_up=False, deleting=marked)
-        try:
-            decision = self._operation.redecide(item) if marked else self._operation.decide(item)
-        except (EnvironmentFault, Interrupted):
-            raise
-        except Exception as error:  # the job's own function: whatever it raises is this record's failure
-            given_up = self._patience.gives_up(error)
-            return self._isolate(key, *named_failure(error), unknown, given_up=given_up, deleting=marked)
-        if isinstance(decision, Skip) and (marked or not unknown):
-            return Outcome.UPDATED if marked else Outcome.FILTERED
-        if each:
-            return self._isolate(key, "", "isolation: record", unknown, given_up=False, deleting=marked)
-        write = FENCE if isinstance(decision, Skip) else decision
-        return PendingWrite(position, key, write, unknown=unknown, deleting=marked)
-
-    def _was_marked(self, key: WireKey) -> bool:
-        """Whether this run's delete mark is known to have been on it."""
-        return self._unconfirmed.deletion_sent(key) or (
-            bool(self._marked) and key_identity(key) in self._marked
-        )
-
-    def _isolate(
-        self, key: WireKey, error: str, message: str, unknown: bool, *, given_up: bool, deleting: bool = False
-    ) -> Isolated:
-        return Isolated(
-            key=to_json_key(key),
-            error=error,
-            message=message,
-            attempts=int(given_up),
-            unknown=unknown or self._doubt or deleting,
-            given_up=given_up,
-            deleting=deleting,
-            marked=deleting or self._was_marked(key),
-        )
-
     def _settled(self, work: PendingWrite, result: Outcome | Isolated) -> None:
-        if isinstance(result, Isolated) and self._doubt:
-            result = result.model_copy(update={"unknown": True})
         self._settle(work.position, work.key, result)
 
     def _settle(self, position: int, key: WireKey, result: Outcome | Isolated) -> None:
         self._checkpoint.settle(position, result)
-        self._unconfirmed.clear(key)
-        if self._recent and result is Outcome.DELETED:
-            self._recent.add(key)
+        self._destination.settled(key, result)
 
     def _count_gone(self) -> None:
         """Rows to which an earlier round sent a deletion are not handed out again where it landed."""
-        gone, units = self._unconfirmed.take_gone(self._table, self._context)
+        gone, units = self._destination.take_deleted()
         self._read_units += units
         self._budget.reads.spend(units, self._context.now())
-        self._delivery.attempts["ambiguous"] += len(gone)
         self._checkpoint.count_gone(gone)
 
 
@@ -332,18 +223,6 @@ class _Parked(Exception):
         self.fault = fault
 
 
-def _defect(error: Exception) -> Fault:
+def defect(error: Exception) -> Fault:
+    """The fault of a round that met what it should not have."""
     return Fault(code=type(error).__name__, message=one_line(error))
-
-
-def run_round(request: RoundInput, context: RoundContext, table: TableClient) -> RoundResult:
-    """Carry a shard forward. The only door of the engine that activities use for records in number."""
-    try:
-        round_ = Round(request, table, context)
-    except EnvironmentFault as error:  # the job's code is not there, or has changed
-        fault = Fault.of(error)
-        return RoundResult(progress=request.beginning, stop=Stop.FAULT, fault=fault)
-    except Exception as error:
-        log.exception("a round of %s could not begin", request.target.table)
-        return RoundResult(progress=request.beginning, stop=Stop.FAILED, fault=_defect(error))
-    return round_.run()

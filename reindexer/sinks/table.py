@@ -5,14 +5,16 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Protocol
 
-from reindexer.dynamo.table import Answers, CallFailed, TableClient
-from reindexer.dynamo.taxonomy import Action, Failure
+from reindexer.answers import Action, Answers, CallFailed, Failure
+from reindexer.dynamo.table import TableClient
 from reindexer.dynamo.wire import Stamp, StatementBuilder, delete_parameters, update_parameters
 from reindexer.items import WireKey, WireValue, Write
 from reindexer.models import KeyAttribute, Target
+from reindexer.rounds.protocols import Sink
 
+#: Bytes of values in one call. DynamoDB takes 16 MB; a quarter leaves room for what JSON and base64 add.
+MAX_BYTES = 4_000_000
 #: Values no application uses as a key: 36 characters, fixed, so that a probe never meets a real item.
 _IMPOSSIBLE: dict[str, WireValue] = {
     "S": {"S": "\u0001reindexer-probe-6f1c2a5e-no-such-key"},
@@ -21,39 +23,34 @@ _IMPOSSIBLE: dict[str, WireValue] = {
 }
 
 
-class Sink(Protocol):
-    """`attempt` returns an answer per write, or raises `CallFailed` for the call as a whole.
-
-    Fewer answers than writes: the rest was not tried.
-    """
-
-    most: int  # writes per call
-
-    def attempt(self, writes: Sequence[tuple[WireKey, Write]]) -> Answers: ...
-
-    def healthy(self) -> bool:
-        """Whether a write to an impossible key gets a clean answer: then the service is there.
-
-        A role that is limited to some partition keys is denied this one, and that is an answer too.
-        """
-        ...
-
-
 def impossible_key(key: Sequence[KeyAttribute]) -> WireKey:
     """A key of the table's types that no item has."""
     return {attribute.name: _IMPOSSIBLE[attribute.type] for attribute in key}
 
 
 class _TableSink(ABC):
+    max_bytes = MAX_BYTES
+
     def __init__(self, table: TableClient, target: Target, stamp: Stamp) -> None:
         self._table, self._stamp = table, stamp
         self._names = tuple(attribute.name for attribute in target.key)
         self._impossible = impossible_key(target.key)
 
     @abstractmethod
-    def attempt(self, writes: Sequence[tuple[WireKey, Write]]) -> Answers: ...
+    def attempt(self, writes: Sequence[tuple[WireKey, Write]]) -> Answers:
+        """An answer for each; fewer answers than writes: the rest was not tried. Raises `CallFailed`."""
+
+    def size_of(self, write: Write) -> int:
+        """Bytes of the values of a write, about; a touch has none of its own."""
+        if not write.sets and not write.guards:
+            return 0
+        return sum(len(str(value)) for value in (*write.sets.values(), *write.guards.values()))
 
     def healthy(self) -> bool:
+        """Whether a write to an impossible key gets a clean answer: then the service is there.
+
+        A role that is limited to some partition keys is denied this one, and that is an answer too.
+        """
         try:
             failure = self.attempt([(self._impossible, Write())]).failures[0]
         except CallFailed as failed:
@@ -64,7 +61,7 @@ class _TableSink(ABC):
 class PartiqlSink(_TableSink):
     """Up to 25 conditional statements per call, each settled on its own (BatchExecuteStatement)."""
 
-    most = 25  # DynamoDB's limit
+    max_changes = 25  # DynamoDB's limit
 
     def __init__(self, table: TableClient, target: Target, stamp: Stamp) -> None:
         super().__init__(table, target, stamp)
@@ -78,15 +75,15 @@ class PartiqlSink(_TableSink):
 class UpdateItemSink(_TableSink):
     """One UpdateItem per record, where PartiQL is denied or unknown."""
 
-    most = 8  # calls between two looks at the clock: about 0.1 s, well below a tick
+    max_changes = 8  # calls between two looks at the clock: about 0.1 s, well below a tick
     #: After this many seconds no further call is begun: the round must heartbeat, and a process that was frozen
     #: between two calls must not write on.
-    most_seconds = 1.0
+    max_seconds = 1.0
 
     def attempt(self, writes: Sequence[tuple[WireKey, Write]]) -> Answers:
         failures: list[Failure | None] = []
         consumed: float | None = None
-        until = time.monotonic() + self.most_seconds
+        until = time.monotonic() + self.max_seconds
         for key, write in writes:
             if failures and time.monotonic() > until:
                 break  # what was not tried has no answer

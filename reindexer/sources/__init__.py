@@ -1,25 +1,18 @@
-"""Where records come from. All sources have the shape of `Source`."""
+"""Where records come from: a scan, the partitions of a table or an index, or named keys."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import Any
 
-from reindexer.dynamo.table import Page, TableClient
-from reindexer.items import WireKey
+from reindexer.dynamo.table import TableClient
 from reindexer.models import KeyList, PartitionRanges, Segment, Target
 from reindexer.models import Source as Named
 from reindexer.partitions.source import PartitionSource
 from reindexer.round_context import RoundContext
+from reindexer.rounds.protocols import Source
 from reindexer.sources.keys import KeySource
 from reindexer.sources.scan import ScanSource
-from reindexer.throttle import Budget
-
-
-class Source(Protocol):
-    """Pages after a cursor, which only the source itself can read. Raises `CallFailed`."""
-
-    def pages(self, cursor: WireKey | None, rows_read: int, budget: Budget) -> Iterator[Page]: ...
 
 
 def make_source(
@@ -36,12 +29,13 @@ def make_source(
 
     `consistent`: what is read of the table itself sees every write that was acknowledged before.
     """
+    key_names = [attribute.name for attribute in target.key]
     if isinstance(named, Segment):
-        return ScanSource(table, named, reads, row_filter, consistent=consistent)
+        return ScanSource(table, named, key_names, reads, row_filter, consistent=consistent)
     if isinstance(named, PartitionRanges):
         assert target.within is not None, "partitions of what?"
         return PartitionSource(
             table, target.within, named, target.key, reads, row_filter, context, consistent=consistent
         )
     assert isinstance(named, KeyList), "a kept list is fetched before it is read"
-    return KeySource(table, named, reads, context)
+    return KeySource(table, named, key_names, reads, context)

@@ -7,9 +7,10 @@ from dataclasses import replace
 from itertools import groupby
 
 from reindexer.dynamo.reading import read_consistently
-from reindexer.dynamo.table import Page, TableClient
-from reindexer.items import WireKey, from_json_key, key_identity
+from reindexer.dynamo.table import TableClient
+from reindexer.items import Cursor, WireKey, from_json_key, key_identity, to_json_key
 from reindexer.models import KeyList
+from reindexer.page import Page, after_keys
 from reindexer.round_context import RoundContext
 from reindexer.throttle import Budget
 
@@ -21,16 +22,21 @@ class KeySource:
     """Pages of a key list, by consistent reads. A key that does not exist is handed out as gone."""
 
     def __init__(
-        self, table: TableClient, keys: KeyList, reads: tuple[str, ...] | None, context: RoundContext
+        self,
+        table: TableClient,
+        keys: KeyList,
+        key_names: Sequence[str],
+        reads: tuple[str, ...] | None,
+        context: RoundContext,
     ) -> None:
-        self._table, self._context = table, context
+        self._table, self._key_names, self._context = table, key_names, context
         self._keys = [from_json_key(key) for key in keys.keys]
         self._partitions = keys.partitions
         self._reads = reads
 
     def pages(
         self,
-        cursor: WireKey | None,  # noqa: ARG002 – a source's signature; the count says it all
+        cursor: Cursor | None,  # noqa: ARG002 – a source's signature; the count says it all
         rows_read: int,
         budget: Budget,
     ) -> Iterator[Page]:
@@ -43,8 +49,9 @@ class KeySource:
             budget.read(consumed, len(chunk))
             rows = [found.get(key_identity(key), key) for key in chunk]
             gone = frozenset(i for i, key in enumerate(chunk) if key_identity(key) not in found)
-            last_key = chunk[-1] if start + _KEYS_PER_CALL < len(self._keys) else None
-            yield from self._by_partition(Page(rows, last_key, consumed, len(rows), gone), start)
+            following = to_json_key(chunk[-1]) if start + _KEYS_PER_CALL < len(self._keys) else None
+            page = Page(rows, following, after_keys(rows, self._key_names), consumed, gone)
+            yield from self._by_partition(page, start)
 
     def _by_partition(self, page: Page, start: int) -> Iterator[Page]:
         """The page whole, or a page for each run of keys that count to one partition."""
@@ -57,9 +64,9 @@ class KeySource:
             yield replace(
                 page,
                 rows=page.rows[first:end],
-                last_key=self._keys[start + end - 1] if end < size else page.last_key,
+                next_cursor=to_json_key(self._keys[start + end - 1]) if end < size else page.next_cursor,
+                cursor_after=page.cursors_at(range(first, end)),
                 consumed=0.0 if first else page.consumed,
-                scanned=end - first,
                 gone=frozenset(place - first for place in page.gone if first <= place < end),
                 partition=partition,
             )

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from reindexer.dynamo.table import Page, TableClient
+from reindexer.dynamo.table import TableClient
 from reindexer.dynamo.wire import merged, projection
-from reindexer.items import WireKey
+from reindexer.items import Cursor, from_json_key, to_json_key
 from reindexer.models import Segment
+from reindexer.page import Page, after_keys
 from reindexer.throttle import Budget
 
 #: Rows of a page, at most: 40 batches' worth, so that reading is few of the calls. 1 MB of small rows would be
@@ -21,7 +21,7 @@ _EVERY: Mapping[str, Any] = MappingProxyType({})  # nothing is left out
 
 
 class ScanSource:
-    """Pages of a segment, after a cursor. Any key of the segment is a valid cursor, a deleted row's too.
+    """Pages of a segment, after a cursor: a key. Any key of the segment is a valid one, a deleted row's too.
 
     Unless `consistent`, the read is an eventually consistent one, at half the price: a row read stale is
     refused by its condition and settled by what is stored. Jobs that delete read consistently: a lagging page
@@ -33,24 +33,26 @@ class ScanSource:
         self,
         table: TableClient,
         segment: Segment,
+        key_names: Sequence[str],
         reads: tuple[str, ...] | None,
         row_filter: Mapping[str, Any] = _EVERY,
         *,
         consistent: bool = False,
     ) -> None:
         self._table = table
-        self._segment = segment
+        self._segment, self._key_names = segment, key_names
         self._parameters: dict[str, Any] = {"Segment": segment.segment, "TotalSegments": segment.total}
         self._parameters |= merged(projection(reads) if reads else {}, row_filter)
         self._parameters |= {"ConsistentRead": True} if consistent else {}
         self._filtered = bool(row_filter)
 
-    def pages(self, cursor: WireKey | None, rows_read: int, budget: Budget) -> Iterator[Page]:
+    def pages(self, cursor: Cursor | None, rows_read: int, budget: Budget) -> Iterator[Page]:
         """Pages until the segment's end, or its limit of rows. Empty pages are handed out too.
 
         `rows_read`: rows of this segment before the cursor; they count against its limit.
         Raises `CallFailed`; a caller who wants to go on makes a new iterator from its cursor.
         """
+        start = None if cursor is None else from_json_key(cursor)
         left = None if self._segment.limit is None else self._segment.limit - rows_read
         while left is None or left > 0:
             if not budget.wait_to_read():
@@ -59,13 +61,14 @@ class ScanSource:
             bounds = (budget.page_rows(), *(() if self._filtered else (left, PAGE_ROWS)))
             most = [bound for bound in bounds if bound is not None]
             limits = {"Limit": min(most)} if most else {}
-            page = self._table.read("scan", {**self._parameters, **limits}, cursor)
-            budget.read(page.consumed, page.scanned)
+            read = self._table.read("scan", {**self._parameters, **limits}, start)
+            budget.read(read.consumed, read.scanned)
+            rows, start = read.rows, read.last_key
             if left is not None:
-                if len(page.rows) > left:
-                    page = replace(page, rows=page.rows[:left], last_key=None)
-                left -= len(page.rows)
-            yield page
-            cursor = page.last_key
-            if cursor is None:
+                if len(rows) > left:
+                    rows, start = rows[:left], None
+                left -= len(rows)
+            following = None if start is None else to_json_key(start)
+            yield Page(rows, following, after_keys(rows, self._key_names), read.consumed)
+            if start is None:
                 return

@@ -12,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from reindexer.dynamo.table import CallFailed, TableClient
-from reindexer.dynamo.taxonomy import Action
+from reindexer.answers import Action, CallFailed
+from reindexer.dynamo.table import TableClient
 from reindexer.models import PartitionRange, PartitionScope, SortCondition
 from reindexer.partitions.sort_keys import Bounds, text_of
 from reindexer.partitions.source import query_of

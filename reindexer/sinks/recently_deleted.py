@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import replace
 
-from reindexer.dynamo.table import Page
 from reindexer.items import WireKey, key_identity
+from reindexer.page import Page
 
 #: Keys kept: an index follows within a second or so, in which a round deletes fewer than 5,000 records.
-_MOST = 5000
+_MAX_KEYS = 5000
 
 
 class RecentlyDeleted:
-    """An entry that moves in an index may come up once more, after its record was deleted and counted."""
+    """Keys of records that are deleted and counted: an entry that moves in an index may name them once more."""
 
     def __init__(self) -> None:
         self._keys: OrderedDict[tuple[object, ...], None] = OrderedDict()
@@ -21,7 +21,7 @@ class RecentlyDeleted:
     def add(self, key: WireKey) -> None:
         """It was deleted by this run, and is counted."""
         self._keys[key_identity(key)] = None
-        if len(self._keys) > _MOST:
+        if len(self._keys) > _MAX_KEYS:
             self._keys.popitem(last=False)
 
     def left_out(self, page: Page, key_names: tuple[str, ...]) -> Page:
@@ -29,17 +29,17 @@ class RecentlyDeleted:
         if not self._keys or not page.gone:
             return page
         rows = page.rows
-        redecide = {
+        counted = {
             place
             for place in page.gone
             if key_identity({name: rows[place][name] for name in key_names}) in self._keys
         }
-        if not redecide:
+        if not counted:
             return page
-        kept = [place for place in range(len(rows)) if place not in redecide]
+        kept = [place for place in range(len(rows)) if place not in counted]
         return replace(
             page,
             rows=[rows[place] for place in kept],
             gone=frozenset(new for new, place in enumerate(kept) if place in page.gone),
-            cursors=page.cursors and [page.cursors[place] for place in kept],
+            cursor_after=page.cursors_at(kept),
         )

@@ -1,4 +1,4 @@
-"""Keys to which an earlier round sent a write whose answer never came, until they have their outcome."""
+"""Keys to which an earlier round sent a write that was not answered, until they have their outcome."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Unanswered: TypeAlias = Mapping[tuple[Any, ...], tuple[WireKey, bool, str | None
 
 
 class UnconfirmedWrites:
-    """Those that a round inherits. If one to which its deletion was sent is gone, that is why."""
+    """Those that a round inherits. Where the write was a deletion and its record is gone, it has landed."""
 
     def __init__(self, found: Progress) -> None:
         places: list[str] | list[None] = found.deleting_in or [None] * len(found.deleting)

@@ -1,0 +1,35 @@
+"""A page of records, as every source hands it to a round."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from reindexer.items import Cursor, WireItem, to_json_key
+
+
+@dataclass(slots=True)
+class Page:
+    """Rows in the order of the source, and where the source goes on.
+
+    `next_cursor`: after the whole page; None: nothing follows. `cursor_after`: after the row at a position.
+    `gone`: positions of named keys that do not exist; their row holds the key alone.
+    `partition`: the partition key value, as text, that a page of a `partitions` source belongs to; None
+    elsewhere. A page never spans two.
+    """
+
+    rows: list[WireItem]
+    next_cursor: Cursor | None
+    cursor_after: Callable[[int], Cursor]  # called where a cursor moves, not for each row
+    consumed: float  # read units
+    gone: frozenset[int] = frozenset()
+    partition: str | None = None
+
+    def cursors_at(self, positions: Sequence[int]) -> Callable[[int], Cursor]:
+        """`cursor_after` of a page that holds the rows at these positions, and no others."""
+        return lambda position: self.cursor_after(positions[position])
+
+
+def after_keys(rows: Sequence[WireItem], key_names: Sequence[str]) -> Callable[[int], Cursor]:
+    """`Page.cursor_after` of a source whose cursor is the key of the row before."""
+    return lambda position: to_json_key({name: rows[position][name] for name in key_names})

@@ -1,0 +1,65 @@
+"""Rounds on a table: source, destination and loop put together. What activities call."""
+
+from __future__ import annotations
+
+import logging
+
+from reindexer.dynamo.table import TableClient
+from reindexer.errors import EnvironmentFault
+from reindexer.models import Fault, RecordInput, RecordResult, RoundInput, RoundResult, Stop
+from reindexer.round_context import RoundContext
+from reindexer.rounds.pending_write import Patience
+from reindexer.rounds.record import ONE_ATTEMPT, record_result, round_of
+from reindexer.rounds.round import Round, defect
+from reindexer.sinks.in_place import InPlace
+from reindexer.sources import make_source
+
+log = logging.getLogger(__name__)
+
+
+def make_round(
+    request: RoundInput,
+    table: TableClient,
+    context: RoundContext,
+    patience: Patience = Patience(),  # noqa: B008 – frozen
+) -> Round:
+    """A round that changes the table in place.
+
+    Raises `EnvironmentFault` where the job's code is not there, or has changed.
+    """
+    destination = InPlace(request, table, context, patience)
+    source = make_source(
+        request.source,
+        request.target,
+        table,
+        destination.operation.reads,
+        destination.operation.filter,
+        context,
+        consistent=destination.must_see_own_writes,
+    )
+    return Round(request, source, destination, context, patience)
+
+
+def run_round(request: RoundInput, context: RoundContext, table: TableClient) -> RoundResult:
+    """Carry a shard forward until it is done or there is a reason to stop. Raises nothing."""
+    try:
+        made = make_round(request, table, context)
+    except EnvironmentFault as error:  # the job's code is not there, or has changed
+        return RoundResult(progress=request.beginning, stop=Stop.FAULT, fault=Fault.of(error))
+    except Exception as error:
+        log.exception("a round of %s could not begin", request.target.table)
+        return RoundResult(progress=request.beginning, stop=Stop.FAILED, fault=defect(error))
+    return made.run()
+
+
+def attempt_record(request: RecordInput, table: TableClient, context: RoundContext) -> RecordResult:
+    """Read the record consistently, decide, write once, settle.
+
+    `outcome` None: not settled. Then `retry` tells whether the record itself failed (try again by policy);
+    otherwise it was asked to stop, the service was not there, or `fault` holds what is broken around it.
+    """
+    try:
+        result = make_round(round_of(request), table, context, ONE_ATTEMPT).run()
+    except EnvironmentFault as error:  # the job's code is not there, or has changed
+        return RecordResult(outcome=None, record=request.record, fault=Fault.of(error))
+    return record_result(request, result)
