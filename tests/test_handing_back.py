@@ -11,6 +11,7 @@ import pytest
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, RetryState
 
+from activities.kept import KeptActivities
 from reindexer.models import (
     Control,
     Counts,
@@ -43,18 +44,18 @@ class Outside:
         self.waits: list[Callable[[], bool]] = []
         self.told: list[Any] = []
 
-    async def execute_activity(self, name: str, request: Any, **_: Any) -> Any:
+    async def execute_activity_method(self, activity: Any, request: Any, **_: Any) -> Any:
         if not self.there:
             cause = ApplicationError("the ledger is being restored", type="LedgerUnavailable")
             error = ActivityError(
-                "failed", scheduled_event_id=1, started_event_id=2, identity="", activity_type=name,
-                activity_id="1", retry_state=RetryState.MAXIMUM_ATTEMPTS_REACHED,
+                "failed", scheduled_event_id=1, started_event_id=2, identity="", activity_id="1",
+                activity_type=activity.__name__, retry_state=RetryState.MAXIMUM_ATTEMPTS_REACHED,
             )  # fmt: skip
             raise error from cause
-        if name == "keep_state":
+        if activity is KeptActivities.keep_state:
             self.kept.append(request)
             return None
-        assert (name, request) == ("load_state", PLACE)
+        assert (activity, request) == (KeptActivities.load_state, PLACE)
         return STATE
 
     async def wait_condition(self, condition: Callable[[], bool]) -> None:
@@ -68,7 +69,7 @@ class Outside:
 @pytest.fixture
 def outside(monkeypatch: pytest.MonkeyPatch) -> Outside:
     made = Outside()
-    monkeypatch.setattr(workflow, "execute_activity", made.execute_activity)
+    monkeypatch.setattr(workflow, "execute_activity_method", made.execute_activity_method)
     monkeypatch.setattr(workflow, "wait_condition", made.wait_condition)
     monkeypatch.setattr(workflow, "upsert_memo", made.told.append)
     monkeypatch.setattr(workflow, "logger", logging.getLogger("test"))

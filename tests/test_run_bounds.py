@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from temporalio import workflow
 from temporalio.contrib.pydantic import pydantic_data_converter
 
+from activities.kept import KeptActivities
 from reindexer.models import (
     MAX_STATE_BYTES,
     Carried,
@@ -284,14 +285,14 @@ async def test_beside_a_large_plan_states_are_kept_in_the_ledger(
     """The names of ten thousand partitions are in the plan, a megabyte at most."""
     kept: dict[int, Any] = {}
 
-    async def execute_activity(name: str, request: Any, **_: Any) -> None:
-        assert name == "keep_state"
+    async def execute(activity: Any, request: Any, **_: Any) -> None:
+        assert activity is KeptActivities.keep_state
         kept[request.kept.index] = request
 
     async def at_once(condition: Any) -> None:
         assert condition()
 
-    monkeypatch.setattr(workflow, "execute_activity", execute_activity)
+    monkeypatch.setattr(workflow, "execute_activity_method", execute)
     monkeypatch.setattr(workflow, "wait_condition", at_once)
     names = [letters(length) for _ in range(10_000)]
     sources: list[Source] = [

@@ -16,6 +16,7 @@ from workflows.options import ASKING
 from workflows.reindex_shard import ReindexShard
 
 with workflow.unsafe.imports_passed_through():
+    from activities.ended_shard import EndedShardActivities
     from reindexer.models import (
         EndedShard,
         HandBack,
@@ -82,7 +83,7 @@ class Children:
         place = Kept(job=self._job.job_id, run=self._job.known_plan.run, index=shard.index, number=number)
         asked = EndedShard(workflow_id=shard.handle.id, kept=place)
         try:
-            end = await workflow.execute_activity("last_state", asked, result_type=HandBack, **ASKING)
+            end = await workflow.execute_activity_method(EndedShardActivities.last_state, asked, **ASKING)
         except ActivityError as error:
             workflow.logger.warning("shard %d cannot be asked: %s", shard.index, error.cause or error)
             self._doubt(shard)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TypeVar
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
@@ -16,6 +16,9 @@ from workflows.job.shards import Shards
 from workflows.options import CLOSING, CONTROL
 
 with workflow.unsafe.imports_passed_through():
+    from activities.kept import KeptActivities
+    from activities.quarantine import QuarantineActivities
+    from activities.report import ReportActivities
     from reindexer.models import (
         ClearKeptInput,
         CloseInput,
@@ -27,11 +30,11 @@ with workflow.unsafe.imports_passed_through():
         Report,
         ReportInput,
         Scope,
-        Used,
     )
 
-#: Of a type of its own, since a union is none in the eyes of the SDK's signatures.
-_USED: Any = Used | None
+S = TypeVar("S")  # an activities class
+Asked = TypeVar("Asked")  # what one of its activities is asked
+R = TypeVar("R")  # what it answers
 
 
 async def close(job: RunningJob, shards: Shards, job_report: JobReport, scope: Scope) -> Report:
@@ -40,9 +43,7 @@ async def close(job: RunningJob, shards: Shards, job_report: JobReport, scope: S
     partitions = PartitionsInput()
     if job.known_plan.counts_by_partition:
         partitions = of_shards(shards.changing)
-        found = await retry_while_parked(
-            job, "partition_totals", lambda: partitions, result_type=PartitionTotals
-        )
+        found = await retry_while_parked(job, KeptActivities.partition_totals, lambda: partitions)
         job_report.totals = known(found or PartitionTotals(), shards.changing)
     last = job_report.report()
 
@@ -51,7 +52,7 @@ async def close(job: RunningJob, shards: Shards, job_report: JobReport, scope: S
         last = job_report.report()
         return _input(job, last, partitions)
 
-    await retry_while_parked(job, "write_report", request)
+    await retry_while_parked(job, ReportActivities.write_report, request)
     await _clear(job)
     return last
 
@@ -59,15 +60,15 @@ async def close(job: RunningJob, shards: Shards, job_report: JobReport, scope: S
 async def note_start(job: RunningJob, job_report: JobReport) -> None:
     """Remember the target version and that the job runs, before the first write. Raises `ActivityError`."""
     opening = _input(job, job_report.unfinished(), PartitionsInput())
-    job.used = await workflow.execute_activity("record_version", opening, result_type=_USED, **CONTROL)
-    await workflow.execute_activity("write_report", opening, **CONTROL)
+    job.used = await workflow.execute_activity_method(ReportActivities.record_version, opening, **CONTROL)
+    await workflow.execute_activity_method(ReportActivities.write_report, opening, **CONTROL)
 
 
 async def note_progress(job: RunningJob, job_report: JobReport) -> None:
     """What `report` shows should the job never come to its end. Not worth parking for."""
     request = _input(job, job_report.unfinished(), PartitionsInput())
     try:
-        await workflow.execute_activity("write_report", request, **CLOSING)
+        await workflow.execute_activity_method(ReportActivities.write_report, request, **CLOSING)
     except ActivityError as error:
         workflow.logger.warning("the ledger did not take how far the job is: %s", error.cause or error)
 
@@ -97,19 +98,21 @@ async def _close_redriven(job: RunningJob, shards: Shards, scope: Scope) -> None
             by_job=job.job_id,
             by_run=job.known_plan.run,
         )
-        await retry_while_parked(job, "close_redriven", lambda request=request: request)  # type: ignore[misc]
+        await retry_while_parked(job, QuarantineActivities.close_redriven, lambda request=request: request)  # type: ignore[misc]
 
 
 async def _clear(job: RunningJob) -> None:
     """What the ledger kept for this run alone is of no use any more."""
     request = ClearKeptInput(job=job.job_id, run=job.known_plan.run)
     try:
-        await workflow.execute_activity("clear_kept", request, **CLOSING)
+        await workflow.execute_activity_method(KeptActivities.clear_kept, request, **CLOSING)
     except ActivityError as error:
         workflow.logger.warning("what the ledger kept was not cleared: %s", error.cause or error)
 
 
-async def retry_while_parked(job: RunningJob, activity: str, request: Callable[[], Any], **more: Any) -> Any:
+async def retry_while_parked(
+    job: RunningJob, activity: Callable[[S, Asked], R], request: Callable[[], Asked]
+) -> R | None:
     """One call of the ledger, tried until it succeeds, parked in between; returns its result.
 
     None: the job is being cancelled, and is let go without.
@@ -118,10 +121,10 @@ async def retry_while_parked(job: RunningJob, activity: str, request: Callable[[
         stopping = job.gate.stopping
         options = CLOSING if stopping else CONTROL
         try:
-            return await workflow.execute_activity(activity, request(), **more, **options)
+            return await workflow.execute_activity_method(activity, request(), **options)
         except ActivityError as error:
             if stopping:
-                job.warn(f"{activity} failed, and the job was cancelled: {error.cause or error}")
+                job.warn(f"{activity.__name__} failed, and the job was cancelled: {error.cause or error}")
                 return None
             if not job.gate.stopping:
                 job.park(_why(error))

@@ -12,6 +12,7 @@ from workflows.job.shards import Shards
 from workflows.job.slot import Shard
 
 with workflow.unsafe.imports_passed_through():
+    from activities.kept import KeptActivities
     from reindexer.models import Carried, KeepInput, Kept, RunCarried, ShardState
 
 #: Where a run ends whatever its age: far below the 51,200 events, 10,000 signals and 50 MB at which the server
@@ -74,7 +75,7 @@ class HandingOver:
     async def _keep(self, shard: Shard, state: ShardState) -> None:
         job, number = self._job, shard.hand_backs + 1
         place = Kept(job=job.job_id, run=job.known_plan.run, index=shard.index, number=number)
-        await retry_while_parked(job, "keep_state", lambda: KeepInput(kept=place, state=state))
+        await retry_while_parked(job, KeptActivities.keep_state, lambda: KeepInput(kept=place, state=state))
         if not job.gate.stopping:
             shard.state, shard.kept, shard.hand_backs = None, place, number
 

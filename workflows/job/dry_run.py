@@ -9,6 +9,7 @@ from workflows.job.running_job import RunningJob
 from workflows.options import round_options
 
 with workflow.unsafe.imports_passed_through():
+    from activities.dry_run import DryRunActivities
     from reindexer.models import DryRun, DryRunInput, Plan, Sample, Scope
 
 #: Records looked at unless the scope names a number: seconds of reading, and enough to see each kind of change.
@@ -23,11 +24,10 @@ async def dry_run(job: RunningJob, plan: Plan, scope: Scope) -> DryRun:
         limit=scope.limit if isinstance(scope, Sample) else _RECORDS,
         heartbeat_timeout=plan.heartbeat_timeout,
     )
-    handle: workflow.ActivityHandle[DryRun] = workflow.start_activity(
-        "dry_run",
+    handle = workflow.start_activity_method(
+        DryRunActivities.dry_run,
         request,
         task_queue=plan.rounds_queue,
-        result_type=DryRun,
         summary=f"dry run over up to {request.limit:,} records",
         **round_options(request.seconds, plan.heartbeat_timeout),
     )

@@ -13,6 +13,7 @@ from workflows.job.running_job import RunningJob
 from workflows.options import CLOSING, LOCK
 
 with workflow.unsafe.imports_passed_through():
+    from activities.lock import LockActivities
     from reindexer.models import LockInput
 
 
@@ -36,7 +37,7 @@ def lock_of(job: RunningJob, *, take: bool = False) -> LockInput | None:
 
 async def take_lock(job: RunningJob, lock: LockInput) -> None:
     """Raises `ApplicationError`, naming the holder; `CancelledError` where the job is cancelled meanwhile."""
-    handle: workflow.ActivityHandle[None] = workflow.start_activity("take_lock", lock, **LOCK)
+    handle = workflow.start_activity_method(LockActivities.take_lock, lock, **LOCK)
     try:
         await handed_back(handle, lambda: job.gate.stopping)
     except ActivityError as error:
@@ -49,6 +50,6 @@ async def take_lock(job: RunningJob, lock: LockInput) -> None:
 async def give_back(lock: LockInput) -> None:
     """One that cannot be given back is taken over by the next job, since this one is closed."""
     try:
-        await workflow.execute_activity("release_lock", lock, **CLOSING)
+        await workflow.execute_activity_method(LockActivities.release_lock, lock, **CLOSING)
     except ActivityError as error:
         workflow.logger.warning("the lock was not given back: %s", error.cause or error)

@@ -13,6 +13,7 @@ from workflows.job.shards import Shards
 from workflows.options import look_options
 
 with workflow.unsafe.imports_passed_through():
+    from activities.look import LookActivities
     from reindexer.models import Capacity, CapacityInput, Looked, LookInput
 
 #: A look is due when the job has grown older by this part: an hour of work costs 180 looks of 6 events each.
@@ -77,14 +78,12 @@ class Looking:
             seconds=seconds,
             capacity=self._capacity(),
         )
-        handle: workflow.ActivityHandle[Looked] = workflow.start_activity(
-            "look",
+        return workflow.start_activity_method(
+            LookActivities.look,
             request,
-            result_type=Looked,
             summary=f"look at {len(request.names)} shards in {seconds:.0f} s",
             **look_options(seconds),
         )
-        return handle
 
     def _capacity(self) -> CapacityInput | None:
         """The question whether the capacity has changed, where a limit follows it and it is time to ask."""

@@ -15,8 +15,8 @@ from workflows.job.shards import Shards
 from workflows.job.slot import Shard, beginning
 
 with workflow.unsafe.imports_passed_through():
+    from activities.kept import KeptActivities
     from reindexer.models import (
-        Behind,
         BehindInput,
         JobInput,
         KeyList,
@@ -96,9 +96,7 @@ class Phases:
         if not found or not found.behind or not job.sweeps:
             return "closing"
         request = BehindInput(job=job.job_id, run=job.known_plan.run)
-        behind: Behind | None = await retry_while_parked(
-            job, "collect_behind", lambda: request, result_type=Behind
-        )
+        behind = await retry_while_parked(job, KeptActivities.collect_behind, lambda: request)
         if behind is None or not behind.lists:
             return "closing"
         job.swept = sum(part.count for part in behind.lists)

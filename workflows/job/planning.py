@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
@@ -13,10 +12,8 @@ from workflows.job.running_job import RunningJob
 from workflows.options import CONTROL
 
 with workflow.unsafe.imports_passed_through():
+    from activities.plan import PlanActivities, SearchAttributeActivities
     from reindexer.models import Elsewhere, JobInput, Plan, PlanInput
-
-#: What planning answers; of a type of its own, since a union is none in the eyes of the SDK's signatures.
-_PLANNED: Any = Plan | Elsewhere
 
 
 async def make_plan(job: RunningJob, asked: JobInput) -> Plan:
@@ -31,8 +28,8 @@ async def make_plan(job: RunningJob, asked: JobInput) -> Plan:
         plan = await _planned(job, request)
         if isinstance(plan, Elsewhere):
             plan = await _planned_on(job, plan.queue, request)
-        known = await workflow.execute_activity(
-            "registered_search_attributes", result_type=list[str], **CONTROL
+        known = await workflow.execute_activity_method(
+            SearchAttributeActivities.registered_search_attributes, **CONTROL
         )
     except ActivityError as error:
         if job.gate.stopping:
@@ -43,11 +40,10 @@ async def make_plan(job: RunningJob, asked: JobInput) -> Plan:
 
 async def _planned(job: RunningJob, request: PlanInput, queue: str | None = None) -> Plan | Elsewhere:
     """What planning answers, on a task queue; given up when the job is cancelled."""
-    handle: workflow.ActivityHandle[Plan | Elsewhere] = workflow.start_activity(
-        "make_plan",
+    handle = workflow.start_activity_method(
+        PlanActivities.make_plan,
         request,
         task_queue=queue,
-        result_type=_PLANNED,
         summary=f"on task queue {queue}"[:200] if queue else None,  # Temporal's bound for a summary
         **CONTROL,
     )

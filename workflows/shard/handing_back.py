@@ -14,8 +14,10 @@ from workflows.shard.reporting import Telling
 from workflows.shard.running_shard import RUNNING, RunningShard
 
 with workflow.unsafe.imports_passed_through():
+    from activities.kept import KeptActivities
+    from activities.last_look import ClosingLookActivities
     from reindexer.models import Fault, KeepInput, Kept, ShardState
-    from reindexer.models.closing import ClosingInput, ClosingResult
+    from reindexer.models.closing import ClosingInput
     from reindexer.models.folding import after_closing
 
 
@@ -24,7 +26,7 @@ async def load(shard: RunningShard, telling: Telling) -> None:
     kept = shard.request.kept
     while kept is not None and not shard.loaded:
         try:
-            shard.state = await workflow.execute_activity("load_state", kept, result_type=ShardState, **KEEPING)
+            shard.state = await workflow.execute_activity_method(KeptActivities.load_state, kept, **KEEPING)
         except ActivityError as error:
             if shard.leaving:
                 return
@@ -49,7 +51,9 @@ async def keep(
     place = Kept(job=request.job, run=request.run, index=request.index, number=request.hand_backs + 1)
     while True:
         try:
-            await workflow.execute_activity("keep_state", KeepInput(kept=place, state=state), **KEEPING)
+            await workflow.execute_activity_method(
+                KeptActivities.keep_state, KeepInput(kept=place, state=state), **KEEPING
+            )
         except ActivityError as error:
             if shard.gate.stopping:
                 workflow.logger.warning("the state could not be kept: %s", error.cause or error)
@@ -91,11 +95,10 @@ async def look_ahead(shard: RunningShard) -> bool:
     if state.timed_out:  # its zombie may write until then
         await workflow.sleep(timedelta(seconds=request.heartbeat_timeout))
     try:
-        result = await workflow.execute_activity(
-            "count_ahead",
+        result = await workflow.execute_activity_method(
+            ClosingLookActivities.count_ahead,
             last_look(shard),
             task_queue=request.rounds_queue,
-            result_type=ClosingResult,
             **LAST_LOOK,
         )
     except ActivityError as error:

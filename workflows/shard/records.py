@@ -16,6 +16,8 @@ from workflows.shard.running_shard import RunningShard
 with workflow.unsafe.imports_passed_through():
     from pydantic import ValidationError
 
+    from activities.quarantine import QuarantineActivities
+    from activities.record import RecordActivities
     from reindexer.items import key_text
     from reindexer.models import Isolated, QuarantineInput, RecordInput, RecordResult, Share
     from reindexer.models.folding import after_record
@@ -83,8 +85,8 @@ class Records:
         """One activity with its own retries, and what it reported in the end."""
         shard, request = self._shard, self._shard.request
         turn = shard.turn
-        handle: workflow.ActivityHandle[RecordResult] = workflow.start_activity(
-            "reindex_record",
+        handle = workflow.start_activity_method(
+            RecordActivities.reindex_record,
             RecordInput(
                 target=shard.target,
                 record=record,
@@ -94,7 +96,6 @@ class Records:
                 lock=request.lock,
             ),
             task_queue=request.records_queue,
-            result_type=RecordResult,
             summary=_summary(name, record),
             **record_options(request.heartbeat_timeout),
         )
@@ -108,11 +109,10 @@ class Records:
     async def _quarantine(self, name: str, record: Isolated) -> None:
         request = self._shard.request
         try:
-            result = await workflow.execute_activity(
-                "quarantine_record",
+            result = await workflow.execute_activity_method(
+                QuarantineActivities.quarantine_record,
                 QuarantineInput(target=self._shard.target, job=request.job, run=request.run, record=record),
                 task_queue=request.records_queue,
-                result_type=RecordResult,
                 summary=_summary(name, record),
                 **CONTROL,
             )

@@ -69,11 +69,10 @@ class Rounds:
         if not state.rounds:
             seconds = first_round_seconds(request.index, seconds)
         call = self._step.call(self._shard, self._records.share_of_round(self._shard.share), seconds)
-        return workflow.start_activity(
+        return workflow.start_activity_method(
             call.activity,
             call.request,
             task_queue=request.rounds_queue,
-            result_type=self._step.result,
             summary=call.summary,
             **round_options(seconds, request.heartbeat_timeout),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from temporalio import workflow
@@ -9,6 +10,8 @@ from temporalio import workflow
 from workflows.shard.running_shard import RunningShard
 
 with workflow.unsafe.imports_passed_through():
+    from activities.round import RoundActivities
+    from activities.verify import VerifyActivities
     from reindexer.models import (
         Fault,
         Keep,
@@ -29,7 +32,7 @@ R = TypeVar("R")
 class Call(NamedTuple):
     """An activity and what it is asked."""
 
-    activity: str
+    activity: Callable[[Any, Any], Any]
     request: Any
     summary: str
 
@@ -46,9 +49,6 @@ class End(NamedTuple):
 class Step(Protocol, Generic[R]):
     """One kind of round: what it is asked, and what its result means."""
 
-    @property
-    def result(self) -> type[R]: ...
-
     def call(self, shard: RunningShard, share: Share, seconds: float) -> Call: ...
 
     def heartbeat(self, details: Any) -> R:
@@ -61,8 +61,6 @@ class Step(Protocol, Generic[R]):
 
 class Changing:
     """Rounds that change records."""
-
-    result = RoundResult
 
     def call(self, shard: RunningShard, share: Share, seconds: float) -> Call:
         """From the state of the shard."""
@@ -84,7 +82,11 @@ class Changing:
             heartbeat_timeout=request.heartbeat_timeout,
             lock=request.lock,
         )
-        return Call("reindex_round", work, f"round {state.rounds + 1} after {state.tally.scanned:,} records")
+        return Call(
+            RoundActivities.reindex_round,
+            work,
+            f"round {state.rounds + 1} after {state.tally.scanned:,} records",
+        )
 
     def heartbeat(self, details: Any) -> RoundResult:
         """What it had reached."""
@@ -102,8 +104,6 @@ class Changing:
 class Verifying:
     """Rounds that read consistently and change nothing."""
 
-    result = VerifyResult
-
     def call(self, shard: RunningShard, share: Share, seconds: float) -> Call:
         """From the state of the shard."""
         request, state = shard.request, shard.state
@@ -116,7 +116,7 @@ class Verifying:
             seconds=seconds,
             heartbeat_timeout=request.heartbeat_timeout,
         )
-        return Call("verify_segment", work, f"verify after {state.checked.scanned:,} records")
+        return Call(VerifyActivities.verify_segment, work, f"verify after {state.checked.scanned:,} records")
 
     def heartbeat(self, details: Any) -> VerifyResult:
         """What it had read."""
