@@ -50,6 +50,9 @@ log = logging.getLogger("reindexer.worker")
 
 #: Control activities at once in one process: records under way (10 a shard) and a few plans.
 _CONTROL_SLOTS = 32
+#: Workflow tasks at once in one process. Python runs one at a time; of many, each has so small a part of a core
+#: that a root with 400 shards (0.25 s of CPU) would pass the SDK's two seconds and be taken for a deadlock.
+_WORKFLOW_TASKS = 6
 
 
 def workers(client: Client, clients: Clients, chosen: Settings, guard: Guard) -> list[Worker]:
@@ -74,6 +77,7 @@ def workers(client: Client, clients: Clients, chosen: Settings, guard: Guard) ->
         max_concurrent_activities=_CONTROL_SLOTS,
         workflow_task_poller_behavior=pollers,
         activity_task_poller_behavior=pollers,
+        max_concurrent_workflow_tasks=_WORKFLOW_TASKS,
         max_heartbeat_throttle_interval=heartbeat,
         graceful_shutdown_timeout=grace,
         # Signals to the workflows of a dead worker wait for this long before another takes over.

@@ -53,6 +53,9 @@ MEANING: Mapping[Outcome, Meaning] = {
 }
 
 
+_ZEROS = {outcome.value: 0 for outcome in Outcome}
+
+
 class Tally(BaseModel):
     """How many records the source handed out, and a count per outcome. Immutable; `+` adds two.
 
@@ -70,7 +73,8 @@ class Tally(BaseModel):
 
     @model_serializer
     def _flat(self) -> dict[str, int]:
-        return {"scanned": self.scanned, **{outcome.value: self[outcome] for outcome in Outcome}}
+        counts = {outcome.value: count for outcome, count in self.outcomes.items()}
+        return {"scanned": self.scanned, **_ZEROS, **counts}
 
     def __getitem__(self, outcome: Outcome) -> int:
         return self.outcomes.get(outcome, 0)
@@ -99,11 +103,11 @@ class Tally(BaseModel):
     @classmethod
     def total(cls, parts: Iterable[Tally]) -> Tally:
         """Their sum; making a validated model of each partial sum would take 20 times as long."""
-        scanned, outcomes = 0, dict.fromkeys(Outcome, 0)
+        scanned, outcomes = 0, dict[str, int]()
         for part in parts:
             scanned += part.scanned
             for outcome, count in part.outcomes.items():
-                outcomes[outcome] += count
+                outcomes[outcome] = outcomes.get(outcome, 0) + count
         return cls(scanned, **outcomes)
 
     def __add__(self, other: Tally) -> Tally:

@@ -72,6 +72,7 @@ async def environment() -> AsyncIterator[WorkflowEnvironment]:
             workflows=[ReindexTable, StandIn],
             activities=StandInActivities(now).all,
             workflow_runner=UnsandboxedWorkflowRunner(),  # the stand-ins share the world with their look
+            max_concurrent_workflow_tasks=6,  # as of a real worker
             max_concurrent_activities=1000,  # 400 in flight, and looks
         ):
             yield env

@@ -66,6 +66,7 @@ class Shard:
     seen_closed: float = 0.0  # when a look first found its child closed, whose end has not come in; 0: none has
     gone: bool = False  # that end never comes in
     handle: workflow.ChildWorkflowHandle[ReindexShard, HandBack] | None = None
+    _added: tuple[ShardSummary, Counts, Counts] | None = None  # what `counts` was made of, and is
 
     @classmethod
     def carried(cls, before: ShardCarried, source: Source) -> Shard:
@@ -114,8 +115,10 @@ class Shard:
 
     @property
     def counts(self) -> Counts:
-        """All that is known."""
-        return self.summary.counts + self.running
+        """All that is known. Asked for hundreds of times between two looks, and added once."""
+        if self._added is None or self._added[0] is not self.summary or self._added[1] is not self.running:
+            self._added = self.summary, self.running, self.summary.counts + self.running
+        return self._added[2]
 
     def tell(self, report: ShardReport) -> list[Isolated]:
         """It signalled, perhaps before it was looked at last; returns records that it gave up."""
