@@ -42,9 +42,9 @@ from testbed.embedded import (  # noqa: E402 – once they are gone
     dynamodb_engine,
     temporal_server,
 )
-from testbed.faults import FaultPlan, fault_proxy  # noqa: E402
-from testbed.workers import Workers  # noqa: E402
-from tests.stack import Stack, stack_environment  # noqa: E402
+from testbed.faults import FaultPlan  # noqa: E402
+from testbed.stack import Stack  # noqa: E402
+from tests.stack import quick_stack  # noqa: E402
 from tests.tables import Table, create_table  # noqa: E402
 
 settings.register_profile(
@@ -178,13 +178,8 @@ def stack(
 ) -> Iterator[Stack]:
     """Server, engine, fault proxy and workers for the whole session; each test makes its own table."""
     logs = tmp_path_factory.mktemp("stack")
-    with fault_proxy(engine.endpoint_url, FaultPlan(), logs=logs) as proxy:
-        environment = stack_environment(temporal, proxy.endpoint_url, "reindexer-tests")
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("AWS_ENDPOINT_URL_DYNAMODB", engine.endpoint_url)
-            Ledger("reindexer-ledger").create()
-        with Workers(environment, logs / "worker.log") as workers:
-            yield Stack(temporal, engine, proxy, workers, "reindexer-tests")
+    with quick_stack(logs, "reindexer-tests", temporal=temporal, engine=engine) as made, made.workers:
+        yield made
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from reindexer.planning.facts import describe
-from tests.stack import Stack, outcome, progress, until
+from testbed.job import outcome, progress, until
+from testbed.stack import Stack
 from tests.tables import Table
 
 pytestmark = pytest.mark.servers

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from temporalio.client import Client, WorkflowHandle
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 
 from commands.input.exits import Exit
@@ -33,7 +32,7 @@ async def client(temporal: TemporalServer, monkeypatch: pytest.MonkeyPatch) -> A
     """A client, and a queue of this test's own in the settings of the commands."""
     monkeypatch.setenv("REINDEXER_TASK_QUEUE", f"stand-in-{uuid.uuid4().hex[:8]}")
     settings.cache_clear()
-    yield await Client.connect(temporal.address, data_converter=pydantic_data_converter)
+    yield await temporal.connect()
     settings.cache_clear()
 
 

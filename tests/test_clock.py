@@ -8,7 +8,6 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from email.utils import formatdate
-from pathlib import Path
 from socket import gethostname
 from typing import Any
 from unittest.mock import Mock
@@ -31,12 +30,12 @@ from reindexer.models import Fault, Isolated, Progress, RecordInput, RoundResult
 from reindexer.tally import Tally
 from testbed.faults import Fault as Injected
 from testbed.faults import FaultKind, FaultPlan
+from testbed.stack import Stack
 from testbed.workers import Workers
 from tests.cli import command
 from tests.driving import shard, target
 from tests.model_table import Plan
 from tests.skewed import PROGRAM, signatures_checked
-from tests.stack import Stack
 from tests.tables import Table
 from tests.test_control import has_begun
 from tests.test_crashes import exact
@@ -181,11 +180,11 @@ def test_a_shard_parks_after_rounds_in_a_row_that_were_lost_to_a_clock(
 
 
 @pytest.fixture
-def skewed(quiet: Stack, tmp_path: Path) -> Iterator[Workers]:
+def skewed(quiet: Stack) -> Iterator[Workers]:
     """Workers of the stack's queues on a machine whose clock is wrong, to be started by a test."""
     with signatures_checked(quiet.proxy.endpoint_url) as url:
-        environment = {**quiet.environment, "AWS_ENDPOINT_URL_DYNAMODB": url}
-        workers = Workers(environment, tmp_path / "skewed.log", PROGRAM)
+        reaches = {"AWS_ENDPOINT_URL_DYNAMODB": url}
+        workers = quiet.beside(settings=reaches, command=PROGRAM, log="skewed.log").workers
         yield workers
         workers.close()
 

@@ -15,8 +15,8 @@ import pytest
 from reindexer.models import Report
 from reindexer.tally import Outcome
 from testbed.embedded import Engine
+from testbed.stack import Stack
 from tests.cli import command
-from tests.stack import Stack
 
 pytestmark = pytest.mark.servers
 

@@ -14,7 +14,8 @@ from temporalio.common import SearchAttributeKey
 
 from reindexer.tally import Outcome
 from testbed.faults import Fault, FaultKind, FaultPlan
-from tests.stack import Stack, outcome, progress, until
+from testbed.job import outcome, progress, until
+from testbed.stack import Stack
 from tests.tables import Table
 from tests.test_replay import replay
 

@@ -17,8 +17,9 @@ import pytest
 from commands.temporal.server import pollers, within
 from reindexer.models import Report
 from reindexer.tally import Outcome
+from testbed.stack import Stack
 from tests.cli import command
-from tests.stack import CHECKOUT, Stack
+from tests.stack import CHECKOUT
 from tests.tables import Table
 
 pytestmark = pytest.mark.servers

@@ -31,9 +31,10 @@ from reindexer.models import (
 )
 from reindexer.table_rounds import attempt_record, run_round
 from reindexer.tally import Tally
+from testbed.job import outcome
+from testbed.stack import Stack
 from tests.driving import FakeContext, shard, target
 from tests.model_table import Clock, ModelTable
-from tests.stack import Stack, outcome
 from tests.tables import Table
 from tests.test_planning import START, Altered, plan
 from tests.verifying import verified

@@ -14,9 +14,11 @@ from commands.rendering.figures import done_of
 from reindexer.items import key_text, to_json_key
 from reindexer.tally import Tally
 from testbed.faults import Fault, FaultKind, FaultPlan
+from testbed.job import outcome, until
+from testbed.stack import Stack
 from tests.cli import command
 from tests.faulty import inject, key
-from tests.stack import Stack, events, outcome, until
+from tests.stack import events
 from tests.tables import Table
 
 pytestmark = pytest.mark.servers

@@ -13,8 +13,9 @@ from commands.rendering.report import headline, render_report
 from reindexer.models import DryRun, PartitionTotals, Report, Verb, Verification
 from reindexer.operations import VERBS
 from reindexer.tally import Attempts, Tally
+from testbed.job import outcome
+from testbed.stack import Stack
 from tests.reports import a_report
-from tests.stack import Stack, outcome
 from tests.tables import Table
 from tests.test_account import shown
 from workflows.job.found import not_found, unexplained

@@ -12,7 +12,6 @@ import pytest
 from temporalio.api.enums.v1 import WorkflowExecutionStatus
 from temporalio.api.workflow.v1 import WorkflowExecutionInfo
 from temporalio.client import Client, WorkflowHandle
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment
@@ -51,7 +50,7 @@ def holder(ledger: Ledger) -> Holder | None:
 
 @pytest.fixture
 async def client(temporal: TemporalServer) -> Client:
-    return await Client.connect(temporal.address, data_converter=pydantic_data_converter)
+    return await temporal.connect()
 
 
 def activities(ledger: Ledger, client: Any) -> LockActivities:

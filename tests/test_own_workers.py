@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 from temporalio.client import WorkflowHandle
 
+from testbed.job import outcome, progress, until
+from testbed.stack import Stack
 from testbed.workers import Workers
 from tests.cli import command
-from tests.stack import Stack, events, outcome, progress, stack_environment, until
+from tests.stack import events
 from tests.tables import Table
 from tests.test_replay import replay
 from tests.written_jobs import HEAD
@@ -43,8 +45,8 @@ class House:
         jobs = self.folder / of
         jobs.mkdir(exist_ok=True)
         (jobs / "shout.py").write_text(HEAD + SHOUT.format(queue=queue))
-        base = stack_environment(self.stack.temporal, self.stack.proxy.endpoint_url, self.queue)
-        return {**base, "REINDEXER_JOBS": str(jobs), "REINDEXER_PROCESSES": "1"}
+        settings = {"REINDEXER_JOBS": str(jobs), "REINDEXER_PROCESSES": "1"}
+        return self.stack.beside(self.queue, settings).environment
 
     def main(self) -> Workers:
         """Workers of workflows, and of jobs without workers of their own."""

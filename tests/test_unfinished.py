@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 from temporalio.client import Client, WorkflowHandle
-from temporalio.contrib.pydantic import pydantic_data_converter
 
 import commands.report
 import starter
@@ -47,7 +46,7 @@ def ledger(dynamodb: Any, temporal: TemporalServer, monkeypatch: pytest.MonkeyPa
 
 @pytest.fixture
 async def client(temporal: TemporalServer) -> Client:
-    return await Client.connect(temporal.address, data_converter=pydantic_data_converter)
+    return await temporal.connect()
 
 
 @pytest.fixture
