@@ -100,12 +100,16 @@ def engine(running_engines: Engines) -> Engine:
     return running_engines.get(available_engines()[0])
 
 
+#: Fixtures that start servers, dearest first.
+COSTS = {"stack": {"temporal", "stack"}, "engines": {"running_engines", "make_table"}}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever starts a server is marked so; `make check` leaves it out."""
-    servers = {"engine", "each_engine", "temporal", "stack", "running_engines"}
+    """Sort tests by cost, as far as they do not say it themselves; pyproject.toml lists the markers."""
     for item in items:
-        if servers & set(getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.servers)
+        if not any(item.get_closest_marker(name) for name in ("unit", *COSTS)):
+            fixtures = set(getattr(item, "fixturenames", ()))
+            item.add_marker(next((name for name, starts in COSTS.items() if starts & fixtures), "unit"))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

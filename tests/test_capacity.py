@@ -12,8 +12,6 @@ from testbed.job import outcome, progress, until
 from testbed.stack import Stack
 from tests.tables import Table
 
-pytestmark = pytest.mark.servers
-
 WRITE = "write_units_per_second"
 
 

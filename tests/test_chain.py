@@ -24,8 +24,6 @@ from reindexer.settings import settings
 from testbed.embedded import TemporalServer
 from tests.stand_in import RUN, SLOW, WRONG, working
 
-pytestmark = pytest.mark.servers
-
 
 @pytest.fixture
 async def client(temporal: TemporalServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Client]:
@@ -159,6 +157,7 @@ async def test_a_job_is_listed_once(client: Client) -> None:
         raise AssertionError(statuses)
 
 
+@pytest.mark.alone
 async def test_limits_are_set_also_where_the_run_ends_before_it_answers(client: Client) -> None:
     async with working(client, settings().task_queue):
         handle = await begin(client)

@@ -197,7 +197,6 @@ async def begun(stack: Stack, table: Table) -> Any:
     return handle
 
 
-@pytest.mark.servers
 async def test_one_worker_of_several_stops_and_the_job_does_not(
     quiet: Stack, skewed: Workers, make_table: Make
 ) -> None:
@@ -214,7 +213,6 @@ async def test_one_worker_of_several_stops_and_the_job_does_not(
     assert report["attempts"]["server_errors"] == report["attempts"]["timeouts"] == 0
 
 
-@pytest.mark.servers
 async def test_where_all_workers_are_wrong_the_job_parks_and_names_the_clock(
     quiet: Stack, skewed: Workers, make_table: Make
 ) -> None:

@@ -19,8 +19,6 @@ from tests.tables import Table
 from tests.test_control import has_begun
 from tests.test_crashes import exact
 
-pytestmark = pytest.mark.servers
-
 Make = Callable[..., Table]
 RECORDS = 4000
 #: Two shards write 100 records a second: no round ends by itself before the test does.
@@ -69,6 +67,7 @@ async def last_write(stack: Stack, table: Table, seconds: float) -> float:
     return at
 
 
+@pytest.mark.alone
 async def test_its_writes_end_within_a_heartbeat_timeout(
     severable: Stack, line: Forwarder, make_table: Make
 ) -> None:
@@ -91,6 +90,7 @@ async def test_its_writes_end_within_a_heartbeat_timeout(
     await exact(severable, table, handle, RECORDS)
 
 
+@pytest.mark.alone
 async def test_a_paused_job_is_quiet_though_its_worker_was_never_told(
     severable: Stack, line: Forwarder, beside: Workers, make_table: Make
 ) -> None:

@@ -21,8 +21,6 @@ from tests.tables import Table
 from tests.test_control import has_begun
 from tests.test_crashes import exact
 
-pytestmark = pytest.mark.servers
-
 Make = Callable[..., Table]
 RECORDS = 4000
 #: A run is bounded after eight looks, here 1.6 s, at 40 events.

@@ -22,7 +22,6 @@ from tests.cli import command
 from tests.stack import CHECKOUT
 from tests.tables import Table
 
-pytestmark = pytest.mark.servers
 MakeTable = Callable[..., Table]
 
 RED, GREEN = "\x1b[31m", "\x1b[32m"

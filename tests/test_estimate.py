@@ -171,6 +171,8 @@ def test_looks_are_as_many_as_their_intervals_make(hours: float) -> None:
     assert engine._looks(hours * 3600, 8.0) == pytest.approx(looks, abs=2)
 
 
+@pytest.mark.alone
+@pytest.mark.stack
 async def test_a_server_counts_as_many_actions_as_are_estimated(
     engine: Engine, dynamodb: Any, make_table: Callable[..., Table], tmp_path: Path
 ) -> None:
@@ -227,7 +229,6 @@ def test_a_wrong_option_is_named_before_anything_is_asked(
     assert says in capsys.readouterr().err
 
 
-@pytest.mark.servers
 def test_the_command_asks_one_table_and_changes_nothing(
     make_table: Callable[..., Table], capsys: pytest.CaptureFixture[str]
 ) -> None:

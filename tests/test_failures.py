@@ -7,7 +7,6 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import pytest
 from temporalio.api.enums.v1 import EventType
 
 from commands.rendering.figures import done_of
@@ -20,8 +19,6 @@ from tests.cli import command
 from tests.faulty import inject, key
 from tests.stack import events
 from tests.tables import Table
-
-pytestmark = pytest.mark.servers
 
 Make = Callable[..., Table]
 RECORDS = 300

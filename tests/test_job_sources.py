@@ -134,7 +134,6 @@ def test_a_broken_job_stops_the_worker_with_file_line_and_exit_code_2(tmp_path: 
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.servers
 async def test_a_job_of_an_installed_package_runs_on_a_real_worker(
     quiet: Stack, make_table: Callable[..., Table], tmp_path: Path
 ) -> None:

@@ -11,8 +11,6 @@ from testbed.job import outcome, progress
 from testbed.stack import Stack
 from tests.tables import ODD_NAMES, Table
 
-pytestmark = pytest.mark.servers
-
 Make = Callable[..., Table]
 
 

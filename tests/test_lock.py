@@ -24,8 +24,6 @@ from reindexer.models import Holder, LockInput
 from testbed.embedded import TemporalServer
 from tests.stand_in import ARN, working
 
-pytestmark = pytest.mark.servers
-
 
 def lock(workflow_id: str, run_id: str, **more: Any) -> LockInput:
     fields: dict[str, Any] = {

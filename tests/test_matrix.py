@@ -13,7 +13,7 @@ from evidence.exactness.mutations import MUTATIONS, Mutation
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 
-@pytest.mark.servers
+@pytest.mark.stack
 def test_the_short_matrix_holds() -> None:
     command = [sys.executable, "-m", "evidence.exactness.matrix", "--quick"]
     ran = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=280)

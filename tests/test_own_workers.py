@@ -21,7 +21,6 @@ from tests.tables import Table
 from tests.test_replay import replay
 from tests.written_jobs import HEAD
 
-pytestmark = pytest.mark.servers
 MakeTable = Callable[..., Table]
 
 SHOUT = """

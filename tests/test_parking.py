@@ -17,8 +17,6 @@ from tests.test_control import has_begun
 from tests.test_crashes import exact, slow
 from tests.test_failures import poison
 
-pytestmark = pytest.mark.servers
-
 Make = Callable[..., Table]
 RECORDS = 2000
 #: Writes alone: before each round the lock is read there.

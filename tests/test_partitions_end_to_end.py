@@ -18,8 +18,6 @@ from tests.tables import BY_TENANT, Table
 from tests.test_control import has_begun
 from tests.test_crashes import exact, slow
 
-pytestmark = pytest.mark.servers
-
 Make = Callable[..., Table]
 ID = KeyAttribute(name="id", type="S")
 

@@ -20,8 +20,6 @@ from testbed.stack import Stack
 from tests.stack import CHECKOUT
 from tests.tables import Table
 
-pytestmark = pytest.mark.servers
-
 README = CHECKOUT / "README.md"
 PAGES = [
     README,

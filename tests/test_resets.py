@@ -20,7 +20,6 @@ from tests.tables import Table
 from tests.test_control import has_begun
 from tests.test_crashes import slow
 
-pytestmark = pytest.mark.servers
 MakeTable = Callable[..., Table]
 
 RECORDS = 3000

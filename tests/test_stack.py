@@ -18,25 +18,25 @@ ENDPOINT, ADDRESS = "http://127.0.0.1:9", "127.0.0.1:9"  # the discard port: no 
 
 
 @pytest.fixture
-def temporal() -> TemporalServer:
+def server() -> TemporalServer:
     return TemporalServer(ADDRESS, "", "default", Path("temporal"), "", cast(Any, None))
 
 
 @pytest.fixture
-def made(temporal: TemporalServer, tmp_path: Path) -> Stack:
-    environment = worker_environment(temporal, ENDPOINT, {"REINDEXER_TASK_QUEUE": "one"})
+def made(server: TemporalServer, tmp_path: Path) -> Stack:
+    environment = worker_environment(server, ENDPOINT, {"REINDEXER_TASK_QUEUE": "one"})
     workers = Workers({**environment, "REINDEXER_PROCESSES": "2"}, tmp_path / "worker.log")
-    return Stack(tmp_path, temporal, cast(Engine, None), environment, workers, None)
+    return Stack(tmp_path, server, cast(Engine, None), environment, workers, None)
 
 
 def test_workers_see_their_servers_and_no_setting_of_the_caller(
-    temporal: TemporalServer, monkeypatch: pytest.MonkeyPatch
+    server: TemporalServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_PROFILE", "production")
     monkeypatch.setenv("TEMPORAL_ADDRESS", "production:7233")
     monkeypatch.setenv("REINDEXER_ROUND_SECONDS", "7")
     monkeypatch.setenv("REINDEXER_CACHE", "/cache")
-    environment = worker_environment(temporal, ENDPOINT, {"REINDEXER_LOOK_SECONDS": "1"})
+    environment = worker_environment(server, ENDPOINT, {"REINDEXER_LOOK_SECONDS": "1"})
     assert "AWS_PROFILE" not in environment
     assert environment["TEMPORAL_ADDRESS"] == ADDRESS
     assert environment["AWS_ENDPOINT_URL_DYNAMODB"] == ENDPOINT
@@ -45,10 +45,10 @@ def test_workers_see_their_servers_and_no_setting_of_the_caller(
 
 
 def test_the_demo_keeps_the_callers_settings_of_the_reindexer(
-    temporal: TemporalServer, monkeypatch: pytest.MonkeyPatch
+    server: TemporalServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REINDEXER_ROUND_SECONDS", "7")
-    environment = worker_environment(temporal, ENDPOINT, {}, keep_settings=True)
+    environment = worker_environment(server, ENDPOINT, {}, keep_settings=True)
     assert environment["REINDEXER_ROUND_SECONDS"] == "7"
 
 

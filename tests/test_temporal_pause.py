@@ -52,7 +52,7 @@ def _temporal(stack: Stack, verb: str, workflow_id: str) -> None:
     subprocess.run([str(server.cli), *told], env=stack.environment, check=True, capture_output=True)
 
 
-@pytest.mark.servers
+@pytest.mark.stack
 async def test_every_command_works_while_temporal_has_paused_a_job(
     pausable: Stack, make_table: Callable[..., Table]
 ) -> None:

@@ -8,7 +8,6 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
-import pytest
 from temporalio.api.sdk.v1 import WorkflowMetadata
 
 from reindexer.tally import Tally
@@ -20,8 +19,6 @@ from tests.tables import BY_TENANT, Table
 from tests.test_control import has_begun
 from tests.test_crashes import slow
 from tests.test_partitions_end_to_end import row, tenants
-
-pytestmark = pytest.mark.servers
 
 Make = Callable[..., Table]
 

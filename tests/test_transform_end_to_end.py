@@ -16,7 +16,6 @@ from tests.tables import Table
 from tests.test_control import has_begun
 from tests.written_jobs import HEAD
 
-pytestmark = pytest.mark.servers
 MakeTable = Callable[..., Table]
 
 PACED = {"records_per_second": 300}  # 3,000 records last for 10 s, however fast the machine is

@@ -24,8 +24,6 @@ from testbed.embedded import TemporalServer
 from tests.reports import a_report
 from tests.stand_in import ARN, RUN, working
 
-pytestmark = pytest.mark.servers
-
 AS_OF = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 Run = Callable[..., Awaitable[tuple[int, str, str]]]
 

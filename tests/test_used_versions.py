@@ -21,7 +21,6 @@ from tests.test_crashes import slow
 from tests.test_planning import plan
 from tests.written_jobs import offer, write_job
 
-pytestmark = pytest.mark.servers
 MakeTable = Callable[..., Table]
 
 TOUCH: dict[str, Any] = {"kind": "touch", "version": 7}

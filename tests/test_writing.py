@@ -15,8 +15,6 @@ from testbed.job import outcome, progress
 from testbed.stack import Stack
 from tests.tables import Table
 
-pytestmark = pytest.mark.servers
-
 Make = Callable[..., Table]
 
 
