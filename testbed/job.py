@@ -20,7 +20,7 @@ async def progress(handle: WorkflowHandle[Any, Any]) -> dict[str, Any]:
 
 
 async def until(
-    handle: WorkflowHandle[Any, Any], condition: Callable[[dict[str, Any]], bool], seconds: float = 30
+    handle: WorkflowHandle[Any, Any], condition: Callable[[dict[str, Any]], bool], seconds: float = 60
 ) -> dict[str, Any]:
     """Poll `progress` until the condition holds. Raises `AssertionError` with the last answer."""
     deadline = time.monotonic() + seconds

@@ -7,6 +7,7 @@ ever reaches an account.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import uuid
 from collections.abc import Callable, Iterator
@@ -62,6 +63,10 @@ settings.register_profile(
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
+#: Looked up once: it runs `java -version`, and collecting tests asks for each of a hundred functions.
+engines_here = functools.cache(available_engines)
+
+
 class Engines:
     """Engines that were started in this session, each once, all stopped at its end."""
 
@@ -97,7 +102,7 @@ def running_engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine
 @pytest.fixture(scope="session")
 def engine(running_engines: Engines) -> Engine:
     """One real DynamoDB engine for the whole session: the fastest there is. Has `name` and `endpoint_url`."""
-    return running_engines.get(available_engines()[0])
+    return running_engines.get(engines_here()[0])
 
 
 #: Fixtures that start servers, dearest first.
@@ -115,7 +120,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "each_engine" in metafunc.fixturenames:
         # moto knows no PartiQL worth the name: what it is used for, its own tests say.
-        names = [name for name in available_engines() if name != "moto"]
+        names = [name for name in engines_here() if name != "moto"]
         metafunc.parametrize("each_engine", names, indirect=True, scope="session")
 
 

@@ -15,7 +15,6 @@ from unittest.mock import Mock
 import botocore.exceptions as boto
 import pytest
 from temporalio.common import RetryPolicy
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
@@ -23,6 +22,7 @@ from activities.guard import Guard
 from activities.holding import Holding
 from activities.record import RecordActivities
 from reindexer.answers import Action
+from reindexer.connect import DATA_CONVERTER
 from reindexer.dynamo.clock import CLOCK_WRONG, found_wrong
 from reindexer.dynamo.table import TableClient
 from reindexer.dynamo.taxonomy import of_call
@@ -130,7 +130,7 @@ def test_an_isolated_record_is_left_to_another_worker_and_parks_after_its_last_a
     record = RecordActivities(clients, identities, Holding(clients), Guard()).reindex_record
     request = RecordInput(target=target(), record=Isolated(key={"id": {"S": "row-00000"}}, attempts=5))
     environment = ActivityEnvironment()
-    environment.payload_converter = pydantic_data_converter.payload_converter
+    environment.payload_converter = DATA_CONVERTER.payload_converter
     policy = RetryPolicy(maximum_attempts=12)
     environment.info = dataclasses.replace(environment.info, attempt=11, retry_policy=policy)
     with pytest.raises(ApplicationError, match="the clock of") as raised:
