@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, settings
 for _name in [name for name in os.environ if name.startswith(("AWS_", "TEMPORAL_", "REINDEXER_"))]:
     if _name != "REINDEXER_CACHE":  # where binaries were built or fetched to; it reaches no account
         del os.environ[_name]
+os.environ.pop("COLUMNS", None)  # pytest-xdist sets it; without a terminal, commands have a width of their own
 FAKE_AWS = {
     "AWS_ACCESS_KEY_ID": "fake",
     "AWS_SECRET_ACCESS_KEY": "fake",
@@ -120,8 +121,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "each_engine" in metafunc.fixturenames:
         # moto knows no PartiQL worth the name: what it is used for, its own tests say.
-        names = [name for name in engines_here() if name != "moto"]
-        metafunc.parametrize("each_engine", names, indirect=True, scope="session")
+        first, *others = [name for name in engines_here() if name != "moto"]
+        nightly = [pytest.param(name, marks=pytest.mark.nightly) for name in others]
+        metafunc.parametrize("each_engine", [first, *nightly], indirect=True, scope="session")
 
 
 @pytest.fixture(scope="session")

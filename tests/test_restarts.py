@@ -17,7 +17,7 @@ from tests.tables import Table, create_table
 from tests.test_control import has_begun
 from tests.test_crashes import RECORDS, exact, slow
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.nightly]
 
 
 @pytest.fixture(scope="module")
