@@ -13,8 +13,8 @@ demo: .venv/demo            ## reindex 34,006 real records on servers of this ma
 dev: .venv/demo             ## the same servers and workers without the job, for work by hand
 	$(BIN)/python starter.py dev $(ARGS)
 
-# Tests with servers wait most of the time: more of them at once than there are cores. Each process has its own
-# servers, some 1.2 GB.
+# Tests with servers wait most of the time: more of them at once than there are cores. Each process has servers of
+# its own, which take about 1 GB.
 AT_ONCE ?= 4
 SIDE_BY_SIDE := --dist worksteal --durations 15
 
@@ -27,10 +27,12 @@ check: .venv/dev            ## the quick part: style, types, everything that sta
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -m "unit and not alone" -n auto $(SIDE_BY_SIDE) $(ARGS)
+	$(BIN)/pytest -m unit -n auto $(SIDE_BY_SIDE) $(ARGS)
 
-nightly: .venv/dev          ## what takes minutes a test: crashes of servers, the short matrix, the other engines
-	$(BIN)/pytest -m nightly --durations 15 $(ARGS)
+nightly: .venv/dev          ## crashes of servers, the other engines, and whether the tests notice each mutation
+	$(BIN)/python -m testbed
+	$(BIN)/pytest -m nightly -n $(AT_ONCE) $(SIDE_BY_SIDE) $(ARGS)
+	$(BIN)/python -m evidence.exactness.mutants
 
 bench: .venv/dev            ## speeds as ratios, all in one run (about a quarter of an hour)
 	$(BIN)/python -m evidence.benchmarks.compare $(ARGS)
