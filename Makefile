@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
-.PHONY: demo dev test check bench faults scale lock clean
+.PHONY: demo dev test check nightly bench faults scale lock clean
 
 demo: .venv/demo            ## reindex 34,006 real records on servers of this machine; ARGS="--records 5000 --keep"
 	$(BIN)/python starter.py demo $(ARGS)
@@ -13,15 +13,26 @@ demo: .venv/demo            ## reindex 34,006 real records on servers of this ma
 dev: .venv/demo             ## the same servers and workers without the job, for work by hand
 	$(BIN)/python starter.py dev $(ARGS)
 
+# Tests with servers wait most of the time: more of them at once than there are cores. Each process has servers of
+# its own, which take about 1 GB.
+AT_ONCE ?= 4
+SIDE_BY_SIDE := --dist worksteal --durations 15
+
 test: check                 ## everything CI runs
 	$(BIN)/python -m testbed
-	$(BIN)/pytest -m servers $(ARGS)
+	$(BIN)/pytest -m "not unit and not alone and not nightly" -n $(AT_ONCE) $(SIDE_BY_SIDE) $(ARGS)
+	$(BIN)/pytest -m "alone and not nightly" --durations 15 $(ARGS)
 
-check: .venv/dev            ## the quick part: style, types, everything that needs no server
+check: .venv/dev            ## the quick part: style, types, everything that starts no server
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -m "not servers" $(ARGS)
+	$(BIN)/pytest -m unit -n auto $(SIDE_BY_SIDE) $(ARGS)
+
+nightly: .venv/dev          ## crashes of servers, the other engines, and whether the tests notice each mutation
+	$(BIN)/python -m testbed
+	$(BIN)/pytest -m nightly -n $(AT_ONCE) $(SIDE_BY_SIDE) $(ARGS)
+	$(BIN)/python -m evidence.exactness.mutants
 
 bench: .venv/dev            ## speeds as ratios, all in one run (about a quarter of an hour)
 	$(BIN)/python -m evidence.benchmarks.compare $(ARGS)

@@ -11,6 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from temporalio.client import Client
+
+from reindexer.connect import DATA_CONVERTER
 from testbed.cache import Obtained
 from testbed.obtain import obtain
 from testbed.processes import GRACE_SECONDS, PATIENCE_SECONDS, Process, ServerUnavailable, free_port
@@ -42,6 +45,10 @@ class TemporalServer:
     def pid(self) -> int:
         """Process id of the server; a restart changes it."""
         return self.process.pid
+
+    async def connect(self) -> Client:
+        """A client with the reindexer's data converter."""
+        return await Client.connect(self.address, data_converter=DATA_CONVERTER)
 
 
 @contextmanager

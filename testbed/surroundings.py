@@ -5,7 +5,10 @@ from __future__ import annotations
 import http.client
 import os
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from reindexer.settings import settings
 
 # DynamoDB Local takes letters and digits only.
 CREDENTIALS = {
@@ -38,12 +41,22 @@ def caller_free_environment(engine_endpoint: str, temporal_address: str) -> dict
     }
 
 
-def forget_the_caller(environment: Mapping[str, str]) -> None:
-    """From here on this process sees `environment`, and no setting of its caller but the place of the cache."""
-    for name in list(os.environ):
-        if name.startswith(("AWS_", "TEMPORAL_", "REINDEXER_")) and name != "REINDEXER_CACHE":
-            del os.environ[name]
+@contextmanager
+def surroundings(environment: Mapping[str, str]) -> Iterator[None]:
+    """This process's environment is `environment` for the block, so that no setting of its caller is seen."""
+    before = dict(os.environ)
+    _set_environment(environment)
+    try:
+        yield
+    finally:
+        _set_environment(before)
+
+
+def _set_environment(environment: Mapping[str, str]) -> None:
+    for name in set(os.environ) - set(environment):  # not `clear`: threads may look up what stays as it is
+        del os.environ[name]
     os.environ.update(environment)
+    settings.cache_clear()
 
 
 def without_caller() -> dict[str, str]:

@@ -14,6 +14,7 @@ from typing import Self
 
 from testbed.processes import Keeper, ServerUnavailable
 
+WORKER = ("worker.py",)
 _ROOT = Path(__file__).resolve().parent.parent
 _START_SECONDS = 60.0  # imports take 1 to 2, on a busy machine 10
 _STOP_SECONDS = 25.0  # idle workers stop at once; a round may take the 20 of its grace to hand back
@@ -27,9 +28,7 @@ class Workers:
     `environment` is all they see of one. `command`: what Python runs instead of `worker.py`.
     """
 
-    def __init__(
-        self, environment: Mapping[str, str], log: Path, command: Sequence[str] = ("worker.py",)
-    ) -> None:
+    def __init__(self, environment: Mapping[str, str], log: Path, command: Sequence[str] = WORKER) -> None:
         self.environment, self.log = dict(environment), log
         self._command = [sys.executable, *command]
         self._keeper: Keeper | None = None

@@ -7,6 +7,7 @@ ever reaches an account.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import uuid
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from hypothesis import HealthCheck, settings
 for _name in [name for name in os.environ if name.startswith(("AWS_", "TEMPORAL_", "REINDEXER_"))]:
     if _name != "REINDEXER_CACHE":  # where binaries were built or fetched to; it reaches no account
         del os.environ[_name]
+os.environ.pop("COLUMNS", None)  # pytest-xdist sets it; without a terminal, commands have a width of their own
 FAKE_AWS = {
     "AWS_ACCESS_KEY_ID": "fake",
     "AWS_SECRET_ACCESS_KEY": "fake",
@@ -42,9 +44,9 @@ from testbed.embedded import (  # noqa: E402 – once they are gone
     dynamodb_engine,
     temporal_server,
 )
-from testbed.faults import FaultPlan, fault_proxy  # noqa: E402
-from testbed.workers import Workers  # noqa: E402
-from tests.stack import Stack, stack_environment  # noqa: E402
+from testbed.faults import FaultPlan  # noqa: E402
+from testbed.stack import Stack  # noqa: E402
+from tests.stack import quick_stack  # noqa: E402
 from tests.tables import Table, create_table  # noqa: E402
 
 settings.register_profile(
@@ -60,6 +62,10 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+#: Looked up once: it runs `java -version`, and collecting tests asks for each of a hundred functions.
+engines_here = functools.cache(available_engines)
 
 
 class Engines:
@@ -97,22 +103,27 @@ def running_engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine
 @pytest.fixture(scope="session")
 def engine(running_engines: Engines) -> Engine:
     """One real DynamoDB engine for the whole session: the fastest there is. Has `name` and `endpoint_url`."""
-    return running_engines.get(available_engines()[0])
+    return running_engines.get(engines_here()[0])
+
+
+#: Fixtures that start servers, dearest first.
+COSTS = {"stack": {"temporal", "stack"}, "engines": {"running_engines", "make_table"}}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever starts a server is marked so; `make check` leaves it out."""
-    servers = {"engine", "each_engine", "temporal", "stack", "running_engines"}
+    """Sort tests by cost, as far as they do not say it themselves; pyproject.toml lists the markers."""
     for item in items:
-        if servers & set(getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.servers)
+        if not any(item.get_closest_marker(name) for name in ("unit", *COSTS)):
+            fixtures = set(getattr(item, "fixturenames", ()))
+            item.add_marker(next((name for name, starts in COSTS.items() if starts & fixtures), "unit"))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "each_engine" in metafunc.fixturenames:
         # moto knows no PartiQL worth the name: what it is used for, its own tests say.
-        names = [name for name in available_engines() if name != "moto"]
-        metafunc.parametrize("each_engine", names, indirect=True, scope="session")
+        first, *others = [name for name in engines_here() if name != "moto"]
+        nightly = [pytest.param(name, marks=pytest.mark.nightly) for name in others]
+        metafunc.parametrize("each_engine", [first, *nightly], indirect=True, scope="session")
 
 
 @pytest.fixture(scope="session")
@@ -178,13 +189,8 @@ def stack(
 ) -> Iterator[Stack]:
     """Server, engine, fault proxy and workers for the whole session; each test makes its own table."""
     logs = tmp_path_factory.mktemp("stack")
-    with fault_proxy(engine.endpoint_url, FaultPlan(), logs=logs) as proxy:
-        environment = stack_environment(temporal, proxy.endpoint_url, "reindexer-tests")
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("AWS_ENDPOINT_URL_DYNAMODB", engine.endpoint_url)
-            Ledger("reindexer-ledger").create()
-        with Workers(environment, logs / "worker.log") as workers:
-            yield Stack(temporal, engine, proxy, workers, "reindexer-tests")
+    with quick_stack(logs, "reindexer-tests", temporal=temporal, engine=engine) as made, made.workers:
+        yield made
 
 
 @pytest.fixture

@@ -16,11 +16,10 @@ from typing import Any
 
 import tests.conftest as setting  # takes the caller's settings away before anything can read them
 from reindexer.dynamo.client import make_client
-from reindexer.ledger import Ledger
-from testbed.embedded import dynamodb_engine, temporal_server
-from testbed.faults import Fault, FaultKind, FaultPlan, fault_proxy
-from testbed.workers import Workers
-from tests.stack import CHECKOUT, Stack, outcome, stack_environment, until
+from testbed.faults import Fault, FaultKind, FaultPlan
+from testbed.job import outcome, until
+from testbed.stack import Stack
+from tests.stack import CHECKOUT, quick_stack
 from tests.tables import Table, create_table
 
 HISTORIES = Path(__file__).parent / "histories"
@@ -179,20 +178,14 @@ async def main() -> None:
         old.unlink()
     assert setting.FAKE_AWS["AWS_ACCESS_KEY_ID"] == "fake"
     logs = Path(tempfile.mkdtemp(prefix="histories-"))
-    with (
-        temporal_server(logs=logs) as temporal,
-        dynamodb_engine(logs=logs) as engine,
-        fault_proxy(engine.endpoint_url, FaultPlan(), logs=logs) as proxy,
-    ):
-        os.environ["AWS_ENDPOINT_URL_DYNAMODB"] = engine.endpoint_url
-        Ledger("reindexer-ledger").create()
+    with quick_stack(logs, "recording") as servers, servers.surroundings():
 
         async def record(queue: str, settings: Mapping[str, str], *jobs: Any) -> None:
-            environment = {**stack_environment(temporal, proxy.endpoint_url, queue), **settings}
-            with Workers(environment, logs / f"{queue}.log") as workers:
+            made = servers.beside(queue, settings)
+            with made.workers:
                 for job in jobs:
-                    await job(Stack(temporal, engine, proxy, workers, queue), make_client())
-                    proxy.set_plan(FaultPlan())
+                    await job(made, make_client())
+                    made.proxy.set_plan(FaultPlan())
 
         await record(
             "recording",

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from temporalio.contrib.pydantic import pydantic_data_converter
 
 from reindexer.checks.dry_run import dry_run
+from reindexer.connect import DATA_CONVERTER
 from reindexer.dynamo.table import TableClient
 from reindexer.errors import cut, named_failure, one_line
 from reindexer.items import key_bytes, text_bytes, to_json_key
@@ -59,7 +59,7 @@ def _bytes(number: int, length: int) -> bytes:
 
 def encoded(value: Any) -> int:
     """Bytes as Temporal gets them."""
-    [payload] = pydantic_data_converter.payload_converter.to_payloads([value])
+    [payload] = DATA_CONVERTER.payload_converter.to_payloads([value])
     return len(payload.data)
 
 

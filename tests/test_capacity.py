@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 
 from reindexer.planning.facts import describe
-from tests.stack import Stack, outcome, progress, until
+from testbed.job import outcome, progress, until
+from testbed.stack import Stack
 from tests.tables import Table
-
-pytestmark = pytest.mark.servers
 
 WRITE = "write_units_per_second"
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from temporalio.client import Client, WorkflowHandle
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 
 from commands.input.exits import Exit
@@ -25,15 +24,13 @@ from reindexer.settings import settings
 from testbed.embedded import TemporalServer
 from tests.stand_in import RUN, SLOW, WRONG, working
 
-pytestmark = pytest.mark.servers
-
 
 @pytest.fixture
 async def client(temporal: TemporalServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Client]:
     """A client, and a queue of this test's own in the settings of the commands."""
     monkeypatch.setenv("REINDEXER_TASK_QUEUE", f"stand-in-{uuid.uuid4().hex[:8]}")
     settings.cache_clear()
-    yield await Client.connect(temporal.address, data_converter=pydantic_data_converter)
+    yield await temporal.connect()
     settings.cache_clear()
 
 
@@ -160,6 +157,7 @@ async def test_a_job_is_listed_once(client: Client) -> None:
         raise AssertionError(statuses)
 
 
+@pytest.mark.alone
 async def test_limits_are_set_also_where_the_run_ends_before_it_answers(client: Client) -> None:
     async with working(client, settings().task_queue):
         handle = await begin(client)

@@ -8,7 +8,6 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from email.utils import formatdate
-from pathlib import Path
 from socket import gethostname
 from typing import Any
 from unittest.mock import Mock
@@ -16,7 +15,6 @@ from unittest.mock import Mock
 import botocore.exceptions as boto
 import pytest
 from temporalio.common import RetryPolicy
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
@@ -24,6 +22,7 @@ from activities.guard import Guard
 from activities.holding import Holding
 from activities.record import RecordActivities
 from reindexer.answers import Action
+from reindexer.connect import DATA_CONVERTER
 from reindexer.dynamo.clock import CLOCK_WRONG, found_wrong
 from reindexer.dynamo.table import TableClient
 from reindexer.dynamo.taxonomy import of_call
@@ -31,12 +30,12 @@ from reindexer.models import Fault, Isolated, Progress, RecordInput, RoundResult
 from reindexer.tally import Tally
 from testbed.faults import Fault as Injected
 from testbed.faults import FaultKind, FaultPlan
+from testbed.stack import Stack
 from testbed.workers import Workers
 from tests.cli import command
 from tests.driving import shard, target
 from tests.model_table import Plan
 from tests.skewed import PROGRAM, signatures_checked
-from tests.stack import Stack
 from tests.tables import Table
 from tests.test_control import has_begun
 from tests.test_crashes import exact
@@ -131,7 +130,7 @@ def test_an_isolated_record_is_left_to_another_worker_and_parks_after_its_last_a
     record = RecordActivities(clients, identities, Holding(clients), Guard()).reindex_record
     request = RecordInput(target=target(), record=Isolated(key={"id": {"S": "row-00000"}}, attempts=5))
     environment = ActivityEnvironment()
-    environment.payload_converter = pydantic_data_converter.payload_converter
+    environment.payload_converter = DATA_CONVERTER.payload_converter
     policy = RetryPolicy(maximum_attempts=12)
     environment.info = dataclasses.replace(environment.info, attempt=11, retry_policy=policy)
     with pytest.raises(ApplicationError, match="the clock of") as raised:
@@ -181,11 +180,11 @@ def test_a_shard_parks_after_rounds_in_a_row_that_were_lost_to_a_clock(
 
 
 @pytest.fixture
-def skewed(quiet: Stack, tmp_path: Path) -> Iterator[Workers]:
+def skewed(quiet: Stack) -> Iterator[Workers]:
     """Workers of the stack's queues on a machine whose clock is wrong, to be started by a test."""
     with signatures_checked(quiet.proxy.endpoint_url) as url:
-        environment = {**quiet.environment, "AWS_ENDPOINT_URL_DYNAMODB": url}
-        workers = Workers(environment, tmp_path / "skewed.log", PROGRAM)
+        reaches = {"AWS_ENDPOINT_URL_DYNAMODB": url}
+        workers = quiet.beside(settings=reaches, command=PROGRAM, log="skewed.log").workers
         yield workers
         workers.close()
 
@@ -198,7 +197,6 @@ async def begun(stack: Stack, table: Table) -> Any:
     return handle
 
 
-@pytest.mark.servers
 async def test_one_worker_of_several_stops_and_the_job_does_not(
     quiet: Stack, skewed: Workers, make_table: Make
 ) -> None:
@@ -215,7 +213,6 @@ async def test_one_worker_of_several_stops_and_the_job_does_not(
     assert report["attempts"]["server_errors"] == report["attempts"]["timeouts"] == 0
 
 
-@pytest.mark.servers
 async def test_where_all_workers_are_wrong_the_job_parks_and_names_the_clock(
     quiet: Stack, skewed: Workers, make_table: Make
 ) -> None:

@@ -256,7 +256,6 @@ def give_up(ledger: Ledger, *ids: str, error: str = "ValidationException") -> No
         )
 
 
-@pytest.mark.servers
 def test_a_report_comes_from_the_ledger_as_pure_json(
     run: Callable[..., tuple[int, str, str]], ledger: Ledger
 ) -> None:
@@ -275,7 +274,6 @@ def test_a_report_comes_from_the_ledger_as_pure_json(
     assert "… and 80 more" in run("report", "reindex-cities")[1]
 
 
-@pytest.mark.servers
 def test_without_the_ledger_the_command_that_makes_it_is_named(
     run: Callable[..., tuple[int, str, str]],
     dynamodb: Any,
@@ -288,7 +286,6 @@ def test_without_the_ledger_the_command_that_makes_it_is_named(
     assert "reindexer setup" in err
 
 
-@pytest.mark.servers
 def test_failures_are_shown_by_class_and_closed_with_a_reason(
     run: Callable[..., tuple[int, str, str]], ledger: Ledger
 ) -> None:
@@ -321,7 +318,6 @@ def test_failures_are_shown_by_class_and_closed_with_a_reason(
     assert {entry.reason for entry in discarded} == {"gone upstream"}
 
 
-@pytest.mark.servers
 def test_nothing_to_redrive_is_said(run: Callable[..., tuple[int, str, str]], ledger: Ledger) -> None:
     assert run("redrive", "j")[0] == 2  # no such job
     give_up(ledger, "a")

@@ -10,15 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from reindexer.models import Report
 from reindexer.tally import Outcome
 from testbed.embedded import Engine
+from testbed.stack import Stack
 from tests.cli import command
-from tests.stack import Stack
-
-pytestmark = pytest.mark.servers
 
 
 def test_without_workers_a_job_is_started_shown_and_cancelled_with_exit_code_3(

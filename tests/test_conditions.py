@@ -44,7 +44,6 @@ CONDITIONS = [
 ]  # fmt: skip
 
 
-@pytest.mark.servers
 def test_queries_find_here_what_the_engine_finds(each_engine: Any, make_table: Callable[..., Table]) -> None:
     table = make_table()
     rows = [wire_item({"id": f"row-{number:06}", **row}) for number, row in enumerate(ROWS)]

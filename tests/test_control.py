@@ -14,11 +14,10 @@ from temporalio.common import SearchAttributeKey
 
 from reindexer.tally import Outcome
 from testbed.faults import Fault, FaultKind, FaultPlan
-from tests.stack import Stack, outcome, progress, until
+from testbed.job import outcome, progress, until
+from testbed.stack import Stack
 from tests.tables import Table
 from tests.test_replay import replay
-
-pytestmark = pytest.mark.servers
 
 Make = Callable[..., Table]
 #: Answers slow enough for a job of some thousand records to last for seconds.
@@ -39,6 +38,7 @@ async def has_begun(handle: Any, table: Table) -> None:
     raise AssertionError("nothing was written within a minute")
 
 
+@pytest.mark.alone
 async def test_pause_stops_every_shard_within_two_seconds(quiet: Stack, make_table: Make) -> None:
     table = make_table()
     table.fill(4000)
@@ -127,6 +127,7 @@ async def test_a_resume_that_cannot_be_read_is_noted_and_resumes_nothing(
     await replay((await handle.fetch_history()).to_json())
 
 
+@pytest.mark.alone
 async def test_limits_hold_and_can_be_changed(quiet: Stack, make_table: Make) -> None:
     table = make_table()
     table.fill(1500)

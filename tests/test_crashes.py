@@ -9,14 +9,11 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
-import pytest
-
 from testbed.faults import Fault, FaultKind, FaultPlan
-from tests.stack import Stack, outcome, until
+from testbed.job import outcome, until
+from testbed.stack import Stack
 from tests.tables import Table
 from tests.test_control import has_begun
-
-pytestmark = pytest.mark.servers
 
 Make = Callable[..., Table]
 RECORDS = 3000

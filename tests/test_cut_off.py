@@ -8,24 +8,23 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from reindexer.ledger import Ledger
 from testbed.embedded import Engine, TemporalServer
-from testbed.faults import Fault, FaultKind, FaultPlan, fault_proxy
+from testbed.faults import Fault, FaultKind, FaultPlan
 from testbed.forwarder import Forwarder
+from testbed.job import until
+from testbed.stack import Stack
 from testbed.workers import Workers
-from tests.stack import QUICK, Stack, stack_environment, until
+from tests.stack import SETTINGS, quick_stack
 from tests.tables import Table
 from tests.test_control import has_begun
 from tests.test_crashes import exact
-
-pytestmark = pytest.mark.servers
 
 Make = Callable[..., Table]
 RECORDS = 4000
 #: Two shards write 100 records a second: no round ends by itself before the test does.
 SLOW = FaultPlan(faults=(Fault(kind=FaultKind.SLOW, seconds=0.5, operations="writes"),))
 #: Seconds without an answer after which the server gives up an attempt, and the attempt itself.
-TIMEOUT = float(QUICK["REINDEXER_HEARTBEAT_TIMEOUT"])
+TIMEOUT = float(SETTINGS["REINDEXER_HEARTBEAT_TIMEOUT"])
 
 
 @pytest.fixture(scope="module")
@@ -40,21 +39,19 @@ def severable(
 ) -> Iterator[Stack]:
     """A stack whose workers reach Temporal through `line`, in rounds that would last for a minute."""
     logs = tmp_path_factory.mktemp("severable")
-    with fault_proxy(engine.endpoint_url, FaultPlan(), logs=logs) as proxy:
-        environment = stack_environment(temporal, proxy.endpoint_url, "reindexer-severable")
-        environment |= {"TEMPORAL_ADDRESS": line.address, "REINDEXER_ROUND_SECONDS": "60"}
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("AWS_ENDPOINT_URL_DYNAMODB", engine.endpoint_url)
-            Ledger("reindexer-ledger").create()
-        with Workers(environment, logs / "worker.log") as workers:
-            yield Stack(temporal, engine, proxy, workers, "reindexer-severable")
+    settings = {"TEMPORAL_ADDRESS": line.address, "REINDEXER_ROUND_SECONDS": "60"}
+    with (
+        quick_stack(logs, "reindexer-severable", settings, temporal=temporal, engine=engine) as made,
+        made.workers,
+    ):
+        yield made
 
 
 @pytest.fixture(scope="module")
-def beside(severable: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
+def beside(severable: Stack) -> Iterator[Workers]:
     """Workers of the same queues that no one cuts off, to be started by a test."""
-    environment = {**severable.environment, "TEMPORAL_ADDRESS": severable.temporal.address}
-    workers = Workers(environment, tmp_path_factory.mktemp("beside") / "worker.log")
+    reaches = {"TEMPORAL_ADDRESS": severable.temporal.address}
+    workers = severable.beside(settings=reaches, log="beside.log").workers
     yield workers
     workers.close()
 
@@ -70,6 +67,7 @@ async def last_write(stack: Stack, table: Table, seconds: float) -> float:
     return at
 
 
+@pytest.mark.alone
 async def test_its_writes_end_within_a_heartbeat_timeout(
     severable: Stack, line: Forwarder, make_table: Make
 ) -> None:
@@ -92,6 +90,7 @@ async def test_its_writes_end_within_a_heartbeat_timeout(
     await exact(severable, table, handle, RECORDS)
 
 
+@pytest.mark.alone
 async def test_a_paused_job_is_quiet_though_its_worker_was_never_told(
     severable: Stack, line: Forwarder, beside: Workers, make_table: Make
 ) -> None:

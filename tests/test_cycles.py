@@ -7,7 +7,6 @@ import os
 import random
 import signal
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,13 +15,11 @@ from temporalio.client import WorkflowExecutionStatus
 from commands.limits import set_limits
 from reindexer.tally import Outcome
 from testbed.faults import Fault, FaultKind, FaultPlan
-from testbed.workers import Workers
-from tests.stack import Stack, outcome, progress, until
+from testbed.job import outcome, progress, until
+from testbed.stack import Stack
 from tests.tables import Table
 from tests.test_control import has_begun
 from tests.test_crashes import exact
-
-pytestmark = pytest.mark.servers
 
 Make = Callable[..., Table]
 RECORDS = 4000
@@ -36,13 +33,11 @@ def slow(*more: Fault) -> FaultPlan:
 
 
 @pytest.fixture(scope="module")
-def cycling_workers(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def cycling_workers(stack: Stack) -> Iterator[Stack]:
     """Workers of their own, beside those of the session."""
-    queue = "reindexer-cycling"
-    environment = {**stack.environment, **CYCLING, "REINDEXER_TASK_QUEUE": queue}
-    log: Path = tmp_path_factory.mktemp("cycling") / "worker.log"
-    with Workers(environment, log) as workers:
-        yield Stack(stack.temporal, stack.engine, stack.proxy, workers, queue)
+    made = stack.beside("reindexer-cycling", CYCLING)
+    with made.workers:
+        yield made
 
 
 @pytest.fixture
@@ -83,6 +78,7 @@ async def test_a_job_over_many_runs_is_exact(cycling: Stack, make_table: Make) -
     assert (await progress(handle))["cycle"] >= 3
 
 
+@pytest.mark.alone  # an attempt that a busy machine keeps from its heartbeat writes on for a moment
 async def test_a_pause_at_any_moment_holds_over_the_cycle(cycling: Stack, make_table: Make) -> None:
     table = make_table()
     handle = await begun(cycling, table)

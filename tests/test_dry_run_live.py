@@ -17,11 +17,11 @@ import pytest
 from commands.temporal.server import pollers, within
 from reindexer.models import Report
 from reindexer.tally import Outcome
+from testbed.stack import Stack
 from tests.cli import command
-from tests.stack import CHECKOUT, Stack
+from tests.stack import CHECKOUT
 from tests.tables import Table
 
-pytestmark = pytest.mark.servers
 MakeTable = Callable[..., Table]
 
 RED, GREEN = "\x1b[31m", "\x1b[32m"

@@ -102,7 +102,7 @@ def listeners(pid: int) -> set[str]:
 LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F"}  # 127.0.0.1, also as a Java server writes it
 
 
-@pytest.mark.servers
+@pytest.mark.engines
 class TestEngines:
     @each(*ENGINES)
     def test_an_engine_answers_here_alone_and_is_gone_after_the_block(self, name: str, tmp_path: Path) -> None:
@@ -183,7 +183,7 @@ class TestEngines:
             assert client(engine).list_tables()
 
 
-@pytest.mark.servers
+@pytest.mark.stack
 @needs_temporal
 class TestTemporal:
     async def test_it_serves_and_is_gone_after_the_block(self, tmp_path: Path) -> None:
@@ -248,7 +248,7 @@ class Sleeper:
         return str((workflow.now() - started).days)
 
 
-@pytest.mark.servers
+@pytest.mark.stack
 @each("test-server")
 async def test_the_test_server_skips_a_day(name: str) -> None:
     program = obtain(name).command[0]
@@ -260,7 +260,7 @@ async def test_the_test_server_skips_a_day(name: str) -> None:
     assert slept == "1"
 
 
-@pytest.mark.servers
+@pytest.mark.engines
 @needs_engine
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_no_orphan_outlives_its_parent(how: signal.Signals, tmp_path: Path) -> None:

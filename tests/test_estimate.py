@@ -12,20 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 
 import starter
 from activities import round_context as context
-from reindexer.connect import SEARCH_ATTRIBUTES
-from reindexer.ledger import Ledger
 from reindexer.models import Attributes, Limits, TableFacts
 from reindexer.planning import estimate as engine
 from reindexer.planning.estimate import ON_DEMAND, PROVISIONED, Estimate, EstimateInput, count_actions, estimate
 from reindexer.settings import Settings
-from testbed.embedded import Engine, temporal_server
-from testbed.workers import Workers
-from tests.stack import stack_environment
+from testbed.embedded import Engine
+from testbed.job import outcome
+from tests.stack import quick_stack
 from tests.tables import Table
 from workflows import options
 from workflows.job import looking, phases
@@ -175,23 +171,21 @@ def test_looks_are_as_many_as_their_intervals_make(hours: float) -> None:
     assert engine._looks(hours * 3600, 8.0) == pytest.approx(looks, abs=2)
 
 
+@pytest.mark.alone
+@pytest.mark.stack
 async def test_a_server_counts_as_many_actions_as_are_estimated(
     engine: Engine, dynamodb: Any, make_table: Callable[..., Table], tmp_path: Path
 ) -> None:
-    Ledger("reindexer-ledger").create()
     make_table(name="counted").fill(1000)
     job = {"table": "counted", "limits": {"records_per_second": 100}}
-    with temporal_server(
-        logs=tmp_path, search_attributes=dict.fromkeys(SEARCH_ATTRIBUTES, "Keyword")
-    ) as temporal:
-        environment = stack_environment(temporal, engine.endpoint_url, "counted")
-        environment["REINDEXER_LOOK_SECONDS"] = "3"  # half a second takes twice as long on a busy machine
-        with Workers(environment, tmp_path / "worker.log"):
-            client = await Client.connect(temporal.address, data_converter=pydantic_data_converter)
-            report = await client.execute_workflow("ReindexTable", job, id="counted", task_queue="counted")
+    settings = {"REINDEXER_LOOK_SECONDS": "3"}  # half a second takes twice as long on a busy machine
+    with quick_stack(tmp_path, "counted", settings, engine=engine, faults=None) as made:
+        with made.workers:
+            kind, report = await outcome(await made.start(job))
+        assert kind == "complete", report
         await asyncio.sleep(2)  # seconds: the server reports its metrics once a second
         counted = actions_of((tmp_path / "temporal.log").read_text())
-    quick = {name.removeprefix("REINDEXER_").lower(): value for name, value in environment.items()}
+    quick = {name.removeprefix("REINDEXER_").lower(): value for name, value in made.environment.items()}
     chosen = Settings.model_validate({name: quick[name] for name in quick if name in Settings.model_fields})
     # 1,000 records at 100 a second; a second is what reading them again takes at most.
     found = count_actions([(report["shards"], 10.0), (1, 1.0)], 32, chosen)
@@ -235,7 +229,6 @@ def test_a_wrong_option_is_named_before_anything_is_asked(
     assert says in capsys.readouterr().err
 
 
-@pytest.mark.servers
 def test_the_command_asks_one_table_and_changes_nothing(
     make_table: Callable[..., Table], capsys: pytest.CaptureFixture[str]
 ) -> None:

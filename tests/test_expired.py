@@ -31,9 +31,10 @@ from reindexer.models import (
 )
 from reindexer.table_rounds import attempt_record, run_round
 from reindexer.tally import Tally
+from testbed.job import outcome
+from testbed.stack import Stack
 from tests.driving import FakeContext, shard, target
 from tests.model_table import Clock, ModelTable
-from tests.stack import Stack, outcome
 from tests.tables import Table
 from tests.test_planning import START, Altered, plan
 from tests.verifying import verified
@@ -145,7 +146,6 @@ BY_END = {"by-end": [KeyAttribute(name="name", type="S")]}
 SCOPES = ["complete", "keys", "partitions", "index", "sort key"]
 
 
-@pytest.mark.servers
 @pytest.mark.parametrize("scope", SCOPES)
 def test_verification_leaves_out_the_same_records(
     each_engine: Any, make_table: Make, aimed: dict[str, Any], scope: str
@@ -209,7 +209,6 @@ def table(make_table: Make) -> Table:
     return table
 
 
-@pytest.mark.servers
 @pytest.mark.parametrize("status", ["ENABLED", "ENABLING"])
 def test_the_plan_shows_the_attribute_and_the_share(table: Table, ledger: Ledger, status: str) -> None:
     client = WithTtl(table.client, status)
@@ -227,7 +226,6 @@ def test_the_plan_shows_the_attribute_and_the_share(table: Table, ledger: Ledger
     assert (verifying.target.expiry, verifying.ttl) == (EXPIRY, "ends")
 
 
-@pytest.mark.servers
 def test_without_a_ttl_nothing_is_skipped_nor_shown(table: Table, ledger: Ledger) -> None:
     for client in (table.client, WithTtl(table.client, "DISABLING"), WithTtl(table.client, "DISABLED")):
         assert plan(table, ledger, client).ttl == ""
@@ -235,7 +233,6 @@ def test_without_a_ttl_nothing_is_skipped_nor_shown(table: Table, ledger: Ledger
             plan(table, ledger, client, skip_expired=True)
 
 
-@pytest.mark.servers
 def test_the_permission_is_needed_only_to_skip(table: Table, ledger: Ledger) -> None:
     denied = Altered(table.client, "describe_time_to_live")
     assert plan(table, ledger, denied).ttl == "not known: dynamodb:DescribeTimeToLive is denied"
@@ -247,14 +244,12 @@ def test_the_permission_is_needed_only_to_skip(table: Table, ledger: Ledger) -> 
         plan(table, ledger, odd, skip_expired=True)
 
 
-@pytest.mark.servers
 @pytest.mark.parametrize(("field", "name"), [("version", "reindexVersion"), ("run", "reindexRun")])
 def test_the_ttl_attribute_is_never_written(table: Table, ledger: Ledger, field: str, name: str) -> None:
     with pytest.raises(BadInput, match=rf"^attributes\.{field}: '{name}' is the TTL attribute"):
         plan(table, ledger, WithTtl(table.client, name=name))
 
 
-@pytest.mark.servers
 @pytest.mark.parametrize("more", [{}, {"scope": {"kind": "keys", "values": ["old", "new"]}}])
 async def test_a_job_leaves_them_alone_and_is_complete(quiet: Stack, make_table: Make, more: Any) -> None:
     table = make_table()

@@ -7,19 +7,18 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import pytest
 from temporalio.api.enums.v1 import EventType
 
 from commands.rendering.figures import done_of
 from reindexer.items import key_text, to_json_key
 from reindexer.tally import Tally
 from testbed.faults import Fault, FaultKind, FaultPlan
+from testbed.job import outcome, until
+from testbed.stack import Stack
 from tests.cli import command
 from tests.faulty import inject, key
-from tests.stack import Stack, events, outcome, until
+from tests.stack import events
 from tests.tables import Table
-
-pytestmark = pytest.mark.servers
 
 Make = Callable[..., Table]
 RECORDS = 300

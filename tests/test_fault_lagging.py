@@ -14,8 +14,6 @@ from tests.faulty import K, inject, key, touches, update
 from tests.tables import BY_TENANT, Table
 
 pytest_plugins = ["tests.proxied"]
-pytestmark = pytest.mark.servers
-
 LAG = 0.5  # seconds; long enough to look at the table before
 
 
@@ -43,6 +41,7 @@ def reads(through: Any, table: Table, **more: Any) -> list[list[dict[str, Any]]]
     ]
 
 
+@pytest.mark.alone
 def test_eventually_consistent_reads_miss_a_write_for_a_while(
     proxy: FaultProxy, through: Any, table: Table
 ) -> None:
@@ -57,6 +56,7 @@ def test_eventually_consistent_reads_miss_a_write_for_a_while(
     assert proxy.truth().injected == {K.LAG: 4}, "nothing is behind any more"
 
 
+@pytest.mark.alone
 def test_a_deleted_row_is_handed_out_and_a_new_one_is_not(
     proxy: FaultProxy, through: Any, table: Table
 ) -> None:
@@ -70,6 +70,7 @@ def test_a_deleted_row_is_handed_out_and_a_new_one_is_not(
     assert ("row-000002" in names, "row-000077" in names) == (False, True)
 
 
+@pytest.mark.alone
 def test_states_come_one_after_another_and_the_last_one_stays(
     proxy: FaultProxy, through: Any, table: Table
 ) -> None:
@@ -87,6 +88,7 @@ def test_states_come_one_after_another_and_the_last_one_stays(
     assert len(set(seen)) >= 3
 
 
+@pytest.mark.alone
 def test_a_global_index_lags_also_where_the_table_is_read_consistently(
     proxy: FaultProxy, through: Any, make_table: Callable[..., Table]
 ) -> None:

@@ -23,7 +23,6 @@ from tests.faulty import RUN, update
 from tests.tables import Table
 
 pytest_plugins = ["tests.proxied"]
-pytestmark = pytest.mark.servers
 
 
 def test_the_truth_of_every_kind_of_write(
@@ -107,6 +106,7 @@ def test_a_table_made_again_is_another_one(
         proxy.recreate_table("no-such-table")
 
 
+@pytest.mark.engines
 def test_an_engine_that_is_gone_is_a_closed_connection(table: Table) -> None:
     with fault_proxy("http://127.0.0.1:9", FaultPlan()) as proxy:  # the discard port: no one answers there
         config = Config(retries={"total_max_attempts": 1})

@@ -17,8 +17,6 @@ from tests.faulty import CALL_ERRORS, RUN, K, assert_fails, changed, codes, inje
 from tests.tables import Table
 
 pytest_plugins = ["tests.proxied"]
-pytestmark = pytest.mark.servers
-
 SOON = 0.3  # seconds until a late write; long enough to look at the table before
 
 
@@ -73,6 +71,7 @@ def test_a_call_fails_and_is_applied_later(
     assert changed(table) == {3}
 
 
+@pytest.mark.alone
 def test_a_reset_drops_late_writes_and_counts(proxy: FaultProxy, through: Any, table: Table) -> None:
     inject(proxy, Fault(kind=K.SERVER_ERROR_LATE, seconds=SOON))
     assert_fails(K.SERVER_ERROR_LATE, lambda: through.update_item(**update(table, 3)))
@@ -148,6 +147,7 @@ def test_throttling_by_rate(proxy: FaultProxy, through: Any, make_table: Callabl
     assert_fails(K.THROTTLE, lambda: through.batch_execute_statement(**touches(table, 30, version=8)))
 
 
+@pytest.mark.alone
 def test_a_read_is_charged_what_it_consumed(
     proxy: FaultProxy, through: Any, make_table: Callable[..., Table]
 ) -> None:

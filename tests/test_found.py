@@ -13,8 +13,9 @@ from commands.rendering.report import headline, render_report
 from reindexer.models import DryRun, PartitionTotals, Report, Verb, Verification
 from reindexer.operations import VERBS
 from reindexer.tally import Attempts, Tally
+from testbed.job import outcome
+from testbed.stack import Stack
 from tests.reports import a_report
-from tests.stack import Stack, outcome
 from tests.tables import Table
 from tests.test_account import shown
 from workflows.job.found import not_found, unexplained
@@ -133,7 +134,6 @@ def test_counts_of_the_job_and_of_the_read_after_it_differ_for_a_reason() -> Non
     assert unexplained(a_report(operation={"kind": "verify"}, tally=Tally()), VERBS["verify"], swept=0) == []
 
 
-@pytest.mark.servers
 async def test_a_job_can_expect_to_find_what_it_names(quiet: Stack, make_table: Callable[..., Table]) -> None:
     table = make_table(range_type="S")
     table.put({"id": {"S": "acme"}, "sort": {"S": "1"}})

@@ -18,7 +18,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from activities.heartbeats import Heartbeats
 from testbed.embedded import TemporalServer
 
-pytestmark = pytest.mark.servers
+pytestmark = pytest.mark.alone
 
 TIMEOUT = 1.5  # seconds; heartbeats go every half second
 

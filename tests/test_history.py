@@ -7,9 +7,9 @@ from typing import Any
 from temporalio.api.common.v1 import Payloads
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 
 from commands.temporal.history import history_of, shard_name
+from reindexer.connect import DATA_CONVERTER
 from reindexer.models import Counts, HandBack, Looked, Seen, ShardReport, Situation
 from reindexer.tally import Tally
 from tests.stand_in import RUN, a_plan, an_account
@@ -18,7 +18,7 @@ from tests.stand_in import RUN, a_plan, an_account
 class History:
     """A history that is written here, and the client and handle that read it."""
 
-    data_converter = pydantic_data_converter
+    data_converter = DATA_CONVERTER
 
     def __init__(self) -> None:
         self._events: list[HistoryEvent] = []

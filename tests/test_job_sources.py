@@ -15,9 +15,10 @@ from reindexer.errors import BadInput
 from reindexer.jobs import catalogue
 from reindexer.jobs.job import Job, JobBroken
 from reindexer.settings import settings
-from testbed.workers import Workers
+from testbed.job import outcome
+from testbed.stack import Stack
 from tests.installed_jobs import install
-from tests.stack import CHECKOUT, Stack, outcome, stack_environment
+from tests.stack import CHECKOUT
 from tests.tables import Table
 
 SHOUT = '''"""Write the names in capitals."""
@@ -133,28 +134,17 @@ def test_a_broken_job_stops_the_worker_with_file_line_and_exit_code_2(tmp_path: 
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.servers
 async def test_a_job_of_an_installed_package_runs_on_a_real_worker(
     quiet: Stack, make_table: Callable[..., Table], tmp_path: Path
 ) -> None:
     (tmp_path / "jobs").mkdir()
     site = install(tmp_path / "site", {"loud": SHOUT}, {"shout": "acme_jobs.loud"})
     queue = f"installed-{uuid.uuid4().hex[:8]}"
-    environment = {
-        **stack_environment(quiet.temporal, quiet.proxy.endpoint_url, queue),
-        "REINDEXER_JOBS": str(tmp_path / "jobs"),
-        "PYTHONPATH": str(site),
-    }
+    own = quiet.beside(queue, {"REINDEXER_JOBS": str(tmp_path / "jobs"), "PYTHONPATH": str(site)})
     table = make_table()
     table.fill(40, name={"S": "ulm"})
-    client = await quiet.connect()
-    with Workers(environment, tmp_path / "worker.log"):
-        handle = await client.start_workflow(
-            "ReindexTable",
-            {"table": table.name, "operation": {"kind": "transform", "job": "shout", "params": {"mark": "?"}}},
-            id=queue,
-            task_queue=queue,
-        )
-        kind, report = await outcome(handle)
+    operation = {"kind": "transform", "job": "shout", "params": {"mark": "?"}}
+    with own.workers:
+        kind, report = await outcome(await own.start({"table": table.name, "operation": operation}))
     assert (kind, report["tally"]["updated"]) == ("complete", 40)
     assert {row["name"]["S"] for row in table.items()} == {"ULM?"}

@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.stack import Stack, outcome, progress
+from testbed.job import outcome, progress
+from testbed.stack import Stack
 from tests.tables import ODD_NAMES, Table
-
-pytestmark = pytest.mark.servers
 
 Make = Callable[..., Table]
 

@@ -12,7 +12,6 @@ import pytest
 from temporalio.api.enums.v1 import WorkflowExecutionStatus
 from temporalio.api.workflow.v1 import WorkflowExecutionInfo
 from temporalio.client import Client, WorkflowHandle
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment
@@ -24,8 +23,6 @@ from reindexer.ledger import Ledger
 from reindexer.models import Holder, LockInput
 from testbed.embedded import TemporalServer
 from tests.stand_in import ARN, working
-
-pytestmark = pytest.mark.servers
 
 
 def lock(workflow_id: str, run_id: str, **more: Any) -> LockInput:
@@ -51,7 +48,7 @@ def holder(ledger: Ledger) -> Holder | None:
 
 @pytest.fixture
 async def client(temporal: TemporalServer) -> Client:
-    return await Client.connect(temporal.address, data_converter=pydantic_data_converter)
+    return await temporal.connect()
 
 
 def activities(ledger: Ledger, client: Any) -> LockActivities:

@@ -21,7 +21,7 @@ def pinned(lock: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    "lock", [*LOCKS.values(), *(ROOT / "deploy/servers").glob("*.lock")], ids=lambda p: p.name
+    "lock", [*LOCKS.values(), *(ROOT / "testbed/servers").glob("*.lock")], ids=lambda p: p.name
 )
 def test_nothing_is_without_a_hash(lock: Path) -> None:
     entries = re.split(r"^(?=[a-zA-Z])", re.sub(r"^\s*#.*\n", "", lock.read_text(), flags=re.M), flags=re.M)

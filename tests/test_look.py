@@ -13,7 +13,6 @@ import pytest
 from temporalio import activity, workflow
 from temporalio.client import Client
 from temporalio.common import RetryPolicy
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
@@ -82,7 +81,7 @@ def beating(name: str, details: Any) -> Callable[..., Any]:
 @asynccontextmanager
 async def shards(server: TemporalServer, run: str, **each: tuple[str, Any]) -> AsyncIterator[Client]:
     """Fake shards of `job` by their names; each runs the named activity and has the memo."""
-    client = await Client.connect(server.address, data_converter=pydantic_data_converter)
+    client = await server.connect()
     beats = [beating(name, details) for name, details in BEATS.items()]
     beats.append(beating("unreadable", "x"))
     queue, no_tables = f"look-{run}", cast(Clients, None)

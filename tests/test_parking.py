@@ -9,14 +9,13 @@ from typing import Any
 import pytest
 
 from testbed.faults import Fault, FaultKind, FaultPlan
+from testbed.job import outcome, progress, until
+from testbed.stack import Stack
 from tests.faulty import inject, key
-from tests.stack import Stack, outcome, progress, until
 from tests.tables import Table
 from tests.test_control import has_begun
 from tests.test_crashes import exact, slow
 from tests.test_failures import poison
-
-pytestmark = pytest.mark.servers
 
 Make = Callable[..., Table]
 RECORDS = 2000

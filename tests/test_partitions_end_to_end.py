@@ -12,12 +12,11 @@ import pytest
 from reindexer.models import KeyAttribute
 from reindexer.sinks.table import impossible_key
 from testbed.faults import Fault, FaultKind, FaultPlan
-from tests.stack import Stack, outcome, until
+from testbed.job import outcome, until
+from testbed.stack import Stack
 from tests.tables import BY_TENANT, Table
 from tests.test_control import has_begun
 from tests.test_crashes import exact, slow
-
-pytestmark = pytest.mark.servers
 
 Make = Callable[..., Table]
 ID = KeyAttribute(name="id", type="S")

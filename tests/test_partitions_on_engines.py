@@ -35,8 +35,6 @@ from tests.model_table import Clock
 from tests.tables import BY_TENANT, ODD_NAMES, Table
 from tests.verifying import verified
 
-pytestmark = pytest.mark.servers
-
 Make = Callable[..., Table]
 OPERATORS: Sequence[Any] = (None, "eq", "lt", "lte", "gt", "gte", "begins_with", "between")
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from temporalio.contrib.pydantic import pydantic_data_converter
 
+from reindexer.connect import DATA_CONVERTER
 from reindexer.errors import BadInput
 from reindexer.items import to_json_key
 from reindexer.models import JobInput, KeyList, Limits, Plan, PlanInput, Source, TableFacts
@@ -99,7 +99,7 @@ def test_as_many_keys_are_taken_as_travel(kind: str, unsure: bool) -> None:
     sources: list[Source] = [part.model_copy(update={"unknown": part.keys if unsure else []}) for part in lists]
     assert sum(len(part.keys) for part in lists) == taken > 50
     made = check_plan(a_plan(sources, warnings=["w" * 600] * 60))
-    [payload] = pydantic_data_converter.payload_converter.to_payloads([made])
+    [payload] = DATA_CONVERTER.payload_converter.to_payloads([made])
     assert len(payload.data) <= MAX_PLAN_BYTES
     assert len(json.dumps(packed(made))) <= MAX_PACKED_PLAN_BYTES
     if kind == "counted up" and not unsure:

@@ -16,11 +16,9 @@ import pytest
 from reindexer.dynamo.client import make_client
 from reindexer.models import JobInput
 from testbed.faults import Fault, FaultKind, FaultPlan
-from testbed.workers import Workers
-from tests.stack import CHECKOUT, Stack, stack_environment
+from testbed.stack import Stack
+from tests.stack import CHECKOUT
 from tests.tables import Table
-
-pytestmark = pytest.mark.servers
 
 README = CHECKOUT / "README.md"
 PAGES = [
@@ -50,15 +48,15 @@ def shell(
     reindexer = tmp_path / "reindexer"
     reindexer.write_text(f'#!/bin/sh\nexec {sys.executable} {CHECKOUT}/starter.py "$@"\n')
     reindexer.chmod(0o755)
-    environment = stack_environment(stack.temporal, stack.proxy.endpoint_url, "reindexer")
-    environment["PATH"] = f"{tmp_path}{os.pathsep}{environment['PATH']}"
+    path = f"{tmp_path}{os.pathsep}{stack.environment['PATH']}"
+    own = stack.beside("reindexer", {"PATH": path})
 
     def run(command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             command,
             shell=True,
             cwd=CHECKOUT,
-            env=environment,
+            env=own.environment,
             text=True,
             capture_output=True,
             stdin=subprocess.DEVNULL,
@@ -66,7 +64,7 @@ def shell(
         )
 
     stack.proxy.set_plan(SLOW)
-    with Workers(environment, tmp_path / "worker.log"):
+    with own.workers:
         until = time.monotonic() + 60  # seconds; a worker polls a few after its start, on a busy machine
         while run("reindexer doctor").returncode and time.monotonic() < until:
             time.sleep(1)

@@ -12,9 +12,10 @@ import pytest
 from reindexer.models import Isolated, JobInput, KeyAttribute, KeyList, QuarantineEntry
 from reindexer.planning.redrive import plan_redrive
 from reindexer.tally import Tally
+from testbed.job import outcome
+from testbed.stack import Stack
 from tests.driving import shard
 from tests.model_table import ModelTable, Plan
-from tests.stack import Stack, outcome
 from tests.tables import Table
 from tests.written_jobs import aim, offer, write_job
 from workflows.job.slot import beginning

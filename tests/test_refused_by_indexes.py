@@ -142,7 +142,6 @@ def _later(table: Table) -> Table:
     return table
 
 
-@pytest.mark.servers
 @pytest.mark.parametrize("writer", ["partiql", "update_item"])
 def test_an_engine_updates_such_a_record_or_it_is_given_up_for_its_index(
     each_engine: Any, make_table: Make, writer: str
@@ -160,7 +159,6 @@ def test_an_engine_updates_such_a_record_or_it_is_given_up_for_its_index(
     assert given_up or each_engine.name != "local", "DynamoDB Local refuses them"
 
 
-@pytest.mark.servers
 def test_the_plan_warns_of_them(later: Table, ledger: Ledger) -> None:
     [year, genre] = [text for text in plan(later, ledger).warnings if "does not take" in text]
     assert year.startswith(

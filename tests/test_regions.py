@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -12,12 +11,14 @@ from activities.clients import Clients
 from reindexer.dynamo.client import make_client
 from reindexer.ledger import Ledger
 from testbed.embedded import TemporalServer, available_engines
+from testbed.job import outcome
 from testbed.obtain import obtain
 from testbed.processes import PATIENCE_SECONDS, Process, free_port, listening
-from testbed.surroundings import without_caller
+from testbed.stack import worker_environment
+from testbed.surroundings import surroundings, without_caller
 from testbed.workers import Workers
 from tests.driving import target
-from tests.stack import Stack, outcome, stack_environment
+from tests.stack import SETTINGS
 from tests.tables import create_table
 
 ARN = "arn:aws:dynamodb:{}:000000000000:table/t"
@@ -62,24 +63,27 @@ def divided(tmp_path: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
 
 
-@pytest.mark.servers
 async def test_dynamodb_local_needs_no_shared_database(
-    temporal: TemporalServer, divided: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    temporal: TemporalServer, divided: str, tmp_path: Path
 ) -> None:
-    environment = stack_environment(temporal, divided, "reindexer-divided") | {
+    settings = {
+        **SETTINGS,
         "AWS_REGION": "eu-central-1",
         "AWS_DEFAULT_REGION": "eu-central-1",
         "AWS_ACCESS_KEY_ID": "somebody",
+        "REINDEXER_PROCESSES": "2",
+        "REINDEXER_TASK_QUEUE": "reindexer-divided",
     }
-    for name, value in environment.items():
-        if name.startswith("AWS_"):
-            monkeypatch.setenv(name, value)
-    Ledger("reindexer-ledger").create()
-    table = create_table(make_client(lean=False), rows=50)
+    environment = worker_environment(temporal, divided, settings)
+    with surroundings(environment):
+        Ledger("reindexer-ledger").create()
+        table = create_table(make_client(lean=False), rows=50)
     assert ":ddblocal:" in table.arn
-    stack: Any = None
-    with Workers(environment, tmp_path / "worker.log") as workers:
-        stack = Stack(temporal, stack, stack, workers, "reindexer-divided")
-        kind, report = await outcome(await stack.start({"table": table.name}))
+    client = await temporal.connect()
+    with Workers(environment, tmp_path / "worker.log"):
+        handle = await client.start_workflow(
+            "ReindexTable", {"table": table.name}, id="divided", task_queue="reindexer-divided"
+        )
+        kind, report = await outcome(handle)
     assert (kind, report["tally"]["updated"]) == ("complete", 50)
     assert all(item["reindexRun"] == {"S": report["run"]} for item in table.items())

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from temporalio.client import WorkflowHistory
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
+from reindexer.connect import DATA_CONVERTER
 from workflows.reindex_shard import ReindexShard
 from workflows.reindex_table import ReindexTable
 
@@ -20,7 +20,7 @@ CONTINUED = "EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW"
 
 async def replay(text: str) -> None:
     """Raises where today's workflow code would have done something else."""
-    replayer = Replayer(workflows=[ReindexTable, ReindexShard], data_converter=pydantic_data_converter)
+    replayer = Replayer(workflows=[ReindexTable, ReindexShard], data_converter=DATA_CONVERTER)
     started = json.loads(text)["events"][0]["workflowExecutionStartedEventAttributes"]
     await replayer.replay_workflow(WorkflowHistory.from_json(started["workflowId"], text))
 

@@ -13,12 +13,13 @@ from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
 
 from testbed.faults import Fault, FaultKind, FaultPlan
-from tests.stack import Stack, events, outcome, until
+from testbed.job import outcome, until
+from testbed.stack import Stack
+from tests.stack import events
 from tests.tables import Table
 from tests.test_control import has_begun
 from tests.test_crashes import slow
 
-pytestmark = pytest.mark.servers
 MakeTable = Callable[..., Table]
 
 RECORDS = 3000

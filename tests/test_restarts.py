@@ -9,16 +9,15 @@ from typing import Any
 import pytest
 
 from reindexer.dynamo.client import make_client
-from reindexer.ledger import Ledger
-from testbed.embedded import available_engines, dynamodb_engine, temporal_server
-from testbed.faults import FaultPlan, fault_proxy
-from testbed.workers import Workers
-from tests.stack import Stack, stack_environment
+from testbed.embedded import available_engines
+from testbed.faults import FaultPlan
+from testbed.stack import Stack
+from tests.stack import quick_stack
 from tests.tables import Table, create_table
 from tests.test_control import has_begun
 from tests.test_crashes import RECORDS, exact, slow
 
-pytestmark = pytest.mark.servers
+pytestmark = [pytest.mark.stack, pytest.mark.nightly]
 
 
 @pytest.fixture(scope="module")
@@ -29,22 +28,21 @@ def durable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         pytest.skip("no engine here keeps its data through a crash")
     folder = tmp_path_factory.mktemp("durable")
     with (
-        temporal_server(logs=folder, database=folder / "temporal.db") as temporal,
-        dynamodb_engine(name, logs=folder, database=folder / "engine") as engine,
-        fault_proxy(engine.endpoint_url, FaultPlan(), logs=folder) as proxy,
-        pytest.MonkeyPatch.context() as patch,
+        quick_stack(
+            folder,
+            "reindexer-durable",
+            engine=name,
+            temporal_database=folder / "temporal.db",
+            engine_database=folder / "engine",
+        ) as made,
+        made.workers,
     ):
-        patch.setenv("AWS_ENDPOINT_URL_DYNAMODB", engine.endpoint_url)
-        Ledger("reindexer-ledger").create()
-        environment = stack_environment(temporal, proxy.endpoint_url, "reindexer-durable")
-        with Workers(environment, folder / "worker.log") as workers:
-            yield Stack(temporal, engine, proxy, workers, "reindexer-durable")
+        yield made
 
 
 @pytest.fixture
 def table(durable: Stack) -> Table:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL_DYNAMODB", durable.engine.endpoint_url)
+    with durable.surroundings():
         made = create_table(make_client(lean=False))
     made.fill(RECORDS)
     durable.proxy.set_plan(slow())

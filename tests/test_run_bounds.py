@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from temporalio import workflow
-from temporalio.contrib.pydantic import pydantic_data_converter
 
 from activities.kept import KeptActivities
+from reindexer.connect import DATA_CONVERTER
 from reindexer.models import (
     MAX_STATE_BYTES,
     Carried,
@@ -162,7 +162,7 @@ def test_when_a_run_hands_over(run: Run, seen: dict[str, Any], due: bool) -> Non
 
 def encoded(value: Any) -> int:
     """Bytes as Temporal gets them."""
-    [payload] = pydantic_data_converter.payload_converter.to_payloads([value])
+    [payload] = DATA_CONVERTER.payload_converter.to_payloads([value])
     return len(payload.data)
 
 
@@ -318,8 +318,8 @@ async def test_beside_a_large_plan_states_are_kept_in_the_ledger(
 
 def test_what_was_handed_over_comes_back_as_it_was(run: Run) -> None:
     over = carried(run, shards_of("running", 30, SEGMENT, ended=False))
-    [payload] = pydantic_data_converter.payload_converter.to_payloads([over])
-    assert pydantic_data_converter.payload_converter.from_payloads([payload], [Carried]) == [over]
+    [payload] = DATA_CONVERTER.payload_converter.to_payloads([over])
+    assert DATA_CONVERTER.payload_converter.from_payloads([payload], [Carried]) == [over]
 
 
 def test_what_a_shard_hands_back_and_signals_is_small(run: Run) -> None:

@@ -10,7 +10,7 @@ from evidence.scale.parts import of_shard, of_simulation
 from evidence.scale.shard_simulation import simulate_shard
 from evidence.scale.simulation import Scenario, Simulated, environment, simulate
 
-pytestmark = pytest.mark.servers
+pytestmark = pytest.mark.stack
 
 #: Work of hours: enough for several runs of the root each.
 SCENARIOS = (

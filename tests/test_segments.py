@@ -15,8 +15,8 @@ import pytest
 
 from reindexer.errors import Refused
 from reindexer.ledger import Ledger
-from testbed.workers import Workers
-from tests.stack import Stack, outcome, stack_environment
+from testbed.job import outcome
+from testbed.stack import Stack
 from tests.tables import Table
 from tests.test_planning import plan
 
@@ -160,9 +160,8 @@ async def test_records_are_not_counted_four_times_unnoticed(
     table = make_table(rows=1000)
     queue = f"segments-{tmp_path.name}"
     with proxy(quiet.engine.endpoint_url, alter) as endpoint:
-        environment = stack_environment(quiet.temporal, endpoint, queue)
-        with Workers(environment, tmp_path / "worker.log") as workers:
-            stack = Stack(quiet.temporal, quiet.engine, quiet.proxy, workers, queue)
+        stack = quiet.beside(queue, {"AWS_ENDPOINT_URL_DYNAMODB": endpoint})
+        with stack.workers:
             kind, report = await outcome(await stack.start({"table": table.name, "total_segments": 4}))
     if alter is ignored:
         assert (kind, "does not divide" in report["message"]) == ("NoParallelScan", True)

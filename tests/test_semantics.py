@@ -23,8 +23,6 @@ from tests.driving import FakeContext
 from tests.model_table import Clock
 from tests.tables import ODD_NAMES, Table, made_up_key
 
-pytestmark = pytest.mark.servers
-
 Make = Callable[..., Table]
 WRITERS = pytest.mark.parametrize("writer", ["partiql", "update_item"])
 

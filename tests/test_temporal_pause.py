@@ -11,12 +11,12 @@ import pytest
 from temporalio.client import WorkflowExecutionStatus
 
 from reindexer import connect
-from reindexer.ledger import Ledger
-from testbed.embedded import Engine, temporal_server
-from testbed.faults import Fault, FaultKind, FaultPlan, fault_proxy
-from testbed.workers import Workers
+from testbed.embedded import Engine
+from testbed.faults import Fault, FaultKind, FaultPlan
+from testbed.job import outcome
+from testbed.stack import Stack
 from tests.cli import command
-from tests.stack import Stack, outcome, stack_environment
+from tests.stack import quick_stack
 from tests.tables import Table
 from tests.test_control import has_begun
 
@@ -38,16 +38,12 @@ def test_a_status_that_the_sdk_does_not_know_has_a_name() -> None:
 def pausable(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack whose server lets workflows be paused."""
     logs = tmp_path_factory.mktemp("pausable")
+    pausing = {"frontend.WorkflowPauseEnabled": True}
     with (
-        temporal_server(logs=logs, dynamic_config={"frontend.WorkflowPauseEnabled": True}) as temporal,
-        fault_proxy(engine.endpoint_url, SLOW, logs=logs) as proxy,
-        pytest.MonkeyPatch.context() as patch,
+        quick_stack(logs, "reindexer-pausable", engine=engine, faults=SLOW, dynamic_config=pausing) as made,
+        made.workers,
     ):
-        patch.setenv("AWS_ENDPOINT_URL_DYNAMODB", engine.endpoint_url)
-        Ledger("reindexer-ledger").create()
-        environment = stack_environment(temporal, proxy.endpoint_url, "reindexer-pausable")
-        with Workers(environment, logs / "worker.log") as workers:
-            yield Stack(temporal, engine, proxy, workers, "reindexer-pausable")
+        yield made
 
 
 def _temporal(stack: Stack, verb: str, workflow_id: str) -> None:
@@ -56,7 +52,7 @@ def _temporal(stack: Stack, verb: str, workflow_id: str) -> None:
     subprocess.run([str(server.cli), *told], env=stack.environment, check=True, capture_output=True)
 
 
-@pytest.mark.servers
+@pytest.mark.stack
 async def test_every_command_works_while_temporal_has_paused_a_job(
     pausable: Stack, make_table: Callable[..., Table]
 ) -> None:

@@ -8,19 +8,17 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
-import pytest
 from temporalio.api.sdk.v1 import WorkflowMetadata
 
 from reindexer.tally import Tally
 from testbed.faults import Fault, FaultKind, FaultPlan
+from testbed.job import outcome, progress, until
+from testbed.stack import Stack
 from tests.faulty import inject
-from tests.stack import Stack, outcome, progress, until
 from tests.tables import BY_TENANT, Table
 from tests.test_control import has_begun
 from tests.test_crashes import slow
 from tests.test_partitions_end_to_end import row, tenants
-
-pytestmark = pytest.mark.servers
 
 Make = Callable[..., Table]
 

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from testbed.workers import Workers
-from tests.stack import Stack, outcome, stack_environment, until
+from testbed.job import outcome, until
+from testbed.stack import Stack
 from tests.tables import Table
 from tests.test_control import has_begun
 from tests.written_jobs import HEAD
 
-pytestmark = pytest.mark.servers
 MakeTable = Callable[..., Table]
 
 PACED = {"records_per_second": 300}  # 3,000 records last for 10 s, however fast the machine is
@@ -95,14 +94,6 @@ async def test_a_dry_run_shows_what_would_be_and_writes_nothing(quiet: Stack, ma
     assert list(table.items()) == before
 
 
-@contextlib.contextmanager
-def workers_with(stack: Stack, folder: Path, queue: str, log: Path) -> Iterator[Any]:
-    environment = stack_environment(stack.temporal, stack.proxy.endpoint_url, queue)
-    environment["REINDEXER_JOBS"] = str(folder)
-    with Workers(environment, log) as workers:
-        yield workers
-
-
 @pytest.fixture
 async def own(quiet: Stack, tmp_path: Path) -> AsyncIterator[Any]:
     """Workers with a folder of jobs of their own: `start(text)` writes job.py and starts them."""
@@ -112,8 +103,8 @@ async def own(quiet: Stack, tmp_path: Path) -> AsyncIterator[Any]:
 
         def start(text: str) -> Any:
             (folder / "job.py").write_text(HEAD + text)
-            queue = f"own-{tmp_path.name}"
-            return running.enter_context(workers_with(quiet, folder, queue, tmp_path / "worker.log"))
+            made = quiet.beside(f"own-{tmp_path.name}", {"REINDEXER_JOBS": str(folder)})
+            return running.enter_context(made.workers)
 
         yield start
 
@@ -248,7 +239,7 @@ def process(item, params):
 async def test_a_broken_job_file_stops_the_worker_and_is_named(quiet: Stack, own: Any, tmp_path: Path) -> None:
     workers = own("\ndef transform(item, params)\n    return None\n")
     assert await asyncio.to_thread(workers.wait, 30) == 2
-    assert "job.py, line 3: SyntaxError" in (tmp_path / "worker.log").read_text()
+    assert "job.py, line 3: SyntaxError" in workers.log.read_text()
 
 
 async def test_failures_are_redriven_on_the_mended_code(

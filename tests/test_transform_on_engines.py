@@ -22,7 +22,6 @@ from tests.tables import Table
 from tests.verifying import verified
 from tests.written_jobs import offer, write_job
 
-pytestmark = pytest.mark.servers
 MakeTable = Callable[..., Table]
 
 

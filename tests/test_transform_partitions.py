@@ -28,8 +28,6 @@ from tests.model_table import Clock
 from tests.tables import BY_TENANT, Table
 from tests.written_jobs import offer, write_job
 
-pytestmark = pytest.mark.servers
-
 Make = Callable[..., Table]
 WRITERS = pytest.mark.parametrize("writer", ["partiql", "update_item"])
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 from temporalio.client import Client, WorkflowHandle
-from temporalio.contrib.pydantic import pydantic_data_converter
 
 import commands.report
 import starter
@@ -24,8 +23,6 @@ from reindexer.tally import Outcome, Tally
 from testbed.embedded import TemporalServer
 from tests.reports import a_report
 from tests.stand_in import ARN, RUN, working
-
-pytestmark = pytest.mark.servers
 
 AS_OF = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 Run = Callable[..., Awaitable[tuple[int, str, str]]]
@@ -47,7 +44,7 @@ def ledger(dynamodb: Any, temporal: TemporalServer, monkeypatch: pytest.MonkeyPa
 
 @pytest.fixture
 async def client(temporal: TemporalServer) -> Client:
-    return await Client.connect(temporal.address, data_converter=pydantic_data_converter)
+    return await temporal.connect()
 
 
 @pytest.fixture

@@ -13,14 +13,14 @@ from reindexer.errors import Refused
 from reindexer.ledger import Ledger
 from reindexer.models import Plan, Used
 from testbed.faults import FaultPlan
-from tests.stack import Stack, outcome
+from testbed.job import outcome
+from testbed.stack import Stack
 from tests.tables import Table
 from tests.test_control import has_begun
 from tests.test_crashes import slow
 from tests.test_planning import plan
 from tests.written_jobs import offer, write_job
 
-pytestmark = pytest.mark.servers
 MakeTable = Callable[..., Table]
 
 TOUCH: dict[str, Any] = {"kind": "touch", "version": 7}

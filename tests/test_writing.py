@@ -11,10 +11,9 @@ from typing import Any
 import pytest
 
 from testbed.faults import Fault, FaultKind, FaultPlan
-from tests.stack import Stack, outcome, progress
+from testbed.job import outcome, progress
+from testbed.stack import Stack
 from tests.tables import Table
-
-pytestmark = pytest.mark.servers
 
 Make = Callable[..., Table]
 

@@ -18,14 +18,14 @@ from commands.running.confirmed import confirmed
 from commands.running.downstream import Downstream
 from commands.running.launch import begin
 from commands.running.stack import (
-    Stack,
     crew,
     crew_ready,
     interrupted_by_signals,
+    local_stack,
     new_folder,
-    stack,
     try_next,
     wait_for_interrupt,
+    writes_singly,
 )
 from commands.running.watching import show_ending, watch_job
 from reindexer.connect import connect
@@ -34,6 +34,7 @@ from reindexer.models import JobInput
 from reindexer.tally import Outcome
 from reindexer.words import count, duration, some
 from testbed.cities import TABLE, add_stream, cities, create_table, load
+from testbed.stack import Stack
 from testbed.workers import Workers
 
 JOB = "reindex-cities"
@@ -50,7 +51,7 @@ def rehearse(records: int | None, engine: EngineChoice, *, keep: bool, faults: f
     try:
         with (
             interrupted_by_signals(),
-            stack(engine, folder, faults=faults) as servers,
+            local_stack(engine, folder, faults=faults) as servers,
             crew(servers) as workers,
         ):
             stream = _load(servers, records)
@@ -71,7 +72,7 @@ def stay(records: int | None, engine: EngineChoice) -> None:
     """The same servers and data without the job, until Ctrl-C."""
     folder = new_folder("dev")
     try:
-        with interrupted_by_signals(), stack(engine, folder) as servers, crew(servers) as workers:
+        with interrupted_by_signals(), local_stack(engine, folder) as servers, crew(servers) as workers:
             _load(servers, records)
             asyncio.run(_ready(workers))
             _leave_up(servers, workers, "Ready, until Ctrl-C. In another terminal:")
@@ -83,7 +84,7 @@ def _load(servers: Stack, records: int | None) -> str | None:
     """Load the cities, past the fault proxy; returns the ARN of the table's stream, if any."""
     client, items = make_client(), list(cities(records))
     create_table(client)
-    seconds = math.inf if records else _PATIENCE_SINGLY if servers.writes_singly else _PATIENCE
+    seconds = math.inf if records else _PATIENCE_SINGLY if writes_singly(servers.engine) else _PATIENCE
     begun = time.monotonic()
     with err.status("") as status:
 
@@ -122,7 +123,7 @@ async def _job(servers: Stack, workers: Workers, stream: str | None) -> Exit:
         show_ending(end)
         if end.report is None:
             return end.code
-        truth = servers.proxy.truth(wait=_LATE) if servers.proxy else None
+        truth = servers.faults.truth(wait=_LATE) if servers.faults else None
         seen = downstream.seen(end.report.run, end.report.tally[Outcome.UPDATED]) if downstream else None
         good, witnessed = confirmed(end.report, truth, seen)
         say()

@@ -1,7 +1,7 @@
 """Everything on this machine: both servers, the ledger, the workers. For `demo` and `dev`.
 
 The caller's AWS account and Temporal server are never touched: addresses are loopback, credentials are fake,
-and the caller's settings are out of sight while the stack stands.
+and the caller's settings are out of sight while it runs.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from temporalio.client import Client
@@ -25,68 +24,50 @@ from commands.input.options import EngineChoice
 from commands.rendering.screen import err, step
 from commands.temporal.server import pollers
 from reindexer.connect import SEARCH_ATTRIBUTES
-from reindexer.ledger import Ledger
 from reindexer.settings import settings
-from testbed.embedded import (
-    Engine,
-    TemporalServer,
-    caller_free_environment,
-    dynamodb_engine,
-    temporal_server,
-)
-from testbed.faults import Fault, FaultKind, FaultPlan, FaultProxy, fault_proxy
+from testbed.embedded import Engine, dynamodb_engine, temporal_server
+from testbed.faults import Fault, FaultKind, FaultPlan
 from testbed.processes import ServerUnavailable, tail
+from testbed.stack import Stack, stack
 from testbed.workers import Workers
 
 _ROOT = Path(__file__).resolve().parent.parent.parent
 #: More processes than servers can feed are no use to a demo; fewer than two would show no sharing.
-_FEWEST, _MOST = 2, 4
+_MIN_PROCESSES, _MAX_PROCESSES = 2, 4
 _WORKERS_SECONDS = 60.0  # imports on a busy machine take 5 to 10
 
 
-@dataclass(frozen=True)
-class Stack:
-    """The servers that stand. `environment` reaches them; `workers_endpoint`: the engine for workers."""
-
-    folder: Path
-    temporal: TemporalServer
-    engine: Engine
-    environment: Mapping[str, str]
-    workers_endpoint: str
-    proxy: FaultProxy | None = None
-
-    @property
-    def writes_singly(self) -> bool:
-        """Whether the job has to write records one by one, since nothing else reaches the table's stream."""
-        return _writes_singly(self.engine)
-
-
 @contextmanager
-def stack(engine: EngineChoice, folder: Path, *, faults: float = 0.0) -> Iterator[Stack]:
+def local_stack(engine: EngineChoice, folder: Path, *, faults: float = 0.0) -> Iterator[Stack]:
     """Both servers and the ledger; ended in whatever way the body ends. `faults`: part of calls that fail."""
-    with ExitStack() as standing:
-        proxy = None
+    with ExitStack() as running:
         try:
             with err.status("starting the servers, which are installed the first time"):
                 attributes = dict.fromkeys(SEARCH_ATTRIBUTES, "Keyword")
-                temporal = standing.enter_context(temporal_server(logs=folder, search_attributes=attributes))
-                dynamo = standing.enter_context(dynamodb_engine(engine, logs=folder))
-                if (plan := _plan(faults, dynamo)).faults:
-                    proxy = standing.enter_context(fault_proxy(dynamo.endpoint_url, plan, logs=folder))
+                temporal = running.enter_context(temporal_server(logs=folder, search_attributes=attributes))
+                dynamodb = running.enter_context(dynamodb_engine(engine, logs=folder))
+                servers = running.enter_context(
+                    stack(
+                        folder,
+                        temporal=temporal,
+                        engine=dynamodb,
+                        faults=_plan(faults, dynamodb),
+                        processes=max(_MIN_PROCESSES, min(_MAX_PROCESSES, os.cpu_count() or _MIN_PROCESSES)),
+                        keep_settings=True,
+                    )
+                )
         except ServerUnavailable as error:
             raise Stopped(Exit.NOT_FINISHED, str(error)) from error
         step("Temporal", f"{_what(temporal.how)}, Web UI {temporal.ui_url}")
-        step("DynamoDB", f"{_what(dynamo.how)}, {dynamo.endpoint_url}")
-        if _writes_singly(dynamo):
+        step("DynamoDB", f"{_what(dynamodb.how)}, {dynamodb.endpoint_url}")
+        if writes_singly(dynamodb):
             step("", "its PartiQL writes reach no stream: the workers are denied them and use UpdateItem")
         if faults:
             step(
                 "faults", f"{faults:.0%} of the workers' calls fail, half of those after they were carried out"
             )
-        environment = caller_free_environment(dynamo.endpoint_url, temporal.address)
-        standing.enter_context(surroundings(environment))
-        Ledger(settings().ledger_table).create()
-        yield Stack(folder, temporal, dynamo, environment, (proxy or dynamo).endpoint_url, proxy)
+        running.enter_context(servers.surroundings())
+        yield servers
 
 
 def _what(how: str) -> str:
@@ -94,40 +75,23 @@ def _what(how: str) -> str:
     return how.partition(",")[0]
 
 
-def _plan(faults: float, engine: Engine) -> FaultPlan:
-    """What fails on purpose: nothing, where the plan is empty."""
-    denied = (Fault(kind=FaultKind.PARTIQL_DENIED),) if _writes_singly(engine) else ()
-    return FaultPlan(faults=(*denied, *(FaultPlan.mixed(faults).faults if faults else ())))
+def _plan(faults: float, engine: Engine) -> FaultPlan | None:
+    """What fails on purpose; None: nothing does."""
+    denied = (Fault(kind=FaultKind.PARTIQL_DENIED),) if writes_singly(engine) else ()
+    plan = FaultPlan(faults=(*denied, *(FaultPlan.mixed(faults).faults if faults else ())))
+    return plan if plan.faults else None
 
 
-def _writes_singly(engine: Engine) -> bool:
-    """Whether the table has a stream that only single writes reach."""
+def writes_singly(engine: Engine) -> bool:
+    """Whether the job has to write records one by one, since nothing else reaches the table's stream."""
     return engine.streams_at_speed and not engine.streams_partiql
 
 
 @contextmanager
-def surroundings(environment: Mapping[str, str]) -> Iterator[None]:
-    """This process's environment is `environment` for a while, so that no setting of the caller is seen."""
-    before = dict(os.environ)
-    os.environ.clear()
-    os.environ.update(environment)
-    settings.cache_clear()
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-        settings.cache_clear()
-
-
-@contextmanager
-def crew(stands: Stack) -> Iterator[Workers]:
+def crew(servers: Stack) -> Iterator[Workers]:
     """worker.py and its processes, asked to stop in whatever way the body ends."""
-    processes = max(_FEWEST, min(_MOST, os.cpu_count() or _FEWEST))
-    environment = caller_free_environment(stands.workers_endpoint, stands.temporal.address)
-    environment["REINDEXER_PROCESSES"] = str(processes)
-    with Workers(environment, stands.folder / "worker.log") as workers:
-        step("workers", f"{processes} processes, log {workers.log}")
+    with servers.workers as workers:
+        step("workers", f"{servers.processes} processes, log {workers.log}")
         try:
             yield workers
         finally:
@@ -178,33 +142,33 @@ def wait_for_interrupt(workers: Workers) -> None:
     raise Stopped(Exit.INCOMPLETE, _log_of(workers, "the workers have ended"))
 
 
-def environment_file(stands: Stack) -> Path:
+def environment_file(servers: Stack) -> Path:
     """A file for a shell to source: then `temporal`, `reindexer` and `aws` mean this stack."""
-    tools = stands.folder / "bin"
+    tools = servers.folder / "bin"
     tools.mkdir(exist_ok=True)
     for name, command in (
-        ("temporal", [str(stands.temporal.cli)]),
+        ("temporal", [str(servers.temporal.cli)]),
         ("reindexer", [sys.executable, str(_ROOT / "starter.py")]),
     ):
         (tools / name).write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
         (tools / name).chmod(0o755)
     ours = {
         name: value
-        for name, value in stands.environment.items()
+        for name, value in servers.direct_environment.items()
         if name.startswith(("AWS_", "TEMPORAL_", "REINDEXER_"))
     }
     lines = [f"export {name}={shlex.quote(value)}\n" for name, value in sorted(ours.items())]
-    path = stands.folder / "env"
+    path = servers.folder / "env"
     path.write_text("".join([*lines, f"export PATH={shlex.quote(str(tools))}:$PATH\n"]))
     return path
 
 
-def try_next(stands: Stack, job: str) -> list[str]:
+def try_next(servers: Stack, job: str) -> list[str]:
     """Commands for the plain `temporal` CLI and for ours, against this stack."""
-    where = f"--address {stands.temporal.address}"
+    where = f"--address {servers.temporal.address}"
     workflow = f"temporal workflow {{}} {where} -w {job}".format
     return [
-        f". {environment_file(stands)}",
+        f". {environment_file(servers)}",
         workflow("start --type ReindexTable") + f' -t {settings().task_queue} --input \'{{"table":"cities"}}\'',
         workflow("query") + " --type progress",
         workflow("signal") + """ --name pause --input '{"reason":"deploy"}'""",

@@ -25,10 +25,11 @@ with workflow.unsafe.imports_passed_through():
 
     from evidence.benchmarks.measured import Run
     from evidence.benchmarks.procfs import cpu_seconds, peak_mb
-    from evidence.benchmarks.stand import Stand, crew
+    from evidence.benchmarks.stand import crew
     from evidence.benchmarks.tables import KEY, next_version
     from reindexer.connect import connect
     from supervisor import supervise
+    from testbed.stack import Stack
 
 _QUEUE = "activity-per-record"
 _WINDOW = 100  # activities in flight: more than all the workers' threads, so that none waits for the workflow
@@ -110,12 +111,12 @@ class ActivityPerRecord:
         return done
 
 
-def run_activities(stands: Stand, table: str, records: int) -> Run:
+def run_activities(stands: Stack, table: str, records: int) -> Run:
     """As many of the table's first records as asked for, by worker processes of its own."""
     return asyncio.run(_run(stands, table, records))
 
 
-async def _run(stands: Stand, table: str, records: int) -> Run:
+async def _run(stands: Stack, table: str, records: int) -> Run:
     client = await Client.connect(stands.temporal.address)
     with crew(stands, ["-m", "evidence.benchmarks.activity_per_record"]) as workers:
         await _finish(client, table, 10)  # workers have connected

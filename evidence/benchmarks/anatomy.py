@@ -16,7 +16,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Self, cast
 
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import ActivityEnvironment
 
 from activities.clients import Clients
@@ -26,6 +25,7 @@ from activities.identity import Identities
 from activities.round import RoundActivities
 from activities.verify import VerifyActivities
 from evidence.benchmarks.job import touch, transform
+from reindexer.connect import DATA_CONVERTER
 from reindexer.items import WireItem
 from reindexer.ledger import Ledger
 from reindexer.models import JobInput, PlanInput, RoundInput, Segment, Target, VerifyInput
@@ -70,7 +70,7 @@ def run_anatomy(table: str) -> dict[str, Parts]:
     """
     clients = Clients(pool=1, ledger=Ledger(settings().ledger_table))
     environment = ActivityEnvironment()
-    environment.payload_converter = pydantic_data_converter.payload_converter
+    environment.payload_converter = DATA_CONVERTER.payload_converter
     environment.on_heartbeat = _encode
     target = _target(clients, table, touch())
     found = {"touch: round": _round(clients, environment, target)}
@@ -107,7 +107,7 @@ def _decisions(clients: Clients, target: Target) -> Parts:
 
 def _encode(*details: Any) -> None:
     """A heartbeat up to where the SDK's native half takes it."""
-    pydantic_data_converter.payload_converter.to_payloads(details)
+    DATA_CONVERTER.payload_converter.to_payloads(details)
 
 
 def _target(clients: Clients, table: str, operation: dict[str, Any]) -> Target:

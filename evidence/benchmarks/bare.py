@@ -13,7 +13,7 @@ from typing import Any
 
 from evidence.benchmarks.crowd import crowd
 from evidence.benchmarks.measured import Run
-from evidence.benchmarks.stand import Stand, servers_cpu
+from evidence.benchmarks.stand import servers_cpu
 from evidence.benchmarks.tables import KEY, next_version
 from reindexer.checks.pace import BEHIND
 from reindexer.dynamo.client import make_client
@@ -21,6 +21,7 @@ from reindexer.dynamo.taxonomy import of_statement
 from reindexer.dynamo.wire import Stamp, StatementBuilder, projection, quoted
 from reindexer.items import WireKey, Write
 from reindexer.sources.scan import PAGE_ROWS
+from testbed.stack import Stack
 
 _STATEMENTS = 25  # DynamoDB's most for BatchExecuteStatement, and what the reindexer sends
 _VERSION, _RUN = "reindexVersion", "reindexRun"  # the reindexer's own defaults
@@ -38,7 +39,7 @@ class Bare:
     version: int = field(default_factory=next_version)
 
 
-def run_bare(stands: Stand, how: Bare) -> Run:
+def run_bare(stands: Stack, how: Bare) -> Run:
     """Every record of the table, once."""
     before = servers_cpu(stands)
     run = crowd(prepare, stands.processes, how)
@@ -46,7 +47,7 @@ def run_bare(stands: Stand, how: Bare) -> Run:
     return run
 
 
-def run_checked(stands: Stand, how: Bare) -> tuple[Run, Run]:
+def run_checked(stands: Stack, how: Bare) -> tuple[Run, Run]:
     """The same, and the same with a consistent read of all rows after it. Raises if that finds one behind."""
     loop, before = run_bare(stands, how), servers_cpu(stands)
     read = crowd(prepare_reading, 1, how)  # one call at a time, as the job does: more at once were no faster

@@ -22,10 +22,11 @@ from rich.table import Table
 from evidence.benchmarks import faulty, safety, spine, transforming
 from evidence.benchmarks.anatomy import Parts, run_anatomy
 from evidence.benchmarks.measured import Section, ratio
-from evidence.benchmarks.stand import Stand, stand
+from evidence.benchmarks.stand import stand
 from evidence.benchmarks.tables import make_table
 from testbed.cities import EVERY, LARGE
 from testbed.embedded import ServerUnavailable, cure_parallel_scans
+from testbed.stack import Stack
 
 _SECTIONS = ("spine", "transform", "profile", "faults", "safety")
 _RECORDS = 120_000  # about ten seconds of a job: its start and end no longer decide
@@ -85,7 +86,7 @@ def _sections(text: str) -> tuple[str, ...]:
     return chosen
 
 
-def _measure(stands: Stand, options: argparse.Namespace) -> list[Section]:
+def _measure(stands: Stack, options: argparse.Namespace) -> list[Section]:
     records, few, repeat = options.records, max(1000, options.records // _SMALL_SHARE), options.repeat
     began = time.monotonic()
 

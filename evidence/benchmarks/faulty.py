@@ -7,15 +7,16 @@ from collections.abc import Callable
 
 from evidence.benchmarks.job import run_job
 from evidence.benchmarks.measured import Floor, Row, Run, Section, Way, interleaved, ratio
-from evidence.benchmarks.stand import Stand, crew
+from evidence.benchmarks.stand import crew
 from testbed.faults import FaultPlan, FaultProxy, fault_proxy
+from testbed.stack import Stack
 
 _RATE = 0.1  # of all reads and writes fail, half of them after they were applied
 _KEPT = 0.6  # of the rate without faults: the failed tenth again, in company and with back-off
 _SEED = 1  # the first run's; each further run draws others
 
 
-def measure(stands: Stand, table: str, repeat: int, told: Callable[[str], None]) -> Section:
+def measure(stands: Stack, table: str, repeat: int, told: Callable[[str], None]) -> Section:
     """The job without the proxy, through it without faults, through it with faults."""
     with fault_proxy(stands.engine.endpoint_url, FaultPlan(), logs=stands.folder) as proxy:
         direct = Row("job, no proxy")
@@ -37,7 +38,7 @@ def measure(stands: Stand, table: str, repeat: int, told: Callable[[str], None])
     return found
 
 
-def _run(stands: Stand, table: str, proxy: FaultProxy | None, plan: FaultPlan) -> Run:
+def _run(stands: Stack, table: str, proxy: FaultProxy | None, plan: FaultPlan) -> Run:
     """One job by fresh workers; the faults begin with them and end with them."""
     endpoint = proxy.endpoint_url if proxy else None
     with crew(stands, endpoint=endpoint) as workers:

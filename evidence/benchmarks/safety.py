@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 from evidence.benchmarks.bare import Bare, run_bare
 from evidence.benchmarks.measured import Row, Section, compared
-from evidence.benchmarks.stand import Stand
+from testbed.stack import Stack
 
 _KEPT = ("rate kept with stamp, condition and classification", 0.95)  # dearer, and it would be switched off
 _MORE = 3  # times as often as the others: a twentieth drowns in the noise of single runs
 
 
-def measure(stands: Stand, table: str, repeat: int, told: Callable[[str], None]) -> Section:
+def measure(stands: Stack, table: str, repeat: int, told: Callable[[str], None]) -> Section:
     """The bare loop both ways, in turn."""
     safe = Row("bare loop, stamped and conditional")
     plain = Row("bare loop, plain overwrite", note="UPDATE … SET v=? and no condition")

@@ -9,7 +9,7 @@ from evidence.benchmarks.bare import Bare, run_bare, run_checked
 from evidence.benchmarks.job import run_fresh
 from evidence.benchmarks.measured import Floor, Row, Run, Section, Way, cpu_facts, interleaved, ratio
 from evidence.benchmarks.script import run_script
-from evidence.benchmarks.stand import Stand
+from testbed.stack import Stack
 
 _OF_BARE = 0.85  # of a loop that reads and writes the same: durability and exact counts may cost 15 %
 _OF_SCRIPT = 10.0  # batches and processes, against single calls on threads
@@ -20,7 +20,7 @@ _SCRIPT_SHARE, _ACTIVITIES_SHARE = 20, 40  # every n-th record: about as long a 
 
 
 def measure(
-    stands: Stand, large: str, small: str, records: int, repeat: int, told: Callable[[str], None]
+    stands: Stack, large: str, small: str, records: int, repeat: int, told: Callable[[str], None]
 ) -> Section:
     """All rows, one after another, again and again."""
     few, fewer = max(500, records // _SCRIPT_SHARE), max(500, records // _ACTIVITIES_SHARE)

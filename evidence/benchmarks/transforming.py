@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 from evidence.benchmarks.job import run_fresh, transform
 from evidence.benchmarks.measured import Row, Section, compared
-from evidence.benchmarks.stand import Stand
+from testbed.stack import Stack
 
 _KEPT = ("transform / touch", 0.5)  # whole items read, the function, a guard, whole items read to verify
 
 
-def measure(stands: Stand, table: str, repeat: int, told: Callable[[str], None]) -> Section:
+def measure(stands: Stack, table: str, repeat: int, told: Callable[[str], None]) -> Section:
     """Both over the whole table, in turn."""
     function = Row("transform, whole job", note="jobs/size_class.py: query, function, two attributes set")
     touch = Row("touch, whole job", note="the same table")

@@ -140,18 +140,15 @@ async def cut_off(stand: Stand, cell: Cell, table: str, handle: Handle) -> Happe
 
 async def second_job(stand: Stand, cell: Cell, table: str, handle: Handle) -> Happened:
     """Two more jobs on the table while workers die: one just like the first, one with a version of its own."""
-    client = await stand.connect()
     attributes: tuple[dict[str, Any], ...] = (
         {},
         {"attributes": {"version": "anotherVersion", "run": "reindexRun"}},
     )
     async with _slower(stand, cell, table):  # the first is still at work when the others ask for its lock
         others = [
-            await client.start_workflow(
-                "ReindexTable",
+            await stand.start(
                 {"table": table, **cell.verb.job, **cell.job, **more},
-                id=f"another-{number}-{handle.id[::-1]}",  # which does not contain the first's
-                task_queue=stand.queue,
+                f"another-{number}-{handle.id[::-1]}",  # which does not contain the first's
             )
             for number, more in enumerate(attributes)
         ]
@@ -190,9 +187,10 @@ async def tokens_failing(stand: Stand, cell: Cell, table: str, _handle: Handle) 
 def cycling(stand: Stand) -> Iterator[Stand]:
     """Workers whose jobs continue as new after some 40 events, a second or two."""
     settings = {"REINDEXER_CYCLE_EVENTS": "40", "REINDEXER_LOOK_SECONDS": "0.2", "REINDEXER_ROUND_SECONDS": "2"}
-    with stand.workers_of_its_own("cycling", settings) as workers:
+    cycling = stand.beside("cycling", settings)
+    with cycling.workers as workers:
         workers.come_up()
-        yield replace(stand, workers=workers, queue="cycling")
+        yield cycling
 
 
 @contextmanager
@@ -200,11 +198,12 @@ def one_behind_a_forwarder(stand: Stand) -> Iterator[Stand]:
     """Two workers of one process: one reaches Temporal through a forwarder. Rounds last for a whole cell."""
     settings = {"REINDEXER_PROCESSES": "1", "REINDEXER_ROUND_SECONDS": "60"}
     with Forwarder(stand.temporal.address) as forwarder:
-        far = stand.workers_of_its_own("cut-off", {**settings, "TEMPORAL_ADDRESS": forwarder.address})
-        with stand.workers_of_its_own("cut-off", settings) as near, far:
-            near.come_up()
-            far.come_up()
-            yield replace(stand, workers=near, queue="cut-off", forwarder=forwarder)
+        near = stand.beside("cut-off", settings)
+        far = near.beside(settings={"TEMPORAL_ADDRESS": forwarder.address}, log="cut-off-far.log")
+        with near.workers, far.workers:
+            near.workers.come_up()
+            far.workers.come_up()
+            yield replace(near, forwarder=forwarder)
 
 
 @contextmanager
@@ -212,9 +211,10 @@ def credentials_by_tokens(stand: Stand) -> Iterator[Stand]:
     """Workers that assume a role, and renew their credentials every few seconds."""
     with TokenService(stand.folder) as tokens:
         without = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-        with stand.workers_of_its_own("by-tokens", tokens.environment, without) as workers:
+        renewing = stand.beside("by-tokens", tokens.environment, without=without)
+        with renewing.workers as workers:
             workers.come_up()
-            yield replace(stand, workers=workers, queue="by-tokens", tokens=tokens)
+            yield replace(renewing, tokens=tokens)
 
 
 @asynccontextmanager

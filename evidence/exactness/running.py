@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from temporalio.api.enums.v1 import EventType
-from temporalio.client import WorkflowFailureError
-from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.service import RPCError
 
 from evidence.exactness import tables
@@ -19,10 +17,10 @@ from evidence.exactness.judging import failed, judged
 from evidence.exactness.kinds import PARTS, Moment, refused
 from evidence.exactness.row import Row
 from evidence.exactness.scenes import Item, wire
-from evidence.exactness.stand import LEDGER, Stand
-from reindexer.ledger import Ledger
+from evidence.exactness.stand import Stand
 from testbed.embedded import ServerUnavailable
 from testbed.faults import Fault, FaultKind, FaultPlan, key_text
+from testbed.job import outcome, progress
 
 #: Until its moment a job is held back, so that there is a middle: a batch takes so long.
 _HELD_BACK = 0.1  # seconds
@@ -66,7 +64,7 @@ async def _once(cell: Cell, stand: Stand) -> Row:
         happened = await cell.disturb(stand, cell, table, handle)
     if cell.parks:
         await _repaired(stand, handle, FaultPlan(faults=standing))
-    report = await _report(handle)
+    report = await _report(stand, handle)
     seconds = time.monotonic() - began
     truth = await asyncio.to_thread(stand.proxy.truth, _LATE)
     evidence = Evidence(
@@ -91,7 +89,7 @@ async def _scope(cell: Cell, stand: Stand, table: str) -> tuple[Mapping[str, Any
     given_up = refused(table, cell.keys(cell.numbers))
     await asyncio.to_thread(stand.proxy.set_plan, FaultPlan(faults=(*cell.standing(table), *given_up)))
     handle = await _start(cell, stand, table, {"kind": "complete"})
-    report = await _report(handle)
+    report = await _report(stand, handle)
     if report["tally"]["quarantined"] != len(cell.numbers):
         raise RuntimeError(f"{handle.id} should have given up {len(cell.numbers)} records: {report['tally']}")
     return {"kind": "quarantined", "job": handle.id, "run": report["run"]}, report["run"]
@@ -104,9 +102,7 @@ def _rows(cell: Cell, stand: Stand, table: str) -> dict[str, Item]:
 
 async def _start(cell: Cell, stand: Stand, table: str, scope: Mapping[str, Any]) -> Handle:
     job = {"table": table, "scope": scope, "total_segments": cell.shards, **cell.verb.job, **cell.job}
-    client = await stand.connect()
-    name = f"{table}-{uuid.uuid4().hex[:6]}"
-    return await client.start_workflow("ReindexTable", job, id=name, task_queue=stand.queue)
+    return await stand.start(job, f"{table}-{uuid.uuid4().hex[:6]}")
 
 
 async def _written(stand: Stand, table: str, writes: float) -> None:
@@ -123,27 +119,23 @@ async def _repaired(stand: Stand, handle: Handle, plan: FaultPlan) -> None:
     """Wait until the job has parked itself, repair what was broken, resume."""
     deadline = time.monotonic() + 60  # seconds; it takes one call
     while time.monotonic() < deadline:
-        state = (await handle.query("progress"))["state"]
-        if state in ("parked", "done"):
+        if (await progress(handle))["state"] in ("parked", "done"):
             break
         await asyncio.sleep(_LOOK)
     await asyncio.to_thread(stand.proxy.set_plan, plan)
     await handle.signal("resume")
 
 
-async def _report(handle: Handle) -> dict[str, Any]:
+async def _report(stand: Stand, handle: Handle) -> dict[str, Any]:
     """The job's own account, complete or not. A job that gives none has failed its row."""
-    try:
-        report: dict[str, Any] = await asyncio.wait_for(handle.result(), _LONGEST)
+    kind, report = await outcome(handle, _LONGEST)
+    if kind in ("complete", "Incomplete"):
         return report
-    except WorkflowFailureError as error:
-        if isinstance(error.cause, ApplicationError) and error.cause.type == "Incomplete":
-            return dict(error.cause.details[0])
-        if isinstance(error.cause, CancelledError):
-            kept = await asyncio.to_thread(Ledger(LEDGER).report, handle.id)
-            if kept is not None:
-                return kept.model_dump(mode="json")
-        raise RuntimeError(f"{handle.id}: {error.cause}") from error
+    if kind == "CancelledError":
+        kept = await asyncio.to_thread(stand.ledger().report, handle.id)
+        if kept is not None:
+            return kept.model_dump(mode="json")
+    raise RuntimeError(f"{handle.id}: {kind}, {report}")
 
 
 async def _lost_attempts(stand: Stand, handle: Handle, run: str) -> int:

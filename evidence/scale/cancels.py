@@ -12,9 +12,11 @@ from typing import Any
 from temporalio.client import WorkflowFailureError, WorkflowHandle
 
 import evidence.exactness.jobs
-from evidence.scale.stack import Stack, fill, stack
-from reindexer.ledger import Ledger
+from evidence.exactness.tables import rows as rows_of
+from evidence.scale.tables import fill
+from reindexer.dynamo.client import make_client
 from testbed.faults import Fault, FaultKind, FaultPlan
+from testbed.stack import Stack, stack
 
 _ROWS = 2500
 _LATEST = 8.0  # seconds; some of the jobs are done by then
@@ -63,16 +65,25 @@ class Try:
 async def cancels(folder: Path, tries: int) -> list[Try]:
     """So many jobs, each cancelled at a moment drawn from a seed; some shards have continued as new by then."""
     dice = random.Random(11)  # the same moments each time
-    folders = {"jobs": str(Path(evidence.exactness.jobs.__file__).parent)}
-    quick = {"round_seconds": "1", "continue_after_events": "15", "look_seconds": "0.5"}
-    with stack(folder, {}, **quick, **folders) as servers:
+    settings = {
+        "REINDEXER_JOBS": str(Path(evidence.exactness.jobs.__file__).parent),
+        "REINDEXER_ROUND_SECONDS": "1",
+        "REINDEXER_CONTINUE_AFTER_EVENTS": "15",
+        "REINDEXER_LOOK_SECONDS": "0.5",
+    }
+    with (
+        stack(folder, faults=FaultPlan(), settings=settings) as servers,
+        servers.surroundings(),
+        servers.workers as workers,
+    ):
+        workers.come_up()
         return [await _one(servers, number, dice.uniform(0.0, _LATEST)) for number in range(tries)]
 
 
 async def _one(servers: Stack, number: int, moment: float) -> Try:
     table, job = f"cancelled-{number}", _JOBS[number % len(_JOBS)]
     rows = 300 if job.get("isolation") else _ROWS  # each an activity of its own
-    fill(servers.dynamodb, table, rows)
+    fill(make_client(lean=False), table, rows)
     servers.proxy.set_plan(_FAULTS)
     handle = await servers.start({"table": table, "total_segments": 6, **job}, f"cancel-{number}")
     while number // len(_JOBS) % 4 and await _state(handle) not in ("running", "verifying", "done"):
@@ -84,8 +95,8 @@ async def _one(servers: Stack, number: int, moment: float) -> Try:
         await handle.result()
     servers.proxy.set_plan(FaultPlan())
     await asyncio.sleep(0.5)  # a write whose answer was cut may still have been on its way
-    report = await asyncio.to_thread(Ledger("reindexer-ledger").report, handle.id)
-    left = _rows(servers.dynamodb, table)
+    report = await asyncio.to_thread(servers.ledger().report, handle.id)
+    left = list(rows_of(make_client(lean=False), table))
     stamped = sum(row.get("reindexRun", {}).get("S") == (report.run if report else "") for row in left)
     return Try(
         job="dry run"
@@ -105,10 +116,3 @@ async def _state(handle: WorkflowHandle[Any, Any]) -> str:
         return str((await handle.query("progress"))["state"])
     except Exception as error:
         return type(error).__name__
-
-
-def _rows(client: Any, table: str) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    for page in client.get_paginator("scan").paginate(TableName=table, ConsistentRead=True):
-        rows += page["Items"]
-    return rows

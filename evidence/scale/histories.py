@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowHistory
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
+from reindexer.connect import DATA_CONVERTER
 from workflows.reindex_shard import ReindexShard
 from workflows.reindex_table import ReindexTable
 
@@ -37,7 +37,7 @@ class RunOf:
         """
 
         async def replay() -> float:
-            replayer = Replayer(workflows=[ReindexTable, ReindexShard], data_converter=pydantic_data_converter)
+            replayer = Replayer(workflows=[ReindexTable, ReindexShard], data_converter=DATA_CONVERTER)
             began = time.process_time()
             await replayer.replay_workflow(self.history)
             return time.process_time() - began

@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
-
 from evidence.benchmarks.histories import account
 from evidence.benchmarks.procfs import peak_mb
-from evidence.benchmarks.stand import Stand, crew, stand
+from evidence.benchmarks.stand import crew, stand
 from evidence.benchmarks.tables import make_table
 from evidence.scale.histories import RunOf, chain
 from testbed.embedded import available_engines
+from testbed.stack import Stack
 
 _TABLE = "million"
 _PROCESSES = 2  # of workers: one for each core of a small machine
@@ -45,12 +43,10 @@ def million(folder: Path, records: int = 1_000_000) -> Million:
     return Million(report, seconds, events, memory, runs)
 
 
-async def _job(stands: Stand) -> tuple[dict[str, Any], float, int, list[RunOf]]:
-    client = await Client.connect(stands.temporal.address, data_converter=pydantic_data_converter)
+async def _job(stands: Stack) -> tuple[dict[str, Any], float, int, list[RunOf]]:
+    client = await stands.connect()
     began = time.monotonic()
-    handle = await client.start_workflow(
-        "ReindexTable", {"table": _TABLE}, id="reindex-million", task_queue="reindexer"
-    )
+    handle = await stands.start({"table": _TABLE}, "reindex-million")
     report: dict[str, Any] = await handle.result()
     seconds = time.monotonic() - began
     histories = await account(client, handle.id)

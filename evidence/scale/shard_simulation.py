@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from temporalio import activity
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from evidence.scale.histories import RunOf, chain
+from reindexer.connect import DATA_CONVERTER
 from reindexer.models import (
     Attributes,
     Control,
@@ -122,7 +122,7 @@ async def simulate_shard(days: float, round_seconds: float = 30.0) -> SimulatedS
     """A shard of this many days of rounds."""
     path = obtain("test-server").command[0]
     async with await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=path, data_converter=pydantic_data_converter
+        test_server_existing_path=path, data_converter=DATA_CONVERTER
     ) as env:
         ledger = Ledger(env, rounds=int(days * 86_400 / round_seconds))
         async with Worker(env.client, task_queue=_QUEUE, workflows=[ReindexShard], activities=ledger.all):

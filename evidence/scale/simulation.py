@@ -9,13 +9,13 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from evidence.scale.histories import RunOf, chain
 from evidence.scale.stand_ins import WORLD, StandIn, StandInActivities, World
+from reindexer.connect import DATA_CONVERTER
 from testbed.obtain import obtain
 from workflows.reindex_table import ReindexTable
 
@@ -60,7 +60,7 @@ async def environment() -> AsyncIterator[WorkflowEnvironment]:
     """Temporal's time-skipping server with a worker for the root and its stand-ins."""
     path = obtain("test-server").command[0]
     async with await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=path, data_converter=pydantic_data_converter
+        test_server_existing_path=path, data_converter=DATA_CONVERTER
     ) as env:
 
         async def now() -> float:

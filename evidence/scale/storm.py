@@ -16,8 +16,10 @@ from temporalio.client import WorkflowHandle
 from temporalio.service import RPCError
 
 from evidence.scale.histories import RunOf, chain
-from evidence.scale.stack import Stack, fill, stack
+from evidence.scale.tables import fill
+from reindexer.dynamo.client import make_client
 from testbed.faults import Fault, FaultKind, FaultPlan
+from testbed.stack import Stack, stack
 
 #: What a production server has twenty times of; and its suggestion to continue as new, at a quarter.
 LIMITS = {
@@ -26,12 +28,12 @@ LIMITS = {
     "limit.historyCount.suggestContinueAsNew": 1000,
 }
 SETTINGS = {
-    "processes": "3",
-    "round_seconds": "1",
-    "look_seconds": "1",  # a day's looks in minutes
-    "cycle_signals": "150",  # of 500
+    "REINDEXER_ROUND_SECONDS": "1",
+    "REINDEXER_LOOK_SECONDS": "1",  # a day's looks in minutes
+    "REINDEXER_CYCLE_SIGNALS": "150",  # of 500
 }
 IN_FLIGHT = 48
+_PROCESSES = 3  # of workers: one is killed now and then
 _TABLE = "storm"
 _ROW_BYTES = 2000
 _UNITS_PER_ROW = 0.5  # read units of a consistent read: 2 KB of 4
@@ -58,8 +60,15 @@ async def storm(folder: Path, minutes: float) -> Seen:
     """`minutes` of changing records, then as many of verifying."""
     seconds = minutes * 60
     seen, rows = Seen(), int(seconds * 20)  # the engine reads the rest of a table for each page: 24 MB
-    with stack(folder, LIMITS, **SETTINGS) as servers:
-        fill(servers.dynamodb, _TABLE, rows, size=_ROW_BYTES)
+    with (
+        stack(
+            folder, faults=FaultPlan(), settings=SETTINGS, processes=_PROCESSES, dynamic_config=LIMITS
+        ) as servers,
+        servers.surroundings(),
+        servers.workers as workers,
+    ):
+        workers.come_up()
+        fill(make_client(lean=False), _TABLE, rows, size=_ROW_BYTES)
         limits = {
             "records_per_second": 140,
             "read_units_per_second": rows * _UNITS_PER_ROW / seconds,  # binding when it verifies

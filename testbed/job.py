@@ -1,0 +1,48 @@
+"""Looking at a job through its workflow handle: progress, outcome, history."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+from temporalio.client import WorkflowFailureError, WorkflowHandle
+from temporalio.exceptions import ApplicationError
+
+_POLL_SECONDS = 0.1  # a query costs a workflow task when its worker is busy; states last for longer
+
+
+async def progress(handle: WorkflowHandle[Any, Any]) -> dict[str, Any]:
+    """The answer of the query `progress`."""
+    answer: dict[str, Any] = await handle.query("progress")
+    return answer
+
+
+async def until(
+    handle: WorkflowHandle[Any, Any], condition: Callable[[dict[str, Any]], bool], seconds: float = 60
+) -> dict[str, Any]:
+    """Poll `progress` until the condition holds. Raises `AssertionError` with the last answer."""
+    deadline = time.monotonic() + seconds
+    last: dict[str, Any] = {}
+    while time.monotonic() < deadline:
+        last = await progress(handle)
+        if condition(last):
+            return last
+        await asyncio.sleep(_POLL_SECONDS)
+    raise AssertionError(f"not within {seconds} s; last seen {last}")
+
+
+async def outcome(handle: WorkflowHandle[Any, Any], seconds: float = 120) -> tuple[str, dict[str, Any]]:
+    """("complete", report), or (type of the failure, its report or {"message": …}).
+
+    Raises `TimeoutError` where the job does not end in time.
+    """
+    try:
+        return "complete", await asyncio.wait_for(handle.result(), seconds)
+    except WorkflowFailureError as error:
+        cause = error.cause
+        if isinstance(cause, ApplicationError):
+            details = cause.details[0] if cause.details else {"message": cause.message}
+            return cause.type or "", details
+        return type(cause).__name__, {}
