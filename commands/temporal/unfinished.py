@@ -18,8 +18,8 @@ def as_ended(ledger: Ledger, interim: Report, state: Unfinished) -> Report:
 
     Its counts are lower bounds, but for the records given up: the ledger has each of them.
     """
-    given_up = max(interim.tally[Outcome.QUARANTINED], ledger.given_up(interim.job, interim.run))
-    tally = interim.tally.model_copy(update={"quarantined": given_up})
+    more = ledger.given_up(interim.job, interim.run) - interim.tally[Outcome.QUARANTINED]
+    tally = interim.tally.plus(Outcome.QUARANTINED, max(0, more))
     tally = tally.model_copy(update={"scanned": max(tally.scanned, tally.settled)})
     return interim.model_copy(
         update={
