@@ -28,7 +28,7 @@ MAY_IMPORT = {
 }
 ROOMS = set(MAY_IMPORT)
 #: What workflows may take from the engine: types that travel, and pure functions over them.
-PURE = {"models", "tally", "items", "explain", "errors", "plan_rows"}
+PURE = {"models", "tally", "items", "explain", "errors", "plan_rows", "words"}
 _ABOVE = {"planning", "checks", "table_rounds"}
 #: Inside the engine: rooms and files, and what they may not import. A round knows no service and no operation.
 MAY_NOT_IMPORT = {

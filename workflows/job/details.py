@@ -21,9 +21,10 @@ _RECORDS = 5
 _WARNINGS = 10  # more would hide the rest of the page; the report has all
 
 
-def details(progress: dict[str, Any], plan: Plan | None, failed: list[str]) -> str:
-    """`progress` as the query answers it; `failed`: partitions with quarantined records."""
-    headline = f"**{progress['state']}**" + (f": {progress['reason']}" if progress["reason"] else "")
+def details(progress: dict[str, Any], plan: Plan | None, failed: list[str], ended: str) -> str:
+    """`progress` as the query answers it; `failed`: partitions with quarantined records; `ended`: and how."""
+    reason = ended or progress["reason"]
+    headline = f"**{progress['state']}**" + (f": {reason}" if reason else "")
     if plan is None:
         return headline
     target = plan.target

@@ -20,6 +20,7 @@ from workflows.options import EVERYWHERE
 with workflow.unsafe.imports_passed_through():
     from reindexer.items import key_text
     from reindexer.models import READING, Looked, Report
+    from reindexer.words import duration
 
 
 class ProgressView:
@@ -36,6 +37,7 @@ class ProgressView:
         self._reading = False  # what the rates count: records read by a verification
         self._partitions = PartitionsDone()
         self._planned = ""  # the plan for the Web UI
+        self._ended = ""  # how, once it has
 
     @property
     def worked_seconds(self) -> float:
@@ -68,8 +70,8 @@ class ProgressView:
     def close(self, report: Report) -> None:
         """The last words: the report, for the Web UI and for `describe`."""
         self._enter("done")
-        end = f"\n\n**{report.state}** in {report.seconds:.1f} s"
-        workflow.set_current_details(self._details(Figures.of(self._shards)) + end)
+        self._ended = f"**{report.state}** in {duration(report.seconds)}"
+        workflow.set_current_details(self._details(Figures.of(self._shards)))
         workflow.upsert_memo(
             {  # below 2 KB, the server's warning limit
                 "state": report.state,
@@ -234,7 +236,7 @@ class ProgressView:
         job, shards = self._job, self._shards
         progress = self._answer(figures, self._rates.now())
         failed = with_quarantined(shards.newest) if progress["partitions"] else []
-        parts = [details(progress, job.plan, failed), failures(shards.failures, shards.newest)]
+        parts = [details(progress, job.plan, failed, self._ended), failures(shards.failures, shards.newest)]
         if job.plan and job.input:
             self._planned = self._planned or planned(job.plan, job.input)  # made once: it may be long
             parts += [warned([*job.plan.warnings, *job.warnings]), self._planned]
