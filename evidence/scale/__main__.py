@@ -24,17 +24,8 @@ from evidence.scale.cancels import cancels
 from evidence.scale.million import million
 from evidence.scale.parts import Part, of_cancels, of_million, of_shard, of_simulation, of_storm
 from evidence.scale.shard_simulation import simulate_shard
-from evidence.scale.simulation import SCENARIOS, environment, simulate
+from evidence.scale.simulation import simulate_all
 from evidence.scale.storm import storm
-
-
-async def _simulations() -> Part:
-    async with environment() as env:
-        found = []
-        for number, scenario in enumerate(SCENARIOS):
-            found.append(await simulate(env, scenario, f"days-{number}"))
-            print(f"  {scenario.name}: {found[-1].days:.1f} days in {found[-1].seconds:,.0f} s", flush=True)
-    return of_simulation(found)
 
 
 def _storm(folder: Path) -> Part:
@@ -48,7 +39,7 @@ def _cancels(folder: Path) -> Part:
 def _parts() -> dict[str, Callable[[Path], Part]]:
     """In the order of the document; each in a folder of its own for logs."""
     return {
-        "simulation": lambda _: asyncio.run(_simulations()),
+        "simulation": lambda _: of_simulation(simulate_all()),
         "shard": lambda _: of_shard(asyncio.run(simulate_shard(days=7))),
         "storm": _storm,
         "cancels": _cancels,
