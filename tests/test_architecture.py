@@ -40,7 +40,7 @@ MAY_NOT_IMPORT = {
     "answers": {"dynamo", "rounds", "sinks", "sources", "models"},
     "page": {"dynamo", "rounds", "sinks", "sources", "models"},
 }
-LONGEST = 310  # lines; a file that needs more has two subjects
+LONGEST = 300  # lines; a file that needs more has two subjects
 NAMELESS = {"utils", "common", "shared", "base", "helpers"}
 
 

@@ -1,0 +1,27 @@
+"""What a mutation is, and the tests that must notice it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+#: No servers needed; they drive delivery and rounds against a model of a conditional table.
+ENGINE = ("tests/test_delivery.py", "tests/test_round.py", "tests/test_round_properties.py")
+SEMANTICS = ("tests/test_semantics.py",)  # on real engines
+JOBS = ("tests/test_jobs_end_to_end.py",)  # on the whole stack
+TAXONOMY = ("tests/test_taxonomy.py",)
+TRANSFORM = ("tests/test_transform.py",)  # a job's function and its guards, against the model
+CLOSING = ("tests/test_closing_look.py", "tests/test_round_properties.py")  # against the model, too
+DELETIONS = ("tests/test_transform.py", "tests/test_deletions.py")
+FOLDING = ("tests/test_folding.py",)
+SLOT = ("tests/test_slot.py",)
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """`old`, which stands once in the file at `path`, becomes `new`."""
+
+    name: str
+    path: str
+    old: str
+    new: str
+    tests: tuple[str, ...] = ENGINE

@@ -1,0 +1,160 @@
+"""Defects of writing, reading and counting: any verb would lose, repeat or miscount records."""
+
+from __future__ import annotations
+
+from evidence.exactness.mutations.mutation import CLOSING, FOLDING, SEMANTICS, SLOT, TAXONOMY, Mutation
+
+MUTATIONS = (
+    Mutation(
+        "the condition on the version is dropped (PartiQL)",
+        "reindexer/dynamo/wire.py",
+        '{guards} AND NOT {version} >= ?"',
+        "{guards} AND NOT {quoted('nowhere')} >= ?\"",
+        SEMANTICS,
+    ),
+    Mutation(
+        "the condition on the version is dropped (UpdateItem)",
+        "reindexer/dynamo/wire.py",
+        '"NOT #v >= :v"]',
+        '"(NOT #v >= :v OR #v >= :v)"]',
+        SEMANTICS,
+    ),
+    Mutation(
+        "attribute_exists is dropped from UpdateItem",
+        "reindexer/dynamo/wire.py",
+        '["attribute_exists(#k)", ',
+        '["(attribute_exists(#k) OR attribute_not_exists(#k))", ',
+        SEMANTICS,
+    ),
+    Mutation(
+        "the cursor moves to the end of the page early",
+        "reindexer/rounds/checkpoint.py",
+        "self.cursor = self._cursor_after(prefix - 1)",
+        "self.cursor = self._cursor_after(len(rows) - 1)",
+    ),
+    Mutation(
+        "records beyond the settled prefix are counted",
+        "reindexer/rounds/checkpoint.py",
+        "while prefix < len(rows) and (result := rows[prefix].result) is not None:",
+        "while prefix < len(rows):\n            result = rows[prefix].result or Outcome.UPDATED",
+    ),
+    Mutation(
+        "what was settled beyond the cursor is not told",
+        "reindexer/rounds/checkpoint.py",
+        "return max(own, inherited - self._passed, 0)",
+        "return max(0, inherited - self._passed)",
+        CLOSING,
+    ),
+    Mutation(
+        "what an earlier round settled beyond the cursor is not told again",
+        "reindexer/rounds/checkpoint.py",
+        "return max(own, inherited - self._passed, 0)",
+        "return max(own, 0)",
+        CLOSING,
+    ),
+    Mutation(
+        "the closing look counts what is not this run's",
+        "reindexer/checks/last_look.py",
+        "if position in page.gone or evidence(self._stamp, row) is not Outcome.UPDATED:",
+        "if position in page.gone or evidence(self._stamp, row) is None:",
+        CLOSING,
+    ),
+    Mutation(
+        "the closing look counts a record twice that was unanswered",
+        "reindexer/checks/last_look.py",
+        "            if identity not in self._known:\n",
+        "            if True:\n",
+        CLOSING,
+    ),
+    Mutation(
+        "a defect forgets what was sent",
+        "reindexer/rounds/delivery.py",
+        "                    work.unknown = True\n                raise",
+        "                    pass\n                raise",
+        ("tests/test_bounds.py",),
+    ),
+    Mutation(
+        "a round's tally is folded twice",
+        "reindexer/models/folding.py",
+        '"tally": state.tally + progress.tally,',
+        '"tally": state.tally + progress.tally + progress.tally,',
+        FOLDING,
+    ),
+    Mutation(
+        "what a round counted by partition is forgotten",
+        "reindexer/models/folding.py",
+        '"partitions": plus_each(state.partitions, progress.partitions),',
+        '"partitions": progress.partitions,',
+        FOLDING,
+    ),
+    Mutation(
+        "a settled record stays isolated",
+        "reindexer/models/folding.py",
+        '"isolated": [*others[0], *others[1]]}',
+        '"isolated": state.isolated}',
+        FOLDING,
+    ),
+    Mutation(
+        "a round that has ended is counted as running, too",
+        "workflows/job/slot.py",
+        'self.summary, self.running = end.summary.model_copy(update={"newest": []}), Counts()',
+        'self.account = end.summary.model_copy(update={"newest": []})',
+        SLOT,
+    ),
+    Mutation(
+        "what was seen of a shard takes back what it has signalled",
+        "workflows/job/slot.py",
+        "if _place(summary) >= _place(known):",
+        "if True:",
+        SLOT,
+    ),
+    Mutation(
+        "a 500 is read as not applied",
+        "reindexer/dynamo/taxonomy.py",
+        '_SERVER = (Action.RETRY, None, "server_errors")',
+        '_SERVER = (Action.RETRY, False, "server_errors")',
+        TAXONOMY,
+    ),
+    Mutation(
+        "an unknown answer is forgotten",
+        "reindexer/rounds/delivery.py",
+        "work.unknown = work.unknown or failure.applied is None",
+        "work.unknown = False",
+    ),
+    Mutation(
+        "a refusal without its item is taken for a missing record",
+        "reindexer/sinks/in_place_answers.py",
+        "bare = [work.key for work, failure in refusals if failure.item is None]",
+        "bare: list[WireKey] = []",
+    ),
+    Mutation(
+        "isolation forgets that a write may have landed",
+        "reindexer/sinks/in_place_answers.py",
+        "            unknown=work.unknown or work.deleting or self._doubt,\n            given_up=given_up,",
+        "            unknown=False,\n            given_up=given_up,",
+    ),
+    Mutation(
+        "UnprocessedKeys are taken for missing records",
+        "reindexer/dynamo/reading.py",
+        "pending = unprocessed + later",
+        "pending = later",
+    ),
+    Mutation(
+        "another run's stamp is taken for ours",
+        "reindexer/sinks/evidence.py",
+        "    if run == stamp.run_value:",
+        "    if run is not None:",
+    ),
+    Mutation(
+        "after a crash nothing is in doubt",
+        "reindexer/sinks/in_place.py",
+        "self._doubt = request.doubt and",
+        "self._doubt = False and",
+    ),
+    Mutation(
+        "a frozen attempt writes on",
+        "reindexer/rounds/delivery.py",
+        "if self._context.stale():",
+        "if False:",
+    ),
+)
