@@ -43,6 +43,7 @@ class Kind:
     quick: bool = False
     ambiguous: bool = False  # an error for a write that was applied, or will be: at every moment for all
     batched: bool = False  # it strikes calls of many records alone
+    many: bool = False  # it strikes only where there are many records
     partiql: bool = False
     family: str | None = None
 
@@ -128,6 +129,7 @@ KINDS = (
     Kind(
         "a hot key range",
         _each(K.THROTTLE, hot=(0.0, 0.1), units_per_second=50, burst=1, operations="writes"),
+        many=True,
         family="throttled",
     ),
     Kind(
