@@ -129,8 +129,11 @@ def _in_turn(scene: Scene, verbs: Sequence[Verb], first: int) -> Iterator[Cell]:
             families.setdefault(one.family or one.name, []).append(one)
     for turn, family in enumerate(families.values(), first):
         happening = family[first % len(family)]  # the next scene meets the next one of it
-        if scene is REDRIVE and isinstance(happening, Kind) and (happening.batched or happening.many):
-            happening = _hardest()  # a redrive is for few records, each a call of its own
+        if scene is REDRIVE and isinstance(happening, Kind):  # for few records, each a call of its own
+            if happening.many:
+                happening = family[(first + 1) % len(family)]
+            elif happening.batched:
+                happening = _hardest()
         verb = verbs[turn % len(verbs)]
         if verb is PROCESS and isinstance(happening, Kind) and happening.batched:
             verb = TRANSFORM  # work for each record writes one at a time
