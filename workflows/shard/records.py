@@ -104,6 +104,8 @@ class Records:
         except asyncio.CancelledError:
             return RecordResult(outcome=None, record=record)  # it was never scheduled
         except ActivityError as error:
+            if shard.turn != turn:
+                return _interrupted(error, record)
             return _after_last_try(error, record)
 
     async def _quarantine(self, name: str, record: Isolated) -> None:
@@ -133,26 +135,43 @@ def _summary(name: str, record: Isolated) -> str:
     return f"{name} {record.error}"[:200]  # Temporal's documented bound for a summary
 
 
+def _interrupted(error: ActivityError, record: Isolated) -> RecordResult:
+    """The activity was asked to stop, and did not answer: it is tried again, not given up.
+
+    Its worker may have died, or it waited for its next attempt. What it reported last is known; one of which
+    nothing is known may have written.
+    """
+    known = _reported(error)
+    if known is not None:
+        return known
+    return RecordResult(outcome=None, record=record.model_copy(update={"unknown": True}), died=True)
+
+
 def _after_last_try(error: ActivityError, record: Isolated) -> RecordResult:
     """What the failed activity reported of its record; one that reported nothing may have written."""
     cause = error.cause
     if isinstance(cause, CancelledError):
-        # Interrupted between two attempts: what the first of them knew is lost, so its write may have landed.
-        return RecordResult(outcome=None, record=record.model_copy(update={"unknown": True}), died=True)
-    details: list[object] = []
+        return _interrupted(error, record)
+    known = _reported(error)
+    if known is not None:
+        return known.model_copy(update={"record": known.record.model_copy(update={"given_up": True})})
+    message = str(cause or error)[:300]  # a ledger row and a summary hold one line
+    lost = record.model_copy(update={"unknown": True, "given_up": True, "error": "Lost", "message": message})
+    return RecordResult(outcome=None, record=lost, died=True)
+
+
+def _reported(error: ActivityError) -> RecordResult | None:
+    """What the activity said last, with its failure or its heartbeat; None where nothing is known."""
+    cause, details = error.cause, list[object]()
     if isinstance(cause, ApplicationError):
         details = list(cause.details)
     elif isinstance(cause, ActivityTimeout):
         details = list(cause.last_heartbeat_details)
-    if details:
-        try:
-            told = RecordResult.model_validate(details[0])
-            return told.model_copy(update={"record": told.record.model_copy(update={"given_up": True})})
-        except ValidationError as invalid:
-            workflow.logger.warning("what a record's activity told cannot be read: %s", invalid)
-    message = str(cause or error)[:300]  # a ledger row and a summary hold one line
-    lost = record.model_copy(update={"unknown": True, "given_up": True, "error": "Lost", "message": message})
-    return RecordResult(outcome=None, record=lost, died=True)
+    try:
+        return RecordResult.model_validate(details[0]) if details else None
+    except ValidationError as invalid:
+        workflow.logger.warning("what a record's activity reported cannot be read: %s", invalid)
+        return None
 
 
 def _part(share: Share, parts: int) -> Share:
