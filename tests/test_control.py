@@ -266,6 +266,7 @@ async def test_a_shard_cancelled_by_hand_is_counted_once_when_it_goes_on(
     assert any("started again" in warning for warning in report["warnings"])
 
 
+@pytest.mark.alone  # it is ended by hand, five times, before it ends by itself
 async def test_a_job_cancelled_while_ended_shards_wait_agrees_with_the_stamps(
     quiet: Stack, make_table: Make
 ) -> None:

@@ -141,6 +141,7 @@ async def test_a_jobs_own_workers_do_all_that_runs_its_code_and_no_workflow(
     assert {pid for _, pid in did} == {main_pid, own_pid}
 
 
+@pytest.mark.alone  # the others have to poll within the seconds that the command gives them
 async def test_without_its_own_workers_the_job_waits_says_so_and_can_be_cancelled(
     house: House, make_table: MakeTable
 ) -> None:
