@@ -55,13 +55,13 @@ class KeptActivities:
 
     @activity.defn
     def clear_kept(self, request: ClearKeptInput) -> None:
-        """Delete all that the run keeps. Heartbeats."""
+        """Delete all that the run keeps."""
         with translated():
-            self._ledger.clear_kept(request.job, request.run, activity.heartbeat)
+            self._ledger.clear_kept(request.job, request.run)
 
     @activity.defn
     def partition_totals(self, request: PartitionsInput) -> PartitionTotals:
-        """The sums by partition, as many as one payload holds. Heartbeats."""
+        """The sums by partition, as many as one payload holds."""
         with translated():
             return bounded(every_partition(self._ledger, request))
 
@@ -70,7 +70,6 @@ def every_partition(ledger: Ledger, request: PartitionsInput) -> dict[str, Tally
     """The sums by partition over what is at hand and what the ledger keeps."""
     sums = dict(request.partitions)
     for kept in request.kept:
-        activity.heartbeat()
         sums = plus_each(sums, ledger.load_state(kept).partitions)
     return sums
 

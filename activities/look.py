@@ -60,9 +60,7 @@ async def look_at(client: Client, job: str, run: str, names: Mapping[int, str]) 
 
     Those whose situation cannot be read are left out. Raises `RPCError` where the server does not answer.
     """
-    gate = asyncio.Semaphore(_AT_ONCE)
-
-    ended: list[int] = []
+    gate, ended = asyncio.Semaphore(_AT_ONCE), list[int]()
 
     async def one(index: int, name: str) -> Seen | None:
         async with gate:

@@ -75,7 +75,6 @@ class QuarantineActivities:
         with translated():
             again = self._given_up(request.by_job, request.by_run)
             for key in request.keys:
-                activity.heartbeat()
                 given_up = key_identity(from_json_key(key)) in again
                 reason = f"{GIVEN_UP_AGAIN}{by}" if given_up else f"by {by}"
                 self._clients.ledger.close_failure(request.job, request.run, key, "redriven", reason)

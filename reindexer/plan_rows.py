@@ -12,7 +12,7 @@ from reindexer.words import count, size, some
 def plan_rows(plan: Plan, job: JobInput, own_queue: str | None) -> Iterator[tuple[str, str]]:
     """(what, how it is decided) for people. `own_queue`: of the workers that the job has of its own."""
     target, about = plan.target, plan.facts
-    yield "account", about.account or "not told"
+    yield "account", about.account or "not known"
     yield "region", about.region
     yield "table", target.table + ", key " + ", ".join(f"{k.name} ({k.type})" for k in target.key)
     yield "records", f"about {count(about.items)}, {size(about.size_bytes)} (DynamoDB's count, hours old)"

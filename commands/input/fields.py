@@ -26,7 +26,7 @@ _READ: Mapping[str, Callable[..., Any]] = {"operation": operation_given, "scope"
 
 
 class Fields:
-    """`Annotated[Given, Fields("limits")]` is a verb's parameter that stands for the options of these fields.
+    """`Annotated[Given, Fields("limits")]` is a verb's parameter that the options of these fields replace.
 
     A name such as `limits` means all fields below it.
     """
@@ -36,7 +36,7 @@ class Fields:
 
 
 def with_fields(verb: Callable[..., None]) -> Callable[..., None]:
-    """The verb as typer wants it: the options of fields in the place of the parameter that stands for them."""
+    """The verb as typer wants it: with the options of fields in place of such a parameter."""
     parameters: list[inspect.Parameter] = []
     groups: dict[str, list[str]] = {}
     for parameter in inspect.signature(verb, eval_str=True).parameters.values():

@@ -111,14 +111,14 @@ class ActivityPerRecord:
         return done
 
 
-def run_activities(stands: Stack, table: str, records: int) -> Run:
+def run_activities(servers: Stack, table: str, records: int) -> Run:
     """As many of the table's first records as asked for, by worker processes of its own."""
-    return asyncio.run(_run(stands, table, records))
+    return asyncio.run(_run(servers, table, records))
 
 
-async def _run(stands: Stack, table: str, records: int) -> Run:
-    client = await Client.connect(stands.temporal.address)
-    with crew(stands, ["-m", "evidence.benchmarks.activity_per_record"]) as workers:
+async def _run(servers: Stack, table: str, records: int) -> Run:
+    client = await Client.connect(servers.temporal.address)
+    with crew(servers, ["-m", "evidence.benchmarks.activity_per_record"]) as workers:
         await _finish(client, table, 10)  # workers have connected
         used, began = cpu_seconds(*workers.children()), time.monotonic()
         done = await _finish(client, table, records)

@@ -39,19 +39,19 @@ class Bare:
     version: int = field(default_factory=next_version)
 
 
-def run_bare(stands: Stack, how: Bare) -> Run:
+def run_bare(running: Stack, how: Bare) -> Run:
     """Every record of the table, once."""
-    before = servers_cpu(stands)
-    run = crowd(prepare, stands.processes, how)
-    run.details.update({name: cpu - before[name] for name, cpu in servers_cpu(stands).items()})
+    before = servers_cpu(running)
+    run = crowd(prepare, running.processes, how)
+    run.details.update({name: cpu - before[name] for name, cpu in servers_cpu(running).items()})
     return run
 
 
-def run_checked(stands: Stack, how: Bare) -> tuple[Run, Run]:
+def run_checked(running: Stack, how: Bare) -> tuple[Run, Run]:
     """The same, and the same with a consistent read of all rows after it. Raises if that finds one behind."""
-    loop, before = run_bare(stands, how), servers_cpu(stands)
+    loop, before = run_bare(running, how), servers_cpu(running)
     read = crowd(prepare_reading, 1, how)  # one call at a time, as the job does: more at once were no faster
-    servers = {name: loop.details[name] + cpu - before[name] for name, cpu in servers_cpu(stands).items()}
+    servers = {name: loop.details[name] + cpu - before[name] for name, cpu in servers_cpu(running).items()}
     peak = max(loop.peak_mb, read.peak_mb)
     return loop, Run(loop.records, loop.seconds + read.seconds, loop.cpu + read.cpu, peak, servers)
 

@@ -47,9 +47,9 @@ def main() -> None:
     try:
         with (
             tempfile.TemporaryDirectory(prefix="benchmark-", ignore_cleanup_errors=True) as folder,
-            stand(options.engine, Path(folder), options.processes) as stands,
+            stand(options.engine, Path(folder), options.processes) as servers,
         ):
-            sections = _measure(stands, options)
+            sections = _measure(servers, options)
     except ServerUnavailable as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(3)  # no one there
@@ -86,7 +86,7 @@ def _sections(text: str) -> tuple[str, ...]:
     return chosen
 
 
-def _measure(stands: Stack, options: argparse.Namespace) -> list[Section]:
+def _measure(servers: Stack, options: argparse.Namespace) -> list[Section]:
     records, few, repeat = options.records, max(1000, options.records // _SMALL_SHARE), options.repeat
     began = time.monotonic()
 
@@ -99,15 +99,15 @@ def _measure(stands: Stack, options: argparse.Namespace) -> list[Section]:
     for name, size, inhabitants in ((_LARGE, records, LARGE), (_SMALL, few, LARGE), (_CITIES, places, EVERY)):
         if name == _CITIES and "transform" not in options.only:
             continue
-        filled = make_table(name, size, stands.processes, inhabitants)
-        cure_parallel_scans(stands.engine, name)
+        filled = make_table(name, size, servers.processes, inhabitants)
+        cure_parallel_scans(servers.engine, name)
         told(f"{name}: {size:,} records written, {filled.rate:,.0f}/s, CPU {filled.cpu:.1f} s")
     ways: dict[str, Callable[[], Section]] = {
-        "spine": lambda: spine.measure(stands, _LARGE, _SMALL, records, repeat, told),
-        "transform": lambda: transforming.measure(stands, _CITIES, repeat, told),
+        "spine": lambda: spine.measure(servers, _LARGE, _SMALL, records, repeat, told),
+        "transform": lambda: transforming.measure(servers, _CITIES, repeat, told),
         "profile": lambda: Section("profile", data=run_anatomy(_SMALL)),
-        "faults": lambda: faulty.measure(stands, _LARGE, repeat, told),
-        "safety": lambda: safety.measure(stands, _SMALL, repeat, told),
+        "faults": lambda: faulty.measure(servers, _LARGE, repeat, told),
+        "safety": lambda: safety.measure(servers, _SMALL, repeat, told),
     }
     return [ways[name]() for name in _SECTIONS if name in options.only]
 

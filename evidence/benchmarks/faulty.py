@@ -16,16 +16,16 @@ _KEPT = 0.6  # of the rate without faults: the failed tenth again, in company an
 _SEED = 1  # the first run's; each further run draws others
 
 
-def measure(stands: Stack, table: str, repeat: int, told: Callable[[str], None]) -> Section:
+def measure(servers: Stack, table: str, repeat: int, told: Callable[[str], None]) -> Section:
     """The job without the proxy, through it without faults, through it with faults."""
-    with fault_proxy(stands.engine.endpoint_url, FaultPlan(), logs=stands.folder) as proxy:
+    with fault_proxy(servers.engine.endpoint_url, FaultPlan(), logs=servers.folder) as proxy:
         direct = Row("job, no proxy")
         calm = Row("job through the proxy, no faults")
         rough = Row(f"job through the proxy, {_RATE:.0%} faults")
         rows: list[Way] = [
-            (direct, lambda: _run(stands, table, None, FaultPlan())),
-            (calm, lambda: _run(stands, table, proxy, FaultPlan())),
-            (rough, lambda: _run(stands, table, proxy, FaultPlan.mixed(_RATE, _SEED + len(rough.runs)))),
+            (direct, lambda: _run(servers, table, None, FaultPlan())),
+            (calm, lambda: _run(servers, table, proxy, FaultPlan())),
+            (rough, lambda: _run(servers, table, proxy, FaultPlan.mixed(_RATE, _SEED + len(rough.runs)))),
         ]
         interleaved(rows, repeat, told)
     twice = sum(run.details["changed_twice"] for run in rough.runs)
@@ -38,14 +38,14 @@ def measure(stands: Stack, table: str, repeat: int, told: Callable[[str], None])
     return found
 
 
-def _run(stands: Stack, table: str, proxy: FaultProxy | None, plan: FaultPlan) -> Run:
+def _run(servers: Stack, table: str, proxy: FaultProxy | None, plan: FaultPlan) -> Run:
     """One job by fresh workers; the faults begin with them and end with them."""
     endpoint = proxy.endpoint_url if proxy else None
-    with crew(stands, endpoint=endpoint) as workers:
+    with crew(servers, endpoint=endpoint) as workers:
         if proxy:
             proxy.reset()
             proxy.set_plan(plan)
-        run = asyncio.run(run_job(stands, workers, {"table": table}))
+        run = asyncio.run(run_job(servers, workers, {"table": table}))
         if proxy:
             proxy.set_plan(FaultPlan())
             truth = proxy.truth(wait=5)  # seconds; nothing is late in this plan

@@ -41,28 +41,28 @@ def transform() -> dict[str, Any]:
 
 
 def run_fresh(
-    stands: Stack, table: str, operation: Callable[[], dict[str, Any]] = touch, *, verify: bool = True
+    servers: Stack, table: str, operation: Callable[[], dict[str, Any]] = touch, *, verify: bool = True
 ) -> Run:
     """One whole job by workers that have done nothing before, so that their peak memory is this job's."""
-    with crew(stands) as workers:
+    with crew(servers) as workers:
         job = {"table": table, "operation": operation(), "verify": verify}
-        return asyncio.run(run_job(stands, workers, job))
+        return asyncio.run(run_job(servers, workers, job))
 
 
-async def run_job(stands: Stack, workers: Workers, job: dict[str, Any]) -> Run:
+async def run_job(servers: Stack, workers: Workers, job: dict[str, Any]) -> Run:
     """One job, from the request to the answer. Raises if it is not complete.
 
     Details: seconds of each phase, `events` of all its histories, CPU seconds of the servers.
     """
-    client = await stands.connect()
+    client = await servers.connect()
     # Ten records first: workers have connected, and have imported what they import late.
     await _finish(client, {"table": job["table"], "scope": {"kind": "sample", "limit": 10}})
     await asyncio.sleep(_SETTLE_SECONDS)
-    before, used = servers_cpu(stands), cpu_seconds(*workers.children())
+    before, used = servers_cpu(servers), cpu_seconds(*workers.children())
     began = time.monotonic()
     name, report = await _finish(client, job)
     seconds = time.monotonic() - began
-    details = {name: cpu - before[name] for name, cpu in servers_cpu(stands).items()}
+    details = {name: cpu - before[name] for name, cpu in servers_cpu(servers).items()}
     cpu = cpu_seconds(*workers.children()) - used
     histories = await account(client, name)
     details |= {"events": float(histories.events), **histories.phases()}

@@ -12,14 +12,14 @@ _KEPT = ("rate kept with stamp, condition and classification", 0.95)  # dearer, 
 _MORE = 3  # times as often as the others: a twentieth drowns in the noise of single runs
 
 
-def measure(stands: Stack, table: str, repeat: int, told: Callable[[str], None]) -> Section:
+def measure(servers: Stack, table: str, repeat: int, told: Callable[[str], None]) -> Section:
     """The bare loop both ways, in turn."""
     safe = Row("bare loop, stamped and conditional")
     plain = Row("bare loop, plain overwrite", note="UPDATE … SET v=? and no condition")
     return compared(
         "safety",
-        (safe, lambda: run_bare(stands, Bare(table))),
-        (plain, lambda: run_bare(stands, Bare(table, safe=False))),
+        (safe, lambda: run_bare(servers, Bare(table))),
+        (plain, lambda: run_bare(servers, Bare(table, safe=False))),
         _KEPT,
         repeat * _MORE,
         told,

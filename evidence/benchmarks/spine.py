@@ -20,32 +20,32 @@ _SCRIPT_SHARE, _ACTIVITIES_SHARE = 20, 40  # every n-th record: about as long a 
 
 
 def measure(
-    stands: Stack, large: str, small: str, records: int, repeat: int, told: Callable[[str], None]
+    servers: Stack, large: str, small: str, records: int, repeat: int, told: Callable[[str], None]
 ) -> Section:
     """All rows, one after another, again and again."""
     few, fewer = max(500, records // _SCRIPT_SHARE), max(500, records // _ACTIVITIES_SHARE)
-    job = Row("reindexer, whole job", note=f"verified; {stands.processes} processes")
+    job = Row("reindexer, whole job", note=f"verified; {servers.processes} processes")
     single_read = Row("reindexer, one read", note="not verified (verify: false)")
     lesser = Row("reindexer, small table", note="the same, on the small table")
-    lean = Row("bare loop", note=f"our transport; {stands.processes} processes")
+    lean = Row("bare loop", note=f"our transport; {servers.processes} processes")
     checked = Row("bare loop, then a read", note="the same runs; then a consistent read, as in the job")
-    boto3 = Row("bare loop, boto3", note=f"boto3's transport; {stands.processes} processes")
+    boto3 = Row("bare loop, boto3", note=f"boto3's transport; {servers.processes} processes")
     script = Row("script", note=f"UpdateItem, 16 threads; {few:,} records, extrapolated")
     single = Row("activity per record", note=f"{fewer:,} records, extrapolated")
 
     def bare() -> Run:
-        loop, whole = run_checked(stands, Bare(large))
+        loop, whole = run_checked(servers, Bare(large))
         lean.runs.append(loop)
         return whole
 
     rows: list[Way] = [
-        (job, lambda: run_fresh(stands, large)),
+        (job, lambda: run_fresh(servers, large)),
         (checked, bare),
-        (single_read, lambda: run_fresh(stands, large, verify=False)),
-        (lesser, lambda: run_fresh(stands, small)),
+        (single_read, lambda: run_fresh(servers, large, verify=False)),
+        (lesser, lambda: run_fresh(servers, small)),
         (script, lambda: run_script(large, few)),
-        (single, lambda: run_activities(stands, large, fewer)),
-        (boto3, lambda: run_bare(stands, Bare(large, lean=False))),
+        (single, lambda: run_activities(servers, large, fewer)),
+        (boto3, lambda: run_bare(servers, Bare(large, lean=False))),
     ]
     interleaved(rows, repeat, told)
     found = Section("spine", [job, checked, single_read, lean, boto3, script, single, lesser])

@@ -34,17 +34,17 @@ from evidence.exactness.stand import Stand, stand
 from evidence.exactness.summary import summary
 
 
-async def rows_of(stands: Stand, part: Part) -> list[tuple[int, Row]]:
+async def rows_of(servers: Stand, part: Part) -> list[tuple[int, Row]]:
     """Each row of the part with its place in the table, printed once it is known."""
     rows = []
     for place, cell in enumerate(cells(part.quick)):
         if part.has(place) and all(word in cell.name for word in part.words):
-            rows.append((place, part.kept(place) or await run(cell, stands)))
+            rows.append((place, part.kept(place) or await run(cell, servers)))
             part.keep(*rows[-1])
             print("  ".join(rows[-1][1].cells()), flush=True)
     if part.number == 0 and not part.words:  # the control, which has to be wrong
         rows.append(
-            (sys.maxsize, await asyncio.to_thread(naive.count, stands, naive.third_of_writes(), RECORDS))
+            (sys.maxsize, await asyncio.to_thread(naive.count, servers, naive.third_of_writes(), RECORDS))
         )
         print("  ".join(rows[-1][1].cells()), flush=True)
     return rows
@@ -79,9 +79,9 @@ class Part:
         """(engine's name, rows), on servers and workers of its own."""
         with (
             tempfile.TemporaryDirectory(prefix="exactness-", ignore_cleanup_errors=True) as folder,
-            stand(Path(folder)) as stands,
+            stand(Path(folder)) as servers,
         ):
-            return stands.engine.name, asyncio.run(rows_of(stands, self))
+            return servers.engine.name, asyncio.run(rows_of(servers, self))
 
 
 def whole(

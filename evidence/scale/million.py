@@ -33,20 +33,20 @@ class Million:
 
 def million(folder: Path, records: int = 1_000_000) -> Million:
     """One touch of all of them, verified."""
-    with stand(available_engines()[0], folder, _PROCESSES) as stands:
+    with stand(available_engines()[0], folder, _PROCESSES) as servers:
         make_table(_TABLE, records, _PROCESSES)
-        with crew(stands) as workers:
-            report, seconds, events, runs = asyncio.run(_job(stands))
+        with crew(servers) as workers:
+            report, seconds, events, runs = asyncio.run(_job(servers))
             memory = {f"worker {number + 1}": peak_mb(pid) for number, pid in enumerate(workers.children())}
-        memory["Temporal's server"] = peak_mb(stands.temporal.pid)
-        memory[stands.engine.name] = peak_mb(stands.engine.pid)
+        memory["Temporal's server"] = peak_mb(servers.temporal.pid)
+        memory[servers.engine.name] = peak_mb(servers.engine.pid)
     return Million(report, seconds, events, memory, runs)
 
 
-async def _job(stands: Stack) -> tuple[dict[str, Any], float, int, list[RunOf]]:
-    client = await stands.connect()
+async def _job(servers: Stack) -> tuple[dict[str, Any], float, int, list[RunOf]]:
+    client = await servers.connect()
     began = time.monotonic()
-    handle = await stands.start({"table": _TABLE}, "reindex-million")
+    handle = await servers.start({"table": _TABLE}, "reindex-million")
     report: dict[str, Any] = await handle.result()
     seconds = time.monotonic() - began
     histories = await account(client, handle.id)

@@ -74,7 +74,7 @@ class KeptWhileRunning(Store):
         """Keep the keys of rows found behind, one item each: a key kept twice is one.
 
         `partitions`: the partition that each counts to, in their order; none where the job does not count by
-        partitions. `beat` is called about three times a second.
+        partitions. `heartbeat` is called about three times a second.
         """
         pk = {"S": _partition(job, run)}
         items = [
@@ -120,13 +120,15 @@ class KeptWhileRunning(Store):
             )
         return KeyList.model_validate_json(text(item, "keys"))
 
-    def clear_kept(self, job: str, run: str, heartbeat: Callable[[], None] = lambda: None) -> int:
-        """Delete all that is kept of the run; returns the number of items. `beat` as in `keep_behind`."""
+    def clear_kept(self, job: str, run: str) -> int:
+        """Delete all that is kept of the run; returns the number of items."""
         pk = {"S": _partition(job, run)}
         keys = ({"Key": {"pk": pk, "sk": item["sk"]}} for item in self._query(pk["S"], only="sk"))
-        return self._each("delete_item", keys, heartbeat)
+        return self._each("delete_item", keys)
 
-    def _each(self, operation: str, calls: Iterable[dict[str, Any]], heartbeat: Callable[[], None]) -> int:
+    def _each(
+        self, operation: str, calls: Iterable[dict[str, Any]], heartbeat: Callable[[], None] = lambda: None
+    ) -> int:
         """Many calls, a few at a time; returns how many. Raises what the first failed one raises."""
         done, left = 0, iter(calls)
         with ThreadPoolExecutor(_THREADS) as pool:

@@ -51,7 +51,7 @@ class BatchQueue:
         return self._more or bool(self._ahead or self.retries)
 
     def keep_quiet(self, seconds: float) -> None:
-        """Make no call for so many seconds."""
+        """Make no call for this number of seconds."""
         self._quiet_until = self._context.now() + seconds
 
     def next_batch(self) -> list[PendingWrite]:

@@ -29,7 +29,7 @@ def details(progress: dict[str, Any], plan: Plan | None, failed: list[str], ende
         return headline
     target = plan.target
     headline = f"{headline} · {target.operation.words} `{target.table}` to version {target.version}"
-    todo = _todo(progress["state"], workflow.info().workflow_id)
+    todo = _todo(progress["state"])
     return "\n\n".join([headline, *todo, _table(_figures(progress, failed), right=True)])
 
 
@@ -60,10 +60,11 @@ def _job() -> str:
     return workflow.info().workflow_id
 
 
-def _todo(state: str, job: str) -> list[str]:
+def _todo(state: str) -> list[str]:
     """What a person can do in a state that waits for one."""
     if state not in ("paused", "parked"):
         return []
+    job = _job()
     before = "Once the cause is gone: " if state == "parked" else "To go on: "
     return [f"{before}`reindexer resume {job}`, or `temporal workflow signal -w {job} --name resume`"]
 

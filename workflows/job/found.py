@@ -7,6 +7,7 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from reindexer.models import PartitionTotals, Report, Verb
     from reindexer.tally import Outcome
+    from reindexer.words import some
 
 
 def not_found(report: Report, verb: Verb, totals: PartitionTotals) -> list[str]:
@@ -15,11 +16,11 @@ def not_found(report: Report, verb: Verb, totals: PartitionTotals) -> list[str]:
         return []
     found = []
     if totals.empty:
-        of = f"{totals.empty:,} of {_some(len(totals.partitions) + totals.left_out, 'partition')}"
+        of = f"{totals.empty:,} of {some(len(totals.partitions) + totals.left_out, 'partition')}"
         found.append(f"no record found in {of}" if verb.runs_job else f"{of} empty")
     tally = report.dry_run.tally if report.dry_run else report.tally
     if vanished := tally[Outcome.VANISHED]:
-        found.append(f"{vanished:,} of {_some(tally.scanned, 'record')} vanished")
+        found.append(f"{vanished:,} of {some(tally.scanned, 'record')} vanished")
     only_read = None if verb.writes else report.verification
     looked = only_read or tally  # else the verification reads what the query does not find, too
     if not looked.scanned and not found:
@@ -39,10 +40,6 @@ def unexplained(report: Report, verb: Verb, swept: int) -> list[str]:
     if max(more, fewer) <= known:
         return []
     return [
-        f"the job scanned {_some(tally.scanned, 'record')}, the verification afterwards {checked.scanned:,}: "
+        f"the job scanned {some(tally.scanned, 'record')}, the verification afterwards {checked.scanned:,}: "
         "others added or deleted some meanwhile, or the service hands out records twice, or not at all"
     ]
-
-
-def _some(number: int, word: str) -> str:
-    return f"{number:,} {word}{'' if number == 1 else 's'}"

@@ -18,7 +18,7 @@ SLOT = ("tests/test_slot.py",)
 
 @dataclass(frozen=True)
 class Mutation:
-    """`old`, which stands once in the file at `path`, becomes `new`."""
+    """`old`, which occurs once in the file at `path`, becomes `new`."""
 
     name: str
     path: str

@@ -39,14 +39,14 @@ MUTATIONS = (
         "while prefix < len(rows):\n            result = rows[prefix].result or Outcome.UPDATED",
     ),
     Mutation(
-        "what was settled beyond the cursor is not told",
+        "what was settled beyond the cursor is not reported",
         "reindexer/rounds/checkpoint.py",
         "return max(own, inherited - self._passed, 0)",
         "return max(0, inherited - self._passed)",
         CLOSING,
     ),
     Mutation(
-        "what an earlier round settled beyond the cursor is not told again",
+        "what an earlier round settled beyond the cursor is not reported again",
         "reindexer/rounds/checkpoint.py",
         "return max(own, inherited - self._passed, 0)",
         "return max(own, 0)",

@@ -123,7 +123,7 @@ MUTATIONS = (
         ("tests/test_identity.py",),
     ),
     Mutation(
-        "what was deleted is told with the next heartbeat that is due",
+        "what was deleted is reported with the next heartbeat that is due",
         "reindexer/rounds/delivery.py",
         "self._context.heartbeat(immediate=self._deleted)",
         "self._context.heartbeat()",
