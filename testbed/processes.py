@@ -30,7 +30,7 @@ GRACE_SECONDS = 10.0
 #: Where there is no terminal to draw on, a line this often shows that it goes on.
 _LINE_EVERY_SECONDS = 30.0
 
-_rows_read: set[int] = set()
+_given_out: set[int] = set()
 _console = Console(stderr=True, highlight=False)
 
 
@@ -69,8 +69,8 @@ def free_port() -> int:
         port = random.choice(_PORTS)
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
-            if port not in _rows_read:
-                _rows_read.add(port)
+            if port not in _given_out:
+                _given_out.add(port)
                 return port
     raise ServerUnavailable(
         f"No port is free on 127.0.0.1, {_PORTS.start} to {_PORTS.stop}: stop some servers."
@@ -265,7 +265,7 @@ def carry_out(
 @contextmanager
 def _progress(log: Path) -> Iterator[Callable[[], None]]:
     """A function that shows time and last line: in place on a terminal, else as a line now and then."""
-    started = told = time.monotonic()
+    started = shown = time.monotonic()
 
     def state() -> str:
         return f"{time.monotonic() - started:4.0f} s  {tail(log, 1).strip()}"
@@ -276,9 +276,9 @@ def _progress(log: Path) -> Iterator[Callable[[], None]]:
         return
 
     def line() -> None:
-        nonlocal told
-        if time.monotonic() - told >= _LINE_EVERY_SECONDS:
-            told = time.monotonic()
+        nonlocal shown
+        if time.monotonic() - shown >= _LINE_EVERY_SECONDS:
+            shown = time.monotonic()
             say(state())
 
     yield line

@@ -7,10 +7,11 @@ ever reaches an account.
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import functools
 import os
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,29 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+#: Session fixtures stop half a dozen servers, each within its grace of 10 s; twice that, for a busy machine.
+_TEARDOWN_SECONDS = 120.0
+_stderr = pytest.StashKey[int]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_stderr] = os.dup(2)  # while tests run, pytest captures the one everybody writes to
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
+    """End the process, with the stacks of all its threads, where a teardown hangs.
+
+    No other limit holds here: pytest-timeout and pytest's own faulthandler stop counting once a test has failed, and
+    a test that failed may leave a thread behind that the end of its event loop waits for without a bound.
+    """
+    faulthandler.dump_traceback_later(_TEARDOWN_SECONDS, exit=True, file=item.config.stash[_stderr])
+    try:
+        return (yield)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 #: Looked up once: it runs `java -version`, and collecting tests asks for each of a hundred functions.
