@@ -78,8 +78,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
     """End the process, with the stacks of all its threads, where a teardown hangs.
 
-    No other limit holds here: pytest-timeout and pytest's own faulthandler stop counting once a test has failed, and
-    a test that failed may leave a thread behind that the end of its event loop waits for without a bound.
+    No other limit holds here: pytest-timeout and pytest's own faulthandler stop counting once a test has
+    failed, and it may leave a thread behind that the end of its event loop waits for without a bound.
     """
     faulthandler.dump_traceback_later(_TEARDOWN_SECONDS, exit=True, file=item.config.stash[_stderr])
     try:
