@@ -37,7 +37,7 @@ class Holding:
         while not wait([answer], timeout=TICK_SECONDS).done:
             context.heartbeat()
             if context.stopping():
-                return TableTrouble(Stop.TOLD)
+                return TableTrouble(Stop.ASKED)
         trouble = answer.result()
         if trouble is None:
             self._seen[lock] = asked

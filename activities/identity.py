@@ -76,4 +76,4 @@ class Identities:
         if fault is None:
             self._seen[name] = asked
             return None
-        return TableTrouble(Stop.TOLD) if fault.code == Stop.TOLD.name else TableTrouble(Stop.FAULT, fault)
+        return TableTrouble(Stop.ASKED) if fault.code == Stop.ASKED.name else TableTrouble(Stop.FAULT, fault)

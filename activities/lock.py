@@ -31,7 +31,7 @@ _CLOSED = frozenset(
     )
 )
 #: Answers that are the same each time: a server that keeps its cluster's name to itself.
-_UNTOLD = frozenset(
+_NAMELESS = frozenset(
     (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNIMPLEMENTED, RPCStatusCode.UNAUTHENTICATED)
 )
 
@@ -89,7 +89,7 @@ class LockActivities:
         try:
             info = await self._client.workflow_service.get_cluster_info(GetClusterInfoRequest())
         except RPCError as error:
-            if error.status in _UNTOLD:  # as Temporal Cloud, where a namespace's name is unique
+            if error.status in _NAMELESS:  # as Temporal Cloud, where a namespace's name is unique
                 return self._client.namespace
             raise
         return f"{self._client.namespace}@{info.cluster_id}"

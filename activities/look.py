@@ -97,8 +97,8 @@ async def _running(description: WorkflowExecutionDescription) -> Counts:
         if kind is None or not pending.heartbeat_details.payloads:
             continue
         try:
-            [told] = await description.data_converter.decode(pending.heartbeat_details.payloads, [kind])
+            [progress] = await description.data_converter.decode(pending.heartbeat_details.payloads, [kind])
         except (ValidationError, RuntimeError):
             return Counts()
-        return Counts.of(told)
+        return Counts.of(progress)
     return Counts()

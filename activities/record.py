@@ -33,13 +33,13 @@ class RecordActivities:
         in_doubt = known.record.model_copy(update={"unknown": True})
         activity.heartbeat(known.model_copy(update={"record": in_doubt, "died": True}))
         result = self._attempt(request, known, context)
-        told = result.model_copy(update={"fault": None})
-        activity.heartbeat(told)
+        known = result.model_copy(update={"fault": None})
+        activity.heartbeat(known)
         if result.retry:
             error = result.record.error or "Unavailable"
             raise ApplicationError(f"{error}: {result.record.message}", result, type=error)
         if result.fault and result.fault.code == CLOCK_WRONG and not _last_attempt():
-            raise ApplicationError(result.fault.message, told, type=CLOCK_WRONG)  # for another worker
+            raise ApplicationError(result.fault.message, known, type=CLOCK_WRONG)  # for another worker
         return result
 
     def _attempt(self, request: RecordInput, known: RecordResult, context: TemporalContext) -> RecordResult:

@@ -74,7 +74,7 @@ def _path(loc: Sequence[int | str], kind: str) -> str:
 
 
 def _is_branch(parts: Sequence[int | str]) -> bool:
-    """Whether the last part is a branch's name. A union stands below a field, so it is never the first."""
+    """Whether the last part is a branch's name. A union is below a field, so it is never the first."""
     last = parts[-1] if len(parts) > 1 else ""
     return isinstance(last, str) and (
         last in ("int", "float", "str", "bool") or last.startswith(("constrained-", "literal[", "strict-"))
@@ -150,7 +150,7 @@ def _alternatives(model: Any, name: int | str) -> list[type[BaseModel]]:
 
 
 def kind_of(model: type[BaseModel]) -> str:
-    """The kind by which an operation or a scope is told from others."""
+    """The kind by which an operation or a scope is distinguished from others."""
     return str(get_args(model.model_fields["kind"].annotation)[0])
 
 

@@ -23,6 +23,7 @@ def plan_rows(plan: Plan, job: JobInput, own_queue: str | None) -> Iterator[tupl
         yield "recovery", "point in time" if about.point_in_time_recovery else "no point-in-time recovery"
     if plan.ttl:
         yield "TTL", plan.ttl
+    yield "operation", f"{target.operation.words}: {plan.verb.does}"
     yield "target", _target(plan, job)
     if plan.target.within is not None:
         yield "partitions", _partitions(plan, plan.target.within)

@@ -74,7 +74,7 @@ class FakeContext:
             look,
         )
         self.beats = 0
-        self.told_at_once: Progress | None = None  # by the last heartbeat that could not wait
+        self.at_once: Progress | None = None  # by the last heartbeat that could not wait
         self.delivered: Any = None
         self.waited: list[float] = []
         self.frozen = False
@@ -89,7 +89,7 @@ class FakeContext:
         if self._progress:
             seen = self._progress()
             self._look(seen)
-            self.told_at_once = seen if immediate else self.told_at_once
+            self.at_once = seen if immediate else self.at_once
             if self._deliver(self.beats):
                 # As a heartbeat travels: encoded, and validated on the other side.
                 self.delivered = type(seen).model_validate(seen.model_dump(mode="json"))

@@ -69,7 +69,7 @@ async def plain(stack: Stack, client: Any) -> None:
 
 async def paused_and_killed(stack: Stack, client: Any) -> None:
     stack.proxy.set_plan(SLOW)
-    handle = await stack.start({"table": table(client, 2000).name, "total_segments": 2})
+    handle = await stack.start({"table": table(client, 4000).name, "total_segments": 2})
     await asyncio.sleep(2)
     await handle.signal("pause", {"reason": "recording"})
     await until(handle, lambda p: p["state"] == "paused")

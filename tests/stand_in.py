@@ -135,8 +135,8 @@ class Root:
         self._ends = True
 
     @workflow.signal
-    def pause(self, told: dict[str, Any]) -> None:
-        self._paused = told["reason"]
+    def pause(self, given: dict[str, Any]) -> None:
+        self._paused = given["reason"]
 
     @workflow.update(unfinished_policy=workflow.HandlerUnfinishedPolicy.ABANDON)
     async def set_limits(self, change: dict[str, Any]) -> dict[str, Any]:

@@ -199,7 +199,7 @@ def test_a_verification_has_its_own_progress() -> None:
     text = shown(picture(seen))
     assert "1,234 of about 5,678 verified  500/s  9.0 s left" in text
     assert "1,234 read consistently, 2 behind" in text
-    assert "90 updated" in text, "what the job did is still told"
+    assert "90 updated" in text, "what the job did is still details"
     waiting = stands(state="throttled", phase="verifying", verification=verification, remaining=0)
     assert "1,234 records verified" in plain_line(waiting)
     assert "100 of about 150" in plain_line(stands(verification=verification, remaining=50)), (

@@ -96,7 +96,7 @@ def test_a_round_in_which_no_write_is_answered(keys: str, faults: Callable[[int]
     kind = "B" if keys == "binary" else "S"
     aimed = target(key=[KeyAttribute(name="id", type=kind), KeyAttribute(name="sort", type=kind)])
     made = carried(_long(rows, faults), target=aimed)
-    assert made.isolated or made.request.unknown
+    assert made.isolated or made.request.unconfirmed
 
 
 @pytest.mark.parametrize("keys", LONGEST)
@@ -114,7 +114,7 @@ def test_a_round_whose_deletions_are_not_answered(
     made = carried(
         _long(rows, lambda n: "500 before" if n % 2 else None), target=aim(job, key=key), source=source
     )
-    assert made.tally[Outcome.DELETED] or made.request.deleting
+    assert made.tally[Outcome.DELETED] or any(one.deletion for one in made.request.unconfirmed)
 
 
 def test_a_round_over_many_partitions_with_the_longest_names() -> None:
@@ -242,6 +242,6 @@ def test_a_defect_hands_back_what_was_reached_and_what_it_had_sent() -> None:
     assert made.last is not None
     assert (made.last.stop, made.last.fault and made.last.fault.code) == (Stop.FAILED, "KeyError")
     assert made.tally == Tally(scanned=50, updated=50)
-    assert (len(made.request.unknown), made.request.ahead) == (25, 25)
+    assert (len(made.request.unconfirmed), made.request.ahead) == (25, 25)
     assert made.run().tally == Tally(scanned=100, updated=100)
     assert made.attempts.ambiguous == 25

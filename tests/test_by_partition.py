@@ -182,7 +182,7 @@ def test_of_a_shard_whose_end_is_lost_no_partition_has_a_total() -> None:
     totals = PartitionTotals(partitions=counted, left_out=1, total=Tally(scanned=3, updated=3))
     exact = totals.model_copy(update={"partitions": {"coda": counted["coda"]}})
     assert known(totals, shards) == exact
-    shards[0].lost = False  # started again, it told the rest
+    shards[0].lost = False  # started again, it counted the rest
     assert (unknown(shards), known(totals, shards)) == ([], totals)
 
 

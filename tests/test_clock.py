@@ -136,8 +136,8 @@ def test_an_isolated_record_is_left_to_another_worker_and_parks_after_its_last_a
     with pytest.raises(ApplicationError, match="the clock of") as raised:
         environment.run(record, request)
     assert (raised.value.type, raised.value.non_retryable) == (CLOCK_WRONG, False)
-    [told] = raised.value.details
-    assert (told.record.attempts, told.record.given_up, told.fault) == (5, False, None)
+    [known] = raised.value.details
+    assert (known.record.attempts, known.record.given_up, known.fault) == (5, False, None)
 
     environment.info = dataclasses.replace(environment.info, attempt=12)
     result = environment.run(record, request)

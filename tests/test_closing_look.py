@@ -203,7 +203,7 @@ def test_it_ends_when_its_time_is_over_with_what_it_has() -> None:
     assert model.clock.now - 1000 < 12
 
 
-def test_told_to_stop_it_tells_what_it_has() -> None:
+def test_asked_to_stop_it_returns_what_it_has() -> None:
     model = _table(5000, ours=range(5000))
     found = look(model, FakeContext(model.clock, stop_at=3), ahead=5000)
     assert not found.complete

@@ -33,10 +33,10 @@ def test_without_a_terminal_start_shows_the_plan_and_refuses(
     started: list[str], capsys: pytest.CaptureFixture[str], more: list[str]
 ) -> None:
     assert starter.run(["start", "cities", *more]) == 2
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert "about 500" in told.err
-    assert "not started: there is no terminal to ask on; use --yes to skip the question" in told.err
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "about 500" in printed.err
+    assert "not started: there is no terminal to ask on; use --yes to skip the question" in printed.err
     assert started == []
 
 

@@ -219,7 +219,7 @@ def test_the_ledger_says_the_same(configured: pytest.MonkeyPatch) -> None:
     assert not isinstance(fault.value, Unavailable)
 
 
-def test_an_sts_error_is_told_apart_from_dynamodbs_own_on_every_call(
+def test_an_sts_error_is_distinguished_from_dynamodbs_own_on_every_call(
     configured: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The role is assumed at the first signature: an AccessDenied there says nothing about the table."""
@@ -282,7 +282,8 @@ def test_no_record_is_isolated_and_nothing_counts_as_sent(writer: str, passing: 
     result = make_round(request, TableClient(model, "t"), FakeContext(model.clock), PATIENCE).run()
     assert result.stop is (Stop.UNAVAILABLE if passing else Stop.FAULT)
     progress = result.progress
-    assert (progress.isolated, progress.unknown, sum(progress.attempts.model_dump().values())) == ([], [], 0)
+    assert (progress.isolated, progress.unconfirmed) == ([], [])
+    assert sum(progress.attempts.model_dump().values()) == 0
     assert 50 <= progress.tally[Outcome.UPDATED] < 200
     model.batch_execute_statement = ModelTable.batch_execute_statement.__get__(model)
     model.update_item = ModelTable.update_item.__get__(model)

@@ -55,7 +55,7 @@ def test_a_deletion_is_counted_though_its_round_ended_before_it_was_known(
     model = ModelTable([ROW], plan={3: Plan(call=fault, late_by=2)}.get)
     carried = shard(model, target=aim(job, writer=writer)).run([Life(stop_at=stop_at)])
     assert carried.tally == Tally(scanned=1, deleted=1)
-    assert (model.rows, carried.request.deleting) == ({}, [])
+    assert (model.rows, carried.request.unconfirmed) == ({}, [])
 
 
 def test_named_records_deleted_beyond_the_cursor_are_counted_by_the_next_round(job: Any) -> None:
@@ -79,17 +79,17 @@ def test_what_was_deleted_is_told_before_the_next_call(job: Any) -> None:
     seen: list[tuple[int, int]] = []
 
     def look(_call: int) -> None:
-        told = context.told_at_once.tally[Outcome.DELETED] if context.told_at_once else 0
-        seen.append((len(rows) - len(model.rows), told))
+        counted = context.at_once.tally[Outcome.DELETED] if context.at_once else 0
+        seen.append((len(rows) - len(model.rows), counted))
 
     model = ModelTable(rows, plan=look)
     context = FakeContext(model.clock)
-    target = aim(job, writer="partiql")  # UpdateItem goes one by one: up to eight are not told yet
+    target = aim(job, writer="partiql")  # UpdateItem goes one by one: up to eight are not counted yet
     request = RoundInput(target=target, source=SEGMENT, seconds=60, heartbeat_timeout=10)
     result = make_round(request, TableClient(model, "t"), context).run()  # type: ignore[arg-type]
     assert result.progress.tally[Outcome.DELETED] == 60
     assert {deleted for deleted, _ in seen} == {0, 25, 50}
-    assert all(deleted == told for deleted, told in seen)
+    assert all(deleted == counted for deleted, counted in seen)
 
 
 @pytest.mark.parametrize(("sent", "outcome"), [(True, "deleted"), (False, "vanished")])

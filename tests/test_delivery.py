@@ -1,4 +1,4 @@
-"""The retry loop: what it does about each kind of answer, told one case at a time."""
+"""The retry loop: what it does about each kind of answer, one case at a time."""
 
 from __future__ import annotations
 

@@ -235,8 +235,8 @@ class TestTemporal:
 async def search_attributes(address: str) -> set[str]:
     connected = await Client.connect(address)
     asked = ListSearchAttributesRequest(namespace="default")
-    told = await connected.operator_service.list_search_attributes(asked)
-    return {name for name in told.custom_attributes if not name.startswith("Temporal")}
+    details = await connected.operator_service.list_search_attributes(asked)
+    return {name for name in details.custom_attributes if not name.startswith("Temporal")}
 
 
 @workflow.defn(sandboxed=False)  # the sandbox would load this file, and what it imports, once more
@@ -286,7 +286,7 @@ class TestProcess:
         settings = {"answers": lambda: False, "patience": 30, "grace": 0, "environment": os.environ, **changes}
         return Process("the server", command, port=free_port(), log=log, **settings)
 
-    def test_one_that_ends_while_starting_is_told_with_its_last_words(self, tmp_path: Path) -> None:
+    def test_one_that_ends_while_starting_is_shown_with_its_last_words(self, tmp_path: Path) -> None:
         log = tmp_path / "log"
         with (
             pytest.raises(ServerUnavailable, match=r"(?s)ended.*exit code 3.*out of luck") as error,

@@ -116,8 +116,8 @@ async def test_isolated_records_are_counted_once(quiet: Stack, make_table: Make)
     assert (seen["tally"]["scanned"], seen["remaining"]) == (30, 0)
     assert done_of(seen) == "30 records"
     from_server = await asyncio.to_thread(command, quiet.environment, "status", handle.id, "--json")
-    told = json.loads(from_server[1])
-    assert (told["tally"]["scanned"], told["isolated"], told["remaining"]) == (30, 5, 0)
+    details = json.loads(from_server[1])
+    assert (details["tally"]["scanned"], details["isolated"], details["remaining"]) == (30, 5, 0)
 
     inject(quiet.proxy)
     kind, report = await outcome(handle)
@@ -173,8 +173,13 @@ async def test_more_failures_than_the_budget_park_the_job(quiet: Stack, make_tab
     kind, report = await outcome(handle)
     assert kind == "Incomplete"
     assert report["tally"] == tally(scanned=RECORDS, updated=RECORDS - 10, quarantined=10)
-    told = [event["what"] for event in report["controls"]]
-    assert told.index("parked") < told.index("resume refused") < told.index("set_limits") < told.index("resume")
+    details = [event["what"] for event in report["controls"]]
+    assert (
+        details.index("parked")
+        < details.index("resume refused")
+        < details.index("set_limits")
+        < details.index("resume")
+    )
 
 
 async def test_a_redrive_by_class_and_by_key_runs_just_those(quiet: Stack, make_table: Make) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reindexer.models import Isolated, Progress, RecordResult, ShardState, VerifyResult
+from reindexer.models import Isolated, Progress, RecordResult, ShardState, Unconfirmed, VerifyResult
 from reindexer.models.closing import ClosingResult
 from reindexer.models.folding import after_check, after_closing, after_record, after_round, at_the_end
 from reindexer.tally import Attempts, Outcome, Tally, plus_each
@@ -126,15 +126,15 @@ def test_error_classes_are_bounded_in_number_and_bytes_and_each_record_is_counte
 
 
 def test_a_round_without_a_cursor_leaves_the_one_there_is() -> None:
-    state = ShardState(cursor=KEYS[3], unknown=[KEYS[4]], ahead=2)
+    state = ShardState(cursor=KEYS[3], unconfirmed=[Unconfirmed(key=KEYS[4])], ahead=2)
     assert after_round(state, Progress()).cursor == KEYS[3]
-    assert after_round(state, Progress()).unknown == []
+    assert after_round(state, Progress()).unconfirmed == []
     assert after_check(state, VerifyResult(scanned=0)).cursor == KEYS[3]
 
 
 def test_at_the_end_nothing_is_left_in_doubt() -> None:
-    state = ShardState(unknown=KEYS, deleting=KEYS[:1], deleting_in=["acme"], ahead=12)
-    assert at_the_end(state) == ShardState(done=True)
+    sent = [Unconfirmed(key=key, deletion=True, partition="acme") for key in KEYS]
+    assert at_the_end(ShardState(unconfirmed=sent, ahead=12)) == ShardState(done=True)
 
 
 def test_a_verification_counts_beside_the_tally() -> None:
@@ -156,4 +156,4 @@ def test_what_the_last_look_finds_settles_records_and_rows_beyond_the_cursor(mad
         parts = plus_each(parts, {str(record.partition): Tally(updated=1)})
     after = after_closing(state, ClosingResult(tally=beyond + found, partitions=parts))
     assert balanced(after)
-    assert (after.isolated, after.ahead, after.unknown) == ([], 0, [])
+    assert (after.isolated, after.ahead, after.unconfirmed) == ([], 0, [])

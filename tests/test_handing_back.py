@@ -42,7 +42,7 @@ class Outside:
         self.there = False
         self.kept: list[KeepInput] = []
         self.waits: list[Callable[[], bool]] = []
-        self.told: list[Any] = []
+        self.memos: list[Any] = []
 
     async def execute_activity_method(self, activity: Any, request: Any, **_: Any) -> Any:
         if not self.there:
@@ -71,7 +71,7 @@ def outside(monkeypatch: pytest.MonkeyPatch) -> Outside:
     made = Outside()
     monkeypatch.setattr(workflow, "execute_activity_method", made.execute_activity_method)
     monkeypatch.setattr(workflow, "wait_condition", made.wait_condition)
-    monkeypatch.setattr(workflow, "upsert_memo", made.told.append)
+    monkeypatch.setattr(workflow, "upsert_memo", made.memos.append)
     monkeypatch.setattr(workflow, "logger", logging.getLogger("test"))
     return made
 
@@ -97,7 +97,7 @@ async def test_it_parks_and_goes_on_once_the_ledger_is_there_and_it_is_resumed(o
     assert shard.parked
     assert "being restored (LedgerUnavailable)" in shard.situation.reason
     assert shard.summary == KNOWN, "what is not loaded counts as before"
-    assert outside.told[-1]["shard"].summary == KNOWN
+    assert outside.memos[-1]["shard"].summary == KNOWN
 
     shard.take(Control(seq=6, paused=True, paused_since=6))  # the root has parked the job
     await settle()
@@ -112,7 +112,7 @@ async def test_it_parks_and_goes_on_once_the_ledger_is_there_and_it_is_resumed(o
     ("control", "how", "doubt"),
     [(Control(seq=6, stop=True), "cancelled", True), (Control(seq=6, cycle=1), "yielded", False)],
 )
-async def test_told_to_leave_it_hands_back_what_it_was_given(
+async def test_asked_to_leave_it_hands_back_what_it_was_given(
     outside: Outside, control: Control, how: Any, doubt: bool
 ) -> None:
     made = ReindexShard(a_shard().request)

@@ -27,7 +27,7 @@ LOCK = LockInput(
 
 
 class Ledger:
-    """Answers as told, once it may."""
+    """Gives its answer once it may."""
 
     def __init__(self, *answers: str | Exception) -> None:
         self.answers, self.asked, self.may = list(answers), 0, threading.Event()
@@ -87,11 +87,11 @@ def test_a_ledger_that_cannot_be_asked_is_no_lost_lock(error: Exception, stop: S
     assert (trouble.stop, trouble.fault and trouble.fault.code) == (stop, code)
 
 
-def test_while_the_ledger_is_silent_the_attempt_beats_and_can_be_told_to_stop() -> None:
+def test_while_the_ledger_is_silent_the_attempt_beats_and_can_be_asked_to_stop() -> None:
     ledger = Ledger("")
     ledger.may.clear()
     beating = context(stop_at=3)
     trouble = asking(ledger).trouble_before(LOCK, beating)
     ledger.may.set()
     assert trouble is not None
-    assert (trouble.stop, beating.beats) == (Stop.TOLD, 3)
+    assert (trouble.stop, beating.beats) == (Stop.ASKED, 3)

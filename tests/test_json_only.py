@@ -55,8 +55,8 @@ def test_stdout_is_json_and_nothing_else(loud: dict[str, str], arguments: list[s
     assert ended == code, err
     assert out.count("\n") == 1
     assert json.loads(out)
-    for told in ("from print", "from sys.stdout", "from the descriptor", "from a process", "from a log"):
-        assert told in err
+    for text in ("from print", "from sys.stdout", "from the descriptor", "from a process", "from a log"):
+        assert text in err
 
 
 def test_json_is_utf_8_in_any_locale(loud: dict[str, str], tmp_path: Path) -> None:

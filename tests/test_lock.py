@@ -121,7 +121,7 @@ async def test_a_holder_that_temporal_has_forgotten_is_closed(ledger: Ledger, cl
     assert now.workflow_id == "job-b"
 
 
-# ── With a server that answers as told ─────────────────────────────────────────────────────────────────────
+# ── With a server that answers as it is set ─────────────────────────────────────────────────────────────────
 
 
 class Server:
@@ -193,8 +193,8 @@ async def test_the_holder_has_one_name_and_releases_whatever_it_was_called(ledge
     server = Server("id-a")
     locks = activities(ledger, server)
     server.failing["get_cluster_info"] = [RPCStatusCode.PERMISSION_DENIED]
-    await take(locks, lock("job-a", "id-a"))  # its cluster is not told: the namespace alone is its name
-    await take(locks, lock("job-a", "id-a"))  # told now, to a retry
+    await take(locks, lock("job-a", "id-a"))  # its cluster is not known: the namespace alone is its name
+    await take(locks, lock("job-a", "id-a"))  # known now, to a retry
     held = holder(ledger)
     assert held
     assert held.namespace == "default"

@@ -114,7 +114,7 @@ class TestObtain:
         assert asked == f"={dynoxide.VERSION}"
         assert dynoxide.VERSION in [one["version"] for one in locked if one["name"] == "dynoxide-rs"]
 
-    def test_a_failed_build_is_told_with_its_last_words(self, tmp_path: Path) -> None:
+    def test_a_failed_build_is_shown_with_its_last_words(self, tmp_path: Path) -> None:
         self.tool(tmp_path, "cargo", "echo no space left; exit 1")
         with pytest.raises(ServerUnavailable, match=r"(?s)cannot be built.*ministack.*no space left"):
             obtain("dynoxide")
@@ -133,8 +133,8 @@ class TestObtain:
             "from testbed.obtain import obtain; print(obtain('dynoxide').command[0])",
         ]
         both = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-        told = {process.communicate()[0].strip() for process in both}
-        assert told == {str(tmp_path / "cache" / "bin" / "dynoxide-3.2.0-jemalloc")}
+        details = {process.communicate()[0].strip() for process in both}
+        assert details == {str(tmp_path / "cache" / "bin" / "dynoxide-3.2.0-jemalloc")}
         assert (tmp_path / "builds").read_text() == "built\n"
 
     def test_a_lock_pins_the_version_that_is_kept(self) -> None:

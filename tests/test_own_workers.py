@@ -188,9 +188,9 @@ async def test_a_job_waits_for_its_own_workers_and_goes_on_when_they_come(
 async def test_workers_with_different_files_of_the_job_are_named(house: House, make_table: MakeTable) -> None:
     house.main()
     house.own(names="elsewhere")
-    kind, told = await outcome(await house.begin(make_table(rows=1)))
+    kind, details = await outcome(await house.begin(make_table(rows=1)))
     assert kind == "BadInput"
     assert (
         f"workers on task queue {house.own_queue} have another file of this job, which says elsewhere"
-        in (told["message"])
+        in (details["message"])
     )

@@ -137,7 +137,7 @@ def test_every_key_is_read_once_however_a_partition_is_cut(
 
 
 class Sees:
-    """What planning sees, by its own queries; the size of a part is told as large as it pleases."""
+    """What planning sees, by its own queries; the size of a part is as large as it pleases."""
 
     def __init__(self, model: ModelPartitions, scope: PartitionScope, data: st.DataObject) -> None:
         calls = TableClient(model, "t")  # type: ignore[arg-type]

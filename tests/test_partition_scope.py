@@ -122,9 +122,9 @@ def test_values_are_those_of_the_key_each_once() -> None:
 def test_a_sparse_index_is_named_with_what_it_lacks() -> None:
     about = described("id", "at", **INDEXES)
     found, _ = checked_scope(scope(values=[1], index="by-tenant"), about)
-    told = " ".join(index_warning(found, about))
-    assert "records without tenant or name are not in it" in told
-    assert "it holds 400 of the table's 1,000 records" in told
+    details = " ".join(index_warning(found, about))
+    assert "records without tenant or name are not in it" in details
+    assert "it holds 400 of the table's 1,000 records" in details
     local, _ = checked_scope(scope(index="by-name"), about)
     assert "records without name are not in it" in index_warning(local, about)[0]
     assert index_warning(checked_scope(scope(), about)[0], about) == []

@@ -12,7 +12,7 @@ import pytest
 from reindexer.connect import DATA_CONVERTER
 from reindexer.errors import BadInput
 from reindexer.items import to_json_key
-from reindexer.models import JobInput, KeyList, Limits, Plan, PlanInput, Source, TableFacts
+from reindexer.models import JobInput, KeyList, Limits, Plan, PlanInput, Source, TableFacts, Unconfirmed
 from reindexer.models.packed import packed
 from reindexer.operations.touch import TOUCH
 from reindexer.planning.bounds import (
@@ -96,7 +96,12 @@ def test_as_many_keys_are_taken_as_travel(kind: str, unsure: bool) -> None:
     """Also where each of them is in its list twice: as one that may have been changed."""
     keys = [to_json_key(KEYS[kind](number)) for number in range(10_000)]
     lists, taken = key_lists(keys, copies=lambda _: 2 if unsure else 1)
-    sources: list[Source] = [part.model_copy(update={"unknown": part.keys if unsure else []}) for part in lists]
+    sources: list[Source] = [
+        part.model_copy(
+            update={"unconfirmed": [Unconfirmed(key=key, deletion=True) for key in part.keys if unsure]}
+        )
+        for part in lists
+    ]
     assert sum(len(part.keys) for part in lists) == taken > 50
     made = check_plan(a_plan(sources, warnings=["w" * 600] * 60))
     [payload] = DATA_CONVERTER.payload_converter.to_payloads([made])

@@ -11,7 +11,7 @@ import pytest
 
 from reindexer.answers import Action, Answers, Failure
 from reindexer.items import Cursor, WireItem, WireKey, Write
-from reindexer.models import Fault, Isolated, RoundInput, RoundResult, Stop
+from reindexer.models import Fault, Isolated, RoundInput, RoundResult, Stop, Unconfirmed
 from reindexer.page import Page
 from reindexer.rounds.pending_write import PendingWrite
 from reindexer.rounds.protocols import Again, Refusal, Verdict
@@ -52,12 +52,12 @@ def _at(offset: int) -> Cursor:
 
 
 class Shelf:
-    """A destination, its sink and what its answers mean, in one: it refuses what it is told to, once each."""
+    """A destination, its sink and what its answers mean, in one: it refuses what it was made to, once each."""
 
     def __init__(self, refusing: dict[str, Verdict] | None = None, follow_up: str = "", size: int = 0) -> None:
         self.refusing, self.follow_up, self.size = refusing or {}, follow_up, size
         self.sink = self.meaning = self
-        self.max_batch, self.may_look_ahead, self.unanswered_bytes = 100, True, 0
+        self.max_batch, self.may_look_ahead, self.unconfirmed_bytes = 100, True, 0
         self.max_changes, self.max_bytes = 4, 1000
         self.attempts: Counter[str] = Counter()
         self.read_units = 0.0
@@ -99,8 +99,8 @@ class Shelf:
     def settled(self, key: WireKey, _result: Outcome | Isolated) -> None:
         self.left.append(key["id"]["S"])
 
-    def unanswered(self, *_: Any) -> dict[str, Any]:
-        return {}
+    def unconfirmed(self, *_: Any) -> list[Unconfirmed]:
+        return []
 
     def take_deleted(self) -> tuple[list[str | None], float]:
         return [], 0.0

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from reindexer.models import Isolated, JobInput, KeyAttribute, KeyList, QuarantineEntry
+from reindexer.models import Isolated, JobInput, KeyAttribute, KeyList, QuarantineEntry, Unconfirmed
 from reindexer.planning.redrive import plan_redrive
 from reindexer.tally import Tally
 from testbed.job import outcome
@@ -152,8 +152,8 @@ def test_the_failures_of_a_redrive_travel_by_what_is_known_of_each() -> None:
         entry(keys[2], **SENT),
         entry(keys[3], error="MarkOverwritten"),
     )
-    assert (source.keys, source.unknown) == (keys, keys[1:3])
-    assert (source.deleting, source.marked) == (keys[2:3], keys[2:])
+    assert (source.keys, source.marked) == (keys, keys[2:])
+    assert source.unconfirmed == [Unconfirmed(key=keys[1]), Unconfirmed(key=keys[2], deletion=True)]
 
 
 async def test_a_redrive_counts_what_the_earlier_run_deleted(quiet: Stack, make_table: MakeTable) -> None:

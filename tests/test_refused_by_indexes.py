@@ -1,4 +1,4 @@
-"""Records that an index added later refuses: told by the plan, given up one by one, named in the ledger."""
+"""Records that an index added later refuses: named by the plan, given up one by one, named in the ledger."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ class Refusing(ModelTable):
 
     def batch_execute_statement(self, *, Statements: list[Any], **_: Any) -> Any:
         answer = super().batch_execute_statement(Statements=Statements)
-        for statement, told in zip(Statements, answer["Responses"], strict=True):
+        for statement, answered in zip(Statements, answer["Responses"], strict=True):
             identity = self.identity({"id": statement["Parameters"][2]})
             number = int(identity[0][1].removeprefix("row-"))
             if RECORDS[number][1] is not None:
                 self.rows[identity] = dict(self.first[identity])
-                told["Error"] = {"Code": "ValidationError", "Message": WORDS}
+                answered["Error"] = {"Code": "ValidationError", "Message": WORDS}
         return answer
 
 

@@ -159,9 +159,9 @@ async def test_a_reset_while_its_lock_is_taken_over_keeps_the_second_job_out(
     )  # longer than the wait
     await waits_for_the_lock(second)  # for 3 s, the heartbeat timeout
     await reset(quiet, job, run_id, after="write_report")
-    kind, told = await outcome(second)
-    assert kind == "Locked", told
-    assert f"is being worked on by job {job} " in told["message"]
+    kind, details = await outcome(second)
+    assert kind == "Locked", details
+    assert f"is being worked on by job {job} " in details["message"]
     quiet.proxy.set_plan(FaultPlan())
     kind, report = await ends(quiet, job)
     assert kind == "complete", report

@@ -18,6 +18,7 @@ from reindexer.models import (
     Segment,
     Share,
     Stop,
+    Unconfirmed,
 )
 from reindexer.rounds.checkpoint import MAX_ISOLATED
 from reindexer.rounds.pending_write import Patience
@@ -109,9 +110,9 @@ def test_a_crash_before_the_first_heartbeat_loses_no_count() -> None:
 
 def test_a_round_tells_at_once_where_it_begins() -> None:
     model = table(10)
-    request: dict[str, Any] = {
-        "cursor": to_json_key({"id": {"S": "row-00003"}}), "unknown": [{"id": {"S": "row-00004"}}], "ahead": 4,
-    }  # fmt: skip
+    cursor = to_json_key({"id": {"S": "row-00003"}})
+    sent = [Unconfirmed(key={"id": {"S": "row-00004"}})]
+    request: dict[str, Any] = {"cursor": cursor, "unconfirmed": sent, "ahead": 4}
     context = FakeContext(model.clock, kill_at=1)
     with pytest.raises(Killed):
         run(model, context, **request)
@@ -142,10 +143,10 @@ def test_unknown_keys_travel_with_a_stopped_round_and_are_cleared_when_settled()
     model = table(5, plans)
     context = FakeContext(model.clock, stop_at=5)
     first = run(model, context)
-    assert first.stop is Stop.TOLD
-    assert len(first.progress.unknown) == 5
-    second = run(model, unknown=first.progress.unknown)
-    assert second.progress.unknown == []
+    assert first.stop is Stop.ASKED
+    assert len(first.progress.unconfirmed) == 5
+    second = run(model, unconfirmed=first.progress.unconfirmed)
+    assert second.progress.unconfirmed == []
     assert second.progress.tally[Outcome.UPDATED] == 5
 
 
@@ -168,7 +169,7 @@ def test_a_row_left_alone_is_filtered_unless_a_write_to_it_may_yet_land(
 ) -> None:
     monkeypatch.setattr("reindexer.sinks.in_place.make_operation", lambda *_: _Leaving())
     assert run(table(2)).progress.tally == Tally(scanned=2, filtered=2)
-    result = run(table(2), unknown=[{"id": {"S": "row-00001"}}])
+    result = run(table(2), unconfirmed=[Unconfirmed(key={"id": {"S": "row-00001"}})])
     assert result.progress.tally == Tally(scanned=2, filtered=1, updated=1)
 
 
@@ -188,15 +189,15 @@ def test_a_record_isolated_beyond_the_cursor_takes_its_unknown_write_into_the_ne
 def test_inherited_unknown_rows_that_carry_our_stamp_are_ambiguous() -> None:
     model = table(5, {2: Plan(call="500 after")})
     first = run(model, FakeContext(model.clock, stop_at=4))
-    second = run(model, unknown=first.progress.unknown, cursor=first.progress.cursor)
+    second = run(model, unconfirmed=first.progress.unconfirmed, cursor=first.progress.cursor)
     assert (second.progress.tally[Outcome.UPDATED], second.progress.attempts.ambiguous) == (5, 5)
 
 
 @pytest.mark.parametrize("heartbeat", [1, 2, 3, 5, 8])
-def test_told_to_stop_it_hands_back_where_it_stands(heartbeat: int) -> None:
+def test_asked_to_stop_it_hands_back_where_it_is(heartbeat: int) -> None:
     model = table(200, page_rows=40)
     carried = shard(model).run([Life(stop_at=heartbeat)])
-    assert carried.stops[0] is Stop.TOLD
+    assert carried.stops[0] is Stop.ASKED
     assert carried.tally == Tally(scanned=200, updated=200)
 
 
@@ -358,7 +359,7 @@ def test_waiting_for_unprocessed_keys_goes_through_the_pulse() -> None:
 def test_an_unknown_record_that_a_read_finds_gone_is_settled_by_a_refused_write() -> None:
     model = table(3)
     gone = {"id": {"S": "gone"}}
-    result = run(model, source=KeyList(keys=[gone]), unknown=[gone])
+    result = run(model, source=KeyList(keys=[gone]), unconfirmed=[Unconfirmed(key=gone)])
     assert result.progress.tally == Tally(scanned=1, vanished=1)
     assert len(model.batches) == 1
 

@@ -20,6 +20,7 @@ from reindexer.models import (
     ShardState,
     ShardSummary,
     Situation,
+    Unconfirmed,
     Verification,
 )
 from reindexer.tally import Tally
@@ -172,7 +173,7 @@ def test_a_cycle_keeps_the_childs_id_and_an_end_by_somebody_does_not() -> None:
     ("known", "unsettled"),
     [
         ({"state": ShardState(ahead=3)}, True),
-        ({"state": ShardState(unknown=[{"id": {"S": "a"}}])}, True),
+        ({"state": ShardState(unconfirmed=[Unconfirmed(key={"id": {"S": "a"}})])}, True),
         ({"state": ShardState(isolated=[Isolated(key={"id": {"S": "a"}})])}, True),
         ({"state": ShardState(timed_out=True)}, True),
         ({"kept": Kept(job="j", run="r", index=0, number=3)}, True),  # what is in it is not known here

@@ -22,7 +22,7 @@ def test_the_pause_grows_to_half_a_minute() -> None:
     assert [pause_before(crashes) for crashes in range(8)] == [0, 1, 2, 4, 8, 16, 30, 30]
 
 
-def test_one_that_ends_by_an_error_is_replaced_after_a_growing_pause_and_stops_when_told(
+def test_one_that_ends_by_an_error_is_replaced_after_a_growing_pause_and_stops_when_asked(
     tmp_path: Path,
 ) -> None:
     program, notes = crew(tmp_path, 1)

@@ -48,8 +48,8 @@ def pausable(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 def _temporal(stack: Stack, verb: str, workflow_id: str) -> None:
     server = stack.temporal
-    told = ["workflow", verb, "--workflow-id", workflow_id, "--address", server.address]
-    subprocess.run([str(server.cli), *told], env=stack.environment, check=True, capture_output=True)
+    options = ["workflow", verb, "--workflow-id", workflow_id, "--address", server.address]
+    subprocess.run([str(server.cli), *options], env=stack.environment, check=True, capture_output=True)
 
 
 @pytest.mark.stack

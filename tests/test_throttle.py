@@ -98,7 +98,7 @@ def test_what_is_left_over_a_round_is_a_second_at_most() -> None:
     assert budget.levels() == Levels(read_units=10.0)
 
 
-def test_waiting_to_read_ends_when_told_to_stop() -> None:
+def test_waiting_to_read_ends_when_asked_to_stop() -> None:
     budget = Budget(Share(read_units=0.001), FakeContext(Clock(), stop_at=0))
     assert budget.wait_to_read() is False
 

@@ -23,7 +23,7 @@ from tests.test_partitions_end_to_end import row, tenants
 Make = Callable[..., Table]
 
 
-def told(report: dict[str, Any]) -> dict[str, Tally]:
+def counted(report: dict[str, Any]) -> dict[str, Tally]:
     """The totals by tenant, which add up to the job's, as they always must."""
     assert report["balanced"] is True
     assert "unbalanced_partitions" not in report
@@ -52,7 +52,7 @@ async def test_two_thousand_tenants_a_killed_worker_and_a_pause(quiet: Stack, ma
 
     assert kind == "complete", report["warnings"]
     expected = {name: Tally(scanned=count, updated=count) for name, count in rows.items()}
-    assert told(report) == {**expected, "nobody": Tally()}
+    assert counted(report) == {**expected, "nobody": Tally()}
     kept = quiet.ledger().report(handle.id)
     assert kept is not None
     assert kept.partitions == {**expected, "nobody": Tally()}
@@ -72,7 +72,7 @@ async def test_records_given_up_count_to_their_tenant(quiet: Stack, make_table: 
     kind, report = await outcome(handle)
 
     assert kind == "Incomplete"
-    assert told(report) == {
+    assert counted(report) == {
         "acme": Tally(scanned=60, updated=60),
         "bolt": Tally(scanned=60, updated=58, quarantined=2),
         "coda": Tally(scanned=60, updated=60),
@@ -103,7 +103,7 @@ async def test_rows_written_meanwhile_are_swept_into_their_tenants_totals(
     assert kind == "complete", report
     assert any("swept once" in warning for warning in report["warnings"])
     both = Tally(scanned=301, updated=301)
-    assert told(report) == {"acme": both, "bolt": both, "coda": Tally()}
+    assert counted(report) == {"acme": both, "bolt": both, "coda": Tally()}
 
 
 async def test_by_an_index_a_record_counts_to_the_value_it_was_asked_for_by(
@@ -130,7 +130,7 @@ async def test_by_an_index_a_record_counts_to_the_value_it_was_asked_for_by(
 
     assert kind == "Incomplete"
     assert any("swept once" in warning for warning in report["warnings"])
-    assert told(report) == {
+    assert counted(report) == {
         "acme": Tally(scanned=301, updated=301),
         "bolt": Tally(scanned=301, updated=300, quarantined=1),
         "coda": Tally(),
@@ -163,4 +163,4 @@ async def test_a_shard_ended_by_hand_leaves_no_total_unknown(quiet: Stack, make_
     assert kind == "complete", report
     assert any("started again" in warning for warning in report["warnings"])
     assert not any("not known" in warning for warning in report["warnings"])
-    assert told(report) == {name: Tally(scanned=100, updated=100) for name in rows}
+    assert counted(report) == {name: Tally(scanned=100, updated=100) for name in rows}

@@ -54,8 +54,8 @@ async def test_a_table_that_cannot_be_restored_is_not_deleted_from_unless_allowe
     table.fill(60, created_at={"N": "1000"})
     table.put({"id": {"S": "young"}, "created_at": {"N": "99999999999"}})
     asked = transform(table, "expire", {"older_than_days": 30})
-    kind, told = await outcome(await quiet.start(asked))
-    assert kind == "NoRecovery", told
+    kind, details = await outcome(await quiet.start(asked))
+    assert kind == "NoRecovery", details
     kind, report = await outcome(await quiet.start({**asked, "allow_no_recovery": True}))
     assert (kind, report["tally"]["deleted"], report["tally"]["scanned"]) == ("complete", 60, 60)
     assert [row["id"] for row in table.items()] == [{"S": "young"}]
@@ -74,9 +74,9 @@ async def test_a_table_that_cannot_be_restored_is_not_deleted_from_unless_allowe
 async def test_unknown_jobs_and_wrong_parameters_fail_at_once(
     quiet: Stack, make_table: MakeTable, job: str, params: dict[str, Any], says: str
 ) -> None:
-    kind, told = await outcome(await quiet.start(transform(make_table(), job, params)))
+    kind, details = await outcome(await quiet.start(transform(make_table(), job, params)))
     assert kind == "BadInput"
-    assert says in told["message"]
+    assert says in details["message"]
 
 
 async def test_a_dry_run_shows_what_would_be_and_writes_nothing(quiet: Stack, make_table: MakeTable) -> None:
@@ -170,8 +170,8 @@ async def test_a_function_that_fails_on_everything_parks_the_job_within_seconds(
     handle = await begin(quiet, tmp_path, table, limits={"quarantined": 20}, total_segments=2)
     state = await until(handle, lambda p: p["state"] == "parked", 30)
     assert state["tally"]["quarantined"] < 400
-    told = await handle.query("failures")
-    assert told["failures"][0]["message"] == "division by zero (job.py:4)"
+    details = await handle.query("failures")
+    assert details["failures"][0]["message"] == "division by zero (job.py:4)"
     await handle.cancel()
     assert (await outcome(handle))[0] == "CancelledError"
 

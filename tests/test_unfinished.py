@@ -53,8 +53,8 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 
     async def call(*arguments: str) -> tuple[int, str, str]:
         code = await asyncio.to_thread(starter.run, list(arguments))
-        told = capsys.readouterr()
-        return code, told.out, told.err
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
 
     return call
 

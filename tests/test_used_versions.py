@@ -48,12 +48,12 @@ async def test_a_transform_does_not_take_the_version_of_a_touch(quiet: Stack, un
         {"table": untidy.name, "operation": TOUCH, "scope": {"kind": "sample", "limit": 20}}
     )
     assert (await outcome(first))[0] == "complete"
-    kind, told = await ends(quiet, untidy, TIDY)
+    kind, details = await ends(quiet, untidy, TIDY)
     assert kind == "VersionUsed"
-    assert f"operation.version 7 was used for something else by job {first.id} (run " in told["message"]
+    assert f"operation.version 7 was used for something else by job {first.id} (run " in details["message"]
     assert (
         'UTC, touch), and records that carry it would be left as they are; take another version or "next"'
-        in (told["message"])
+        in (details["message"])
     )
     kind, report = await ends(quiet, untidy, TIDY, allow_used=True)
     assert kind == "Incomplete"
@@ -67,8 +67,8 @@ async def test_a_transform_does_not_take_the_version_of_a_touch(quiet: Stack, un
 
 async def test_a_touch_does_not_take_the_version_of_a_transform(quiet: Stack, untidy: Table) -> None:
     assert (await ends(quiet, untidy, TIDY))[0] == "complete"
-    kind, told = await ends(quiet, untidy, TOUCH)
-    assert (kind, "transform normalise_whitespace, code " in told["message"]) == ("VersionUsed", True)
+    kind, details = await ends(quiet, untidy, TOUCH)
+    assert (kind, "transform normalise_whitespace, code " in details["message"]) == ("VersionUsed", True)
 
 
 async def test_the_same_job_again_is_complete_with_nothing_changed(quiet: Stack, untidy: Table) -> None:

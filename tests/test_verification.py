@@ -104,7 +104,7 @@ def test_it_goes_on_from_its_cursor_after_each_time_slice(table: Table) -> None:
     assert totals(results) == (40, 10, 10)
 
 
-def test_it_stops_at_once_when_told(table: Table) -> None:
+def test_it_stops_at_once_when_asked(table: Table) -> None:
     request = VerifyInput(target=table.target(), source=Segment(segment=0, total=1))
     result = verify_segment(request, table.client, Clock(stop_after=0))
     assert (result.scanned, result.done, result.cursor) == (0, False, None)
@@ -201,11 +201,11 @@ class _Dying(Clock):
     def __init__(self, at: int) -> None:
         super().__init__()
         self._left, self._progress = at, None
-        self.told: VerifyResult | None = None
+        self.reached: VerifyResult | None = None
 
     def heartbeat(self, progress: Any = None, *, immediate: bool = False) -> None:  # noqa: ARG002
         self._progress = progress or self._progress
-        self.told = self._progress() if self._progress else None
+        self.reached = self._progress() if self._progress else None
         self._left -= 1
         if not self._left:
             raise Killed
@@ -229,11 +229,11 @@ def test_a_lost_attempt_loses_no_count_and_no_key(make_table: MakeTable, dynamod
 
         with pytest.raises(Killed):
             verify_segment(request, table.client, context, keep)
-        assert context.told is not None
-        told = found.fold(context.told)
-        assert not told.done, "the table's identity is still to be checked"
-        assert len(found.kept) >= told.behind
-        rest = verified(request.model_copy(update={"cursor": told.cursor}), table.client, Clock())
+        assert context.reached is not None
+        reached = found.fold(context.reached)
+        assert not reached.done, "the table's identity is still to be checked"
+        assert len(found.kept) >= reached.behind
+        rest = verified(request.model_copy(update={"cursor": reached.cursor}), table.client, Clock())
         assert (found.scanned + rest.scanned, found.behind + rest.behind) == (500, 500)
         assert len(found.kept | rest.kept) == 500
 

@@ -32,7 +32,7 @@ _PASSING = frozenset((RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED
 
 
 def show_ending(end: Ending, *, as_json: bool = False) -> None:
-    """The report, or the sentence that stands for it. With `as_json` the sentence goes to stderr."""
+    """The report, or the sentence shown instead. With `as_json` the sentence goes to stderr."""
     if end.report is None:
         err.print(Text(end.sentence), soft_wrap=True)
     elif as_json:

@@ -34,7 +34,7 @@ def judged(cell: Cell, seen: Evidence) -> Row:
         }
     if cell.beside:
         between = seen.report["attempts"]["conflicts"] > 0 or cell.verb.deletes
-        musts["nobody came in between: this shows nothing"] = bool(seen.others) and between
+        musts["no one came in between: this shows nothing"] = bool(seen.others) and between
     elif not cell.edge:
         musts |= _looked_at(cell, row, seen)
     if cell.verb.pending:

@@ -35,6 +35,7 @@ from reindexer.models import (
     ShardState,
     Stop,
     Target,
+    Unconfirmed,
 )
 from reindexer.tally import Attempts, Tally
 from testbed.obtain import obtain
@@ -47,7 +48,7 @@ _NAME = "simulated/run/shard-000"
 
 @dataclass
 class Ledger:
-    """Stands in for rounds, records and the ledger.
+    """Replaces rounds, records and the ledger.
 
     Every 50th round finds no capacity, every 20th isolates five records, of which one is given up.
     """
@@ -70,7 +71,8 @@ class Ledger:
         isolated = [_isolated(self.done, n) for n in range(5)] if self.done % 20 == 0 else []
         tally = Tally(scanned=_RECORDS, updated=_RECORDS - len(isolated))
         stop = Stop.DONE if self.done >= self.rounds else Stop.SLICE
-        progress = Progress(cursor=cursor, tally=tally, isolated=isolated, unknown=[_key(10**9 + self.done)])
+        sent = Unconfirmed(key=_key(10**9 + self.done))
+        progress = Progress(cursor=cursor, tally=tally, isolated=isolated, unconfirmed=[sent])
         return RoundResult(progress=progress, stop=stop)
 
     @activity.defn(name="reindex_record")

@@ -1,4 +1,4 @@
-"""What stands in for DynamoDB and the ledger in a simulation of days: the root is the real one.
+"""What replaces DynamoDB and the ledger in a simulation of days: the root is the real one.
 
 Its shards take the time they are given, hand back and acknowledge as real ones do, and say where they are to a
 world that the stand-in of `look` reads. Nothing is written anywhere.

@@ -14,11 +14,10 @@ from reindexer.answers import Action, CallFailed
 from reindexer.dynamo.reading import read_consistently
 from reindexer.dynamo.table import TableClient
 from reindexer.errors import EnvironmentFault
-from reindexer.items import Key, WireItem, WireKey, from_json_key, key_identity
-from reindexer.models import ClosingInput, ClosingResult, Fault, KeyList
+from reindexer.items import WireItem, WireKey, from_json_key, key_identity
+from reindexer.models import ClosingInput, ClosingResult, Fault
 from reindexer.operations import make_operation
 from reindexer.page import Page
-from reindexer.partitions.sort_keys import text_of
 from reindexer.round_context import RoundContext
 from reindexer.sinks.evidence import evidence, stamp_of
 from reindexer.sources import make_source
@@ -32,7 +31,7 @@ _QUIET_ROWS = 10_000
 
 
 def count_ahead(request: ClosingInput, table: TableClient, context: RoundContext) -> ClosingResult:
-    """Count what carries this run's stamp among the isolated records, the unanswered ones and the rows ahead.
+    """Count what carries this run's stamp among the isolated records, the unconfirmed ones and the rows ahead.
 
     Faults of the environment are returned, with what was counted before. A busy service is waited for.
     """
@@ -99,35 +98,16 @@ class _Look:
                     self._count(record.partition, Tally().plus(outcome))
                     self._ambiguous += record.unknown
                     self._left.remove(record)
-        places = self._places()
-        for unanswered in _chunks([from_json_key(key) for key in self._request.unknown]):
-            unanswered = [key for key in unanswered if key_identity(key) not in self._known]
-            found = self._read(unanswered)
-            for key in unanswered:
-                identity = key_identity(key)
+        writes = {key_identity(from_json_key(write.key)): write for write in self._request.unconfirmed}
+        for some in _chunks([write for known, write in writes.items() if known not in self._known]):
+            found = self._read([from_json_key(write.key) for write in some])
+            for write in some:
+                identity = key_identity(from_json_key(write.key))
                 self._known.add(identity)
-                item = found.get(identity)
-                deleting, place = places.get(identity, (False, None))
-                outcome = self._outcome(item, deleting=deleting)
+                outcome = self._outcome(found.get(identity), deleting=write.deletion)
                 if outcome:
-                    self._count(place or self._partition_of(key, item), Tally(scanned=1).plus(outcome))
+                    self._count(write.partition, Tally(scanned=1).plus(outcome))
                     self._ambiguous += 1
-
-    def _places(self) -> dict[tuple[Any, ...], tuple[bool, str | None]]:
-        """By key: whether its deletion was sent, and its partition, as far as that is known beforehand."""
-        request, source = self._request, self._request.source
-        places: dict[tuple[Any, ...], tuple[bool, str | None]] = {}
-        if isinstance(source, KeyList):
-            named = zip(source.keys, source.partitions, strict=False)
-            places = {_identity(key): (False, partition) for key, partition in named}
-        within: Sequence[str | None] = request.deleting_in or [None] * len(request.deleting)
-        sent = zip(request.deleting, within, strict=True)
-        return places | {_identity(key): (True, partition) for key, partition in sent}
-
-    def _partition_of(self, key: WireKey, item: WireItem | None) -> str | None:
-        within = self._request.target.within
-        value = {**(item or {}), **key}.get(within.partition.name) if within else None
-        return None if value is None else text_of(value)
 
     def _outcome(self, item: WireItem | None, *, deleting: bool) -> Outcome | None:
         """What this run did to a record; None: nothing that shows."""
@@ -216,10 +196,6 @@ class _Look:
         names = [attribute.name for attribute in target.key]
         within = [target.within.partition.name] if target.within else []
         return tuple(dict.fromkeys((*names, target.attributes.version, target.attributes.run, *within)))
-
-
-def _identity(key: Key) -> tuple[Any, ...]:
-    return key_identity(from_json_key(key))
 
 
 def _chunks(entries: Sequence[Any]) -> Iterable[Any]:

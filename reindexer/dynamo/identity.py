@@ -39,7 +39,7 @@ def identity_fault(table: TableClient, arn: str, identity: str, context: RoundCo
                 raise
             context.wait(backoff(tries))
             if context.stopping():
-                return Fault(code=Stop.TOLD.name, message=Stop.TOLD.value)
+                return Fault(code=Stop.ASKED.name, message=Stop.ASKED.value)
             continue
         if found["TableArn"] == arn and table_id(found) == identity:
             return None

@@ -148,7 +148,7 @@ class Bounded(Generic[A, T]):
             if task.over:
                 results.append(TimeLimit(self._seconds))
         if not results:
-            raise Interrupted("told to stop")
+            raise Interrupted("asked to stop")
         return results
 
     def _wait(self, task: _Task[A, T], begun: float) -> bool:

@@ -87,7 +87,7 @@ class Locks(Store):
         for attribute in lock.attributes:
             found = self.holder(lock.table_arn, attribute)
             if found is None or not _is_ours(found, lock):
-                by = "nobody" if found is None else f"job {found.workflow_id} (run {found.run})"
+                by = "no one" if found is None else f"job {found.workflow_id} (run {found.run})"
                 return (
                     f"the lock of {lock.table_arn} for {attribute} is held by {by} and not by this job (run "
                     f"{lock.run}): it was taken by force, or this workflow had ended and was reset"

@@ -97,6 +97,7 @@ from reindexer.models.shards import (
     Situation,
     within_bytes,
 )
+from reindexer.models.unconfirmed import Unconfirmed
 from reindexer.models.verb import Verb
 
 __all__ = [
@@ -192,6 +193,7 @@ __all__ = [
     "Target",
     "Touch",
     "Transform",
+    "Unconfirmed",
     "Used",
     "Uses",
     "Verb",

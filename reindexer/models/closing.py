@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pydantic import NonNegativeFloat, NonNegativeInt
 
-from reindexer.items import Cursor, Key
+from reindexer.items import Cursor
 from reindexer.models.by_partition import ByPartition
 from reindexer.models.model import Model
 from reindexer.models.plan import Source, Target
 from reindexer.models.rounds import Fault, Isolated, Share
+from reindexer.models.unconfirmed import Unconfirmed
 from reindexer.tally import Attempts, Tally
 
 
@@ -19,9 +20,7 @@ class ClosingInput(Model):
     source: Source
     cursor: Cursor | None = None
     rows_read: NonNegativeInt = 0  # rows before the cursor
-    unknown: list[Key] = []
-    deleting: list[Key] = []
-    deleting_in: list[str] = []
+    unconfirmed: list[Unconfirmed] = []
     ahead: NonNegativeInt = 0
     doubt: bool = False  # an attempt was lost: it may have written further than `ahead` says
     isolated: list[Isolated] = []

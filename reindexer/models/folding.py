@@ -18,16 +18,14 @@ _OTHERS = "others"
 
 
 def after_round(state: ShardState, progress: Progress) -> ShardState:
-    """Counts add up, isolated records are appended, cursor and unanswered keys are replaced."""
+    """Counts add up, isolated records are appended, cursor and unconfirmed writes are replaced."""
     return state.model_copy(
         update={
             "cursor": state.cursor if progress.cursor is None else progress.cursor,
             "tally": state.tally + progress.tally,
             "attempts": state.attempts + progress.attempts,
             "isolated": state.isolated + progress.isolated,
-            "unknown": progress.unknown,
-            "deleting": progress.deleting,
-            "deleting_in": progress.deleting_in,
+            "unconfirmed": progress.unconfirmed,
             "ahead": progress.ahead,
             "read_units": state.read_units + progress.read_units,
             "write_units": state.write_units + progress.write_units,
@@ -53,7 +51,7 @@ def after_check(state: ShardState, result: VerifyResult) -> ShardState:
 
 def at_the_end(state: ShardState) -> ShardState:
     """The source has handed out its last row: nothing beyond the cursor is left in doubt."""
-    return state.model_copy(update={"done": True, "unknown": [], "deleting": [], "deleting_in": [], "ahead": 0})
+    return state.model_copy(update={"done": True, "unconfirmed": [], "ahead": 0})
 
 
 def after_record(state: ShardState, result: RecordResult) -> ShardState:
@@ -98,6 +96,6 @@ def after_closing(state: ShardState, result: ClosingResult) -> ShardState:
             "partitions": plus_each(state.partitions, result.partitions),
             "read_units": state.read_units + result.read_units,
             "ahead": 0,
-            "unknown": [],
+            "unconfirmed": [],
         }
     )

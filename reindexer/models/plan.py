@@ -13,6 +13,7 @@ from reindexer.models.capacity import Capacity, Uses
 from reindexer.models.job_input import Attributes, JobInput, Limits, Operation, Touch
 from reindexer.models.model import Model
 from reindexer.models.purpose import Purpose
+from reindexer.models.unconfirmed import Unconfirmed
 from reindexer.models.verb import Verb
 
 
@@ -104,8 +105,7 @@ class KeyList(Model):
 
     kind: Literal["keys"] = "keys"
     keys: list[Key]
-    unknown: list[Key] = []  # those of them to which an earlier run sent a write whose answer never came
-    deleting: list[Key] = Field(default=[], exclude_if=operator.not_)  # those of `unknown`, as in `Isolated`
+    unconfirmed: list[Unconfirmed] = []  # writes of an earlier run to some of them
     marked: list[Key] = Field(default=[], exclude_if=operator.not_)  # those of `keys`, as in `Isolated`
     #: The partition that each key counts to, in their order, where a job counts by partitions.
     partitions: list[str] = Field(default=[], exclude_if=operator.not_)

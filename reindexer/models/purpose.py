@@ -11,7 +11,7 @@ _SHOWN = 12  # digits of a hash for people; this many of SHA-256 tell two apart
 
 
 class Purpose(Model):
-    """What a version stands for in the records that carry it. Of a touch the kind alone."""
+    """What a version means in the records that carry it. Of a touch the kind alone."""
 
     kind: Literal["touch", "transform"]
     job: str | None = None
@@ -21,8 +21,8 @@ class Purpose(Model):
     @property
     def words(self) -> str:
         """For people: as much of the hashes as tells two apart."""
-        told = [("code", self.code), ("parameters", self.params)]
-        hashes = [f", {name} {value[:_SHOWN]}" for name, value in told if value]
+        given = [("code", self.code), ("parameters", self.params)]
+        hashes = [f", {name} {value[:_SHOWN]}" for name, value in given if value]
         return f"{self.kind}{f' {self.job}' if self.job else ''}{''.join(hashes)}"
 
 

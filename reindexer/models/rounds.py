@@ -14,6 +14,7 @@ from reindexer.models.by_partition import ByPartition
 from reindexer.models.lock import LockInput
 from reindexer.models.model import Model
 from reindexer.models.plan import Source, Target
+from reindexer.models.unconfirmed import Unconfirmed
 from reindexer.tally import Attempts, Tally
 
 #: Texts that come from a job's code, from AWS or from an engine, whatever their length.
@@ -42,18 +43,16 @@ class Isolated(Model):
 class Progress(Model):
     """One value that covers exactly the rows up to the cursor: heartbeat detail and result of a round.
 
-    Counts are those of this round alone; `unknown` are keys beyond the cursor to which a write was sent
-    whose answer never came. `partitions`: the tally by partition, of those that this round has come to; it
-    adds up to `tally`. Empty where a job does not count by partitions.
+    Counts are those of this round alone; `unconfirmed` are writes beyond the cursor. `partitions`: the tally by
+    partition, of those that this round has come to; it adds up to `tally`. Empty where a job does not count by
+    partitions.
     """
 
     cursor: Cursor | None = None
     tally: Tally = Tally()
     attempts: Attempts = Attempts()
     isolated: list[Isolated] = []
-    unknown: list[Key] = []
-    deleting: list[Key] = []  # those of `unknown` whose deletion was sent: not handed out again if it landed
-    deleting_in: list[str] = []  # the partition of each of these, where a job counts by partition
+    unconfirmed: list[Unconfirmed] = []
     read_units: NonNegativeFloat = 0.0
     write_units: NonNegativeFloat = 0.0
     partitions: ByPartition = {}
@@ -83,9 +82,7 @@ class RoundInput(Model):
     source: Source
     cursor: Cursor | None = None
     rows_read: NonNegativeInt = 0  # rows before the cursor; a sample counts down from its limit
-    unknown: list[Key] = []
-    deleting: list[Key] = []  # as in `Progress`
-    deleting_in: list[str] = []  # the partition of each of these, where a job counts by partition
+    unconfirmed: list[Unconfirmed] = []  # as in `Progress`
     ahead: NonNegativeInt = 0  # as in `Progress`
     doubt: bool = False  # an attempt was lost before: it may have sent writes beyond the cursor, unanswered
     share: Share = Share()
@@ -98,13 +95,7 @@ class RoundInput(Model):
     @property
     def beginning(self) -> Progress:
         """The state of the round before it has done anything."""
-        return Progress(
-            cursor=self.cursor,
-            unknown=self.unknown,
-            deleting=self.deleting,
-            deleting_in=self.deleting_in,
-            ahead=self.ahead,
-        )
+        return Progress(cursor=self.cursor, unconfirmed=self.unconfirmed, ahead=self.ahead)
 
 
 class Stop(StrEnum):
@@ -112,7 +103,7 @@ class Stop(StrEnum):
 
     DONE = "done"
     SLICE = "time slice over"
-    TOLD = "told to stop"
+    ASKED = "asked to stop"
     ISOLATED = "many isolated records"
     THROTTLED = "throttled"
     UNAVAILABLE = "service unavailable"

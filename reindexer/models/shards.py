@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import NonNegativeFloat, NonNegativeInt, SerializerFunctionWrapHandler, model_serializer
 
 from reindexer.errors import cut
-from reindexer.items import Cursor, Key
+from reindexer.items import Cursor
 from reindexer.models.by_partition import PackedByPartition
 from reindexer.models.checks import Verification, VerifyResult
 from reindexer.models.model import Model
 from reindexer.models.rounds import Isolated, Levels, Progress
+from reindexer.models.unconfirmed import Unconfirmed
 from reindexer.tally import Attempts, Tally
 
 #: Bytes of JSON of a shard's state as it travels to its root and back: 400 of them fit one payload of 2 MB.
@@ -55,18 +57,23 @@ class Counts(Model):
             write_units=round_.write_units,
         )
 
-    def __add__(self, other: Counts) -> Counts:
-        return Counts(
-            tally=self.tally + other.tally,
-            attempts=self.attempts + other.attempts,
-            isolated=self.isolated + other.isolated,
-            read_units=self.read_units + other.read_units,
-            write_units=self.write_units + other.write_units,
+    @classmethod
+    def total(cls, parts: Sequence[Counts]) -> Counts:
+        """Their sum."""
+        return cls(
+            tally=Tally.total(part.tally for part in parts),
+            attempts=Attempts.total(part.attempts for part in parts),
+            isolated=sum(part.isolated for part in parts),
+            read_units=sum(part.read_units for part in parts),
+            write_units=sum(part.write_units for part in parts),
             checked=Verification(
-                scanned=self.checked.scanned + other.checked.scanned,
-                behind=self.checked.behind + other.checked.behind,
+                scanned=sum(part.checked.scanned for part in parts),
+                behind=sum(part.checked.behind for part in parts),
             ),
         )
+
+    def __add__(self, other: Counts) -> Counts:
+        return self.total((self, other))
 
 
 class ShardSummary(Model):
@@ -92,9 +99,7 @@ class ShardState(Model):
     tally: Tally = Tally()
     attempts: Attempts = Attempts()
     isolated: list[Isolated] = []
-    unknown: list[Key] = []
-    deleting: list[Key] = []  # as in `Progress`
-    deleting_in: list[str] = []  # the partition of each of these, where a job counts by partition
+    unconfirmed: list[Unconfirmed] = []  # as in `Progress`
     ahead: NonNegativeInt = 0  # as in `Progress`
     read_units: NonNegativeFloat = 0.0
     write_units: NonNegativeFloat = 0.0
@@ -116,7 +121,7 @@ class ShardState(Model):
     @property
     def unsettled(self) -> bool:
         """Whether records beyond the cursor may have been changed, or are isolated."""
-        return bool(self.ahead or self.unknown or self.isolated or self.timed_out)
+        return bool(self.ahead or self.unconfirmed or self.isolated or self.timed_out)
 
     @property
     def summary(self) -> ShardSummary:

@@ -23,6 +23,7 @@ from reindexer.models import (
     Operation,
     Quarantined,
     QuarantineEntry,
+    Unconfirmed,
 )
 from reindexer.operations import verb_of
 from reindexer.planning.scopes import typed_key
@@ -59,13 +60,18 @@ def plan_redrive(
     targets = {(entry.version, entry.stamp) for entry in entries}
     if len(targets) > 1:
         raise Refused("the failures of that run have different targets; redrive them by keys", "MixedTargets")
-    known = {
-        "unknown": {_identity(one.key) for one in entries if one.applied == "unknown"},
-        "deleting": {_identity(one.key) for one in entries if one.deleting},
-        "marked": {_identity(one.key) for one in entries if one.marked or one.error == MARK_OVERWRITTEN},
+    unconfirmed = {
+        _identity(one.key): Unconfirmed(key=one.key, deletion=one.deleting)
+        for one in entries
+        if one.applied == "unknown"
     }
-    keys = [entry.key for entry in entries]
-    lists, taken = key_lists(keys, lambda key: 1 + sum(_identity(key) in those for those in known.values()))
+    marked = {_identity(one.key) for one in entries if one.marked or one.error == MARK_OVERWRITTEN}
+
+    def times(key: Key) -> int:
+        """How often the plan names it."""
+        return 1 + sum(_identity(key) in those for those in (unconfirmed, marked))
+
+    lists, taken = key_lists([entry.key for entry in entries], times)
     warnings = []
     if taken < len(entries):
         warnings.append(f"{len(entries)} records are open, {taken} fit one job: redrive again for the rest")
@@ -74,8 +80,10 @@ def plan_redrive(
         sources=[
             part.model_copy(
                 update={
-                    field: [key for key in part.keys if _identity(key) in those]
-                    for field, those in known.items()
+                    "unconfirmed": [
+                        unconfirmed[name] for name in map(_identity, part.keys) if name in unconfirmed
+                    ],
+                    "marked": [key for key in part.keys if _identity(key) in marked],
                 }
             )
             for part in lists

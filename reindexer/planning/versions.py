@@ -48,18 +48,18 @@ def target_version(
 
 
 def check_used(used: Used | None, version: int, *, allowed: bool) -> list[str]:
-    """A warning where the target stands for something else in records that carry it already.
+    """A warning where records carry the target already, for another purpose.
 
     They would pass for done and be left as they are. Raises `Refused` of kind `VersionUsed` unless that is
     `allowed`.
     """
     if used is None:
         return []
-    told = f"operation.version {version} was used for something else by {used.words}"
+    used_for = f"operation.version {version} was used for something else by {used.words}"
     if allowed:
-        return [f"{told}: records that carry it are left as they are, and with any the job is not complete"]
+        return [f"{used_for}: records that carry it are left as they are, and with any the job is not complete"]
     raise Refused(
-        f'{told}, and records that carry it would be left as they are; take another version or "next"; the '
+        f'{used_for}, and records that carry it would be left as they are; take another version or "next"; the '
         "same job with the same code and parameters may use it again; for the other records, set allow_used",
         "VersionUsed",
     )

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reindexer.items import Cursor, WireKey, key_bytes, text_bytes
+from reindexer.items import Cursor, WireKey
 from reindexer.models import Isolated
+from reindexer.models.unconfirmed import unconfirmed_bytes
 from reindexer.page import Page
 from reindexer.partitions.tallies import PartitionTallies
 from reindexer.tally import Outcome, Tally
@@ -86,8 +87,7 @@ class Checkpoint:
 
     def begin(self, key: WireKey) -> None:
         """The page's next row is under way."""
-        partition = self.partitions.in_hand
-        row = _PageRow(key, key_bytes(key) + (text_bytes(partition) if partition is not None else 0))
+        row = _PageRow(key, unconfirmed_bytes(key, self.partitions.in_hand))
         self._rows.append(row)
         self.unsettled += row.size
 

@@ -122,7 +122,7 @@ class Delivery:
         self._context.heartbeat(immediate=self._deleted)
         self._deleted = False
         if self._context.stopping():
-            return Stop.TOLD
+            return Stop.ASKED
         now = self._context.now()
         if now >= self._deadline and self._tried:
             # At least one batch a round: a budget so small that its first unit takes a slice must get it too.

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 from reindexer.answers import Answers, Failure
 from reindexer.items import Cursor, WireItem, WireKey, Write
-from reindexer.models import Fault, Isolated
+from reindexer.models import Fault, Isolated, Unconfirmed
 from reindexer.page import Page
 from reindexer.rounds.pending_write import PendingWrite
 from reindexer.tally import Outcome
@@ -101,8 +101,8 @@ class Destination(Protocol):
     may_look_ahead: bool  # whether a row may be begun before it can be sent
 
     @property
-    def unanswered_bytes(self) -> int:
-        """Bytes of JSON that keys with unanswered writes of earlier rounds take in a heartbeat."""
+    def unconfirmed_bytes(self) -> int:
+        """Bytes of JSON that unconfirmed writes of earlier rounds take in a heartbeat."""
         ...
 
     def turn_to(self, page: Page) -> Page:
@@ -120,21 +120,21 @@ class Destination(Protocol):
         """The record has its outcome, or has left the round."""
         ...
 
-    def unanswered(
+    def unconfirmed(
         self,
         works: Iterable[PendingWrite],
         isolated: Iterable[tuple[WireKey, Isolated]],
         deleted: Iterable[WireKey],
         partition: str | None,
-    ) -> dict[str, Any]:
-        """Fields of a `Progress`: what a successor has to know of writes that were not answered.
+    ) -> list[Unconfirmed]:
+        """What a successor has to know of writes that were not answered.
 
         `works`: those under way; `isolated` and `deleted`: records beyond the cursor; `partition`: of all.
         """
         ...
 
     def take_deleted(self) -> tuple[list[str | None], float]:
-        """Records deleted by unanswered writes of earlier rounds: no source hands them out again.
+        """Records deleted by unconfirmed writes of earlier rounds: no source hands them out again.
 
         Returns (the partition of each, read units). Each is returned once. Raises `CallFailed`.
         """

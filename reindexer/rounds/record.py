@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reindexer.models import KeyList, RecordInput, RecordResult, RoundInput, RoundResult, Stop
+from reindexer.models import KeyList, RecordInput, RecordResult, RoundInput, RoundResult, Stop, Unconfirmed
 from reindexer.rounds.pending_write import Patience
 
 #: Temporal's policy is what retries an isolated record, so the loop hands it back after one failure.
@@ -15,11 +15,11 @@ def round_of(request: RecordInput) -> RoundInput:
     """The round of this one record."""
     record = request.record
     partitions = [] if record.partition is None else [record.partition]
+    sent = Unconfirmed(key=record.key, deletion=record.deleting, partition=record.partition)
     return RoundInput(
         target=request.target,
         source=KeyList(keys=[record.key], partitions=partitions, marked=[record.key] if record.marked else []),
-        unknown=[record.key] if record.unknown else [],
-        deleting=[record.key] if record.deleting else [],
+        unconfirmed=[sent] if record.unknown else [],
         share=request.share,
         seconds=30.0,  # an attempt is one call and its classification; the bound is for a stalled service
         heartbeat_timeout=request.heartbeat_timeout,
@@ -33,8 +33,8 @@ def record_result(request: RecordInput, result: RoundResult) -> RecordResult:
     if progress.isolated:
         failed = progress.isolated[0]
         record = failed.model_copy(update={"attempts": record.attempts + max(1, failed.attempts)})
-    elif progress.unknown:
-        record = record.model_copy(update={"unknown": True, "deleting": bool(progress.deleting)})
+    elif progress.unconfirmed:
+        record = record.model_copy(update={"unknown": True, "deleting": progress.unconfirmed[0].deletion})
     waiting = result.stop in (Stop.THROTTLED, Stop.UNAVAILABLE)
     return RecordResult(
         outcome=outcome,

@@ -97,7 +97,7 @@ class Round:
             read_units=self._read_units + self._destination.meaning.read_units,
             write_units=delivery.write_units,
             ahead=self._checkpoint.ahead(self._request.ahead, [work.position for work in delivery.sent]),
-            **self._destination.unanswered(
+            unconfirmed=self._destination.unconfirmed(
                 delivery.unknown,
                 self._checkpoint.isolated_beyond(),
                 self._checkpoint.deleted_beyond(),
@@ -116,7 +116,7 @@ class Round:
 
     def _room(self) -> bool:
         """Whether a heartbeat can name one more row that is not settled."""
-        most = MAX_UNSETTLED_BYTES - self._destination.unanswered_bytes
+        most = MAX_UNSETTLED_BYTES - self._destination.unconfirmed_bytes
         if self._checkpoint.unsettled >= most:
             self._checkpoint.catch_up()
         return self._checkpoint.unsettled < most
@@ -136,7 +136,7 @@ class Round:
                     if stop:
                         return stop
                 if self._context.stopping():
-                    return Stop.TOLD
+                    return Stop.ASKED
                 if not isinstance(self._request.source, KeyList):
                     self._count_gone()  # a late deletion may have landed before its row was handed out
                 return Stop.DONE
@@ -150,7 +150,7 @@ class Round:
                 tries += 1
                 self._context.wait(backoff(tries, throttled=failure.action is Action.WAIT))
                 if self._context.stopping():
-                    return Stop.TOLD
+                    return Stop.ASKED
                 if (
                     self._context.now() - failing_since > 5.0
                 ):  # seconds, as for writes: the workflow waits longer
@@ -175,7 +175,7 @@ class Round:
         if stop is None and self._checkpoint.full:
             stop = Stop.ISOLATED
         if stop is None and self._context.stopping():
-            stop = Stop.TOLD
+            stop = Stop.ASKED
         self._context.heartbeat()
         return stop
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from reindexer.dynamo.table import TableClient
 from reindexer.errors import EnvironmentFault, Interrupted, named_failure
 from reindexer.items import Skip, WireItem, WireKey, Write, from_json_key, key_identity, to_json_key
-from reindexer.models import Isolated, KeyList, RoundInput
+from reindexer.models import Isolated, KeyList, RoundInput, Unconfirmed
 from reindexer.operations import Operation, make_operation
 from reindexer.page import Page
 from reindexer.round_context import RoundContext
@@ -41,7 +40,7 @@ class InPlace:
         self.meaning = InPlaceAnswers(table, self.operation, self._stamp, context, patience, doubt=self._doubt)
         by_index = target.within is not None and target.within.index is not None
         self._recent = RecentlyDeleted() if by_index and self.operation.deletes else None
-        self._unconfirmed = UnconfirmedWrites(request.beginning)
+        self._unconfirmed = UnconfirmedWrites(request.unconfirmed)
         marked = request.source.marked if isinstance(request.source, KeyList) else []
         self._marked = {key_identity(from_json_key(key)) for key in marked}
 
@@ -58,8 +57,8 @@ class InPlace:
         return operation.deletes or (not operation.pure and bool(request.doubt or request.ahead))
 
     @property
-    def unanswered_bytes(self) -> int:
-        """Bytes of JSON that keys with unanswered writes of earlier rounds take in a heartbeat."""
+    def unconfirmed_bytes(self) -> int:
+        """Bytes of JSON that unconfirmed writes of earlier rounds take in a heartbeat."""
         return self._unconfirmed.size
 
     def turn_to(self, page: Page) -> Page:
@@ -140,21 +139,25 @@ class InPlace:
         if self._recent and result is Outcome.DELETED:
             self._recent.add(key)
 
-    def unanswered(
+    def unconfirmed(
         self,
         works: Iterable[PendingWrite],
         isolated: Iterable[tuple[WireKey, Isolated]],
         deleted: Iterable[WireKey],
         partition: str | None,
-    ) -> dict[str, Any]:
-        """Keys whose last write was not answered; those of them for which that was the deletion, and where."""
-        new = {key_identity(work.key): (work.key, work.write.delete, partition) for work in works}
-        for key, record in isolated:
-            if record.unknown:
-                new[key_identity(key)] = key, record.deleting, partition
-        for key in deleted:
-            new[key_identity(key)] = key, True, partition
-        return self._unconfirmed.with_new(new)
+    ) -> list[Unconfirmed]:
+        """Writes that were not answered, and deletions that are not counted yet."""
+        sent = [
+            *((work.key, work.write.delete) for work in works),
+            *((key, record.deleting) for key, record in isolated if record.unknown),
+            *((key, True) for key in deleted),
+        ]
+        return self._unconfirmed.with_new(
+            {
+                key_identity(key): Unconfirmed(key=to_json_key(key), deletion=deletion, partition=partition)
+                for key, deletion in sent
+            }
+        )
 
     def take_deleted(self) -> tuple[list[str | None], float]:
         """Rows to which an earlier round sent a deletion are not handed out again where it landed."""

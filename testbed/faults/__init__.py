@@ -1,4 +1,4 @@
-"""A proxy that stands between boto3 and a DynamoDB engine, injects faults, and keeps the truth about them.
+"""A proxy between boto3 and a DynamoDB engine, injects faults, and keeps the truth about them.
 
     python -m testbed.faults --target http://127.0.0.1:8000 --port 8001 --plan plan.json
 

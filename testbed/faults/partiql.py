@@ -33,7 +33,7 @@ class Shape(NamedTuple):
 class _Token(NamedTuple):
     kind: str  # name, word, value or mark
     text: str  # what is compared: words in upper case, marks as they are, names without their quotes
-    spelt: str  # the identifier it stands for if it is a name or a word
+    spelt: str  # the identifier, if it is a name or a word
     source: Source | None = None
 
 
@@ -82,7 +82,7 @@ def _tokens(text: str) -> list[_Token]:
 
 
 def _equalities(tokens: list[_Token], wanted: str) -> dict[str, Source]:
-    """`name = value` and `value = name` in one clause; the outermost wins where a name stands twice."""
+    """`name = value` and `value = name` in one clause; the outermost wins where a name comes twice."""
     found: dict[str, tuple[int, Source]] = {}
     clause, depth = "", 0
     for index, token in enumerate(tokens[:-2]):  # two of the three end marks: each window has three tokens

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import operator
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from temporalio import workflow
 
-from workflows.job.shards import Shards
 from workflows.job.slot import Shard
 
 with workflow.unsafe.imports_passed_through():
-    from reindexer.models import READING, Counts, Looked, Verification
+    from reindexer.models import READING, Counts, Looked, Phase, Verification
     from reindexer.tally import Attempts, Tally
+
+#: Shards that are added up together: of 400, a change of one adds 20 again, and 20 sums.
+_TOGETHER = 20
 
 
 @dataclass(frozen=True)
@@ -25,27 +30,55 @@ class Figures:
     write_units: float
     checked: Verification
 
-    @classmethod
-    def of(cls, shards: Shards, looked: Looked | None = None) -> Figures:
-        """`looked` changes nothing in `shards`."""
-        every = [(shard, _counts(shard, looked)) for shard in shards.all]
-        changing = [counts for shard, counts in every if not shard.reads_only]
-        last = next((shard.phase for shard in reversed(shards.all) if shard.phase in READING), None)
-        checked = [counts.checked for shard, counts in every if shard.phase == last]
-        return cls(
-            tally=Tally.total(counts.tally for counts in changing),
-            attempts=Attempts.total(counts.attempts for counts in changing),
-            isolated=sum(counts.isolated for counts in changing),
-            read_units=sum(counts.read_units for _, counts in every),
-            write_units=sum(counts.write_units for _, counts in every),
-            checked=Verification(
-                scanned=sum(part.scanned for part in checked), behind=sum(part.behind for part in checked)
-            ),
-        )
+
+class Totals:
+    """Adds up the counts of shards. Asked for at each change of a job, most of which concern one shard."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[Phase, int], tuple[list[Counts], Counts]] = {}  # by phase and first shard in it
+
+    def now(self, shards: Iterable[Shard]) -> Figures:
+        """As the root knows them."""
+        by_phase = defaultdict[Phase, list[Counts]](list)
+        for shard in shards:
+            by_phase[shard.phase].append(shard.counts)
+        return _figures({phase: self._total(phase, every) for phase, every in by_phase.items()})
+
+    def _total(self, phase: Phase, every: list[Counts]) -> Counts:
+        sums = []
+        for first in range(0, len(every), _TOGETHER):
+            parts = every[first : first + _TOGETHER]
+            known = self._known.get((phase, first))
+            if known is None or len(known[0]) != len(parts) or not all(map(operator.is_, known[0], parts)):
+                known = self._known[phase, first] = parts, Counts.total(parts)
+            sums.append(known[1])
+        return Counts.total(sums)
 
 
-def _counts(shard: Shard, looked: Looked | None) -> Counts:
-    seen = looked.shards.get(shard.index) if looked and shard.open else None
+def seen_by(looked: Looked, shards: Iterable[Shard]) -> Figures:
+    """With what someone has just seen, which changes nothing in `shards`."""
+    by_phase = defaultdict[Phase, list[Counts]](list)
+    for shard in shards:
+        by_phase[shard.phase].append(_counts(shard, looked))
+    return _figures({phase: Counts.total(every) for phase, every in by_phase.items()})
+
+
+def _figures(phases: dict[Phase, Counts]) -> Figures:
+    """`phases` in the order in which they began."""
+    changing = Counts.total([counts for phase, counts in phases.items() if phase not in READING])
+    read = [counts for phase, counts in phases.items() if phase in READING]
+    return Figures(
+        tally=changing.tally,
+        attempts=changing.attempts,
+        isolated=changing.isolated,
+        read_units=sum(counts.read_units for counts in phases.values()),
+        write_units=sum(counts.write_units for counts in phases.values()),
+        checked=read[-1].checked if read else Verification(),
+    )
+
+
+def _counts(shard: Shard, looked: Looked) -> Counts:
+    seen = looked.shards.get(shard.index) if shard.open else None
     if seen is None:
         return shard.counts
     other = replace(shard)

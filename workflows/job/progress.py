@@ -7,7 +7,7 @@ from typing import Any
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey
 
-from workflows.job.counts import Figures
+from workflows.job.counts import Figures, Totals, seen_by
 from workflows.job.details import details, failures, planned, warned
 from workflows.job.looking import Looking
 from workflows.job.partition_totals import PartitionsDone, with_quarantined
@@ -34,6 +34,7 @@ class ProgressView:
         self._refreshed_at = 0.0
         self._looked_at = ""
         self._rates = Rates()
+        self._totals = Totals()
         self._reading = False  # what the rates count: records read by a verification
         self._partitions = PartitionsDone()
         self._planned = ""  # the plan for the Web UI
@@ -57,7 +58,7 @@ class ProgressView:
             self._worked += now - self._refreshed_at
         self._refreshed_at = now
         reading = self._job.phase in READING
-        figures = Figures.of(self._shards)
+        figures = self._totals.now(self._shards.all)
         if reading != self._reading or len(self._shards.all) == 0:
             self._reading = reading
             self._rates.begin(self._point(figures))
@@ -71,7 +72,7 @@ class ProgressView:
         """The last words: the report, for the Web UI and for `describe`."""
         self._enter("done")
         self._ended = f"**{report.state}** in {duration(report.seconds)}"
-        workflow.set_current_details(self._details(Figures.of(self._shards)))
+        workflow.set_current_details(self._details(self._totals.now(self._shards.all)))
         workflow.upsert_memo(
             {  # below 2 KB, the server's warning limit
                 "state": report.state,
@@ -123,7 +124,8 @@ class ProgressView:
 
     def progress(self, looked: Looked | None = None) -> dict[str, Any]:
         """The `progress` query: as of the last look, or of the caller's own. Rates leave pauses out."""
-        figures = Figures.of(self._shards, looked)
+        every = self._shards.all
+        figures = self._totals.now(every) if looked is None else seen_by(looked, every)
         point = None
         if looked is not None and looked.at is not None:
             moving = self._state in ("running", "throttled", "verifying")

@@ -138,8 +138,8 @@ class Shard:
         if _place(summary) >= _place(known):
             self.summary = summary
             # One that signalled that it is paused goes on when the root says so: what was seen is older.
-            stands = self.situation in STILL and self.acknowledged >= 0
-            if not stands or _place(summary) > _place(known):
+            keeps = self.situation in STILL and self.acknowledged >= 0
+            if not keeps or _place(summary) > _place(known):
                 self.situation, self.reason = seen.situation.state, seen.situation.reason
                 self.scope = seen.situation.scope
         if summary.rounds == self.summary.rounds:
@@ -189,8 +189,8 @@ class Shard:
 
 def beginning(source: Source) -> ShardState | None:
     """A shard's state before it begins; not without what an earlier run could not find out."""
-    if isinstance(source, KeyList) and source.unknown:
-        return ShardState(unknown=source.unknown, deleting=source.deleting)
+    if isinstance(source, KeyList) and source.unconfirmed:
+        return ShardState(unconfirmed=source.unconfirmed)
     return None
 
 

@@ -94,25 +94,25 @@ class Rounds:
             shard.situation = Situation(state="throttled", reason=reason, scope=end.throttle)
         elif end.stop is Stop.FAULT and end.fault:
             shard.park(in_plain_words(end.fault))
-        elif end.stop is not Stop.TOLD:
+        elif end.stop is not Stop.ASKED:
             self._wait = 0.0
             shard.situation = RUNNING
         return None
 
     def _without_result(self, error: ActivityError | asyncio.CancelledError) -> None:
-        """Fold what the last heartbeat told, if it told anything; whatever else it did is in doubt."""
+        """Fold what the last heartbeat says, if it says anything; whatever else it did is in doubt."""
         cause = error.cause if isinstance(error, ActivityError) else None
         if cause is None or isinstance(cause, CancelledError):
             return  # cancelled before a worker took it: with a single attempt there is nothing else to lose
         moved = False
         if isinstance(cause, ActivityTimeout) and cause.last_heartbeat_details:
             try:
-                told = self._step.heartbeat(cause.last_heartbeat_details[0])
+                reached = self._step.heartbeat(cause.last_heartbeat_details[0])
             except ValidationError as invalid:
                 workflow.logger.warning("a heartbeat could not be read: %s", invalid)
             else:
-                self._fold(told)
-                moved = self._step.end(told).moved
+                self._fold(reached)
+                moved = self._step.end(reached).moved
         self._shard.state = self._shard.state.model_copy(update={"timed_out": True})
         self._lost(moved, str(cause))
 
