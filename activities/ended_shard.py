@@ -41,5 +41,5 @@ class EndedShardActivities:
         if state.travels:
             return HandBack(how="cancelled", summary=summary, state=state, hand_backs=number - 1)
         with translated():
-            await asyncio.to_thread(self._ledger.keep_state, ended.kept, state)
+            await asyncio.to_thread(self._ledger.kept.put_state, ended.kept, state)
         return HandBack(how="cancelled", summary=summary, kept=ended.kept, hand_backs=number)

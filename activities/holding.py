@@ -45,7 +45,7 @@ class Holding:
 
     def _ask(self, lock: LockInput) -> TableTrouble | None:
         try:
-            lost = self._clients.ledger.lost(lock)
+            lost = self._clients.ledger.locks.lost(lock)
         except Unavailable:
             return TableTrouble(Stop.UNAVAILABLE)
         except EnvironmentFault as error:

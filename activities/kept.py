@@ -36,28 +36,28 @@ class KeptActivities:
     def keep_state(self, request: KeepInput) -> None:
         """Keep a shard's state, which is too large to travel to its root."""
         with translated():
-            self._ledger.keep_state(request.kept, request.state)
+            self._ledger.kept.put_state(request.kept, request.state)
 
     @activity.defn
     def load_state(self, kept: Kept) -> ShardState:
         """The state that was kept. Raises `StateMissing`, not retryable, where there is none."""
         with translated():
-            return self._ledger.load_state(kept)
+            return self._ledger.kept.state(kept)
 
     @activity.defn
     def collect_behind(self, request: BehindInput) -> Behind:
         """Key lists of the rows that a verification found behind, without those this run has given up."""
         job, run = request.job, request.run
         with translated():
-            given_up = [entry.key for entry in self._ledger.all_failures(job, run)]
-            kept, lists = self._ledger.collect_behind(job, run, request.most, without=given_up)
+            given_up = [entry.key for entry in self._ledger.failures.open(job, run)]
+            kept, lists = self._ledger.kept.collect_behind(job, run, request.most, without=given_up)
         return Behind(kept=kept, lists=lists)
 
     @activity.defn
     def clear_kept(self, request: ClearKeptInput) -> None:
         """Delete all that the run keeps."""
         with translated():
-            self._ledger.clear_kept(request.job, request.run)
+            self._ledger.kept.clear(request.job, request.run)
 
     @activity.defn
     def partition_totals(self, request: PartitionsInput) -> PartitionTotals:
@@ -70,7 +70,7 @@ def every_partition(ledger: Ledger, request: PartitionsInput) -> dict[str, Tally
     """The sums by partition over what is at hand and what the ledger keeps."""
     sums = dict(request.partitions)
     for kept in request.kept:
-        sums = plus_each(sums, ledger.load_state(kept).partitions)
+        sums = plus_each(sums, ledger.kept.state(kept).partitions)
     return sums
 
 

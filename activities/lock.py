@@ -55,14 +55,14 @@ class LockActivities:
             try:
                 await self._take(mine)
             except Refused:
-                await asyncio.to_thread(self._clients.ledger.release_lock, mine)  # a part, taken over before
+                await asyncio.to_thread(self._clients.ledger.locks.release, mine)  # a part, taken over before
                 raise
 
     async def _take(self, mine: LockInput) -> None:
         ledger = self._clients.ledger
         by_force = mine.take
         # Each part may have another holder; one that was taken over is ours when the lock is asked for again.
-        while (holder := await asyncio.to_thread(ledger.take_lock, mine)) is not None:
+        while (holder := await asyncio.to_thread(ledger.locks.take, mine)) is not None:
             forced = by_force and _may_force(holder)
             if is_same_job(holder, mine):
                 while await self._end_shards(holder):  # lists of workflows lag: looked at again after the wait
@@ -72,14 +72,14 @@ class LockActivities:
             await _wait(mine.wait_seconds, holder)
             if not (forced or is_same_job(holder, mine)):
                 await self._require_closed(holder, mine)  # a reset opens a closed workflow again
-            await asyncio.to_thread(ledger.replace_lock, mine, holder)
+            await asyncio.to_thread(ledger.locks.replace, mine, holder)
             by_force = False  # whoever has it now: force was meant for the holder of before
 
     @activity.defn
     async def release_lock(self, request: LockInput) -> None:
         """Give the lock back, if it is ours. Idempotent."""
         with translated():
-            await asyncio.to_thread(self._clients.ledger.release_lock, request)
+            await asyncio.to_thread(self._clients.ledger.locks.release, request)
 
     async def _where(self) -> str:
         """Namespace and cluster: two clusters may both call theirs `default`.

@@ -12,7 +12,7 @@ from reindexer.dynamo.index_keys import INDEX_KEY, IndexKeys
 from reindexer.dynamo.reading import read_consistently
 from reindexer.errors import EnvironmentFault, Refused, cut
 from reindexer.items import WireItem, from_json_key, key_identity
-from reindexer.ledger.quarantine import GIVEN_UP_AGAIN
+from reindexer.ledger.failures import GIVEN_UP_AGAIN
 from reindexer.models import CloseInput, Fault, Isolated, QuarantineEntry, QuarantineInput, RecordResult, Target
 from reindexer.sinks.evidence import evidence, stamp_of
 from reindexer.tally import Attempts, Outcome
@@ -54,7 +54,7 @@ class QuarantineActivities:
             marked=record.marked,
         )
         try:
-            self._clients.ledger.quarantine(entry)
+            self._clients.ledger.failures.add(entry)
         except EnvironmentFault as error:
             fault = Fault.of(error)
             return RecordResult(outcome=None, record=record, fault=fault)
@@ -77,12 +77,12 @@ class QuarantineActivities:
             for key in request.keys:
                 given_up = key_identity(from_json_key(key)) in again
                 reason = f"{GIVEN_UP_AGAIN}{by}" if given_up else f"by {by}"
-                self._clients.ledger.close_failure(request.job, request.run, key, "redriven", reason)
+                self._clients.ledger.failures.close(request.job, request.run, key, "redriven", reason)
                 settled += not given_up
         return settled
 
     def _given_up(self, job: str, run: str) -> set[tuple[object, ...]]:
-        entries = self._clients.ledger.all_failures(job, run)
+        entries = self._clients.ledger.failures.open(job, run)
         return {key_identity(from_json_key(entry.key)) for entry in entries}
 
     def _read(self, request: QuarantineInput) -> WireItem | None:

@@ -22,7 +22,7 @@ class ReportActivities:
         with translated():
             partitions = every_partition(self._clients.ledger, request.partitions)
             report = request.report.model_copy(update={"partitions": partitions})
-            self._clients.ledger.put_report(report)
+            self._clients.ledger.reports.put(report)
 
     @activity.defn
     def record_version(self, request: ReportInput) -> Used | None:
@@ -33,9 +33,9 @@ class ReportActivities:
         ledger, report, purpose = self._clients.ledger, request.report, request.purpose
         place = report.table_arn, request.version_attribute, report.version
         with translated():
-            ledger.record_version(*place)
+            ledger.versions.record(*place)
             if purpose is None:
                 return None
             used = Used(purpose=purpose, job=report.job, run=report.run, at=report.started_at)
-            ledger.note_use(*place, used)
-            return ledger.other_use(*place, purpose)
+            ledger.versions.note_use(*place, used)
+            return ledger.versions.other_use(*place, purpose)

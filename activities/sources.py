@@ -16,7 +16,7 @@ def fetched(request: Request, ledger: Ledger) -> Request | Fault:
     if not isinstance(request.source, KeptKeys):
         return request
     try:
-        return request.model_copy(update={"source": ledger.keys_of(request.source)})
+        return request.model_copy(update={"source": ledger.kept.keys_of(request.source)})
     except EnvironmentFault as error:
         return Fault.of(error)
     except Refused as error:  # the ledger is gone

@@ -47,7 +47,7 @@ class VerifyActivities:
     def _keeper(self, where: Keep, context: TemporalContext) -> KeepKeys:
         def keep(keys: list[Key], partitions: list[str]) -> None:
             try:
-                self._clients.ledger.keep_behind(where.job, where.run, keys, partitions, context.heartbeat)
+                self._clients.ledger.kept.put_behind(where.job, where.run, keys, partitions, context.heartbeat)
             except Refused as error:  # the ledger is gone
                 raise EnvironmentFault(error.kind, str(error)) from error
 

@@ -47,7 +47,7 @@ def failures(
         return
     if key or reason:
         raise BadInput("--key and --reason go with --discard; to run single records again: `reindexer redrive`")
-    page = ledger.failures(job, the_run, error=error, limit=limit, after=after)
+    page = ledger.failures.page(job, the_run, error=error, limit=limit, after=after)
     if as_json:
         emit_json({"job": job, "run": the_run, **page.model_dump(mode="json")})
     else:
@@ -56,7 +56,7 @@ def failures(
 
 def newest_run(ledger: Ledger, job: str) -> str:
     """The newest run of a job. Raises `BadInput` where the ledger has none."""
-    run = ledger.last_run(job)
+    run = ledger.runs.last(job)
     if run is None:
         raise BadInput(
             f"the ledger {ledger.table} has no job {job}; `reindexer list` shows the jobs of Temporal"
@@ -66,7 +66,7 @@ def newest_run(ledger: Ledger, job: str) -> str:
 
 def elsewhere(ledger: Ledger, job: str, run: str) -> str:
     """A clause that names the redrives which gave up records of the run again; "" for none."""
-    redrives = " and by ".join(ledger.given_up_again(job, run))
+    redrives = " and by ".join(ledger.failures.given_up_again(job, run))
     return f"; some were given up again by {redrives}" if redrives else ""
 
 
@@ -96,13 +96,13 @@ def _discard(
     """How many were closed."""
     if not reason:
         raise BadInput("--discard needs --reason, which is kept in the ledger")
-    entries = chosen(ledger.all_failures(job, run, error), keys)
+    entries = chosen(ledger.failures.open(job, run, error), keys)
     if not entries:
         note(f"{job}, run {run}: no open quarantined records to discard{elsewhere(ledger, job, run)}")
         return 0
     question = f"Close {some(len(entries), 'quarantined record')} of {job} without having changed them?"
     confirm(question, yes=yes, otherwise="nothing was changed")
     for entry in entries:
-        ledger.close_failure(job, run, entry.key, "discarded", reason)
+        ledger.failures.close(job, run, entry.key, "discarded", reason)
     say(f"{some(len(entries), 'record')} of {job} discarded: {reason}")  # with --json on stderr
     return len(entries)

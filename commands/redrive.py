@@ -34,7 +34,7 @@ def redrive(
     """
     ledger = Ledger(settings().ledger_table)
     the_run = run or newest_run(ledger, job)
-    entries = chosen(ledger.all_failures(job, the_run, error), key)
+    entries = chosen(ledger.failures.open(job, the_run, error), key)
     if not entries:
         more = elsewhere(ledger, job, the_run)
         note(f"{job}, run {the_run}: no open quarantined records, nothing to run again{more}")

@@ -34,7 +34,7 @@ def report(job: Job, run: Run = None, expect_found: ExpectFound = False, as_json
     Exit codes: 0 complete, 1 incomplete or terminated, 2 unknown, 3 no report yet, or not ended.
     """
     ledger = Ledger(settings().ledger_table)
-    found = ledger.report(job, run)
+    found = ledger.reports.find(job, run)
     if found is None:
         raise _no_report(ledger, job, run)
     sentence = ""
@@ -52,7 +52,7 @@ def report(job: Job, run: Run = None, expect_found: ExpectFound = False, as_json
 def _no_report(ledger: Ledger, job: str, run: str | None) -> Exception:
     """Bad input where neither the ledger nor Temporal knows the job or the run; else not finished."""
     which = f"run {run} of job {job}" if run else f"job {job}"
-    known = ledger.last_run(job)
+    known = ledger.runs.last(job)
     if run and known and run != known:
         return BadInput(f"the ledger {ledger.table} has no report of {which}; the newest run is {known}")
     try:
@@ -93,7 +93,7 @@ async def _final(client: Client, ledger: Ledger, interim: Report) -> Report | No
         newest = None  # closed so long ago that its history is gone
     if newest == interim.run and is_open(description):
         return None
-    now = await asyncio.to_thread(ledger.report, interim.job, interim.run)
+    now = await asyncio.to_thread(ledger.reports.find, interim.job, interim.run)
     if now and now.state != "running":  # it has just ended
         return now
     if newest == interim.run and description.status is not WorkflowExecutionStatus.TERMINATED:

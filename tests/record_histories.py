@@ -104,7 +104,7 @@ async def parked_and_quarantined(stack: Stack, client: Any) -> None:
     await handle.signal("resume")
     await outcome(handle)
     run = (await handle.query("progress"))["run"]
-    [entry] = stack.ledger().all_failures(handle.id, run)
+    [entry] = stack.ledger().failures.open(handle.id, run)
     assert entry.key == bad
     shards = [f"shard-{number:03}" for number in range(4)]
     await keep("parked-and-quarantined", stack, handle, *shards)

@@ -239,7 +239,7 @@ def ledger(dynamodb: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
 
 def give_up(ledger: Ledger, *ids: str, error: str = "ValidationException") -> None:
     for name in ids:
-        ledger.quarantine(
+        ledger.failures.add(
             QuarantineEntry(
                 job="j",
                 run="r1",
@@ -260,16 +260,16 @@ def test_a_report_comes_from_the_ledger_as_pure_json(
     run: Callable[..., tuple[int, str, str]], ledger: Ledger
 ) -> None:
     assert run("report", "reindex-cities", "--json")[0] == 3
-    ledger.put_report(a_report())
+    ledger.reports.put(a_report())
     code, out, err = run("report", "reindex-cities", "--json")
     assert (code, err) == (0, "")
-    assert Report.model_validate(json.loads(out)) == ledger.report("reindex-cities")
-    ledger.put_report(a_report(run="d4", state="incomplete", tally=Tally(scanned=2, quarantined=2)))
+    assert Report.model_validate(json.loads(out)) == ledger.reports.find("reindex-cities")
+    ledger.reports.put(a_report(run="d4", state="incomplete", tally=Tally(scanned=2, quarantined=2)))
     assert run("report", "reindex-cities")[0] == 1
     assert run("report", "reindex-cities", "--run", "a1b2c3")[0] == 0
     assert run("report", "reindex-cities", "--run", "none")[0] == 2  # an unknown run
     tenants = {f"tenant-{number}": Tally(scanned=number) for number in range(100)}
-    ledger.put_report(a_report(run="e5", partitions=tenants))
+    ledger.reports.put(a_report(run="e5", partitions=tenants))
     assert Report.model_validate(json.loads(run("report", "reindex-cities", "--json")[1])).partitions == tenants
     assert "… and 80 more" in run("report", "reindex-cities")[1]
 
@@ -307,14 +307,14 @@ def test_failures_are_shown_by_class_and_closed_with_a_reason(
     code, out, err = run("failures", "j", "--run", "r1", "--discard", "--reason", "x")
     assert (code, out) == (2, "")
     assert "nothing was changed: there is no terminal to ask on; use --yes" in err
-    assert ledger.failures("j", "r1").counts == {"ValidationException": 2, "VersionType": 1}
+    assert ledger.failures.page("j", "r1").counts == {"ValidationException": 2, "VersionType": 1}
     args = ("failures", "j", "--run", "r1", "--discard", "--reason", "gone upstream", "--yes")
     assert run(*args, "--key", '{"id": "a"}')[0] == 0
     assert run(*args, "--error", "VersionType")[0] == 0
-    assert ledger.failures("j", "r1").counts == {"ValidationException": 1}
+    assert ledger.failures.page("j", "r1").counts == {"ValidationException": 1}
     assert run(*args)[0] == 0
-    assert ledger.failures("j", "r1").counts == {}
-    discarded = ledger.failures("j", "r1", state="discarded").entries
+    assert ledger.failures.page("j", "r1").counts == {}
+    discarded = ledger.failures.page("j", "r1", state="discarded").entries
     assert {entry.reason for entry in discarded} == {"gone upstream"}
 
 

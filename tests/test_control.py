@@ -188,7 +188,7 @@ async def test_cancel_ends_rounds_cleanly_and_the_ledger_tells_what_was_done(
     kind, _ = await outcome(handle, seconds=30)
     assert kind == "CancelledError"
 
-    report = quiet.ledger().report(handle.id)
+    report = quiet.ledger().reports.find(handle.id)
     assert report is not None
     changed = sum("reindexVersion" in item for item in table.items())
     assert report.state == "cancelled"
@@ -283,7 +283,7 @@ async def test_a_job_cancelled_while_ended_shards_wait_agrees_with_the_stamps(
 
     await handle.cancel()
     await outcome(handle)
-    report = quiet.ledger().report(handle.id)
+    report = quiet.ledger().reports.find(handle.id)
     assert report is not None
     assert (report.state, report.balanced) == ("cancelled", True)
     quiet.proxy.truth(wait=5)

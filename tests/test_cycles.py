@@ -123,7 +123,7 @@ async def test_a_cancel_at_any_moment_agrees_with_the_stamps(
     await handle.cancel()
     assert await outcome(handle) == ("CancelledError", {})
 
-    report = cycling.ledger().report(handle.id)
+    report = cycling.ledger().reports.find(handle.id)
     assert report is not None
     assert (report.state, report.balanced) == ("cancelled", True)
     stamped = sum(item.get("reindexRun", {}).get("S") == report.run for item in table.items())
@@ -163,7 +163,7 @@ async def test_quarantine_and_its_budget_hold_over_the_cycle(cycling: Stack, mak
     assert report["verification"] == {"scanned": RECORDS, "behind": 10}
     failures = await handle.query("failures")
     assert (failures["total"], failures["counts"]) == (10, {"ValidationError": 10})
-    assert len(cycling.ledger().all_failures(handle.id, report["run"])) == 10
+    assert len(cycling.ledger().failures.open(handle.id, report["run"])) == 10
 
 
 async def test_partitions_totals_hold_over_the_cycle(cycling: Stack, make_table: Make) -> None:

@@ -90,7 +90,7 @@ async def test_a_failing_record_is_retried_alone_then_quarantined_then_redriven(
     failures = await handle.query("failures")
     assert (failures["total"], failures["counts"]) == (1, {"InternalServerError": 1})
     assert failures["failures"][0]["key"] == bad
-    [entry] = quiet.ledger().all_failures(handle.id, report["run"])
+    [entry] = quiet.ledger().failures.open(handle.id, report["run"])
     assert (entry.key, entry.error, entry.applied) == (bad, "InternalServerError", "unknown")
     assert entry.attempts >= 12
 
@@ -101,7 +101,7 @@ async def test_a_failing_record_is_retried_alone_then_quarantined_then_redriven(
     truth = quiet.proxy.truth(wait=5)
     assert truth.key(table.name, bad).runs == {report["run"]: 1}
     assert truth.changed_twice(report["run"]) == []
-    assert quiet.ledger().all_failures(handle.id, report["run"]) == []
+    assert quiet.ledger().failures.open(handle.id, report["run"]) == []
 
 
 async def test_isolated_records_are_counted_once(quiet: Stack, make_table: Make) -> None:
@@ -133,7 +133,7 @@ async def test_a_record_that_can_never_succeed_is_not_retried(quiet: Stack, make
 
     assert (kind, report["tally"]["quarantined"]) == ("Incomplete", 1)
     assert quiet.proxy.truth().injected["statement_error"] <= 2
-    [entry] = quiet.ledger().all_failures(report["job"], report["run"])
+    [entry] = quiet.ledger().failures.open(report["job"], report["run"])
     assert (entry.error, entry.applied) == ("ValidationError", "no")
 
 
@@ -150,7 +150,7 @@ async def test_a_version_of_another_type_is_quarantined_and_never_written(
     assert (kind, report["tally"]) == ("Incomplete", tally(scanned=20, updated=19, quarantined=1))
     assert table.get(key(3)) == strange
     assert quiet.proxy.truth().key(table.name, key(3)).forwarded == 0
-    [entry] = quiet.ledger().all_failures(report["job"], report["run"])
+    [entry] = quiet.ledger().failures.open(report["job"], report["run"])
     assert entry.error == "VersionType"
 
 
@@ -198,7 +198,7 @@ async def test_a_redrive_by_class_and_by_key_runs_just_those(quiet: Stack, make_
         return kind, last["tally"]
 
     def still_open(job: str = handle.id, of: str = run) -> set[str]:
-        return {key_text(entry.key) for entry in quiet.ledger().all_failures(job, of)}
+        return {key_text(entry.key) for entry in quiet.ledger().failures.open(job, of)}
 
     def named(*numbers: int) -> set[str]:
         return {key_text(to_json_key(key(number))) for number in numbers}
@@ -218,7 +218,7 @@ async def test_a_redrive_by_class_and_by_key_runs_just_those(quiet: Stack, make_
     assert still_open() == set()
     assert await redrive(**first) == ("complete", tally(scanned=1, updated=1))
     assert still_open(*first.values()) == set()
-    closed = quiet.ledger().failures(handle.id, run, state="redriven")
+    closed = quiet.ledger().failures.page(handle.id, run, state="redriven")
     assert closed.counts == {"ValidationError": 3, "ItemCollectionSizeLimitExceeded": 2}
 
     truth = quiet.proxy.truth(wait=5)
@@ -240,5 +240,5 @@ async def test_a_paused_record_keeps_what_is_known_of_it(quiet: Stack, make_tabl
     kind, report = await outcome(handle)
 
     assert (kind, report["tally"]) == ("Incomplete", tally(scanned=50, updated=49, quarantined=1))
-    [entry] = quiet.ledger().all_failures(report["job"], report["run"])
+    [entry] = quiet.ledger().failures.open(report["job"], report["run"])
     assert (entry.error, entry.applied) == ("ValidationError", "unknown")

@@ -146,7 +146,7 @@ async def test_a_job_can_expect_to_find_what_it_names(quiet: Stack, make_table: 
         handle = await quiet.start({**asked, "expect_found": True})
         kind, report = await outcome(handle)
         assert (kind, report["state"], report["not_found"]) == ("Incomplete", "incomplete", [words])
-        kept = quiet.ledger().report(handle.id)
+        kept = quiet.ledger().reports.find(handle.id)
         assert kept is not None
         assert (kept.state, kept.not_found) == ("incomplete", [words])
     there = {"kind": "partitions", "values": ["acme"]}

@@ -26,7 +26,7 @@ LOCK = LockInput(
 )
 
 
-class Ledger:
+class Locks:
     """Gives its answer once it may."""
 
     def __init__(self, *answers: str | Exception) -> None:
@@ -42,8 +42,8 @@ class Ledger:
         return answer
 
 
-def asking(ledger: Ledger) -> Holding:
-    return Holding(cast(Clients, SimpleNamespace(ledger=ledger)))
+def asking(ledger: Locks) -> Holding:
+    return Holding(cast(Clients, SimpleNamespace(ledger=SimpleNamespace(locks=ledger))))
 
 
 def context(**more: Any) -> FakeContext:
@@ -51,7 +51,7 @@ def context(**more: Any) -> FakeContext:
 
 
 def test_an_answer_serves_for_a_second_and_only_a_good_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    ledger = Ledger("", "by nobody", "by nobody")
+    ledger = Locks("", "by nobody", "by nobody")
     holds = asking(ledger)
     assert [holds.trouble_before(LOCK, context()) for _ in range(3)] == [None] * 3
     assert ledger.asked == 1
@@ -68,7 +68,7 @@ def test_an_answer_serves_for_a_second_and_only_a_good_one(monkeypatch: pytest.M
 
 
 def test_who_needs_no_lock_is_not_asked_for_it() -> None:
-    ledger = Ledger()
+    ledger = Locks()
     assert asking(ledger).trouble_before(None, context()) is None
     assert ledger.asked == 0
 
@@ -82,13 +82,13 @@ def test_who_needs_no_lock_is_not_asked_for_it() -> None:
     ],
 )
 def test_a_ledger_that_cannot_be_asked_is_no_lost_lock(error: Exception, stop: Stop, code: str | None) -> None:
-    trouble = asking(Ledger(error)).trouble_before(LOCK, context())
+    trouble = asking(Locks(error)).trouble_before(LOCK, context())
     assert trouble is not None
     assert (trouble.stop, trouble.fault and trouble.fault.code) == (stop, code)
 
 
 def test_while_the_ledger_is_silent_the_attempt_beats_and_can_be_asked_to_stop() -> None:
-    ledger = Ledger("")
+    ledger = Locks("")
     ledger.may.clear()
     beating = context(stop_at=3)
     trouble = asking(ledger).trouble_before(LOCK, beating)

@@ -46,49 +46,49 @@ def test_a_state_comes_back_as_it_was_kept_however_large(ledger: Ledger) -> None
         partitions={name: Tally(scanned=1, updated=1) for name in names},
     )
     small = ShardState(done=True)
-    ledger.keep_state(kept(1), large)
-    ledger.keep_state(kept(1), large)  # repeated
-    ledger.keep_state(kept(2), small)
-    ledger.keep_state(kept(1, index=11), small)
-    assert ledger.load_state(kept(1)) == large
-    assert ledger.load_state(kept(2)) == small
-    assert ledger.load_state(kept(1, index=11)) == small
+    ledger.kept.put_state(kept(1), large)
+    ledger.kept.put_state(kept(1), large)  # repeated
+    ledger.kept.put_state(kept(2), small)
+    ledger.kept.put_state(kept(1, index=11), small)
+    assert ledger.kept.state(kept(1)) == large
+    assert ledger.kept.state(kept(2)) == small
+    assert ledger.kept.state(kept(1, index=11)) == small
 
 
 def test_a_missing_state_names_itself(ledger: Ledger) -> None:
-    ledger.keep_state(kept(12), ShardState())
+    ledger.kept.put_state(kept(12), ShardState())
     for other in (kept(1), kept(12, index=1), kept(12, run="r2")):
         with pytest.raises(EnvironmentFault, match=f"no complete state {other.number} of shard") as fault:
-            ledger.load_state(other)
+            ledger.kept.state(other)
         assert fault.value.code == "StateMissing"
 
 
 def test_a_key_that_is_found_behind_twice_is_kept_once(ledger: Ledger) -> None:
-    ledger.keep_behind("job-a", "r1", [{"id": {"N": "1"}}, {"id": {"N": "2"}}])
-    ledger.keep_behind("job-a", "r1", [{"id": {"N": "1.0"}}])
-    count, [source] = ledger.collect_behind("job-a", "r1", 10)
+    ledger.kept.put_behind("job-a", "r1", [{"id": {"N": "1"}}, {"id": {"N": "2"}}])
+    ledger.kept.put_behind("job-a", "r1", [{"id": {"N": "1.0"}}])
+    count, [source] = ledger.kept.collect_behind("job-a", "r1", 10)
     assert (count, source.count) == (2, 2)
-    assert len(ledger.keys_of(source).keys) == 2
-    assert ledger.collect_behind("job-a", "r2", 10) == (0, [])
+    assert len(ledger.kept.keys_of(source).keys) == 2
+    assert ledger.kept.collect_behind("job-a", "r2", 10) == (0, [])
 
 
 def test_lists_are_bounded_in_keys_and_the_same_when_they_are_made_again(ledger: Ledger) -> None:
     beats: list[None] = []
-    ledger.keep_behind("job-a", "r1", [key(n) for n in range(1201)], heartbeat=lambda: beats.append(None))
+    ledger.kept.put_behind("job-a", "r1", [key(n) for n in range(1201)], heartbeat=lambda: beats.append(None))
     assert len(beats) > 5
-    count, lists = ledger.collect_behind("job-a", "r1", 1100, without=[key(7)])
+    count, lists = ledger.kept.collect_behind("job-a", "r1", 1100, without=[key(7)])
     assert (count, [source.count for source in lists]) == (1201, [KEYS_PER_LIST, KEYS_PER_LIST, 100])
-    found = [str(one) for source in lists for one in ledger.keys_of(source).keys]
+    found = [str(one) for source in lists for one in ledger.kept.keys_of(source).keys]
     assert len(set(found)) == 1100
     assert str(key(7)) not in found
-    assert ledger.collect_behind("job-a", "r1", 1100, without=[key(7)]) == (count, lists)
+    assert ledger.kept.collect_behind("job-a", "r1", 1100, without=[key(7)]) == (count, lists)
 
 
 def test_lists_are_bounded_in_bytes(ledger: Ledger) -> None:
     long = [{"id": {"S": f"{number:04}".ljust(LONGEST, "x")}} for number in range(80)]
-    ledger.keep_behind("job-a", "r1", long, partitions=[str(number).ljust(LONGEST) for number in range(80)])
-    count, lists = ledger.collect_behind("job-a", "r1", 10_000)
-    made = [ledger.keys_of(source) for source in lists]
+    ledger.kept.put_behind("job-a", "r1", long, partitions=[str(number).ljust(LONGEST) for number in range(80)])
+    count, lists = ledger.kept.collect_behind("job-a", "r1", 10_000)
+    made = [ledger.kept.keys_of(source) for source in lists]
     assert (count, sum(len(source.keys) for source in made)) == (80, 80)
     assert len(lists) > 1
     assert all(len(source.model_dump_json().encode()) <= BYTES_PER_LIST + 100 for source in made)
@@ -99,7 +99,7 @@ def test_lists_are_bounded_in_bytes(ledger: Ledger) -> None:
 
 def test_a_missing_list_names_itself(ledger: Ledger) -> None:
     with pytest.raises(EnvironmentFault, match="no key list 3 of job job-a, run r1") as fault:
-        ledger.keys_of(KeptKeys(job="job-a", run="r1", number=3, count=1))
+        ledger.kept.keys_of(KeptKeys(job="job-a", run="r1", number=3, count=1))
     assert fault.value.code == "KeysMissing"
 
 
@@ -108,17 +108,17 @@ def test_clearing_takes_what_this_run_kept_and_nothing_else(ledger: Ledger) -> N
         job="job-a", run="r1", table_arn="arn", version=7, stamp="r1", key=key(1), error="E", message="",
         attempts=1, applied="no", at=datetime(2026, 11, 21, tzinfo=UTC),
     )  # fmt: skip
-    ledger.quarantine(entry)
+    ledger.failures.add(entry)
     for run in ("r1", "r2"):
-        ledger.keep_state(kept(run=run), ShardState(done=True))
-        ledger.keep_behind("job-a", run, [key(number) for number in range(250)])
-    _, lists = ledger.collect_behind("job-a", "r1", 10_000)
-    assert ledger.clear_kept("job-a", "r1") == 1 + 250 + len(lists)
-    assert ledger.clear_kept("job-a", "r1") == 0
-    assert ledger.collect_behind("job-a", "r1", 10_000) == (0, [])
-    assert ledger.collect_behind("job-a", "r2", 10_000)[0] == 250
-    assert ledger.load_state(kept(run="r2")) == ShardState(done=True)
-    assert ledger.all_failures("job-a", "r1") == [entry]
+        ledger.kept.put_state(kept(run=run), ShardState(done=True))
+        ledger.kept.put_behind("job-a", run, [key(number) for number in range(250)])
+    _, lists = ledger.kept.collect_behind("job-a", "r1", 10_000)
+    assert ledger.kept.clear("job-a", "r1") == 1 + 250 + len(lists)
+    assert ledger.kept.clear("job-a", "r1") == 0
+    assert ledger.kept.collect_behind("job-a", "r1", 10_000) == (0, [])
+    assert ledger.kept.collect_behind("job-a", "r2", 10_000)[0] == 250
+    assert ledger.kept.state(kept(run="r2")) == ShardState(done=True)
+    assert ledger.failures.open("job-a", "r1") == [entry]
 
 
 def test_sums_by_partition_fit_half_a_payload_and_the_total_is_over_all() -> None:

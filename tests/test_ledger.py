@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from reindexer.errors import EnvironmentFault, Refused, Unavailable
 from reindexer.ledger import Ledger, ledger_client
-from reindexer.ledger.quarantine import GIVEN_UP_AGAIN
+from reindexer.ledger.failures import GIVEN_UP_AGAIN
 from reindexer.models import ControlEvent, LockInput, QuarantineEntry, Report
 from reindexer.tally import Attempts, Tally
 
@@ -95,29 +95,29 @@ def test_making_it_twice_is_harmless(ledger: Ledger) -> None:
 
 
 def test_a_lock_has_one_holder_until_it_is_released(ledger: Ledger) -> None:
-    assert ledger.take_lock(lock()) is None
-    assert ledger.take_lock(lock()) is None, "the same workflow may ask again"
-    holder = ledger.take_lock(lock("job-b", "id-2", "r2"))
+    assert ledger.locks.take(lock()) is None
+    assert ledger.locks.take(lock()) is None, "the same workflow may ask again"
+    holder = ledger.locks.take(lock("job-b", "id-2", "r2"))
     assert holder is not None
     assert (holder.workflow_id, holder.run_id, holder.run) == ("job-a", "id-1", "r1")
-    ledger.release_lock(lock("job-b", "id-2", "r2"))
-    assert ledger.holder(ARN, holder.attribute) == holder, "only the holder releases"
-    ledger.release_lock(lock())
-    ledger.release_lock(lock())
-    assert ledger.holder(ARN, "reindexVersion") is None
-    assert ledger.take_lock(lock("job-b", "id-2", "r2")) is None
-    assert ledger.last_run("job-b") == "r2"
+    ledger.locks.release(lock("job-b", "id-2", "r2"))
+    assert ledger.locks.holder(ARN, holder.attribute) == holder, "only the holder releases"
+    ledger.locks.release(lock())
+    ledger.locks.release(lock())
+    assert ledger.locks.holder(ARN, "reindexVersion") is None
+    assert ledger.locks.take(lock("job-b", "id-2", "r2")) is None
+    assert ledger.runs.last("job-b") == "r2"
 
 
 def test_a_lock_is_taken_over_only_from_the_holder_that_was_asked_about(ledger: Ledger) -> None:
-    ledger.take_lock(lock())
-    old = ledger.holder(ARN, "reindexVersion")
+    ledger.locks.take(lock())
+    old = ledger.locks.holder(ARN, "reindexVersion")
     assert old is not None
     second, third = lock("job-b", "id-2", "r2"), lock("job-c", "id-3", "r3")
-    assert ledger.replace_lock(second, old)
-    assert ledger.replace_lock(second, old), "repeated, it meets its own success"
-    assert not ledger.replace_lock(third, old)
-    now = ledger.holder(ARN, "reindexVersion")
+    assert ledger.locks.replace(second, old)
+    assert ledger.locks.replace(second, old), "repeated, it meets its own success"
+    assert not ledger.locks.replace(third, old)
+    now = ledger.locks.holder(ARN, "reindexVersion")
     assert now is not None
     assert now.workflow_id == "job-b"
 
@@ -127,8 +127,8 @@ def of(version: str, run: str, workflow: str = "job-b", run_id: str = "id-2") ->
 
 
 def test_jobs_that_share_no_attribute_have_locks_of_their_own(ledger: Ledger) -> None:
-    assert ledger.take_lock(lock()) is None
-    assert ledger.take_lock(of("other", "otherRun")) is None
+    assert ledger.locks.take(lock()) is None
+    assert ledger.locks.take(of("other", "otherRun")) is None
 
 
 @pytest.mark.parametrize(
@@ -146,79 +146,79 @@ def test_jobs_that_share_no_attribute_have_locks_of_their_own(ledger: Ledger) ->
 def test_jobs_that_share_one_attribute_exclude_each_other_and_leave_nothing_behind(
     ledger: Ledger, version: str, run: str, shared: str
 ) -> None:
-    assert ledger.take_lock(lock()) is None
-    holder = ledger.take_lock(of(version, run))
+    assert ledger.locks.take(lock()) is None
+    holder = ledger.locks.take(of(version, run))
     assert holder is not None
     assert (holder.workflow_id, holder.attribute) == ("job-a", shared)
     for name in {version, run} - {"reindexVersion", "reindexRun"}:
-        assert ledger.holder(ARN, name) is None, "a part of a lock that was refused"
-    ledger.release_lock(of(version, run))
+        assert ledger.locks.holder(ARN, name) is None, "a part of a lock that was refused"
+    ledger.locks.release(of(version, run))
     for name in ("reindexVersion", "reindexRun"):
-        found = ledger.holder(ARN, name)
+        found = ledger.locks.holder(ARN, name)
         assert found is not None
         assert found.workflow_id == "job-a"
-    ledger.release_lock(lock())
-    assert ledger.take_lock(of(version, run)) is None
-    ledger.release_lock(of(version, run))
-    assert ledger.holder(ARN, version) is None
-    assert ledger.holder(ARN, run) is None
+    ledger.locks.release(lock())
+    assert ledger.locks.take(of(version, run)) is None
+    ledger.locks.release(of(version, run))
+    assert ledger.locks.holder(ARN, version) is None
+    assert ledger.locks.holder(ARN, run) is None
 
 
 def test_a_refused_lock_keeps_the_part_that_it_held_before(ledger: Ledger) -> None:
     """As a first attempt that was lost leaves it: the retry must not be without it."""
     mine = of("aaa", "reindexRun")
-    assert ledger.take_lock(of("aaa", "bbb")) is None
-    assert ledger.take_lock(lock()) is None
-    assert ledger.take_lock(mine) is not None
-    held = ledger.holder(ARN, "aaa")
+    assert ledger.locks.take(of("aaa", "bbb")) is None
+    assert ledger.locks.take(lock()) is None
+    assert ledger.locks.take(mine) is not None
+    held = ledger.locks.holder(ARN, "aaa")
     assert held is not None
     assert held.workflow_id == "job-b"
 
 
 def test_a_take_over_has_both_parts(ledger: Ledger) -> None:
-    ledger.take_lock(lock())
-    old = ledger.holder(ARN, "reindexRun")
+    ledger.locks.take(lock())
+    old = ledger.locks.holder(ARN, "reindexRun")
     assert old is not None
-    assert ledger.replace_lock(lock("job-b", "id-2", "r2"), old)
+    assert ledger.locks.replace(lock("job-b", "id-2", "r2"), old)
     for name in ("reindexVersion", "reindexRun"):
-        now = ledger.holder(ARN, name)
+        now = ledger.locks.holder(ARN, name)
         assert now is not None
         assert now.workflow_id == "job-b"
 
 
 def test_a_take_over_leaves_what_another_job_holds(ledger: Ledger) -> None:
-    ledger.take_lock(of("reindexVersion", "aaa", "job-a", "id-1"))
-    ledger.take_lock(of("zzz", "reindexRun", "job-c", "id-3"))
-    old = ledger.holder(ARN, "reindexVersion")
+    ledger.locks.take(of("reindexVersion", "aaa", "job-a", "id-1"))
+    ledger.locks.take(of("zzz", "reindexRun", "job-c", "id-3"))
+    old = ledger.locks.holder(ARN, "reindexVersion")
     assert old is not None
-    assert ledger.replace_lock(lock("job-b", "id-2", "r2"), old)
-    other = ledger.holder(ARN, "reindexRun")
+    assert ledger.locks.replace(lock("job-b", "id-2", "r2"), old)
+    other = ledger.locks.holder(ARN, "reindexRun")
     assert other is not None
     assert other.workflow_id == "job-c"
-    assert ledger.take_lock(lock("job-b", "id-2", "r2")) == other
+    assert ledger.locks.take(lock("job-b", "id-2", "r2")) == other
 
 
 def test_the_highest_version_is_kept(ledger: Ledger) -> None:
-    assert ledger.highest_version(ARN, "reindexVersion") is None
+    assert ledger.versions.highest(ARN, "reindexVersion") is None
     for version in (7, 9, 8, 9_007_199_254_740_991, 10):
-        ledger.record_version(ARN, "reindexVersion", version)
-    assert ledger.highest_version(ARN, "reindexVersion") == 9_007_199_254_740_991
-    assert ledger.highest_version(ARN, "other") is None
+        ledger.versions.record(ARN, "reindexVersion", version)
+    assert ledger.versions.highest(ARN, "reindexVersion") == 9_007_199_254_740_991
+    assert ledger.versions.highest(ARN, "other") is None
 
 
 def test_reports_are_found_by_job_by_run_and_newest_first(ledger: Ledger) -> None:
-    assert ledger.report("job-a") is None
+    assert ledger.reports.find("job-a") is None
     for minutes, run in enumerate(("r1", "r2", "r3")):
-        ledger.put_report(report(run=run, minutes=minutes))
-    ledger.put_report(report(job="job-b", run="r4", minutes=9))
-    ledger.put_report(report(run="r1", minutes=0))  # repeated
-    assert ledger.report("job-a") == report(run="r3", minutes=2)
-    assert ledger.report("job-a", "r1") == report(run="r1")
-    assert ledger.report("job-a", "r9") is None
-    assert [found.run for found in ledger.reports("job-a")] == ["r3", "r2", "r1"]
-    assert [found.run for found in ledger.reports(limit=3)] == ["r4", "r3", "r2"]
-    assert ledger.last_run("job-a") == "r3"
-    assert ledger.last_run("job-x") is None
+        ledger.reports.put(report(run=run, minutes=minutes))
+    ledger.reports.put(report(job="job-b", run="r4", minutes=9))
+    ledger.reports.put(report(run="r1", minutes=0))  # repeated
+    assert ledger.reports.find("job-a") == report(run="r3", minutes=2)
+    assert ledger.reports.find("job-a", "r1") == report(run="r1")
+    assert ledger.reports.find("job-a", "r9") is None
+    assert [found.run for found in ledger.reports.newest("job-a")] == ["r3", "r2", "r1"]
+    assert [found.run for found in ledger.reports.newest(limit=3)] == ["r4", "r3", "r2"]
+    assert ledger.runs.last("job-a") == "r3"
+    assert ledger.runs.last("job-x") is None
 
 
 def test_an_interim_report_gives_way_to_newer_ones_and_never_replaces_the_final(ledger: Ledger) -> None:
@@ -226,19 +226,19 @@ def test_an_interim_report_gives_way_to_newer_ones_and_never_replaces_the_final(
         as_of = START + timedelta(seconds=seconds)
         return report(state="running", tally=Tally(scanned=scanned), seconds=seconds, as_of=as_of)
 
-    ledger.put_report(interim(10, 5))
-    ledger.put_report(interim(20, 9))
-    ledger.put_report(interim(20, 9))  # a retry
-    ledger.put_report(interim(10, 5))  # a late one
-    assert ledger.report("job-a") == interim(20, 9)
-    assert ledger.last_run("job-a") == "r1"
-    ledger.put_report(report())
-    ledger.put_report(interim(30, 12))
-    assert ledger.report("job-a") == ledger.report("job-a", "r1") == report()
-    assert [found.state for found in ledger.reports()] == ["complete"]
+    ledger.reports.put(interim(10, 5))
+    ledger.reports.put(interim(20, 9))
+    ledger.reports.put(interim(20, 9))  # a retry
+    ledger.reports.put(interim(10, 5))  # a late one
+    assert ledger.reports.find("job-a") == interim(20, 9)
+    assert ledger.runs.last("job-a") == "r1"
+    ledger.reports.put(report())
+    ledger.reports.put(interim(30, 12))
+    assert ledger.reports.find("job-a") == ledger.reports.find("job-a", "r1") == report()
+    assert [found.state for found in ledger.reports.newest()] == ["complete"]
     later = report(run="r2", minutes=1, state="running", as_of=START + timedelta(minutes=2))
-    ledger.put_report(later)
-    assert ledger.report("job-a") == later, "of another run"
+    ledger.reports.put(later)
+    assert ledger.reports.find("job-a") == later, "of another run"
 
 
 def test_a_huge_report_is_shortened_and_says_so(ledger: Ledger) -> None:
@@ -246,8 +246,8 @@ def test_a_huge_report_is_shortened_and_says_so(ledger: Ledger) -> None:
     huge = report(
         warnings=["w" * 4000] * 300, controls=events, operation={"kind": "transform", "params": "p" * 500_000}
     )
-    ledger.put_report(huge)
-    found = ledger.report("job-a")
+    ledger.reports.put(huge)
+    found = ledger.reports.find("job-a")
     assert found is not None
     assert found.tally == huge.tally
     assert "200 warnings and 300 control events left out" in found.warnings[0]
@@ -259,69 +259,69 @@ def test_ten_thousand_partitions_are_kept_whole(ledger: Ledger) -> None:
     draw = random.Random(1)  # any seed
     names = [base64.b64encode(draw.randbytes(90)).decode() for _ in range(10_000)]
     first = report(partitions={name: Tally(scanned=number) for number, name in enumerate(names)})
-    ledger.put_report(first)
-    assert ledger.report("job-a") == first
+    ledger.reports.put(first)
+    assert ledger.reports.find("job-a") == first
     redecide = report(
         partitions={name: Tally(scanned=1, quarantined=1) for name in names[:5000]}, state="incomplete"
     )
-    ledger.put_report(redecide)
-    assert ledger.report("job-a") == redecide
-    assert ledger.reports("job-a") == [redecide.model_copy(update={"partitions": {}})]
-    ledger.put_report(report(minutes=1, run="r2"))
-    assert ledger.report("job-a") == report(minutes=1, run="r2")
-    assert ledger.report("job-a", "r1") == redecide
+    ledger.reports.put(redecide)
+    assert ledger.reports.find("job-a") == redecide
+    assert ledger.reports.newest("job-a") == [redecide.model_copy(update={"partitions": {}})]
+    ledger.reports.put(report(minutes=1, run="r2"))
+    assert ledger.reports.find("job-a") == report(minutes=1, run="r2")
+    assert ledger.reports.find("job-a", "r1") == redecide
 
 
 def test_a_quarantined_record_is_one_entry_however_its_key_is_written(ledger: Ledger) -> None:
-    ledger.quarantine(entry(1))
-    ledger.quarantine(entry(1, key={"id": {"N": "1.0"}}))
-    ledger.quarantine(entry(2, error="VersionType"))
-    ledger.quarantine(entry(10**37 + 1))
-    ledger.quarantine(entry(10**37 + 2))
-    page = ledger.failures("job-a", "r1")
+    ledger.failures.add(entry(1))
+    ledger.failures.add(entry(1, key={"id": {"N": "1.0"}}))
+    ledger.failures.add(entry(2, error="VersionType"))
+    ledger.failures.add(entry(10**37 + 1))
+    ledger.failures.add(entry(10**37 + 2))
+    page = ledger.failures.page("job-a", "r1")
     assert page.counts == {"ValidationError": 3, "VersionType": 1}
     assert len(page.entries) == 4
-    assert ledger.failures("job-a", "r2").counts == {}
+    assert ledger.failures.page("job-a", "r2").counts == {}
 
 
 def test_failures_come_in_pages_with_counts_of_all(ledger: Ledger) -> None:
     for number in range(25):
-        ledger.quarantine(entry(number, error="Odd" if number % 5 == 0 else "Even"))
+        ledger.failures.add(entry(number, error="Odd" if number % 5 == 0 else "Even"))
     seen: list[str] = []
     after = None
     while True:
-        page = ledger.failures("job-a", "r1", error="Even", limit=7, after=after)
+        page = ledger.failures.page("job-a", "r1", error="Even", limit=7, after=after)
         assert page.counts == {"Odd": 5, "Even": 20}
         seen += [found.key["id"]["N"] for found in page.entries]
         after = page.after
         if after is None:
             break
     assert len(seen) == len(set(seen)) == 20
-    assert len(ledger.all_failures("job-a", "r1")) == 25
+    assert len(ledger.failures.open("job-a", "r1")) == 25
 
 
 def test_a_closed_failure_stays_closed(ledger: Ledger) -> None:
-    ledger.quarantine(entry(1))
-    ledger.quarantine(entry(2))
-    ledger.close_failure("job-a", "r1", {"id": {"N": "1.0"}}, "redriven")
-    ledger.close_failure("job-a", "r1", {"id": {"N": "2"}}, "discarded", "not wanted")
-    ledger.close_failure("job-a", "r1", {"id": {"N": "2"}}, "redriven", "too late")
-    ledger.close_failure("job-a", "r1", {"id": {"N": "9"}}, "redriven")  # never was one
-    ledger.quarantine(entry(1))  # a late repetition of the activity
-    assert ledger.failures("job-a", "r1").entries == []
-    discarded = ledger.failures("job-a", "r1", state="discarded").entries
+    ledger.failures.add(entry(1))
+    ledger.failures.add(entry(2))
+    ledger.failures.close("job-a", "r1", {"id": {"N": "1.0"}}, "redriven")
+    ledger.failures.close("job-a", "r1", {"id": {"N": "2"}}, "discarded", "not wanted")
+    ledger.failures.close("job-a", "r1", {"id": {"N": "2"}}, "redriven", "too late")
+    ledger.failures.close("job-a", "r1", {"id": {"N": "9"}}, "redriven")  # never was one
+    ledger.failures.add(entry(1))  # a late repetition of the activity
+    assert ledger.failures.page("job-a", "r1").entries == []
+    discarded = ledger.failures.page("job-a", "r1", state="discarded").entries
     assert [found.reason for found in discarded] == ["not wanted"]
-    assert len(ledger.failures("job-a", "r1", state="redriven").entries) == 1
-    assert ledger.given_up("job-a", "r1") == 2
-    assert ledger.given_up("job-a", "r2") == 0
+    assert len(ledger.failures.page("job-a", "r1", state="redriven").entries) == 1
+    assert ledger.failures.count("job-a", "r1") == 2
+    assert ledger.failures.count("job-a", "r2") == 0
 
 
 def test_a_failure_that_a_redrive_gave_up_again_names_the_redrive(ledger: Ledger) -> None:
     for number, reason in ((1, "by run r2 of job a"), (2, f"{GIVEN_UP_AGAIN}run r2 of job a"), (3, None)):
-        ledger.quarantine(entry(number))
-        ledger.close_failure("job-a", "r1", {"id": {"N": str(number)}}, "redriven", reason)
-    assert ledger.given_up_again("job-a", "r1") == ["run r2 of job a"]
-    assert ledger.given_up_again("job-a", "r2") == []
+        ledger.failures.add(entry(number))
+        ledger.failures.close("job-a", "r1", {"id": {"N": str(number)}}, "redriven", reason)
+    assert ledger.failures.given_up_again("job-a", "r1") == ["run r2 of job a"]
+    assert ledger.failures.given_up_again("job-a", "r2") == []
 
 
 class _Failing:

@@ -40,7 +40,7 @@ def lock(workflow_id: str, run_id: str, **more: Any) -> LockInput:
 
 
 def holder(ledger: Ledger) -> Holder | None:
-    return ledger.holder(ARN, "reindexVersion")
+    return ledger.locks.holder(ARN, "reindexVersion")
 
 
 # ── With a real server ─────────────────────────────────────────────────────────────────────────────────────
@@ -203,7 +203,7 @@ async def test_the_holder_has_one_name_and_releases_whatever_it_was_called(ledge
 
 
 async def test_a_holder_elsewhere_is_refused_and_taken_by_force(ledger: Ledger) -> None:
-    ledger.take_lock(lock("job-a", "id-a", namespace="default@elsewhere"))
+    ledger.locks.take(lock("job-a", "id-a", namespace="default@elsewhere"))
     locks = activities(ledger, Server("id-a", "COMPLETED"))
     with pytest.raises(ApplicationError, match="which cannot be asked"):
         await take(locks, lock("job-b", "id-b"))
@@ -216,17 +216,17 @@ async def test_a_holder_elsewhere_is_refused_and_taken_by_force(ledger: Ledger) 
 async def test_force_is_for_the_holder_of_before_not_for_who_came_meanwhile(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ledger.take_lock(lock("job-a", "id-a", namespace="default@elsewhere"))
+    ledger.locks.take(lock("job-a", "id-a", namespace="default@elsewhere"))
     before = holder(ledger)
     assert before
-    replace = ledger.replace_lock
+    replace = ledger.locks.replace
 
     def too_late(mine: LockInput, found: Holder) -> bool:
         monkeypatch.undo()
         assert replace(lock("job-c", "id-c", namespace="default@cluster-1"), before)
-        return ledger.replace_lock(mine, found)
+        return ledger.locks.replace(mine, found)
 
-    monkeypatch.setattr(ledger, "replace_lock", too_late)
+    monkeypatch.setattr(ledger.locks, "replace", too_late)
     locks = activities(ledger, Server("id-c"))
     with pytest.raises(ApplicationError, match="being worked on by job job-c"):
         await take(locks, lock("job-b", "id-b", take=True))
@@ -236,7 +236,7 @@ async def test_force_is_for_the_holder_of_before_not_for_who_came_meanwhile(
 
 
 async def test_a_retry_forces_no_other_holder_than_its_first_attempt_found(ledger: Ledger) -> None:
-    ledger.take_lock(lock("job-c", "id-c", namespace="default@cluster-1"))
+    ledger.locks.take(lock("job-c", "id-c", namespace="default@cluster-1"))
     locks = activities(ledger, Server("id-c"))
     retry = ActivityEnvironment()
     retry.info = dataclasses.replace(retry.info, heartbeat_details=["id-a"], attempt=2)
@@ -249,13 +249,13 @@ async def test_a_lock_that_was_given_back_during_the_wait_is_taken(
 ) -> None:
     locks = activities(ledger, Server("id-a", "COMPLETED"))
     await take(locks, lock("job-a", "id-a"))
-    replace = ledger.replace_lock
+    replace = ledger.locks.replace
 
     def gone(mine: LockInput, found: Holder) -> bool:
-        ledger.release_lock(lock("job-a", "id-a"))
+        ledger.locks.release(lock("job-a", "id-a"))
         return replace(mine, found)
 
-    monkeypatch.setattr(ledger, "replace_lock", gone)
+    monkeypatch.setattr(ledger.locks, "replace", gone)
     await take(locks, lock("job-b", "id-b"))
     held = holder(ledger)
     assert held
@@ -291,27 +291,27 @@ async def test_each_part_of_a_lock_may_have_another_holder(ledger: Ledger) -> No
     mine = lock("job-b", "id-b", version_attribute="aaa", run_attribute="cccRun")
     with pytest.raises(ApplicationError, match=r"worked on by job job-c .* which writes cccRun too"):
         await take(locks, mine)
-    assert ledger.holder(ARN, "aaa") is None
-    held = ledger.holder(ARN, "cccRun")
+    assert ledger.locks.holder(ARN, "aaa") is None
+    held = ledger.locks.holder(ARN, "cccRun")
     assert held
     assert held.workflow_id == "job-c"
     await take(activities(ledger, Server("id-c", "COMPLETED")), mine)
     for name in ("aaa", "cccRun"):
-        held = ledger.holder(ARN, name)
+        held = ledger.locks.holder(ARN, name)
         assert held
         assert held.workflow_id == "job-b"
 
 
 async def test_force_is_for_the_holder_that_was_named_not_for_that_of_the_other_part(ledger: Ledger) -> None:
     elsewhere = {"namespace": "default@elsewhere"}
-    ledger.take_lock(lock("job-a", "id-a", version_attribute="aaa", run_attribute="aaaRun", **elsewhere))
-    ledger.take_lock(lock("job-c", "id-c", version_attribute="ccc", run_attribute="cccRun", **elsewhere))
+    ledger.locks.take(lock("job-a", "id-a", version_attribute="aaa", run_attribute="aaaRun", **elsewhere))
+    ledger.locks.take(lock("job-c", "id-c", version_attribute="ccc", run_attribute="cccRun", **elsewhere))
     locks = activities(ledger, Server("id-a"))
     mine = lock("job-b", "id-b", version_attribute="aaa", run_attribute="cccRun", take=True)
     with pytest.raises(ApplicationError, match="held by job job-c"):
         await take(locks, mine)
     await take(locks, mine)
-    held = ledger.holder(ARN, "cccRun")
+    held = ledger.locks.holder(ARN, "cccRun")
     assert held
     assert held.workflow_id == "job-b"
 

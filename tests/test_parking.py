@@ -73,7 +73,7 @@ async def test_a_ledger_that_takes_no_failures_parks(quiet: Stack, make_table: M
     await handle.signal("resume")
     kind, report = await outcome(handle)
     assert (kind, report["tally"]["updated"], report["tally"]["quarantined"]) == ("Incomplete", RECORDS - 1, 1)
-    assert len(quiet.ledger().all_failures(handle.id, report["run"])) == 1
+    assert len(quiet.ledger().failures.open(handle.id, report["run"])) == 1
 
 
 async def test_a_ledger_that_takes_no_report_parks(quiet: Stack, make_table: Make) -> None:
@@ -91,7 +91,7 @@ async def test_a_ledger_that_takes_no_report_parks(quiet: Stack, make_table: Mak
     inject(quiet.proxy)
     await handle.signal("resume")
     await exact(quiet, table, handle, RECORDS)
-    report = quiet.ledger().report(handle.id)
+    report = quiet.ledger().reports.find(handle.id)
     assert report is not None
     assert [event.what for event in report.controls] == ["parked", "resume"]
 

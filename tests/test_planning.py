@@ -217,7 +217,7 @@ def test_a_touch_that_nothing_follows_is_warned_about(table: Table, ledger: Ledg
 def test_next_is_above_the_ledger_and_the_sample(table: Table, ledger: Ledger) -> None:
     following = {"kind": "touch", "version": "next"}
     assert plan(table, ledger, operation=following).target.version == 6
-    ledger.record_version(table.arn, "reindexVersion", 9)
+    ledger.versions.record(table.arn, "reindexVersion", 9)
     chosen = plan(table, ledger, operation=following).target
     assert chosen.version == 10
     assert chosen.operation.version == 10
@@ -230,7 +230,7 @@ def test_a_target_below_what_is_stored_is_refused(table: Table, ledger: Ledger) 
     assert refused.value.kind == "LowerVersion"
     assert plan(table, ledger, operation={"kind": "touch", "version": 5}).target.version == 5
     assert plan(table, ledger, operation={"kind": "touch", "version": 4}, allow_lower=True).target.version == 4
-    ledger.record_version(table.arn, "reindexVersion", 8)
+    ledger.versions.record(table.arn, "reindexVersion", 8)
     assert any(
         "version 8" in w for w in plan(table, ledger, operation={"kind": "touch", "version": 6}).warnings
     )
@@ -326,7 +326,7 @@ def test_scopes_and_isolation(make_table: MakeTable, ledger: Ledger) -> None:
 def test_a_redrive_keeps_target_and_stamp_of_the_run(make_table: MakeTable, ledger: Ledger) -> None:
     table = make_table()
     for number in range(5):
-        ledger.quarantine(
+        ledger.failures.add(
             QuarantineEntry(
                 job="job-a",
                 run="old",
@@ -367,7 +367,7 @@ def test_a_redrive_of_the_longest_keys_takes_as_many_as_travel(make_table: MakeT
             job="job-a", run="old", table_arn=table.arn, version=3, stamp="older", key=key, error="E",
             message="m" * 300, attempts=1, applied="unknown", at=START,
         )  # fmt: skip
-        ledger.quarantine(entry)
+        ledger.failures.add(entry)
     made = plan(table, ledger, scope={"kind": "quarantined", "job": "job-a", "run": "old"})
     lists = [source for source in made.sources if isinstance(source, KeyList)]
     taken = sum(len(source.keys) for source in lists)

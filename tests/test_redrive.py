@@ -54,11 +54,12 @@ class Failures:
 
     def __init__(self, *entries: QuarantineEntry) -> None:
         self._entries = list(entries)
+        self.failures = self.reports = self
 
-    def all_failures(self, *_: Any) -> list[QuarantineEntry]:
+    def open(self, *_: Any) -> list[QuarantineEntry]:
         return self._entries
 
-    def report(self, *_: Any) -> None:
+    def find(self, *_: Any) -> None:
         return None
 
 
@@ -166,7 +167,7 @@ async def test_a_redrive_counts_what_the_earlier_run_deleted(quiet: Stack, make_
     }
     name = f"deleting-{table.name}"
     for key, more in known.items():
-        quiet.ledger().quarantine(entry({"id": {"S": key}}, job=name, table_arn=table.arn, **more))
+        quiet.ledger().failures.add(entry({"id": {"S": key}}, job=name, table_arn=table.arn, **more))
     asked = {
         "table": table.name,
         "operation": {"kind": "transform", "job": "expire", "params": {"older_than_days": 30}},
@@ -175,5 +176,5 @@ async def test_a_redrive_counts_what_the_earlier_run_deleted(quiet: Stack, make_
     kind, report = await outcome(await quiet.start(asked))
     tally = {name: count for name, count in report["tally"].items() if count}
     assert (kind, tally) == ("Incomplete", {"scanned": 3, "deleted": 1, "vanished": 1, "quarantined": 1})
-    [open_] = quiet.ledger().all_failures(report["job"], report["run"])
+    [open_] = quiet.ledger().failures.open(report["job"], report["run"])
     assert (open_.error, open_.marked, open_.key) == ("MarkOverwritten", True, {"id": {"S": "kept"}})

@@ -53,7 +53,7 @@ async def test_two_thousand_tenants_a_killed_worker_and_a_pause(quiet: Stack, ma
     assert kind == "complete", report["warnings"]
     expected = {name: Tally(scanned=count, updated=count) for name, count in rows.items()}
     assert counted(report) == {**expected, "nobody": Tally()}
-    kept = quiet.ledger().report(handle.id)
+    kept = quiet.ledger().reports.find(handle.id)
     assert kept is not None
     assert kept.partitions == {**expected, "nobody": Tally()}
     assert quiet.proxy.truth(wait=5).changed_twice(report["run"]) == []

@@ -252,7 +252,7 @@ async def test_failures_are_redriven_on_the_mended_code(
     handle = await begin(quiet, tmp_path, table, total_segments=2)
     kind, report = await outcome(handle)
     assert (kind, report["tally"]["quarantined"]) == ("Incomplete", 5)
-    entries = quiet.ledger().all_failures(handle.id, report["run"])
+    entries = quiet.ledger().failures.open(handle.id, report["run"])
     assert {(entry.error, entry.code) for entry in entries} == {("AttributeError", report["code"])}
     assert await asyncio.to_thread(first.stop) == 0
     own(TEXT.replace('item["name"]', 'str(item["name"])'))

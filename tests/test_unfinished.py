@@ -87,7 +87,7 @@ async def begin(client: Client, run: str = RUN) -> WorkflowHandle[Any, Any]:
 
 def give_up(ledger: Ledger, job: str, *ids: str) -> None:
     for name in ids:
-        ledger.quarantine(
+        ledger.failures.add(
             QuarantineEntry(
                 job=job,
                 run=RUN,
@@ -109,7 +109,7 @@ async def test_of_a_job_that_runs_the_ledger_is_shown_with_exit_code_3(
 ) -> None:
     async with working(client, settings().task_queue):
         handle = await begin(client)
-        ledger.put_report(interim(handle.id))
+        ledger.reports.put(interim(handle.id))
         code, out, err = await run("report", handle.id)
         assert (code, out.split()[0]) == (3, "running")
         assert f"{handle.id} has not ended; this is what the ledger knows" in err
@@ -128,9 +128,9 @@ async def test_a_terminated_job_is_reported_with_what_the_ledger_knows(
 ) -> None:
     async with working(client, settings().task_queue):
         handle = await begin(client)
-        ledger.put_report(interim(handle.id, warnings=["no stream"]))
+        ledger.reports.put(interim(handle.id, warnings=["no stream"]))
         give_up(ledger, handle.id, "a", "b", "c")
-        ledger.close_failure(handle.id, RUN, {"id": {"S": "c"}}, "discarded", "x")
+        ledger.failures.close(handle.id, RUN, {"id": {"S": "c"}}, "discarded", "x")
         await handle.terminate(reason="by hand")
     for arguments in (("report", handle.id), ("status", handle.id), ("watch", handle.id)):
         code, out, err = await run(*arguments)
@@ -144,7 +144,7 @@ async def test_a_terminated_job_is_reported_with_what_the_ledger_knows(
     assert (code, found.state, found.as_of) == (1, "terminated", AS_OF)
     assert (found.tally[Outcome.QUARANTINED], found.tally[Outcome.UPDATED], found.tally.scanned) == (3, 90, 100)
     assert found.warnings[-1] == "no stream"
-    kept = ledger.report(handle.id)
+    kept = ledger.reports.find(handle.id)
     assert kept
     assert kept.state == "running", "only shown so: the ledger holds what the job wrote"
 
@@ -153,7 +153,7 @@ async def test_a_job_that_temporal_has_forgotten_was_terminated(
     ledger: Ledger, client: Client, run: Run
 ) -> None:
     job = f"job-{uuid.uuid4().hex[:8]}"
-    ledger.put_report(interim(job, writer="none"))
+    ledger.reports.put(interim(job, writer="none"))
     code, out, _ = await run("report", job, "--json")
     assert (code, json.loads(out)["state"]) == (1, "terminated")
     assert not any("lock" in warning for warning in json.loads(out)["warnings"]), "it only reads"
@@ -164,7 +164,7 @@ async def test_a_later_job_of_the_same_name_does_not_make_it_running(
 ) -> None:
     async with working(client, settings().task_queue):
         handle = await begin(client, run="stamp00002")
-        ledger.put_report(interim(handle.id))
+        ledger.reports.put(interim(handle.id))
         code, out, _ = await run("report", handle.id, "--json")
         assert (code, json.loads(out)["state"]) == (1, "terminated")
         await handle.terminate()
@@ -177,7 +177,7 @@ async def test_a_job_that_completed_without_its_last_report_is_complete(
 ) -> None:
     async with working(client, settings().task_queue):
         handle = await begin(client)
-        ledger.put_report(interim(handle.id))
+        ledger.reports.put(interim(handle.id))
         await handle.signal("finish")
         await handle.result()
     code, out, _ = await run("report", handle.id, "--json")
@@ -189,7 +189,7 @@ async def test_a_cancelled_job_without_its_last_report_is_cancelled(
 ) -> None:
     async with working(client, settings().task_queue):
         handle = await begin(client)
-        ledger.put_report(interim(handle.id))
+        ledger.reports.put(interim(handle.id))
         code, out, err = await run("cancel", handle.id)
     assert (code, out.split()[0]) == (0, "cancelled"), err
     assert "counts are lower bounds" in out
@@ -207,7 +207,7 @@ async def test_a_cancelled_job_without_its_last_report_is_cancelled(
 async def test_without_temporal_both_facts_are_told(
     ledger: Ledger, run: Run, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, says: str
 ) -> None:
-    ledger.put_report(interim("j"))
+    ledger.reports.put(interim("j"))
     monkeypatch.setenv(variable, value)
     code, out, err = await run("report", "j", "--json")
     assert (code, json.loads(out)["state"]) == (3, "running")
@@ -219,7 +219,7 @@ async def test_without_temporal_both_facts_are_told(
 async def test_a_server_that_is_silent_is_not_waited_for(
     ledger: Ledger, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ledger.put_report(interim("j"))
+    ledger.reports.put(interim("j"))
     with socket.create_server(("127.0.0.1", 0)) as silent:  # connections queue up, no one reads
         monkeypatch.setenv("TEMPORAL_ADDRESS", f"127.0.0.1:{silent.getsockname()[1]}")
         monkeypatch.setattr(commands.report, "_SECONDS", 1.0)

@@ -118,9 +118,11 @@ def planned(table: Table, ledger: Ledger, params: dict[str, Any], **more: Any) -
 def use(ledger: Ledger, table: Table, made: Plan) -> None:
     assert made.purpose is not None
     used = Used(purpose=made.purpose, job="job-a", run=made.run, at=datetime.now(UTC))
-    ledger.note_use(table.arn, "reindexVersion", made.target.version, used)
-    ledger.note_use(table.arn, "reindexVersion", made.target.version, used.model_copy(update={"job": "job-b"}))
-    assert ledger.other_use(table.arn, "reindexVersion", made.target.version, made.purpose) is None
+    ledger.versions.note_use(table.arn, "reindexVersion", made.target.version, used)
+    ledger.versions.note_use(
+        table.arn, "reindexVersion", made.target.version, used.model_copy(update={"job": "job-b"})
+    )
+    assert ledger.versions.other_use(table.arn, "reindexVersion", made.target.version, made.purpose) is None
 
 
 def test_code_and_parameters_tell_what_a_version_stands_for(

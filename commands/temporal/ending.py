@@ -78,7 +78,7 @@ def _kept_report(job: str, run: str, state: Unfinished) -> Report | None:
     """What the ledger has of a run that ended so; None also where the ledger cannot be read."""
     try:
         ledger = Ledger(settings().ledger_table)
-        report = ledger.report(job, run)
+        report = ledger.reports.find(job, run)
         return as_ended(ledger, report, state) if report and report.state == "running" else report
     except ReindexerError:
         return None

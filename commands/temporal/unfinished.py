@@ -18,7 +18,7 @@ def as_ended(ledger: Ledger, interim: Report, state: Unfinished) -> Report:
 
     Its counts are lower bounds, but for the records given up: the ledger has each of them.
     """
-    more = ledger.given_up(interim.job, interim.run) - interim.tally[Outcome.QUARANTINED]
+    more = ledger.failures.count(interim.job, interim.run) - interim.tally[Outcome.QUARANTINED]
     tally = interim.tally.plus(Outcome.QUARANTINED, max(0, more))
     tally = tally.model_copy(update={"scanned": max(tally.scanned, tally.settled)})
     return interim.model_copy(

@@ -132,7 +132,7 @@ async def _report(stand: Stand, handle: Handle) -> dict[str, Any]:
     if kind in ("complete", "Incomplete"):
         return report
     if kind == "CancelledError":
-        kept = await asyncio.to_thread(stand.ledger().report, handle.id)
+        kept = await asyncio.to_thread(stand.ledger().reports.find, handle.id)
         if kept is not None:
             return kept.model_dump(mode="json")
     raise RuntimeError(f"{handle.id}: {kind}, {report}")

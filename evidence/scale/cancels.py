@@ -95,7 +95,7 @@ async def _one(servers: Stack, number: int, moment: float) -> Try:
         await handle.result()
     servers.proxy.set_plan(FaultPlan())
     await asyncio.sleep(0.5)  # a write whose answer was cut may still have been on its way
-    report = await asyncio.to_thread(servers.ledger().report, handle.id)
+    report = await asyncio.to_thread(servers.ledger().reports.find, handle.id)
     left = list(rows_of(make_client(lean=False), table))
     stamped = sum(row.get("reindexRun", {}).get("S") == (report.run if report else "") for row in left)
     return Try(

@@ -24,18 +24,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from reindexer.ledger.failures import Failures
 from reindexer.ledger.kept import KeptWhileRunning
-from reindexer.ledger.quarantine import Quarantine
+from reindexer.ledger.locks import Locks
 from reindexer.ledger.reports import Reports
-from reindexer.ledger.store import ledger_client
+from reindexer.ledger.runs import Runs
+from reindexer.ledger.store import Store, ledger_client
 from reindexer.ledger.versions import Versions
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 
-class Ledger(Reports, Versions, Quarantine, KeptWhileRunning):
-    """All of the ledger. Thread-safe, as boto3 clients are.
+class Ledger(Store):
+    """The table, and what it holds. Thread-safe, as boto3 clients are.
 
     Every method may raise `Refused` of kind `LedgerMissing` where the table does not exist, `EnvironmentFault`
     `LedgerDenied` where the credentials do not suffice, and `Unavailable` where DynamoDB did not answer.
@@ -44,6 +46,12 @@ class Ledger(Reports, Versions, Quarantine, KeptWhileRunning):
     def __init__(self, table: str, client: DynamoDBClient | None = None) -> None:
         """`client` None: one of its own, with retries, from AWS's standard settings."""
         super().__init__(table, client if client is not None else ledger_client())
+        self.runs = Runs(self)
+        self.locks = Locks(self, self.runs)
+        self.reports = Reports(self, self.runs)
+        self.versions = Versions(self)
+        self.failures = Failures(self)
+        self.kept = KeptWhileRunning(self)
 
 
 __all__ = ["Ledger", "ledger_client"]

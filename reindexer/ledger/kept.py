@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 
 from reindexer.errors import EnvironmentFault
 from reindexer.items import Key, from_json_key, key_identity, key_text
-from reindexer.ledger.quarantine import place_of
+from reindexer.ledger.failures import place_of
 from reindexer.ledger.store import Store, text
 from reindexer.models import Kept, KeptKeys, KeyList, ShardState
 
@@ -34,10 +34,13 @@ _BETWEEN_BEATS = 200
 _KEY: TypeAdapter[Key] = TypeAdapter(Key)
 
 
-class KeptWhileRunning(Store):
+class KeptWhileRunning:
     """States, keys and key lists by job and run. Every write may be repeated."""
 
-    def keep_state(self, kept: Kept, state: ShardState) -> None:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def put_state(self, kept: Kept, state: ShardState) -> None:
         """Keep the state in as many items as it needs."""
         packed = zlib.compress(state.model_dump_json().encode())
         parts = [packed[start : start + _PART_BYTES] for start in range(0, len(packed), _PART_BYTES)]
@@ -48,22 +51,22 @@ class KeptWhileRunning(Store):
                 "parts": {"N": str(len(parts))},
                 "packed": {"B": part},
             }
-            self._call("put_item", Item=item)
+            self._store.call("put_item", Item=item)
 
-    def load_state(self, kept: Kept) -> ShardState:
-        """What `keep_state` was given. Raises `EnvironmentFault` of code `StateMissing`."""
-        parts = list(self._query(_partition(kept.job, kept.run), prefix=_state(kept)))
+    def state(self, kept: Kept) -> ShardState:
+        """What `put_state` was given. Raises `EnvironmentFault` of code `StateMissing`."""
+        parts = list(self._store.query(_partition(kept.job, kept.run), prefix=_state(kept)))
         number = int(parts[0]["parts"]["N"]) if parts else 1
         if len(parts) < number:
             raise EnvironmentFault(
                 "StateMissing",
-                f"the ledger {self.table} has no complete state {kept.number} of shard {kept.index} of job "
-                f"{kept.job}, run {kept.run}",
+                f"the ledger {self._store.table} has no complete state {kept.number} of shard {kept.index} of "
+                f"job {kept.job}, run {kept.run}",
             )
         packed = b"".join(part["packed"]["B"] for part in parts[:number])
         return ShardState.model_validate_json(zlib.decompress(packed))
 
-    def keep_behind(
+    def put_behind(
         self,
         job: str,
         run: str,
@@ -94,7 +97,7 @@ class KeptWhileRunning(Store):
         out = {key_identity(from_json_key(key)) for key in without}
         lists = _Lists(most)
         kept = 0
-        for item in self._query(_partition(job, run), prefix="behind#"):
+        for item in self._store.query(_partition(job, run), prefix="behind#"):
             kept += 1
             key: Key = _KEY.validate_json(text(item, "key"))
             if key_identity(from_json_key(key)) not in out:
@@ -105,25 +108,25 @@ class KeptWhileRunning(Store):
                 "sk": {"S": _list(number)},
                 "keys": {"S": source.model_dump_json()},
             }
-            self._call("put_item", Item=item)
+            self._store.call("put_item", Item=item)
         made = enumerate(lists.made)
         return kept, [KeptKeys(job=job, run=run, number=n, count=len(part.keys)) for n, part in made]
 
     def keys_of(self, source: KeptKeys) -> KeyList:
         """The list itself. Raises `EnvironmentFault` of code `KeysMissing`."""
-        item = self._get(_partition(source.job, source.run), _list(source.number))
+        item = self._store.get(_partition(source.job, source.run), _list(source.number))
         if item is None:
             raise EnvironmentFault(
                 "KeysMissing",
-                f"the ledger {self.table} has no key list {source.number} of job {source.job}, "
+                f"the ledger {self._store.table} has no key list {source.number} of job {source.job}, "
                 f"run {source.run}",
             )
         return KeyList.model_validate_json(text(item, "keys"))
 
-    def clear_kept(self, job: str, run: str) -> int:
+    def clear(self, job: str, run: str) -> int:
         """Delete all that is kept of the run; returns the number of items."""
         pk = {"S": _partition(job, run)}
-        keys = ({"Key": {"pk": pk, "sk": item["sk"]}} for item in self._query(pk["S"], only="sk"))
+        keys = ({"Key": {"pk": pk, "sk": item["sk"]}} for item in self._store.query(pk["S"], only="sk"))
         return self._each("delete_item", keys)
 
     def _each(
@@ -134,7 +137,7 @@ class KeptWhileRunning(Store):
         with ThreadPoolExecutor(_THREADS) as pool:
             while some := list(islice(left, _BETWEEN_BEATS)):
                 heartbeat()
-                done += sum(1 for _ in pool.map(lambda call: self._call(operation, **call), some))
+                done += sum(1 for _ in pool.map(lambda call: self._store.call(operation, **call), some))
         return done
 
 

@@ -15,14 +15,18 @@ from datetime import UTC, datetime
 
 from reindexer.errors import Refused
 from reindexer.items import WireItem
+from reindexer.ledger.runs import Runs
 from reindexer.ledger.store import ConditionFailed, Store, sortable, table_partition, text
 from reindexer.models import Holder, LockInput
 
 
-class Locks(Store):
-    """Locks, and the newest run of each job."""
+class Locks:
+    """Locks by table and attribute."""
 
-    def take_lock(self, lock: LockInput) -> Holder | None:
+    def __init__(self, store: Store, runs: Runs) -> None:
+        self._store, self._runs = store, runs
+
+    def take(self, lock: LockInput) -> Holder | None:
         """Take the table's lock, whole. None: it is ours, now or already; else who holds a part of it.
 
         Refused a part, it keeps none that it did not hold before. Also notes the run as the job's newest, so
@@ -39,11 +43,11 @@ class Locks(Store):
             if holder is not None:
                 self._release(lock, taken)
                 return holder
-        self._note_run(lock.workflow_id, lock.run, datetime.now(UTC))
+        self._runs.note(lock.workflow_id, lock.run, datetime.now(UTC))
         return None
 
     def _take(self, lock: LockInput, attribute: str, taken: list[str]) -> Holder | None:
-        """As `take_lock`, of one attribute, which is added to `taken` if it was free."""
+        """As `take`, of one attribute, which is added to `taken` if it was free."""
         while True:
             try:
                 self._put_lock(lock, attribute, "attribute_not_exists(pk)", {})
@@ -55,7 +59,7 @@ class Locks(Store):
             taken.append(attribute)
             return None
 
-    def replace_lock(self, lock: LockInput, holder: Holder) -> bool:
+    def replace(self, lock: LockInput, holder: Holder) -> bool:
         """Take over from `holder` all of the lock that it holds. False: a part of that has changed hands."""
         condition = (
             "#n = :n AND workflow_id = :w AND run_id = :i AND since = :s"  # namespace is a reserved word
@@ -94,14 +98,14 @@ class Locks(Store):
                 )
         return ""
 
-    def release_lock(self, lock: LockInput) -> None:
+    def release(self, lock: LockInput) -> None:
         """Give back what is ours of the lock; otherwise nothing happens."""
         self._release(lock, lock.attributes)
 
     def _release(self, lock: LockInput, attributes: Iterable[str]) -> None:
         for attribute in attributes:
             with suppress(ConditionFailed):
-                self._call(
+                self._store.call(
                     "delete_item",
                     Key={"pk": {"S": table_partition(lock.table_arn, attribute)}, "sk": {"S": "lock"}},
                     ConditionExpression="workflow_id = :w AND run_id = :i",
@@ -111,7 +115,7 @@ class Locks(Store):
     def holder(self, table_arn: str, attribute: str) -> Holder | None:
         """Who holds the lock of an attribute; None: no one. Raises `Refused` of kind `Locked` if unreadable."""
         place = table_partition(table_arn, attribute)
-        item = self._get(place, "lock")
+        item = self._store.get(place, "lock")
         if item is None:
             return None
         try:
@@ -126,17 +130,10 @@ class Locks(Store):
         except (KeyError, ValueError) as error:
             raise Refused(
                 f"the lock of {table_arn} cannot be read ({error!r}): another version or a person has written "
-                f"it. If no job works on the table, delete item pk={place!r}, sk='lock' of table {self.table}",
+                f"it. If no job works on the table, delete item pk={place!r}, sk='lock' of table "
+                f"{self._store.table}",
                 kind="Locked",
             ) from error
-
-    def last_run(self, job: str) -> str | None:
-        """The newest run of the job that took a lock or left a report; None: there was none."""
-        item = self._get(f"job#{job}", "last")
-        return None if item is None else text(item, "run")
-
-    def _note_run(self, job: str, run: str, at: datetime) -> None:
-        self._put_if_newer(f"job#{job}", "last", "at", {"run": {"S": run}, "at": {"S": sortable(at)}})
 
     def _put_lock(self, lock: LockInput, attribute: str, condition: str, values: WireItem) -> None:
         item = {
@@ -153,7 +150,7 @@ class Locks(Store):
             if values
             else {}
         )
-        self._call("put_item", Item=item, ConditionExpression=condition, **extra)
+        self._store.call("put_item", Item=item, ConditionExpression=condition, **extra)
 
 
 def _is_ours(holder: Holder, lock: LockInput) -> bool:

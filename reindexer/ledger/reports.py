@@ -7,8 +7,8 @@ from datetime import timedelta
 from typing import Any
 
 from reindexer.items import WireItem
-from reindexer.ledger.locks import Locks
-from reindexer.ledger.store import ConditionFailed, sortable, text
+from reindexer.ledger.runs import Runs
+from reindexer.ledger.store import ConditionFailed, Store, sortable, text
 from reindexer.models import Report
 from reindexer.models.by_partition import pack, unpack
 from reindexer.tally import Tally
@@ -19,10 +19,13 @@ _MAX_NOTES = 100  # control events and warnings kept of a report that is too lar
 _MAX_TEXT = 300  # characters of each; all together then stay below 100 KB even where each takes 4 bytes
 
 
-class Reports(Locks):
+class Reports:
     """Reports by job and run."""
 
-    def put_report(self, report: Report) -> None:
+    def __init__(self, store: Store, runs: Runs) -> None:
+        self._store, self._runs = store, runs
+
+    def put(self, report: Report) -> None:
         """Keep a report; repeated, it replaces itself. Too large for an item, it is trimmed with a notice.
 
         Its partitions are never trimmed: they have items of their own. One in state "running" replaces an
@@ -51,17 +54,17 @@ class Reports(Locks):
             "job": {"S": report.job},
             "report": {"S": sk},
         }
-        self._call("put_item", Item=pointer)
-        self._note_run(report.job, report.run, report.started_at + timedelta(seconds=report.seconds))
+        self._store.call("put_item", Item=pointer)
+        self._runs.note(report.job, report.run, report.started_at + timedelta(seconds=report.seconds))
 
     def _put_in_order(self, item: WireItem, report: Report) -> bool:
         """False: the run has a later report, or its final one, and that stays."""
         if report.state != "running":
-            self._call("put_item", Item=item)
+            self._store.call("put_item", Item=item)
             return True
         as_of = {"S": sortable(report.as_of or report.started_at)}
         try:
-            self._call(
+            self._store.call(
                 "put_item",
                 Item={**item, "as_of": as_of},
                 ConditionExpression="attribute_not_exists(pk) OR (#s = :s AND as_of <= :a)",
@@ -72,26 +75,28 @@ class Reports(Locks):
             return False
         return True
 
-    def report(self, job: str, run: str | None = None) -> Report | None:
+    def find(self, job: str, run: str | None = None) -> Report | None:
         """The report of a run, or the job's newest; None: there is none (yet).
 
         One in state "running" is what was known at `as_of`: the run has not ended, or not by itself.
         """
         # A page of one is the newest; a run is looked for among 1 MB at a time.
         page = 1 if run is None else None
-        for item in self._query(f"job#{job}", prefix="report#", newest_first=True, page=page):
+        for item in self._store.query(f"job#{job}", prefix="report#", newest_first=True, page=page):
             if run is None or text(item, "run") == run:
                 return _parsed(item).model_copy(update={"partitions": self._partitions(job, item)})
         return None
 
-    def reports(self, job: str | None = None, limit: int = 20) -> list[Report]:
+    def newest(self, job: str | None = None, limit: int = 20) -> list[Report]:
         """The newest reports, of one job or of all, at most `limit`; without their partitions."""
         found: list[Report] = []
         pk, prefix = (f"job#{job}", "report#") if job is not None else ("reports", "")
-        for item in self._query(pk, prefix=prefix, newest_first=True, page=max(1, limit)):
+        for item in self._store.query(pk, prefix=prefix, newest_first=True, page=max(1, limit)):
             if len(found) >= limit:
                 break
-            whole = item if job is not None else self._get(f"job#{text(item, 'job')}", text(item, "report"))
+            whole = (
+                item if job is not None else self._store.get(f"job#{text(item, 'job')}", text(item, "report"))
+            )
             if whole is not None:
                 found.append(_parsed(whole))
         return found
@@ -108,14 +113,14 @@ class Reports(Locks):
         for number, start in enumerate(range(0, len(packed), MAX_BYTES)):
             place = {"pk": {"S": f"job#{report.job}"}, "sk": {"S": f"partitions#{digest}#{number:03}"}}
             part = packed[start : start + MAX_BYTES]
-            self._call("put_item", Item={**place, "run": {"S": report.run}, "packed": {"B": part}})
+            self._store.call("put_item", Item={**place, "run": {"S": report.run}, "packed": {"B": part}})
         return {"partitions": {"S": digest}}
 
     def _partitions(self, job: str, item: WireItem) -> dict[str, Tally]:
         """What belongs to a report's item; a report of an earlier version has none."""
         if "partitions" not in item:
             return {}
-        parts = self._query(f"job#{job}", prefix=f"partitions#{text(item, 'partitions')}#")
+        parts = self._store.query(f"job#{job}", prefix=f"partitions#{text(item, 'partitions')}#")
         return unpack(b"".join(part["packed"]["B"] for part in parts))
 
 

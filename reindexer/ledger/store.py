@@ -84,7 +84,7 @@ class Store:
                 raise self._translated(error, "create_table") from error
             made = False
         deadline = time.monotonic() + _MAX_SECONDS_TO_CREATE
-        while self._call("describe_table")["Table"]["TableStatus"] != "ACTIVE":
+        while self.call("describe_table")["Table"]["TableStatus"] != "ACTIVE":
             if time.monotonic() > deadline:
                 raise Unavailable("LedgerNotReady", f"table {self.table} is still not ACTIVE")
             time.sleep(0.5)  # seconds; creation takes 5 to 20, so one more call in ten does not matter
@@ -102,13 +102,13 @@ class Store:
             ("get_item", {"Key": probe, "ConsistentRead": True}),
         ):
             try:
-                self._call(operation, **parameters)
+                self.call(operation, **parameters)
             except Unavailable:
                 raise
             except EnvironmentFault as fault:
                 raise EnvironmentFault("LedgerNotWritable", fault.message) from fault
 
-    def _call(self, operation: str, **parameters: Any) -> dict[str, Any]:
+    def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
         """One call, retried by botocore. Raises `ConditionFailed`, `Refused`, `EnvironmentFault`."""
         try:
             answer: dict[str, Any] = getattr(self._client, operation)(TableName=self.table, **parameters)
@@ -130,13 +130,13 @@ class Store:
             return Unavailable("LedgerUnavailable", what)
         return EnvironmentFault("LedgerDenied" if failure.action is Action.PARK else "LedgerUnusable", what)
 
-    def _get(self, pk: str, sk: str) -> WireItem | None:
+    def get(self, pk: str, sk: str) -> WireItem | None:
         """One item, read consistently."""
         key = {"pk": {"S": pk}, "sk": {"S": sk}}
-        found: WireItem | None = self._call("get_item", Key=key, ConsistentRead=True).get("Item")
+        found: WireItem | None = self.call("get_item", Key=key, ConsistentRead=True).get("Item")
         return found
 
-    def _query(
+    def query(
         self,
         pk: str,
         *,
@@ -167,16 +167,16 @@ class Store:
         if after is not None:
             parameters["ExclusiveStartKey"] = {"pk": {"S": pk}, "sk": {"S": after}}
         while True:
-            answer = self._call("query", **parameters)
+            answer = self.call("query", **parameters)
             yield from answer["Items"]
             if not answer.get("LastEvaluatedKey"):
                 return
             parameters["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
-    def _put_if_newer(self, pk: str, sk: str, order: str, item: WireItem) -> None:
+    def put_if_newer(self, pk: str, sk: str, order: str, item: WireItem) -> None:
         """Put the item unless the stored one's attribute `order` is greater; repeated or late, harmless."""
         try:
-            self._call(
+            self.call(
                 "put_item",
                 Item={"pk": {"S": pk}, "sk": {"S": sk}, **item},
                 ConditionExpression="attribute_not_exists(#o) OR #o <= :o",

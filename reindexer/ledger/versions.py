@@ -8,21 +8,24 @@ from reindexer.ledger.store import ConditionFailed, Store, table_partition, text
 from reindexer.models import Purpose, Used
 
 
-class Versions(Store):
+class Versions:
     """By table and version attribute."""
 
-    def record_version(self, table_arn: str, version_attribute: str, version: int) -> None:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def record(self, table_arn: str, version_attribute: str, version: int) -> None:
         """Note a version that a job aims at; the highest is kept."""
-        self._put_if_newer(
+        self._store.put_if_newer(
             table_partition(table_arn, version_attribute),
             "version",
             "version",
             {"version": {"N": str(version)}},
         )
 
-    def highest_version(self, table_arn: str, version_attribute: str) -> int | None:
+    def highest(self, table_arn: str, version_attribute: str) -> int | None:
         """The highest version recorded for the table; None: none yet."""
-        item = self._get(table_partition(table_arn, version_attribute), "version")
+        item = self._store.get(table_partition(table_arn, version_attribute), "version")
         return None if item is None else int(item["version"]["N"])
 
     def note_use(self, table_arn: str, version_attribute: str, version: int, used: Used) -> None:
@@ -34,13 +37,13 @@ class Versions(Store):
             "used": {"S": used.model_dump_json()},
         }
         try:
-            self._call("put_item", Item=item, ConditionExpression="attribute_not_exists(pk)")
+            self._store.call("put_item", Item=item, ConditionExpression="attribute_not_exists(pk)")
         except ConditionFailed:
             return
 
     def other_use(self, table_arn: str, version_attribute: str, version: int, purpose: Purpose) -> Used | None:
         """Who has used the version for something else; None: no one, as far as the ledger knows."""
-        for item in self._query(table_partition(table_arn, version_attribute), prefix=_use(version)):
+        for item in self._store.query(table_partition(table_arn, version_attribute), prefix=_use(version)):
             used = Used.model_validate_json(text(item, "used"))
             if used.purpose != purpose:
                 return used

@@ -167,7 +167,7 @@ def _aim(
 def _check_used(job: JobInput, aim: _Aim, described: Described, ledger: Ledger) -> list[str]:
     if aim.purpose is None:
         return []
-    used = ledger.other_use(described.arn, job.attributes.version, aim.version, aim.purpose)
+    used = ledger.versions.other_use(described.arn, job.attributes.version, aim.version, aim.purpose)
     return check_used(used, aim.version, allowed=job.allow_used)
 
 
@@ -242,7 +242,7 @@ def _version(
     items = verb.runs_job  # for its query
     also = [*index_types(described), *([described.ttl] if described.ttl else [])]
     found = sample(described.table, job.attributes, request.run, reach, items=items, also=also)
-    recorded = ledger.highest_version(described.arn, job.attributes.version)
+    recorded = ledger.versions.highest(described.arn, job.attributes.version)
     version, warnings = target_version(
         job.operation, request.started_at, recorded, found, allow_lower=job.allow_lower
     )

@@ -49,7 +49,7 @@ def plan_redrive(
     job: JobInput, scope: Quarantined, table_arn: str, schema: Sequence[KeyAttribute], ledger: Ledger
 ) -> Redrive:
     """The open failures of the scope. `BadInput` where there are none, `Refused` where they do not agree."""
-    entries = ledger.all_failures(scope.job, scope.run, scope.error)
+    entries = ledger.failures.open(scope.job, scope.run, scope.error)
     if scope.keys is not None:
         entries = _named(entries, scope, schema)
     if not entries:
@@ -103,7 +103,7 @@ def operation_of(job: JobInput, ledger: Ledger) -> Operation:
     """
     if not isinstance(job.scope, Quarantined) or not verb_of(job.operation).writes:
         return job.operation
-    report = ledger.report(job.scope.job, job.scope.run)
+    report = ledger.reports.find(job.scope.job, job.scope.run)
     if report is None:
         return job.operation
     try:
@@ -135,7 +135,7 @@ def _identity(key: Key) -> object:
 def _nothing(scope: Quarantined, ledger: Ledger) -> str:
     of = f" of class {scope.error}" if scope.error else ""
     text = f"nothing to redrive: run {scope.run!r} of job {scope.job!r} has no open failures{of}"
-    last = ledger.last_run(scope.job)
+    last = ledger.runs.last(scope.job)
     if last is None:
         return f"{text}; the ledger knows no such job"
     return text if last == scope.run else f"{text}; its newest run is {last!r}"

@@ -20,16 +20,19 @@ GIVEN_UP_AGAIN = "given up again by "
 State = Literal["open", "redriven", "discarded"]
 
 
-class Quarantine(Store):
+class Failures:
     """Quarantined records by job, run and key."""
 
-    def quarantine(self, entry: QuarantineEntry) -> None:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def add(self, entry: QuarantineEntry) -> None:
         """List a record as given up. Repeated for the same job, run and key it stays one entry.
 
         An entry that was closed meanwhile stays closed: a late repetition must not open it again.
         """
         try:
-            self._call(
+            self._store.call(
                 "put_item",
                 Item={
                     "pk": {"S": _partition(entry.job, entry.run)},
@@ -45,7 +48,7 @@ class Quarantine(Store):
         except ConditionFailed:
             return
 
-    def failures(
+    def page(
         self,
         job: str,
         run: str,
@@ -64,7 +67,7 @@ class Quarantine(Store):
         entries: list[QuarantineEntry] = []
         last: str | None = None
         more = False
-        for item in self._query(_partition(job, run)):
+        for item in self._store.query(_partition(job, run)):
             entry = QuarantineEntry.model_validate_json(text(item, "entry"))
             if entry.state != state:
                 continue
@@ -80,15 +83,15 @@ class Quarantine(Store):
                 more = True
         return FailurePage(counts=dict(counts), entries=entries, after=last if more else None)
 
-    def given_up(self, job: str, run: str) -> int:
+    def count(self, job: str, run: str) -> int:
         """How many records the run has given up, those closed since included."""
-        return sum(1 for _ in self._query(_partition(job, run)))
+        return sum(1 for _ in self._store.query(_partition(job, run)))
 
-    def all_failures(self, job: str, run: str, error: str | None = None) -> list[QuarantineEntry]:
+    def open(self, job: str, run: str, error: str | None = None) -> list[QuarantineEntry]:
         """Every open entry of the run, of one error class if `error`: what a redrive takes up."""
         entries = (
             QuarantineEntry.model_validate_json(text(item, "entry"))
-            for item in self._query(_partition(job, run))
+            for item in self._store.query(_partition(job, run))
         )
         return [entry for entry in entries if entry.state == "open" and error in (None, entry.error)]
 
@@ -96,25 +99,25 @@ class Quarantine(Store):
         """Which redrives gave up records of the run once more and have them open now: run and job of each."""
         closed = (
             QuarantineEntry.model_validate_json(text(item, "entry"))
-            for item in self._query(_partition(job, run))
+            for item in self._store.query(_partition(job, run))
         )
         reasons = {entry.reason or "" for entry in closed if entry.state == "redriven"}
         return sorted(
             reason.removeprefix(GIVEN_UP_AGAIN) for reason in reasons if reason.startswith(GIVEN_UP_AGAIN)
         )
 
-    def close_failure(
+    def close(
         self, job: str, run: str, key: Key, state: Literal["redriven", "discarded"], reason: str | None = None
     ) -> None:
         """Take a record off the open ones. Nothing happens where there is no such entry, or it is closed."""
         pk, sk = _partition(job, run), place_of(key)
-        item = self._get(pk, sk)
+        item = self._store.get(pk, sk)
         if item is None:
             return
         entry = QuarantineEntry.model_validate_json(text(item, "entry"))
         closed = entry.model_copy(update={"state": state, "reason": reason})
         try:
-            self._call(
+            self._store.call(
                 "put_item",
                 Item={**item, "entry": {"S": closed.model_dump_json()}, "open": {"BOOL": False}},
                 ConditionExpression="#o = :true",
