@@ -29,6 +29,7 @@ def test_every_run_of_the_root_is_bounded(scenario: Scenario) -> None:
     assert len(found.runs) > 1, "it has to hand over"
     assert found.report["tally"]["scanned"] > 0
     assert found.report["verification"]["scanned"] > 0  # by shards of their own, each with its own length
+    assert bool(found.report["controls"]) == bool(scenario.limits_every)
     assert of_simulation([found]).wrong == []
 
 

@@ -11,12 +11,11 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from evidence.scale.histories import RunOf, chain
-from evidence.scale.stand_ins import WORLD, StandIn, StandInActivities, World
+from evidence.scale.stand_ins import WORLD, Hand, StandIn, StandInActivities, World
 from reindexer.connect import DATA_CONVERTER
 from testbed.obtain import obtain
 from workflows.reindex_table import ReindexTable
@@ -71,8 +70,8 @@ async def environment() -> AsyncIterator[WorkflowEnvironment]:
         async with Worker(
             env.client,
             task_queue=_QUEUE,
-            workflows=[ReindexTable, StandIn],
-            activities=StandInActivities(now).all,
+            workflows=[ReindexTable, StandIn, Hand],
+            activities=StandInActivities(env.client, now).all,
             workflow_runner=UnsandboxedWorkflowRunner(),  # the stand-ins share the world with their look
             max_concurrent_workflow_tasks=6,  # as of a real worker
             max_concurrent_activities=1000,  # 400 in flight, and looks
@@ -90,9 +89,12 @@ async def simulate(env: WorkflowEnvironment, scenario: Scenario, name: str) -> S
     began, first = time.monotonic(), await env.get_current_time()
     asked = {"table": "simulated", "limits": {"shards_in_flight": scenario.in_flight}}
     handle = await env.client.start_workflow("ReindexTable", asked, id=name, task_queue=_QUEUE)
-    hand = asyncio.ensure_future(_change_limits(env, name, scenario.limits_every))
+    if scenario.limits_every:
+        arguments = [name, scenario.limits_every]
+        hand = await env.client.start_workflow("Hand", args=arguments, id=f"{name}-hand", task_queue=_QUEUE)
     report = await handle.result()
-    hand.cancel()
+    if scenario.limits_every:
+        await hand.terminate()
     last = await env.client.get_workflow_handle(name).describe()
     runs = await chain(env.client, name, last.run_id)
     days = ((await env.get_current_time()) - first).total_seconds() / DAY
@@ -115,14 +117,3 @@ def _alone(scenario: Scenario) -> Simulated:
     found = asyncio.run(work())
     print(f"  {scenario.name}: {found.days:.1f} days in {found.seconds:,.0f} s", flush=True)
     return found
-
-
-async def _change_limits(env: WorkflowEnvironment, name: str, every: float) -> None:
-    """Someone who cannot leave the limits alone."""
-    number = 0
-    while every:
-        await env.sleep(every)
-        number += 1
-        change = {"write_units_per_second": 5000.0 + number % 2 * 3000}
-        with contextlib.suppress(RPCError):  # between two runs
-            await env.client.get_workflow_handle(name).execute_update("set_limits", change)
