@@ -232,7 +232,7 @@ def test_a_defect_hands_back_what_was_reached_and_what_it_had_sent() -> None:
     def broken(**request: Any) -> Any:
         answer = real(**request)
         if len(model.batches) == 3:
-            raise KeyError("what nobody expected")
+            raise KeyError("what no one expected")
         return answer
 
     model.batch_execute_statement = broken  # type: ignore[method-assign]

@@ -76,7 +76,7 @@ async def test_what_waits_for_the_end_waits_over_all_runs(client: Client) -> Non
             assert end.report.job == handle.id
 
 
-async def test_where_a_job_stands_is_of_the_job_not_of_its_run(client: Client) -> None:
+async def test_the_state_of_a_job_is_of_the_job_not_of_its_run(client: Client) -> None:
     async with working(client, settings().task_queue):
         handle = await begin(client, shards=True)
         first = await handle.describe()

@@ -213,6 +213,7 @@ async def test_one_worker_of_several_stops_and_the_job_does_not(
     assert report["attempts"]["server_errors"] == report["attempts"]["timeouts"] == 0
 
 
+@pytest.mark.nightly  # two minutes: each shard waits for a worker with another clock before it parks
 async def test_where_all_workers_are_wrong_the_job_parks_and_names_the_clock(
     quiet: Stack, skewed: Workers, make_table: Make
 ) -> None:

@@ -35,7 +35,7 @@ def writer(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def test_a_late_deletion_does_not_hit_a_record_created_anew_just_as_it_was(job: Any, writer: str) -> None:
+def test_a_late_deletion_does_not_hit_a_record_created_again_just_as_it_was(job: Any, writer: str) -> None:
     """1 reads, 2 marks, 3 deletes and is not answered, 4 deletes; then it is there again, and 3 lands."""
     model = ModelTable([ROW], plan={3: Plan(statements={0: "500 late"}, late_by=3)}.get)
     assert shard(model, target=aim(job, writer=writer)).run().tally == Tally(scanned=1, deleted=1)
@@ -73,7 +73,7 @@ def test_named_records_deleted_beyond_the_cursor_are_counted_by_the_next_round(j
     assert carried.run().tally == Tally(scanned=30, deleted=30)
 
 
-def test_what_was_deleted_is_told_before_the_next_call(job: Any) -> None:
+def test_what_was_deleted_is_reported_before_the_next_call(job: Any) -> None:
     """Else an attempt that hangs in that call for too long takes the count with it: no row is left to tell."""
     rows = [{"id": {"S": f"row-{number:02}"}, "age": {"N": "20"}} for number in range(60)]
     seen: list[tuple[int, int]] = []

@@ -127,7 +127,7 @@ def test_a_connection_that_never_was_leaves_nothing_unknown() -> None:
     assert bench.results == {}
 
 
-def test_an_outage_isolates_nobody_and_hands_back_with_everything_unknown() -> None:
+def test_an_outage_isolates_no_record_and_hands_back_with_everything_unknown() -> None:
     bench = Bench(30, *[Plan(call="500 before")] * 400)
     assert bench.run() is Stop.UNAVAILABLE
     assert bench.results == {}
@@ -188,7 +188,7 @@ def test_access_denied_parks_and_keeps_what_was_settled() -> None:
     assert bench.outcomes == ["updated"] * 25
 
 
-def test_a_code_that_nobody_has_heard_of_is_no_records_fault_alone_or_in_company() -> None:
+def test_a_code_that_is_unknown_is_no_records_fault_alone_or_in_company() -> None:
     for write_alone in (False, True):
         bench = Bench(30, writer="update_item" if write_alone else "partiql")
         bench.model.poison.add(bench.identity(7))
@@ -199,7 +199,7 @@ def test_a_code_that_nobody_has_heard_of_is_no_records_fault_alone_or_in_company
         assert bench.outcomes == ["updated"] * 29, "those that it does not concern go through"
 
 
-def test_a_statement_answered_by_a_code_that_nobody_has_heard_of_is_not_isolated() -> None:
+def test_a_statement_answered_by_a_code_that_is_unknown_is_not_isolated() -> None:
     bench = Bench(25)
     bench.model.failing[bench.identity(7)] = "NeverHeardOf"
     assert bench.run() is Stop.FAILED
@@ -207,7 +207,7 @@ def test_a_statement_answered_by_a_code_that_nobody_has_heard_of_is_not_isolated
     assert bench.outcomes == ["updated"] * 24
 
 
-def test_a_code_that_nobody_has_heard_of_may_pass() -> None:
+def test_a_code_that_is_unknown_may_pass() -> None:
     bench = Bench(25, Plan(call="NeverHeardOf"), Plan(call="NeverHeardOf"))
     assert bench.run() is None
     assert bench.outcomes == ["updated"] * 25
@@ -368,7 +368,7 @@ class _Failing:
         return self._calls.get_some(keys, projection)
 
 
-def test_a_read_refused_as_a_whole_gives_nobody_up_before_he_was_read_alone() -> None:
+def test_a_read_refused_as_a_whole_gives_no_record_up_before_it_was_read_alone() -> None:
     bench = Bench(3, Plan(writers=(("bump", 0), ("delete", 1), ("bump", 2)), strip_items=True))
     bench.meaning._table = _Failing(bench.meaning._table)  # type: ignore[assignment]
     bench.model.plan = lambda _: Plan(writers=(("bump", 0), ("delete", 1), ("bump", 2)), strip_items=True)

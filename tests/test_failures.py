@@ -85,7 +85,7 @@ async def test_a_failing_record_is_retried_alone_then_quarantined_then_redriven(
     [(_, summary, attempts)] = [entry for entry in ran if entry[0] == "reindex_record"]
     assert "row-000042" in summary
     assert attempts == 12, "its own policy"
-    assert len([entry for entry in ran if entry[0] == "reindex_round"]) < 12, "nobody waited for it in a round"
+    assert len([entry for entry in ran if entry[0] == "reindex_round"]) < 12, "no one waited for it in a round"
 
     failures = await handle.query("failures")
     assert (failures["total"], failures["counts"]) == (1, {"InternalServerError": 1})

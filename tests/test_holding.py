@@ -51,7 +51,7 @@ def context(**more: Any) -> FakeContext:
 
 
 def test_an_answer_serves_for_a_second_and_only_a_good_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    ledger = Locks("", "by nobody", "by nobody")
+    ledger = Locks("", "by no one", "by no one")
     holds = asking(ledger)
     assert [holds.trouble_before(LOCK, context()) for _ in range(3)] == [None] * 3
     assert ledger.asked == 1
@@ -63,7 +63,7 @@ def test_an_answer_serves_for_a_second_and_only_a_good_one(monkeypatch: pytest.M
         assert (trouble.stop, trouble.fault.code, trouble.fault.message) == (
             Stop.FAULT,
             "LockLost",
-            "by nobody",
+            "by no one",
         )
 
 

@@ -128,7 +128,7 @@ def test_trouble_is_not_remembered(identities: Identities, describing: Describin
     assert identities.trouble_before(TARGET, context()) is None
 
 
-def test_nobody_waits_for_long_for_one_who_gets_no_answer(
+def test_no_one_waits_for_long_for_one_who_gets_no_answer(
     identities: Identities, describing: Describing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(identity, "_PATIENCE_SECONDS", 0.05)

@@ -96,7 +96,7 @@ async def test_a_ledger_that_takes_no_report_parks(quiet: Stack, make_table: Mak
     assert [event.what for event in report.controls] == ["parked", "resume"]
 
 
-async def test_a_table_made_anew_is_not_mistaken_for_the_old_one(quiet: Stack, make_table: Make) -> None:
+async def test_a_table_made_again_is_not_mistaken_for_the_old_one(quiet: Stack, make_table: Make) -> None:
     table = make_table()
     table.fill(RECORDS)
     quiet.proxy.set_plan(slow())
@@ -117,7 +117,7 @@ async def test_a_table_made_anew_is_not_mistaken_for_the_old_one(quiet: Stack, m
     assert (await outcome(handle))[0] == "CancelledError"
 
 
-async def test_records_on_their_own_notice_a_table_made_anew(quiet: Stack, make_table: Make) -> None:
+async def test_records_on_their_own_notice_a_table_made_again(quiet: Stack, make_table: Make) -> None:
     table = make_table()
     table.fill(50)
     # Each key is its own activity: the table is replaced between two of them.

@@ -82,7 +82,7 @@ async def ends(stack: Stack, job: str) -> tuple[str, dict[str, Any]]:
     return await outcome(client.get_workflow_handle(job))
 
 
-async def test_reset_to_before_its_plan_a_job_begins_anew_and_its_old_shards_end(
+async def test_reset_to_before_its_plan_a_job_begins_again_and_its_old_shards_end(
     quiet: Stack, make_table: MakeTable
 ) -> None:
     table = make_table()
@@ -139,7 +139,7 @@ async def test_a_job_that_had_ended_writes_nothing_after_a_reset(quiet: Stack, m
     assert quiet.proxy.truth(wait=5).changed(table.name, stamp) == RECORDS, "no more than before"
 
     await handle.signal("resume")
-    free = await until(handle, lambda seen: seen["state"] == "parked" and "by nobody" in seen["reason"])
+    free = await until(handle, lambda seen: seen["state"] == "parked" and "by no one" in seen["reason"])
     assert "cancel it; start it again once the lock is free" in free["reason"]
     await handle.cancel()
     assert (await outcome(handle))[0] != "complete"

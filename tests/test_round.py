@@ -299,7 +299,7 @@ def test_reads_that_keep_failing_hand_back() -> None:
     assert run(model).stop is Stop.UNAVAILABLE
 
 
-def test_reads_that_keep_failing_by_a_code_that_nobody_has_heard_of_name_it() -> None:
+def test_reads_that_keep_failing_by_a_code_that_is_unknown_name_it() -> None:
     model = table(5)
     model.plan = lambda _: Plan(call="NeverHeardOf")
     request = RoundInput(target=target(), source=Segment(segment=0, total=1))
@@ -372,7 +372,7 @@ def test_the_clock_of_a_round_is_the_pulses() -> None:
 
 
 @pytest.mark.parametrize("behind", [0, 3])
-def test_under_a_rate_nobody_waits_for_a_token_that_no_record_needs(behind: int) -> None:
+def test_under_a_rate_no_one_waits_for_a_token_that_no_record_needs(behind: int) -> None:
     """Three records need a write; those after them are at the target already."""
     model = table(3 + behind)
     for identity in sorted(model.rows, key=model._order)[3:]:

@@ -135,7 +135,7 @@ def test_a_deletion_is_a_mark_and_then_the_delete(job: WriteJob, writer: str) ->
     assert set(model.deleted.values()) == {1}
 
 
-def test_a_record_changed_after_its_mark_is_decided_about_anew(job: WriteJob) -> None:
+def test_a_record_changed_after_its_mark_is_decided_about_again(job: WriteJob) -> None:
     model = table(1, age={"N": "20"})
     identity = next(iter(model.rows))
 
@@ -149,7 +149,7 @@ def test_a_record_changed_after_its_mark_is_decided_about_anew(job: WriteJob) ->
     assert model.rows[identity]["age"] == {"N": "1"}
 
 
-def test_a_record_created_anew_after_its_mark_is_not_hit(job: WriteJob) -> None:
+def test_a_record_created_again_after_its_mark_is_not_hit(job: WriteJob) -> None:
     model = table(1, age={"N": "20"})
     identity = next(iter(model.rows))
 

@@ -242,7 +242,7 @@ async def test_a_broken_job_file_stops_the_worker_and_is_named(quiet: Stack, own
     assert "job.py, line 3: SyntaxError" in workers.log.read_text()
 
 
-async def test_failures_are_redriven_on_the_mended_code(
+async def test_failures_are_redriven_on_the_corrected_code(
     quiet: Stack, make_table: MakeTable, own: Any, tmp_path: Path
 ) -> None:
     first = own(TEXT)

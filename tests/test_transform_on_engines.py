@@ -230,4 +230,4 @@ def test_writers_hammering_the_same_records_lose_no_update(
                 assert found[key] == last, f"{key} lost {last}"
             else:
                 assert found.get(key, last) == last
-    assert conflicts > 5, "nobody came in between: this shows nothing"
+    assert conflicts > 5, "no one came in between: this shows nothing"

@@ -90,7 +90,7 @@ def test_deletions_are_counted_exactly_through_stops_and_errors(
 
 
 @given(rows(), schedules(writers=True), lives, writer)
-def test_deletions_never_hit_a_record_that_was_created_anew_unnoticed(
+def test_deletions_never_hit_a_record_that_was_created_again_unnoticed(
     jobs: dict[str, Job], table: list[dict[str, Any]], schedule: list[Plan], more: list[Life], how: str
 ) -> None:
     carried = carry(jobs["weed"], table, schedule, more, how)

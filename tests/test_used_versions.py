@@ -125,7 +125,7 @@ def use(ledger: Ledger, table: Table, made: Plan) -> None:
     assert ledger.versions.other_use(table.arn, "reindexVersion", made.target.version, made.purpose) is None
 
 
-def test_code_and_parameters_tell_what_a_version_stands_for(
+def test_code_and_parameters_tell_what_a_version_means(
     untidy: Table,
     ledger: Ledger,
     tmp_path: Path,

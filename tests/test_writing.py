@@ -82,7 +82,7 @@ async def test_a_concurrent_writer_loses_no_update(quiet: Stack, make_table: Mak
     assert hits == len(done) > 0
 
 
-async def test_rows_deleted_and_put_anew_meanwhile_are_each_counted_once(
+async def test_rows_deleted_and_put_again_meanwhile_are_each_counted_once(
     quiet: Stack, make_table: Make
 ) -> None:
     table = make_table()

@@ -215,7 +215,7 @@ def _other_writers(verb: Verb) -> Iterator[Cell]:
             RECORDS,
             verb,
             _late_writes,
-            disturb=disturbances.create_anew,
+            disturb=disturbances.create_again,
             job={"sweep": False},  # else it would delete what was re-created, as it should
             beside=disturbances.is_deleted_by_a_mark_of_its_own,
         )

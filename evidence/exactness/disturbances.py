@@ -79,7 +79,7 @@ def has_the_last_name(cell: Cell, number: int, seen: Evidence) -> bool:
     return found["times"] == {"N": "1"} and found["name"]["S"] in (name, name.upper())
 
 
-async def create_anew(stand: Stand, cell: Cell, table: str, _handle: Handle) -> Happened:
+async def create_again(stand: Stand, cell: Cell, table: str, _handle: Handle) -> Happened:
     """Another writer puts each row that is gone once more, as soon as it sees that; half of them stay now."""
     left = {number for number in range(cell.records) if not stays(number)}
     again: dict[int, Item] = {}
