@@ -73,8 +73,16 @@ class Tally(BaseModel):
 
     @model_serializer
     def _flat(self) -> dict[str, int]:
-        counts = {outcome.value: count for outcome, count in self.outcomes.items()}
-        return {"scanned": self.scanned, **_ZEROS, **counts}
+        return {"scanned": self.scanned, **_ZEROS, **self.counted}
+
+    @property
+    def counted(self) -> dict[str, int]:
+        """The outcomes that are not 0, by name."""
+        return {outcome.value: count for outcome, count in self.outcomes.items()}
+
+    def __hash__(self) -> int:
+        # Pydantic copies a default that has no hash, deeply, each time that a model is made without the field.
+        return hash((self.scanned, frozenset(self.outcomes.items())))
 
     def __getitem__(self, outcome: Outcome) -> int:
         return self.outcomes.get(outcome, 0)

@@ -7,7 +7,7 @@ import json
 import zlib
 from typing import Any
 
-from pydantic_core import to_jsonable_python
+from pydantic_core import from_json, to_jsonable_python
 
 #: Bytes of JSON up to which a value stays plain: people read it in the Web UI.
 _READABLE = 8192
@@ -22,4 +22,4 @@ def packed(value: Any) -> Any:
 
 def unpacked(given: Any) -> Any:
     """What `packed` was given, as JSON."""
-    return json.loads(zlib.decompress(base64.b64decode(given))) if isinstance(given, str) else given
+    return from_json(zlib.decompress(base64.b64decode(given))) if isinstance(given, str) else given

@@ -57,6 +57,21 @@ class Counts(Model):
             write_units=round_.write_units,
         )
 
+    @model_serializer
+    def _brief(self) -> dict[str, Any]:
+        """Without zeros: hundreds of them travel in one payload, and are read again at each replay."""
+        fields: dict[str, Any] = {
+            "tally": {
+                name: n for name, n in {"scanned": self.tally.scanned, **self.tally.counted}.items() if n
+            },
+            "attempts": self.attempts.model_dump(exclude_defaults=True),
+            "isolated": self.isolated,
+            "read_units": self.read_units,
+            "write_units": self.write_units,
+            "checked": self.checked.model_dump(exclude_defaults=True),
+        }
+        return {name: value for name, value in fields.items() if value}
+
     @classmethod
     def total(cls, parts: Sequence[Counts]) -> Counts:
         """Their sum."""
