@@ -68,9 +68,9 @@ async def _limits(client: Client, job: str, change: dict[str, Any], reason: str 
         )
     if not change:
         answer = await progress_of(handle)
-        if answer is None:
+        if answer is None or answer.limits is None:
             raise Stopped(Exit.NOT_FINISHED, f"{job} did not answer within {QUERY_SECONDS:.0f} s")
-        return dict(answer["limits"])
+        return answer.limits.model_dump()
     try:
         return await asyncio.wait_for(
             set_limits(client, job, {**change, **({"reason": reason} if reason else {})}), CONFIRM_SECONDS

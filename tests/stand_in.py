@@ -22,6 +22,7 @@ from reindexer.models import (
     Carried,
     Counts,
     HandBack,
+    JobProgress,
     KeyAttribute,
     Limits,
     Looked,
@@ -151,17 +152,17 @@ class Root:
             raise ValueError("records_per_second: not so many")
 
     @workflow.query
-    def progress(self, *looked: Any) -> dict[str, Any]:
+    def progress(self, *looked: Any) -> JobProgress:
         seen = Looked.model_validate(looked[0]).shards.values() if looked else []
         live = sum((one.situation.summary.counts + one.running for one in seen), Counts())
-        return {
-            "state": "paused" if self._paused else "running",
-            "reason": self._paused,
-            "tally": live.tally.model_dump(),
-            "limits": self._limits,
-            "cycle": self._cycle,
-            "started_at": self._started_at.isoformat(),
-        }
+        return JobProgress(
+            state="paused" if self._paused else "running",
+            reason=self._paused,
+            tally=live.tally,
+            limits=Limits(**self._limits),
+            cycle=self._cycle,
+            started_at=self._started_at.isoformat(),
+        )
 
     @workflow.run
     async def run(self, asked: dict[str, Any], carried: Carried | None = None) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from commands.rendering.report import render_report
 from commands.rendering.status import picture, plain_line
 from commands.temporal.ending import of_failure
 from commands.temporal.status import JobStatus
-from reindexer.models import ControlEvent, Verification
+from reindexer.models import ControlEvent, JobProgress, PartitionsDone, ShardsDone, Verification
 from reindexer.tally import Attempts, Tally
 from reindexer.words import duration
 from tests.reports import a_report
@@ -108,7 +108,8 @@ def test_partitions_are_a_table_of_those_that_matter_most() -> None:
 
 
 def test_partitions_done_are_shown_while_a_job_runs() -> None:
-    assert "partitions  2,000: 12 done" in shown(picture(stands(partitions={"total": 2000, "done": 12})))
+    seen = stands(partitions=PartitionsDone(total=2000, done=12))
+    assert "partitions  2,000: 12 done" in shown(picture(seen))
 
 
 def test_a_tenant_that_does_not_add_up_is_a_defect_also_of_a_cancelled_job() -> None:
@@ -181,19 +182,19 @@ def test_what_the_ledger_knows_of_a_job_that_has_not_ended_is_a_lower_bound() ->
 
 
 def stands(**progress: Any) -> JobStatus:
-    given = {"state": "running", "tally": Tally(scanned=100, updated=90).model_dump(), **progress}
-    return JobStatus("j", "r", "running", datetime.now(UTC), given, workers=True)
+    given = {"state": "running", "tally": Tally(scanned=100, updated=90), **progress}
+    return JobStatus("j", "r", "running", datetime.now(UTC), JobProgress(**given), workers=True)
 
 
 def test_a_verification_has_its_own_progress() -> None:
-    verification = {"scanned": 1234, "behind": 2}
+    verification = Verification(scanned=1234, behind=2)
     seen = stands(
         state="verifying",
         verification=verification,
         remaining=4444,
         records_per_second=500.0,
         eta_seconds=9,
-        shards={"total": 8, "done": 3, "running": 5},
+        shards=ShardsDone(total=8, done=3, running=5),
     )
     assert plain_line(seen) == "verifying, 1,234 of about 5,678 verified, 500/s, 3 of 8 shards done"
     text = shown(picture(seen))
@@ -208,7 +209,7 @@ def test_a_verification_has_its_own_progress() -> None:
 
 
 def test_isolated_records_are_among_those_scanned() -> None:
-    tally = Tally(scanned=30, updated=11).model_dump()
+    tally = Tally(scanned=30, updated=11)
     assert plain_line(stands(tally=tally, isolated=19, remaining=0)) == "running, 30 records, 19 isolated"
     assert "30 of about 50" in plain_line(stands(tally=tally, isolated=19, remaining=20))
 

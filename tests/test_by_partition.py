@@ -13,6 +13,7 @@ from reindexer.models import (
     Isolated,
     Kept,
     KeyList,
+    PartitionsDone,
     PartitionsInput,
     PartitionTotals,
     Progress,
@@ -27,7 +28,7 @@ from tests.driving import shard
 from tests.model_table import ModelTable
 from tests.reports import a_report
 from workflows.job.partition_totals import (
-    PartitionsDone,
+    PartitionProgress,
     as_result,
     few,
     known,
@@ -187,12 +188,12 @@ def test_of_a_shard_whose_end_is_lost_no_partition_has_a_total() -> None:
 
 
 def test_one_is_done_when_every_shard_that_reads_it_is() -> None:
-    standing = PartitionsDone()
+    standing = PartitionProgress()
     shards = [slot(0, {"acme": 1, "bolt": 1}, {}), slot(1, {"acme": 1}, {}, done=False)]
-    assert standing.of(shards) == {"total": 2, "done": 1}
+    assert standing.of(shards) == PartitionsDone(total=2, done=1)
     shards[1].done = True
-    assert standing.of(shards) == {"total": 2, "done": 2}
-    assert PartitionsDone().of([Shard(0, "running", KeyList(keys=[]))]) is None
+    assert standing.of(shards) == PartitionsDone(total=2, done=2)
+    assert PartitionProgress().of([Shard(0, "running", KeyList(keys=[]))]) is None
 
 
 def test_those_with_records_given_up_are_named_first() -> None:

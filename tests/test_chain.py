@@ -20,7 +20,9 @@ from commands.temporal.history import run_stamp
 from commands.temporal.server import open_job, progress_of
 from commands.temporal.status import job_status
 from reindexer.errors import BadInput
+from reindexer.models import JobProgress, ShardsDone
 from reindexer.settings import settings
+from reindexer.tally import Tally
 from testbed.embedded import TemporalServer
 from tests.stand_in import RUN, SLOW, WRONG, working
 
@@ -41,12 +43,12 @@ async def begin(client: Client, **asked: Any) -> WorkflowHandle[Any, Any]:
     return client.get_workflow_handle(started.id)
 
 
-async def in_cycle(handle: WorkflowHandle[Any, Any], number: int) -> dict[str, Any]:
+async def in_cycle(handle: WorkflowHandle[Any, Any], number: int) -> JobProgress:
     """Its progress, once it is in that run of its chain."""
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         answer = await progress_of(handle)
-        if answer and answer["cycle"] >= number:
+        if answer and answer.cycle >= number:
             return answer
         await asyncio.sleep(0.05)
     raise AssertionError(f"not in cycle {number} within 20 s")
@@ -80,8 +82,8 @@ async def test_the_state_of_a_job_is_of_the_job_not_of_its_run(client: Client) -
     async with working(client, settings().task_queue):
         handle = await begin(client, shards=True)
         first = await handle.describe()
-        stands = await until(client, handle.id, lambda s: s.progress["tally"]["scanned"] == 27)
-        assert stands.progress["tally"]["scanned"] == 27, "20 by its memo, 7 by the heartbeat of its round"
+        stands = await until(client, handle.id, lambda s: s.progress.tally.scanned == 27)
+        assert stands.progress.tally.scanned == 27, "20 by its memo, 7 by the heartbeat of its round"
         assert [entry["shard"] for entry in stands.in_flight] == ["shard-001"]
         assert stands.in_flight[0]["tally"]["scanned"] == 7
         await handle.signal("cycle")
@@ -100,21 +102,21 @@ async def test_without_workers_the_last_run_tells_it_all(client: Client, cycles:
         handle = await begin(client, shards=True)
         first = await handle.describe()
         for number in range(cycles):
-            await until(client, handle.id, lambda s: bool(s.in_flight) and s.progress["tally"]["scanned"] == 27)
+            await until(client, handle.id, lambda s: bool(s.in_flight) and s.progress.tally.scanned == 27)
             await handle.signal("cycle")
             await in_cycle(handle, number + 1)
-        await until(client, handle.id, lambda s: bool(s.in_flight) and s.progress["tally"]["scanned"] == 27)
+        await until(client, handle.id, lambda s: bool(s.in_flight) and s.progress.tally.scanned == 27)
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("REINDEXER_TASK_QUEUE", f"nobody-{uuid.uuid4().hex[:8]}")  # as if none polled
             settings.cache_clear()
             stands = await job_status(client, handle.id)
         settings.cache_clear()
         progress = stands.progress
-        assert (stands.workers, progress["state"], progress["cycle"]) == (False, "running", cycles)
-        assert progress["tally"]["scanned"] == 127, "shard 0's result, and what was seen of shard 1"
-        assert progress["shards"] == {"total": 2, "done": 1, "running": 1}
-        assert progress["remaining"] == 500 - 127
-        assert (progress["run"], stands.started_at) == (RUN, first.start_time)
+        assert (stands.workers, progress.state, progress.cycle) == (False, "running", cycles)
+        assert progress.tally == Tally(scanned=127, updated=127), "shard 0's result, and what is seen of 1"
+        assert progress.shards == ShardsDone(total=2, done=1, running=1)
+        assert progress.remaining == 500 - 127
+        assert (progress.run, stands.started_at) == (RUN, first.start_time)
         assert await run_stamp(client, handle.id) == RUN
         await handle.terminate()
 
@@ -128,7 +130,7 @@ async def test_controls_reach_the_current_run_and_cancel_only_their_own_job(clie
         await opened.signal("pause", {"reason": "deploy"})
         answer = await progress_of(opened)
         assert answer is not None
-        assert (answer["state"], answer["cycle"]) == ("paused", 1)
+        assert (answer.state, answer.cycle) == ("paused", 1)
         stranger = client.get_workflow_handle(handle.id, first_execution_run_id=str(uuid.uuid4()))
         with pytest.raises(RPCError, match="not found"):
             await stranger.cancel()
@@ -196,4 +198,5 @@ async def test_limits_and_figures_are_there_while_runs_follow_one_another(client
         await handle.result()
     assert len(answers) > 50
     assert None not in answers
-    assert last["limits"]["records_per_second"] >= 100, "carried"
+    assert last.limits is not None
+    assert last.limits.records_per_second in range(100, 108), "carried"

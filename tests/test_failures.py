@@ -11,6 +11,7 @@ from temporalio.api.enums.v1 import EventType
 
 from commands.rendering.figures import done_of
 from reindexer.items import key_text, to_json_key
+from reindexer.models import JobProgress
 from reindexer.tally import Tally
 from testbed.faults import Fault, FaultKind, FaultPlan
 from testbed.job import outcome, until
@@ -114,7 +115,7 @@ async def test_isolated_records_are_counted_once(quiet: Stack, make_table: Make)
 
     seen = await until(handle, lambda p: p["isolated"] == 5 and p["tally"]["updated"] == 25)
     assert (seen["tally"]["scanned"], seen["remaining"]) == (30, 0)
-    assert done_of(seen) == "30 records"
+    assert done_of(JobProgress.model_validate(seen)) == "30 records"
     from_server = await asyncio.to_thread(command, quiet.environment, "status", handle.id, "--json")
     details = json.loads(from_server[1])
     assert (details["tally"]["scanned"], details["isolated"], details["remaining"]) == (30, 5, 0)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from reindexer.models import JobProgress
 from testbed.job import outcome, progress
 from testbed.stack import Stack
 from tests.tables import ODD_NAMES, Table
@@ -165,3 +166,5 @@ async def test_progress_still_answers_after_the_end(quiet: Stack, make_table: Ma
     seen = await progress(handle)
 
     assert (seen["state"], seen["tally"]["updated"], seen["remaining"]) == ("done", 30, 0)
+    assert JobProgress.model_validate(seen).model_dump(mode="json") == seen
+    assert list(seen) == list(JobProgress.model_fields)

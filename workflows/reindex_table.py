@@ -29,7 +29,7 @@ with workflow.unsafe.imports_passed_through():
     from pydantic import ValidationError
 
     from reindexer.explain import explain
-    from reindexer.models import Carried, JobInput, Limits, Looked, Report, RunCarried, ShardReport
+    from reindexer.models import Carried, JobInput, JobProgress, Limits, Looked, Report, RunCarried, ShardReport
 
 
 @workflow.defn(name="ReindexTable")
@@ -101,7 +101,7 @@ class ReindexTable:
             raise ValueError(explain(error)) from None
 
     @workflow.query
-    def progress(self, *args: Any) -> dict[str, Any]:
+    def progress(self, *args: Any) -> JobProgress:
         """Where the job is. With what someone has just seen of its shards (`Looked`): as of then."""
         looked = None
         if args and isinstance(args[0], dict):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
 
+from reindexer.models import READING, JobProgress, Verification
+from reindexer.tally import Tally
 from reindexer.words import count, duration, some
 
 #: States in which records are being settled or verified; in others a rate is history.
@@ -14,58 +14,56 @@ _MOVING = ("running", "throttled", "verifying", "pausing")
 _FRESH = 10.0
 
 
-def _verifies(progress: Mapping[str, Any]) -> bool:
+def _verifies(progress: JobProgress) -> bool:
     """Whether what is done, what remains and how fast is the verification's."""
-    phase = progress.get("phase", progress.get("state"))  # a verification may be throttled, or paused
-    return bool(progress.get("verification")) and phase in ("verifying", "checking")
+    # A verification may be throttled, or paused: the phase says so, where it is known.
+    return progress.verification is not None and (progress.phase or progress.state) in READING
 
 
-def scanned(progress: Mapping[str, Any]) -> int | None:
+def scanned(progress: JobProgress) -> int | None:
     """How many records the job has scanned, or its verification; None: not known."""
-    counted = progress.get("verification") if _verifies(progress) else progress.get("tally")
-    return int(counted["scanned"]) if counted else None
+    counted: Tally | Verification | None = progress.verification if _verifies(progress) else progress.tally
+    return counted.scanned if counted else None
 
 
-def expected(progress: Mapping[str, Any]) -> int | None:
+def expected(progress: JobProgress) -> int | None:
     """How many records there will have been; None: not known. An estimate: item counts are hours old."""
-    remaining = progress.get("remaining")
-    if remaining is None:
+    if progress.remaining is None:
         return None
-    return max(1, (scanned(progress) or 0) + int(remaining))
+    return max(1, (scanned(progress) or 0) + progress.remaining)
 
 
-def done_of(progress: Mapping[str, Any]) -> str:
+def done_of(progress: JobProgress) -> str:
     """`1,234 of about 5,678`, with `verified` behind it where it is the verification's; "" where not known."""
     reached, goal = scanned(progress), expected(progress)
     if reached is None:
         return ""
     verified = " verified" if _verifies(progress) else ""
-    if not goal or not progress.get("remaining"):
+    if not goal or not progress.remaining:
         return some(reached, "record") + verified
     return f"{count(reached)} of about {count(goal)}{verified}"
 
 
-def cycling(progress: Mapping[str, Any]) -> str:
+def cycling(progress: JobProgress) -> str:
     """That the job is paused for the seconds of a hand-over to its next run; "" where it is not."""
-    return "handing over to its next run" if progress.get("cycling") else ""
+    return "handing over to its next run" if progress.cycling else ""
 
 
-def which_run(progress: Mapping[str, Any]) -> str:
+def which_run(progress: JobProgress) -> str:
     """Which run of its chain the job is in; "" for the first."""
-    number = int(progress.get("cycle") or 0) + 1
+    number = progress.cycle + 1
     parts = [f"{number} of the job"] if number > 1 else []
     return ", ".join([*parts, *filter(None, [cycling(progress)])])
 
 
-def age(progress: Mapping[str, Any]) -> str:
+def age(progress: JobProgress) -> str:
     """How old the figures are; "" if they are fresh."""
-    taken = progress.get("as_of")
-    if not taken:
+    if not progress.as_of:
         return ""
-    seconds = (datetime.now(UTC) - datetime.fromisoformat(taken)).total_seconds()
+    seconds = (datetime.now(UTC) - datetime.fromisoformat(progress.as_of)).total_seconds()
     return f"figures are {duration(seconds)} old" if seconds > _FRESH else ""
 
 
-def speed(progress: Mapping[str, Any]) -> float:
+def speed(progress: JobProgress) -> float:
     """Records a second; 0.0 while nothing moves, and where it is not known."""
-    return float(progress.get("records_per_second") or 0) if progress.get("state") in _MOVING else 0.0
+    return progress.records_per_second or 0.0 if progress.state in _MOVING else 0.0

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.progress_bar import ProgressBar
@@ -15,7 +14,8 @@ from commands.rendering.figures import age, cycling, done_of, expected, scanned,
 from commands.rendering.report import attempts_text
 from commands.rendering.screen import BAD, DIM, GOOD, WARN, facts, moment
 from commands.temporal.status import JobStatus
-from reindexer.tally import Attempts, Tally
+from reindexer.models import Consumed, JobProgress, Limits, ShardsDone
+from reindexer.tally import Tally
 from reindexer.words import count, duration, per_second, some
 
 #: Colours of states; normal states have none.
@@ -31,16 +31,15 @@ def picture(status: JobStatus) -> RenderableType:
 
 def plain_line(status: JobStatus) -> str:
     """The picture in one line, for logs."""
-    progress = status.progress
-    shards = progress.get("shards") or {}
+    progress, shards = status.progress, status.progress.shards
     parts = [_state(progress), done_of(progress), cycling(progress)]
     rate = speed(progress)
     if rate:
         parts.append(per_second(rate))
-    if shards.get("total"):
-        parts.append(f"{shards.get('done') or 0} of {some(shards['total'], 'shard')} done")
-    if progress.get("isolated"):
-        parts.append(f"{progress['isolated']} isolated")
+    if shards.total:
+        parts.append(f"{shards.done or 0} of {some(shards.total, 'shard')} done")
+    if progress.isolated:
+        parts.append(f"{progress.isolated} isolated")
     if old := age(progress):
         parts.append(old)
     if not status.workers and not status.ending:
@@ -48,14 +47,12 @@ def plain_line(status: JobStatus) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def _state(progress: Mapping[str, Any]) -> str:
-    reason = progress.get("reason")
-    state = str(progress.get("state") or "unknown")
-    return f"{state} ({reason})" if reason else state
+def _state(progress: JobProgress) -> str:
+    return f"{progress.state} ({progress.reason})" if progress.reason else progress.state
 
 
 def _title(status: JobStatus) -> Text:
-    state = str(status.progress.get("state") or "unknown")
+    state = status.progress.state
     if status.ending:
         state = status.ending.report.state if status.ending.report else status.status
     style = {"complete": GOOD, "completed": GOOD}.get(state, BAD) if status.ending else _STYLE.get(state, "")
@@ -63,7 +60,7 @@ def _title(status: JobStatus) -> Text:
     since = _elapsed(status.started_at)
     if not status.ending:
         title.append(f"  {since}", DIM)
-    reason = status.ending.sentence if status.ending else status.progress.get("reason")
+    reason = status.ending.sentence if status.ending else status.progress.reason
     if reason:
         title.append(f"\n{reason}", style or DIM)
     return title
@@ -73,7 +70,7 @@ def _elapsed(started: datetime) -> str:
     return duration(max(0.0, (datetime.now(UTC) - started).total_seconds()))
 
 
-def _bar(progress: Mapping[str, Any]) -> RenderableType:
+def _bar(progress: JobProgress) -> RenderableType:
     goal = expected(progress)
     bar = ProgressBar(
         total=goal or 1,
@@ -83,7 +80,7 @@ def _bar(progress: Mapping[str, Any]) -> RenderableType:
         finished_style=GOOD,
     )
     texts = [done_of(progress)]
-    rate, eta = speed(progress), progress.get("eta_seconds")
+    rate, eta = speed(progress), progress.eta_seconds
     if rate:
         texts.append(per_second(rate))
     if rate and eta:
@@ -97,41 +94,35 @@ def _bar(progress: Mapping[str, Any]) -> RenderableType:
 
 def _lines(status: JobStatus) -> Iterator[tuple[str, RenderableType]]:
     progress = status.progress
-    shards = progress.get("shards") or {}
-    if shards.get("total") or shards.get("running"):
-        yield "shards", _shards(shards)
-    partitions = progress.get("partitions")
-    if partitions:
-        yield "partitions", f"{count(partitions['total'])}: {count(partitions['done'])} done"
-    if progress.get("tally"):
-        yield "outcomes", _outcomes(Tally.model_validate(progress["tally"]), int(progress.get("isolated") or 0))
-    found = progress.get("verification")
-    if found:
-        yield "verified", f"{count(found['scanned'])} read consistently, {count(found['behind'])} behind"
-    attempts = progress.get("attempts")
-    if attempts and any(attempts.values()):
-        yield "attempts", attempts_text(Attempts.model_validate(attempts))
-    throttle = progress.get("throttle")
-    if throttle:
-        scope = f", {throttle['scope']}" if throttle.get("scope") else ""
-        since = f", since {moment(throttle['since'])}" if throttle.get("since") else ""
-        yield "throttled", Text(f"{throttle.get('reason') or 'by DynamoDB'}{scope}{since}", WARN)
+    if progress.shards.total or progress.shards.running:
+        yield "shards", _shards(progress.shards)
+    if partitions := progress.partitions:
+        yield "partitions", f"{count(partitions.total)}: {count(partitions.done)} done"
+    if progress.tally:
+        yield "outcomes", _outcomes(progress.tally, progress.isolated)
+    if found := progress.verification:
+        yield "verified", f"{count(found.scanned)} read consistently, {count(found.behind)} behind"
+    if (attempts := progress.attempts) and any(attempts.model_dump().values()):
+        yield "attempts", attempts_text(attempts)
+    if throttle := progress.throttle:
+        scope = f", {throttle.scope}" if throttle.scope else ""
+        since = f", since {moment(throttle.since)}" if throttle.since else ""
+        yield "throttled", Text(f"{throttle.reason or 'by DynamoDB'}{scope}{since}", WARN)
     if run := which_run(progress):
         yield "run", run
-    limits = _limits(progress.get("limits") or {}, progress.get("consumed") or {})
-    if limits:
+    if limits := _limits(progress.limits or Limits(), progress.consumed):
         yield "limits", limits
     if not status.workers and not status.ending:
         yield "workers", Text("none answers; start workers with `python worker.py`", BAD)
 
 
-def _shards(shards: Mapping[str, Any]) -> str:
+def _shards(shards: ShardsDone) -> str:
     parts = []
-    if shards.get("done") is not None:
-        parts.append(f"{count(shards['done'])} done")
-    if shards.get("running"):
-        parts.append(f"{count(shards['running'])} running")
-    total = shards.get("total")
+    if shards.done is not None:
+        parts.append(f"{count(shards.done)} done")
+    if shards.running:
+        parts.append(f"{count(shards.running)} running")
+    total = shards.total
     return (f"{count(total)}: " if total else "") + ", ".join(parts) if parts else count(total or 0)
 
 
@@ -143,14 +134,16 @@ def _outcomes(tally: Tally, isolated: int) -> str:
     return ", ".join(parts) or "none yet"
 
 
-def _limits(limits: Mapping[str, Any], consumed: Mapping[str, Any]) -> str:
+def _limits(limits: Limits, consumed: Consumed) -> str:
+    """The rates that are limited; "" where none is."""
+    rates = (
+        ("read units", limits.read_units_per_second, consumed.read_units),
+        ("write units", limits.write_units_per_second, consumed.write_units),
+        ("records", limits.records_per_second, None),  # how many a second is beside the bar
+    )
     parts = []
-    for name in ("read_units", "write_units", "records"):
-        limit = limits.get(f"{name}_per_second")
-        used = consumed.get(name, consumed.get(f"{name}_per_second"))
+    for name, limit, used in rates:
         if isinstance(limit, int | float):
             using = f" (using {count(used)})" if used else ""
-            parts.append(f"{count(limit)} {name.replace('_', ' ')}/s{using}")
-    if not parts:
-        return ""
+            parts.append(f"{count(limit)} {name}/s{using}")
     return ", ".join(parts)

@@ -63,7 +63,7 @@ async def watch_job(client: Client, job: str, *, quiet: bool = False) -> Ending:
                 continue
             failing_since = 0.0
             # A round that ended between two answers is missing for a moment: never show that as going back.
-            reached, now = scanned(status.progress) or 0, str(status.progress.get("state"))
+            reached, now = scanned(status.progress) or 0, status.progress.state
             if status.ending or now != state or reached >= highest:
                 highest, state = reached, now
                 shown.show(status)
@@ -106,7 +106,7 @@ class _Lines(_Quiet):
         self._state, self._at = "", 0.0
 
     def show(self, status: JobStatus) -> None:
-        state = str(status.progress.get("state"))
+        state = status.progress.state
         if status.ending or (state == self._state and time.monotonic() - self._at < _LINE):
             return
         self._state, self._at = state, time.monotonic()

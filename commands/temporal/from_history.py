@@ -1,36 +1,43 @@
-"""The fields of `progress` for a job that no worker answers for: from its history, and from its open shards."""
+"""The progress of a job that no worker answers for: from its history, and from its open shards."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 from temporalio.client import Client, WorkflowExecutionDescription
 
 from commands.temporal.history import History, Shard, history_of, shard_name, with_round
-from reindexer.models import Counts, Looked
+from reindexer.models import Counts, JobProgress, Looked, Plan, ShardsDone, Verification
 
 
 async def from_history(
     client: Client, description: WorkflowExecutionDescription, names: Mapping[int, str], looked: Looked | None
-) -> dict[str, Any]:
+) -> JobProgress:
     """Progress as far as the server can tell. `names`, `looked`: the open shards, and what was seen of them."""
     known = await history_of(client, description.id)
     for index, seen in (looked.shards if looked else {}).items():
         known.shards[shard_name(names[index])[0]] = Shard(with_round(seen), open=True)
-    verifying = any(name.startswith("verify") for name in known.shards)
+    writing, reading = _of_kind(known, "shard"), _of_kind(known, "verify")
+    counts, plan = _total(writing), known.plan
+    checked = _total(reading).checked if reading else None
     noted = description.search_attributes.get("ReindexState")
-    state = str(noted[0]) if noted else _state(known, verifying=verifying)
-    return {
-        **nothing_known(state, _reason(looked), _since(description)),
-        **_counted(known, verifying=verifying),
-        "limits": known.plan.limits.model_dump() if known.plan else None,
-        "run": known.plan.run if known.plan else None,
-        "started_at": (known.started_at or description.start_time).isoformat(),
-        "cycle": known.cycle,
-        "as_of": datetime.now(UTC).isoformat() if looked else None,
-    }
+    return JobProgress(
+        state=str(noted[0]) if noted else _state(known, verifying=bool(reading)),
+        reason=_reason(looked),
+        since=(description.close_time or description.start_time).isoformat(),
+        tally=counts.tally,
+        attempts=counts.attempts,
+        remaining=_remaining(plan, counts.tally.scanned, checked),
+        isolated=counts.isolated,
+        shards=_shards(plan, writing, reading),
+        limits=plan.limits if plan else None,
+        run=plan.run if plan else None,
+        verification=checked,
+        started_at=(known.started_at or description.start_time).isoformat(),
+        as_of=datetime.now(UTC).isoformat() if looked else None,
+        cycle=known.cycle,
+    )
 
 
 def _state(known: History, *, verifying: bool) -> str:
@@ -45,58 +52,28 @@ def _reason(looked: Looked | None) -> str:
     return "no worker answers; this is what the server knows" + (f": {parked}" if parked else "")
 
 
-def _counted(known: History, *, verifying: bool) -> dict[str, Any]:
-    """Of a job that verifies, what is done and what remains is its verification's."""
-    writing = [shard for name, shard in known.shards.items() if name.startswith("shard")]
-    reading = [shard for name, shard in known.shards.items() if name.startswith("verify")]
-    counts = sum((shard.summary.counts for shard in writing), Counts())
-    checked = sum((shard.summary.counts for shard in reading), Counts()).checked
-    expected = known.plan.expected if known.plan else None
-    if verifying:
-        expected = counts.tally.scanned or expected
-    reached = checked.scanned if verifying else counts.tally.scanned
-    present = reading if verifying else writing
-    total = len(present) if verifying or not known.plan else max(len(present), len(known.plan.sources))
-    return {
-        "tally": counts.tally.model_dump(),
-        "attempts": counts.attempts.model_dump(),
-        "isolated": counts.isolated,
-        "remaining": None if expected is None else max(0, expected - reached),
-        "shards": {
-            "total": total if known.plan else None,
-            "done": sum(shard.done for shard in present),
-            "running": sum(shard.open for shard in present),
-        },
-        "verification": checked.model_dump() if verifying else None,
-    }
+def _of_kind(known: History, kind: str) -> list[Shard]:
+    return [shard for name, shard in known.shards.items() if name.startswith(kind)]
 
 
-def nothing_known(state: str, reason: str, since: str) -> dict[str, Any]:
-    """The fields of `progress`, empty."""
-    return {
-        "state": state,
-        "reason": reason,
-        "since": since,
-        "tally": None,
-        "attempts": None,
-        "remaining": None,
-        "in_flight": None,
-        "isolated": 0,
-        "shards": {"total": None, "done": None, "running": 0},
-        "consumed": {},
-        "limits": None,
-        "throttle": None,
-        "records_per_second": None,
-        "eta_seconds": None,
-        "partitions": None,
-        "verification": None,
-        "run": None,
-        "started_at": None,
-        "as_of": None,
-        "cycle": 0,
-        "cycling": False,
-    }
+def _total(shards: list[Shard]) -> Counts:
+    return sum((shard.summary.counts for shard in shards), Counts())
 
 
-def _since(description: WorkflowExecutionDescription) -> str:
-    return (description.close_time or description.start_time).isoformat()
+def _remaining(plan: Plan | None, scanned: int, checked: Verification | None) -> int | None:
+    """Of a job that verifies, what remains is its verification's."""
+    expected, reached = plan.expected if plan else None, scanned
+    if checked is not None:
+        expected, reached = scanned or expected, checked.scanned
+    return None if expected is None else max(0, expected - reached)
+
+
+def _shards(plan: Plan | None, writing: list[Shard], reading: list[Shard]) -> ShardsDone:
+    """Those of the verification where there is one; else as many as are planned, begun or not."""
+    present = reading or writing
+    total = len(reading) or max(len(writing), len(plan.sources) if plan else 0)
+    return ShardsDone(
+        total=total if plan else None,
+        done=sum(shard.done for shard in present),
+        running=sum(shard.open for shard in present),
+    )

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypeVar
 
+from pydantic import ValidationError
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
@@ -21,8 +22,11 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
+from commands.input.exits import Exit, Stopped
 from reindexer.connect import connect
 from reindexer.errors import BadInput
+from reindexer.explain import explain
+from reindexer.models import JobProgress
 from reindexer.settings import settings
 
 T = TypeVar("T")
@@ -142,14 +146,15 @@ async def own_workers(client: Client, queue: str | None, seconds: float = 0.0) -
     return queue is None or await within(seconds, lambda: pollers(client, queue, "activity"), bool)
 
 
-async def progress_of(handle: WorkflowHandle[Any, Any], *looked: Any) -> dict[str, Any] | None:
-    """The `progress` query, computed as if the job had just `looked`. None: no worker answers in time."""
+async def progress_of(handle: WorkflowHandle[Any, Any], *looked: Any) -> JobProgress | None:
+    """The `progress` query, computed as if the job had just `looked`. None: no worker answers in time.
+
+    Raises `Stopped` where a worker of another version answers what this one cannot read.
+    """
     for wait in (0.0, _AGAIN):
         await asyncio.sleep(wait)
         try:
-            answer: dict[str, Any] = await handle.query(
-                "progress", args=looked, rpc_timeout=timedelta(seconds=QUERY_SECONDS)
-            )
+            answer = await handle.query("progress", args=looked, rpc_timeout=timedelta(seconds=QUERY_SECONDS))
         except WorkflowQueryFailedError:
             continue
         except WorkflowQueryRejectedError:  # of a workflow that Temporal itself has paused
@@ -158,14 +163,27 @@ async def progress_of(handle: WorkflowHandle[Any, Any], *looked: Any) -> dict[st
             if error.status in (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED):
                 return None  # a second wait as long would find no worker either
             continue
-        return answer
+        return _read(handle.id, answer)
     return None
+
+
+def _read(job: str, answer: Any) -> JobProgress:
+    try:
+        # What only a newer worker says can be left out; what an older one does not say has its default.
+        return JobProgress.model_validate(answer, extra="ignore")
+    except ValidationError as error:
+        raise Stopped(
+            Exit.NOT_FINISHED,
+            f"the workers of {job} are of another version, whose answer this one cannot read "
+            f"({explain(error)}); run this command with their version. "
+            "`pause`, `resume` and `cancel` reach the job all the same",
+        ) from None
 
 
 async def state_of(handle: WorkflowHandle[Any, Any]) -> tuple[str, str]:
     """(state, reason) as the job's workers answer; ("", "") where none does in time."""
     answer = await progress_of(handle)
-    return ("", "") if answer is None else (str(answer["state"]), str(answer.get("reason") or ""))
+    return ("", "") if answer is None else (answer.state, answer.reason or "")
 
 
 async def within(seconds: float, ask: Callable[[], Awaitable[T]], good: Callable[[T], bool]) -> bool:

@@ -13,21 +13,21 @@ from temporalio.service import RPCError
 from activities.look import look_at
 from commands.input.exits import Exit
 from commands.temporal.ending import Ending, ending
-from commands.temporal.from_history import from_history, nothing_known
+from commands.temporal.from_history import from_history
 from commands.temporal.history import shard_name
 from commands.temporal.server import describe, is_halted, is_open, progress_of, workers_poll
-from reindexer.models import Looked, Report
+from reindexer.models import JobProgress, Looked, ShardsDone
 
 
-@dataclass
+@dataclass(frozen=True)
 class JobStatus:
-    """The state of a job. `progress` has the fields of the query of that name; None where it is not known."""
+    """The state of a job. `progress` is the answer of the query of that name, or as much of it as is known."""
 
     job: str
     run_id: str  # of the run that was asked; the job may be in another by now
     status: str  # Temporal's word: running, completed, failed, canceled, terminated …
     started_at: datetime  # of the job
-    progress: dict[str, Any]
+    progress: JobProgress
     workers: bool | None  # whether they answered; False: counts are from histories; None: not asked
     ending: Ending | None = None
     in_flight: list[dict[str, Any]] = field(default_factory=list)  # open shards, and their running rounds
@@ -49,44 +49,56 @@ class JobStatus:
         if self.ending:
             extra["report"] = self.ending.report.model_dump(mode="json") if self.ending.report else None
             extra["error"] = self.ending.sentence or None
-        return {**self.progress, **extra}
+        return {**self.progress.model_dump(mode="json"), **extra}
 
 
 async def job_status(client: Client, job: str) -> JobStatus:
     """Ask for everything once. Raises `BadInput` where there is no such job."""
     description = await describe(client, job)
-    status = JobStatus(
+    if is_open(description):
+        return await _open(client, job, description)
+    end = await ending(client, job)
+    return JobStatus(
         job=job,
         run_id=description.run_id,
-        status=description.status.name.lower() if description.status else "unknown",
-        started_at=description.start_time,
-        progress={},
+        status=_status(description),
+        started_at=end.report.started_at if end.report else description.start_time,
+        progress=_of_ending(description, end),
         workers=None,
+        ending=end,
     )
-    if not is_open(description):
-        end = status.ending = await ending(client, job)
-        status.progress = _of_ending(description, end)
-        status.started_at = end.report.started_at if end.report else description.start_time
-        return status
+
+
+async def _open(client: Client, job: str, description: WorkflowExecutionDescription) -> JobStatus:
     names, looked = await _look(client, description)
     answer, halted = None, is_halted(description)
     there = await workers_poll(client)
     if there and not halted:
         arguments = [] if looked is None else [looked.model_dump(mode="json")]
         answer = await progress_of(client.get_workflow_handle(job), *arguments)
-    status.workers = there if halted else answer is not None
-    status.progress = answer if answer is not None else await from_history(client, description, names, looked)
+    progress = answer or await from_history(client, description, names, looked)
     if halted:
-        status.progress["reason"] = _why_halted(job, description)
-    if status.progress.get("started_at"):
-        status.started_at = datetime.fromisoformat(status.progress["started_at"])
-    status.in_flight = _rounds(names, looked)
-    return status
+        progress = progress.model_copy(update={"reason": _why_halted(job, description)})
+    started_at = datetime.fromisoformat(progress.started_at) if progress.started_at else description.start_time
+    return JobStatus(
+        job=job,
+        run_id=description.run_id,
+        status=_status(description),
+        started_at=started_at,
+        progress=progress,
+        workers=there if halted else answer is not None,
+        in_flight=_rounds(names, looked),
+    )
+
+
+def _status(description: WorkflowExecutionDescription) -> str:
+    """Temporal's own word."""
+    return description.status.name.lower() if description.status else "unknown"
 
 
 def _why_halted(job: str, description: WorkflowExecutionDescription) -> str:
     """Why a workflow that Temporal itself has halted does not continue, and what to do."""
-    status = description.status.name.lower() if description.status else "unknown"
+    status = _status(description)
     if status != "paused":
         return f"Temporal reports the workflow as {status}; running shards keep writing"
     return (
@@ -125,26 +137,22 @@ def _rounds(names: Mapping[int, str], looked: Looked | None) -> list[dict[str, A
     ]
 
 
-def _of_ending(description: WorkflowExecutionDescription, end: Ending) -> dict[str, Any]:
-    since = (description.close_time or datetime.now(UTC)).isoformat()
-    progress = nothing_known("done", end.sentence, since)
-    if end.report is not None:
-        progress |= _of_report(end.report)
-    return progress
-
-
-def _of_report(report: Report) -> dict[str, Any]:
-    verification = report.verification
-    return {
-        "reason": report.state,
-        "tally": report.tally.model_dump(),
-        "attempts": report.attempts.model_dump(),
-        "remaining": 0 if report.state == "complete" else None,
-        "in_flight": 0,
-        "shards": {"total": report.shards, "done": None, "running": 0},
-        "records_per_second": report.tally.scanned / report.seconds if report.seconds else None,
-        "started_at": report.started_at.isoformat(),
-        "as_of": report.as_of.isoformat() if report.as_of else None,
-        "verification": verification.model_dump() if verification else None,
-        "run": report.run,
-    }
+def _of_ending(description: WorkflowExecutionDescription, end: Ending) -> JobProgress:
+    since, report = (description.close_time or datetime.now(UTC)).isoformat(), end.report
+    if report is None:
+        return JobProgress(state="done", reason=end.sentence, since=since)
+    return JobProgress(
+        state="done",
+        reason=report.state,
+        since=since,
+        tally=report.tally,
+        attempts=report.attempts,
+        remaining=0 if report.state == "complete" else None,
+        in_flight=0,
+        shards=ShardsDone(total=report.shards),
+        records_per_second=report.tally.scanned / report.seconds if report.seconds else None,
+        run=report.run,
+        verification=report.verification,
+        started_at=report.started_at.isoformat(),
+        as_of=report.as_of.isoformat() if report.as_of else None,
+    )

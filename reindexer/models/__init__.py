@@ -51,6 +51,7 @@ from reindexer.models.job_input import (
     Transform,
     Verify,
 )
+from reindexer.models.job_progress import Consumed, JobProgress, PartitionsDone, ShardsDone, Throttle
 from reindexer.models.lock import Holder, LockInput
 from reindexer.models.model import MAX_VERSION, Model
 from reindexer.models.option import Option
@@ -118,6 +119,7 @@ __all__ = [
     "ClosingInput",
     "ClosingResult",
     "Complete",
+    "Consumed",
     "Control",
     "ControlEvent",
     "Counts",
@@ -135,6 +137,7 @@ __all__ = [
     "IndexKey",
     "Isolated",
     "JobInput",
+    "JobProgress",
     "Keep",
     "KeepInput",
     "Kept",
@@ -156,6 +159,7 @@ __all__ = [
     "PartitionScope",
     "PartitionTotals",
     "Partitions",
+    "PartitionsDone",
     "PartitionsInput",
     "Phase",
     "Plan",
@@ -183,6 +187,7 @@ __all__ = [
     "ShardReport",
     "ShardState",
     "ShardSummary",
+    "ShardsDone",
     "Share",
     "Situation",
     "SortCondition",
@@ -191,6 +196,7 @@ __all__ = [
     "Stop",
     "TableFacts",
     "Target",
+    "Throttle",
     "Touch",
     "Transform",
     "Unconfirmed",

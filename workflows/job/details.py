@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from temporalio import workflow
 
@@ -12,24 +11,24 @@ from workflows.job.partition_totals import few
 with workflow.unsafe.imports_passed_through():
     from reindexer.errors import cut
     from reindexer.items import key_text
-    from reindexer.models import Isolated, JobInput, Plan
+    from reindexer.models import Isolated, JobInput, JobProgress, Plan
     from reindexer.plan_rows import plan_rows
-    from reindexer.tally import Outcome
+    from reindexer.tally import Attempts, Outcome, Tally
 
 #: Records shown of those that were given up: enough to see what they have in common.
 _RECORDS = 5
 _WARNINGS = 10  # more would hide the rest of the page; the report has all
 
 
-def details(progress: dict[str, Any], plan: Plan | None, failed: list[str], ended: str) -> str:
+def details(progress: JobProgress, plan: Plan | None, failed: list[str], ended: str) -> str:
     """`progress` as the query answers it; `failed`: partitions with quarantined records; `ended`: and how."""
-    reason = ended or progress["reason"]
-    headline = f"**{progress['state']}**" + (f": {reason}" if reason else "")
+    reason = ended or progress.reason
+    headline = f"**{progress.state}**" + (f": {reason}" if reason else "")
     if plan is None:
         return headline
     target = plan.target
     headline = f"{headline} · {target.operation.words} `{target.table}` to version {target.version}"
-    todo = _todo(progress["state"])
+    todo = _todo(progress.state)
     return "\n\n".join([headline, *todo, _table(_figures(progress, failed), right=True)])
 
 
@@ -69,27 +68,28 @@ def _todo(state: str) -> list[str]:
     return [f"{before}`reindexer resume {job}`, or `temporal workflow signal -w {job} --name resume`"]
 
 
-def _figures(progress: dict[str, Any], failed: list[str]) -> list[tuple[str, str]]:
-    tally, shards = progress["tally"], progress["shards"]
-    counted = [(outcome.value, tally[outcome.value]) for outcome in Outcome if tally[outcome.value]]
-    counted.append(("scanned", tally["scanned"]))
-    if progress["isolated"]:
-        counted.append(("isolated", progress["isolated"]))
-    counted += [(name, count) for name, count in progress["attempts"].items() if count]
+def _figures(progress: JobProgress, failed: list[str]) -> list[tuple[str, str]]:
+    # Here all is known; None is for those who see the job without its workers.
+    tally, attempts = progress.tally or Tally(), progress.attempts or Attempts()
+    counted = [(outcome.value, tally[outcome]) for outcome in Outcome if tally[outcome]]
+    counted.append(("scanned", tally.scanned))
+    if progress.isolated:
+        counted.append(("isolated", progress.isolated))
+    counted += [(name, count) for name, count in attempts.model_dump().items() if count]
     rows = [(name, f"{count:,}") for name, count in counted]
-    rows.append(("shards done", f"{shards['done']} of {shards['total']}"))
-    rows.append(("records/s", f"{progress['records_per_second']:,.0f}"))
-    if partitions := progress["partitions"]:
-        rows.append(("partitions done", f"{partitions['done']:,} of {partitions['total']:,}"))
+    rows.append(("shards done", f"{progress.shards.done} of {progress.shards.total}"))
+    rows.append(("records/s", f"{progress.records_per_second or 0.0:,.0f}"))
+    if partitions := progress.partitions:
+        rows.append(("partitions done", f"{partitions.done:,} of {partitions.total:,}"))
         if failed:
             rows.append(("with quarantined records", few(failed)))
-    if verification := progress["verification"]:
-        rows.append(("verified", f"{verification['scanned']:,}"))
-        rows.append(("behind", f"{verification['behind']:,}"))
-    if progress["cycle"]:
-        rows.append(("runs of the workflow", f"{progress['cycle'] + 1:,}"))
-    if progress["as_of"] and progress["state"] != "done":
-        rows.append(("shards seen", progress["as_of"][:19].replace("T", " ") + " UTC"))
+    if verification := progress.verification:
+        rows.append(("verified", f"{verification.scanned:,}"))
+        rows.append(("behind", f"{verification.behind:,}"))
+    if progress.cycle:
+        rows.append(("runs of the workflow", f"{progress.cycle + 1:,}"))
+    if progress.as_of and progress.state != "done":
+        rows.append(("shards seen", progress.as_of[:19].replace("T", " ") + " UTC"))
     return rows
 
 

@@ -11,7 +11,7 @@ from temporalio import workflow
 from workflows.job.slot import Shard
 
 with workflow.unsafe.imports_passed_through():
-    from reindexer.models import Isolated, PartitionsInput, PartitionTotals, Report, Source
+    from reindexer.models import Isolated, PartitionsDone, PartitionsInput, PartitionTotals, Report, Source
     from reindexer.models.by_partition import brief, ranked
     from reindexer.tally import Tally, plus_each
 
@@ -64,21 +64,22 @@ def few(names: Iterable[str]) -> str:
     return ", ".join(every[:_NAMED]) + more
 
 
-class PartitionsDone:
+class PartitionProgress:
     """How far the partitions are, for people who watch. Looked at again only when a shard has ended."""
 
     def __init__(self) -> None:
         self._looked_at = (-1, -1)
-        self._done = self._total = 0
+        self._seen: PartitionsDone | None = None
 
-    def of(self, shards: list[Shard]) -> dict[str, int] | None:
+    def of(self, shards: list[Shard]) -> PartitionsDone | None:
         """How many there are, and how many are done; None where the job does not count by them."""
         now = len(shards), sum(shard.done for shard in shards)
         if now != self._looked_at:
             every = {name for shard in shards for name in named(shard.source)}
             under_way = {name for shard in shards if not shard.done for name in named(shard.source)}
-            self._looked_at, self._total, self._done = now, len(every), len(every - under_way)
-        return {"total": self._total, "done": self._done} if self._total else None
+            self._looked_at = now
+            self._seen = PartitionsDone(total=len(every), done=len(every - under_way)) if every else None
+        return self._seen
 
 
 def with_quarantined(newest: Iterable[Isolated]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from temporalio import workflow
@@ -10,7 +11,7 @@ from temporalio.common import SearchAttributeKey
 from workflows.job.counts import Figures, Totals, seen_by
 from workflows.job.details import details, failures, planned, warned
 from workflows.job.looking import Looking
-from workflows.job.partition_totals import PartitionsDone, with_quarantined
+from workflows.job.partition_totals import PartitionProgress, with_quarantined
 from workflows.job.rates import Point, Rates
 from workflows.job.running_job import RunningJob
 from workflows.job.shards import Shards
@@ -19,7 +20,7 @@ from workflows.options import EVERYWHERE
 
 with workflow.unsafe.imports_passed_through():
     from reindexer.items import key_text
-    from reindexer.models import READING, Looked, Report
+    from reindexer.models import READING, Consumed, JobProgress, Looked, Report, ShardsDone, Throttle
     from reindexer.words import duration
 
 
@@ -36,7 +37,7 @@ class ProgressView:
         self._rates = Rates()
         self._totals = Totals()
         self._reading = False  # what the rates count: records read by a verification
-        self._partitions = PartitionsDone()
+        self._partitions = PartitionProgress()
         self._planned = ""  # the plan for the Web UI
         self._ended = ""  # how, once it has
 
@@ -122,7 +123,7 @@ class ProgressView:
 
     # ── Answers ────────────────────────────────────────────────────────────────────────────────────────────
 
-    def progress(self, looked: Looked | None = None) -> dict[str, Any]:
+    def progress(self, looked: Looked | None = None) -> JobProgress:
         """The `progress` query: as of the last look, or of the caller's own. Rates leave pauses out."""
         every = self._shards.all
         figures = self._totals.now(every) if looked is None else seen_by(looked, every)
@@ -132,7 +133,7 @@ class ProgressView:
             point = self._point(figures, max(0.0, looked.at.timestamp() - self._refreshed_at) * moving)
         return self._answer(figures, self._rates.now(point), looked.at if looked else None)
 
-    def _answer(self, figures: Figures, rates: dict[str, float], at: Any = None) -> dict[str, Any]:
+    def _answer(self, figures: Figures, rates: dict[str, float], at: datetime | None = None) -> JobProgress:
         job, shards = self._job, self._shards
         reading = job.phase in READING
         mine = [s for s in shards.all if s.phase == job.phase] if reading else shards.changing
@@ -140,37 +141,36 @@ class ProgressView:
         rate = rates["records"]
         # Isolated records are scanned already, and take their time yet.
         unsettled = None if remaining is None else remaining + (0 if reading else figures.isolated)
-        verification = figures.checked if reading else job.verification
         planned = len(job.plan.sources) if job.plan and job.plan.target.writer != "none" else 0
-        return {
-            "state": self._state,
-            "reason": self._reason(),
-            "since": self._since,
-            "tally": figures.tally.model_dump(),
-            "attempts": figures.attempts.model_dump(),
-            "remaining": remaining,
-            "in_flight": len([s for s in shards.open if s.situation in ("running", "throttled")]),
-            "isolated": figures.isolated,
-            "shards": {
-                "total": len(mine) if reading else max(len(mine), planned),
-                "done": len([s for s in mine if s.done]),
-                "running": len([s for s in mine if s.open]),
-            },
-            "consumed": {"read_units": rates["read_units"], "write_units": rates["write_units"]},
-            "limits": job.limits.model_dump(),
-            "throttle": self._throttle(),
-            "records_per_second": rate,
-            "eta_seconds": round(unsettled / rate) if rate and unsettled is not None else None,
-            "partitions": self._partitions.of(shards.changing),
-            "run": job.plan.run if job.plan else None,
-            "verification": verification.model_dump() if verification else None,
-            "started_at": job.started_at.isoformat(),
-            "as_of": at.isoformat() if at else self._looking.at or None,
-            "look_seconds": round(self._looking.seconds, 1) if job.plan else None,
-            "phase": job.phase,
-            "cycle": job.cycle,
-            "cycling": job.cycling,
-        }
+        return JobProgress(
+            state=self._state,
+            reason=self._reason(),
+            since=self._since,
+            tally=figures.tally,
+            attempts=figures.attempts,
+            remaining=remaining,
+            in_flight=len([s for s in shards.open if s.situation in ("running", "throttled")]),
+            isolated=figures.isolated,
+            shards=ShardsDone(
+                total=len(mine) if reading else max(len(mine), planned),
+                done=len([s for s in mine if s.done]),
+                running=len([s for s in mine if s.open]),
+            ),
+            consumed=Consumed(read_units=rates["read_units"], write_units=rates["write_units"]),
+            limits=job.limits,
+            throttle=self._throttle(),
+            records_per_second=rate,
+            eta_seconds=round(unsettled / rate) if rate and unsettled is not None else None,
+            partitions=self._partitions.of(shards.changing),
+            run=job.plan.run if job.plan else None,
+            verification=figures.checked if reading else job.verification,
+            started_at=job.started_at.isoformat(),
+            as_of=at.isoformat() if at else self._looking.at or None,
+            look_seconds=round(self._looking.seconds, 1) if job.plan else None,
+            phase=job.phase,
+            cycle=job.cycle,
+            cycling=job.cycling,
+        )
 
     def failures(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Counts by class and one page of what is kept in the workflow; `kept` of `total` are."""
@@ -212,11 +212,11 @@ class ProgressView:
             return waiting.reason if waiting else None
         return None
 
-    def _throttle(self) -> dict[str, Any] | None:
+    def _throttle(self) -> Throttle | None:
         waiting = self._waiting()
         if waiting is None:
             return None
-        return {"reason": waiting.reason, "scope": waiting.scope, "since": self._throttled_since}
+        return Throttle(reason=waiting.reason, scope=waiting.scope, since=self._throttled_since)
 
     def _waiting(self) -> Shard | None:
         """A shard that waits for capacity."""
@@ -237,7 +237,7 @@ class ProgressView:
     def _details(self, figures: Figures) -> str:
         job, shards = self._job, self._shards
         progress = self._answer(figures, self._rates.now())
-        failed = with_quarantined(shards.newest) if progress["partitions"] else []
+        failed = with_quarantined(shards.newest) if progress.partitions else []
         parts = [details(progress, job.plan, failed, self._ended), failures(shards.failures, shards.newest)]
         if job.plan and job.input:
             self._planned = self._planned or planned(job.plan, job.input)  # made once: it may be long
