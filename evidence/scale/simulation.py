@@ -14,8 +14,9 @@ from typing import Any
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from evidence.scale.hand import Hand, HandActivities
 from evidence.scale.histories import RunOf, chain
-from evidence.scale.stand_ins import WORLD, Hand, StandIn, StandInActivities, World
+from evidence.scale.stand_ins import WORLD, StandIn, StandInActivities, World
 from reindexer.connect import DATA_CONVERTER
 from testbed.obtain import obtain
 from workflows.reindex_table import ReindexTable
@@ -71,7 +72,7 @@ async def environment() -> AsyncIterator[WorkflowEnvironment]:
             env.client,
             task_queue=_QUEUE,
             workflows=[ReindexTable, StandIn, Hand],
-            activities=StandInActivities(env.client, now).all,
+            activities=[*StandInActivities(now).all, HandActivities(env.client).change_limits],
             workflow_runner=UnsandboxedWorkflowRunner(),  # the stand-ins share the world with their look
             max_concurrent_workflow_tasks=6,  # as of a real worker
             max_concurrent_activities=1000,  # 400 in flight, and looks

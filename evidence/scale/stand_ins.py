@@ -13,10 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from temporalio import activity, workflow
-from temporalio.client import Client
-from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError, ApplicationErrorCategory
-from temporalio.service import RPCError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from reindexer.operations.touch import TOUCH
 
@@ -159,46 +156,14 @@ class StandIn:
             world.begun[self._name] = workflow.time()
 
 
-@workflow.defn(name="Hand")
-class Hand:
-    """Someone who cannot leave a job's limits alone, until terminated.
-
-    A workflow, since its timers do not hold up time, as a sleep of the test server does: that locks and unlocks
-    time by counting, and a call that is lost under load leaves it locked for good.
-    """
-
-    @workflow.run
-    async def run(self, job: str, every: float) -> None:
-        """Change them after each `every` seconds."""
-        for number in range(_CHANGES_PER_RUN):
-            await workflow.sleep(every)
-            with contextlib.suppress(ActivityError):  # it comes again
-                await workflow.execute_activity(
-                    "change_limits",
-                    args=[job, number],
-                    start_to_close_timeout=timedelta(seconds=30),  # of real time: none passes while it runs
-                    retry_policy=RetryPolicy(maximum_attempts=1),
-                )
-        workflow.continue_as_new(args=[job, every])
-
-
-_CHANGES_PER_RUN = 200  # 2,200 events
 _KEY = {"id": {"S": "row-000000000001"}}
 
 
 class StandInActivities:
-    """All that the root and the hand call. Time is the environment's: `now` gives it."""
+    """All that the root calls. Time is the environment's: `now` gives it."""
 
-    def __init__(self, client: Client, now: Any) -> None:
-        self._client, self._now = client, now
-
-    @activity.defn(name="change_limits")
-    async def change_limits(self, job: str, number: int) -> None:
-        """To and fro; between two runs of the job nothing changes."""
-        change = {"write_units_per_second": 5000.0 + number % 2 * 3000}
-        with contextlib.suppress(RPCError):
-            handle = self._client.get_workflow_handle(job)
-            await handle.execute_update("set_limits", change, rpc_timeout=timedelta(seconds=10))
+    def __init__(self, now: Any) -> None:
+        self._now = now
 
     @activity.defn(name="make_plan")
     async def make_plan(self, request: PlanInput) -> Plan:
@@ -290,7 +255,6 @@ class StandInActivities:
     @property
     def all(self) -> list[Any]:
         return [
-            self.change_limits,
             self.make_plan,
             self.registered_search_attributes,
             self.look,
