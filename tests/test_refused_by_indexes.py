@@ -72,12 +72,13 @@ class Kept:
     """A worker's clients: one table, and a ledger that keeps what it is given."""
 
     def __init__(self, model: ModelTable) -> None:
-        self.ledger, self._model, self.entries = self, model, list[QuarantineEntry]()
+        self.ledger = self.failures = self
+        self._model, self.entries = model, list[QuarantineEntry]()
 
     def table(self, _: Any) -> TableClient:
         return TableClient(self._model, "t")  # type: ignore[arg-type]
 
-    def quarantine(self, entry: QuarantineEntry) -> None:
+    def add(self, entry: QuarantineEntry) -> None:
         self.entries.append(entry)
 
 

@@ -57,7 +57,7 @@ def _of_kind(known: History, kind: str) -> list[Shard]:
 
 
 def _total(shards: list[Shard]) -> Counts:
-    return sum((shard.summary.counts for shard in shards), Counts())
+    return Counts.total([shard.summary.counts for shard in shards])
 
 
 def _remaining(plan: Plan | None, scanned: int, checked: Verification | None) -> int | None:
