@@ -8,6 +8,7 @@ from activities.clients import Clients
 from activities.guard import Guard
 from activities.identity import Identities
 from activities.round_context import TemporalContext
+from activities.seen import seen_by
 from activities.sources import fetched
 from reindexer.checks.last_look import count_ahead
 from reindexer.models import ClosingInput, ClosingResult, Fault
@@ -30,7 +31,8 @@ class ClosingLookActivities:
         work = fetched(request, self._clients.ledger)
         if isinstance(work, Fault):
             return _nothing(request, work)
-        return count_ahead(work, self._clients.table(request.target), context)
+        with seen_by(self._clients.ledger, work, context) as seen:
+            return count_ahead(work, self._clients.table(request.target), context, seen)
 
 
 def _nothing(request: ClosingInput, fault: Fault | None = None) -> ClosingResult:

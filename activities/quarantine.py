@@ -14,7 +14,7 @@ from reindexer.errors import EnvironmentFault, Refused, cut
 from reindexer.items import WireItem, from_json_key, key_identity
 from reindexer.ledger.failures import GIVEN_UP_AGAIN
 from reindexer.models import CloseInput, Fault, Isolated, QuarantineEntry, QuarantineInput, RecordResult, Target
-from reindexer.sinks.evidence import evidence, stamp_of
+from reindexer.sinks.evidence import shows_change
 from reindexer.tally import Attempts, Outcome
 
 
@@ -26,9 +26,10 @@ class QuarantineActivities:
 
     @activity.defn
     def quarantine_record(self, request: QuarantineInput) -> RecordResult:
-        """Our stamp on the item: it was updated after all. Else it is listed in the ledger, with `applied`.
+        """The item is as this run would leave it: it was updated after all. Else the ledger lists it.
 
-        Idempotent: a second attempt writes the same ledger row. A ledger that cannot be written is a fault.
+        With `applied`. Idempotent: a second attempt writes the same ledger row. A ledger that cannot be written
+        is a fault.
         """
         item = self._read(request)
         record = _explained(request.record, item, request.target)
@@ -99,7 +100,7 @@ def _written(record: Isolated, item: WireItem | None, target: Target) -> Outcome
     """What a write that was never answered has done after all; None: nothing, so far."""
     if item is None:
         return Outcome.DELETED if record.deleting else None
-    return Outcome.UPDATED if evidence(stamp_of(target), item) is Outcome.UPDATED else None
+    return Outcome.UPDATED if shows_change(target, item) else None
 
 
 def _explained(record: Isolated, item: WireItem | None, target: Target) -> Isolated:

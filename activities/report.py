@@ -28,12 +28,13 @@ class ReportActivities:
     def record_version(self, request: ReportInput) -> Used | None:
         """Remember the target before the first write, so that "next" lies above it whatever happens.
 
-        And what it is for; returns who has used it for something else.
+        And what it is for; returns who has used it for something else. 0: the job writes no version.
         """
         ledger, report, purpose = self._clients.ledger, request.report, request.purpose
         place = report.table_arn, request.version_attribute, report.version
         with translated():
-            ledger.versions.record(*place)
+            if report.version:
+                ledger.versions.record(*place)
             if purpose is None:
                 return None
             used = Used(purpose=purpose, job=report.job, run=report.run, at=report.started_at)

@@ -9,6 +9,7 @@ from activities.guard import Guard
 from activities.holding import Holding
 from activities.identity import Identities
 from activities.round_context import TemporalContext
+from activities.seen import seen_by
 from activities.sources import fetched
 from reindexer.models import Fault, RoundInput, RoundResult, Stop
 from reindexer.table_rounds import run_round
@@ -39,7 +40,8 @@ class RoundActivities:
         work = fetched(request, self._clients.ledger)
         if isinstance(work, Fault):
             return RoundResult(progress=request.beginning, stop=Stop.FAULT, fault=work)
-        result = run_round(work, context, self._clients.table(request.target))
+        with seen_by(self._clients.ledger, work, context) as seen:
+            result = run_round(work, context, self._clients.table(request.target), seen)
         if result.stop is not Stop.DONE:
             return result  # the next round looks before it reads
         # Had the table been replaced meanwhile, its end would look like the end of the shard.

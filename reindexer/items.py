@@ -86,10 +86,11 @@ def key_bytes(key: WireKey) -> int:
 
 @dataclass(slots=True)
 class Write:
-    """One conditional write of one item. Besides what it names it always carries version and run stamp.
+    """One conditional write of one item. Besides what it names it carries version and run stamp.
 
     `guards` are attributes that must still hold these values when the write lands; None: still be missing.
     A deletion is two writes: `mark` stamps the item as one to be deleted, `delete` deletes what is so marked.
+    `bare`: it carries no stamp, and its guards are its only condition; it has at least one with a value.
     """
 
     sets: Mapping[str, WireValue] = field(default_factory=dict)
@@ -97,6 +98,7 @@ class Write:
     guards: Mapping[str, WireValue | None] = field(default_factory=dict)
     delete: bool = False
     mark: bool = False
+    bare: bool = False
 
 
 def second_write(mark: Write, own: Iterable[str]) -> Write:

@@ -57,6 +57,8 @@ def _capacity(plan: Plan) -> str:
 
 
 def _target(plan: Plan, job: JobInput) -> str:
+    if not plan.verb.stamps:
+        return f"neither {plan.target.attributes.version} nor {plan.target.attributes.run} in any record"
     version = f"version {plan.target.version} in {plan.target.attributes.version}"
     if not plan.verb.writes:
         return f"{version}: how many records are behind it"

@@ -7,11 +7,14 @@ import logging
 from reindexer.dynamo.table import TableClient
 from reindexer.errors import EnvironmentFault
 from reindexer.models import Fault, RecordInput, RecordResult, RoundInput, RoundResult, Stop
+from reindexer.operations import verb_of
 from reindexer.round_context import RoundContext
 from reindexer.rounds.pending_write import Patience
 from reindexer.rounds.record import ONE_ATTEMPT, record_result, round_of
 from reindexer.rounds.round import Round, defect
 from reindexer.sinks.in_place import InPlace
+from reindexer.sinks.seen import Seen
+from reindexer.sinks.unstamping import Unstamping
 from reindexer.sources import make_source
 
 log = logging.getLogger(__name__)
@@ -22,12 +25,16 @@ def make_round(
     table: TableClient,
     context: RoundContext,
     patience: Patience = Patience(),  # noqa: B008 – frozen
+    seen: Seen | None = None,
 ) -> Round:
-    """A round that changes the table in place.
+    """A round that changes the table in place. `seen`: for one that removes stamps.
 
     Raises `EnvironmentFault` where the job's code is not there, or has changed.
     """
-    destination = InPlace(request, table, context, patience)
+    if verb_of(request.target.operation).stamps:
+        destination = InPlace(request, table, context, patience)
+    else:
+        destination = Unstamping(request, table, context, patience, seen)
     source = make_source(
         request.source,
         request.target,
@@ -40,10 +47,12 @@ def make_round(
     return Round(request, source, destination, context, patience)
 
 
-def run_round(request: RoundInput, context: RoundContext, table: TableClient) -> RoundResult:
+def run_round(
+    request: RoundInput, context: RoundContext, table: TableClient, seen: Seen | None = None
+) -> RoundResult:
     """Carry a shard forward until it is done or there is a reason to stop. Raises nothing."""
     try:
-        made = make_round(request, table, context)
+        made = make_round(request, table, context, seen=seen)
     except EnvironmentFault as error:  # the job's code is not there, or has changed
         return RoundResult(progress=request.beginning, stop=Stop.FAULT, fault=Fault.of(error))
     except Exception as error:

@@ -6,7 +6,7 @@ What must hold at every heartbeat is checked here; what must hold at the end is 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,6 +31,7 @@ from reindexer.models import (
 )
 from reindexer.models.folding import after_closing, at_the_end
 from reindexer.rounds.pending_write import Patience
+from reindexer.sinks.seen import DRIFT_ROWS
 from reindexer.table_rounds import make_round
 from reindexer.tally import Attempts, Tally
 from tests.model_table import Clock, Killed, ModelTable
@@ -110,6 +111,19 @@ class FakeContext:
             self.heartbeat()
 
 
+class RememberedSeen:
+    """What the ledger keeps of records that were read with a stamp."""
+
+    def __init__(self) -> None:
+        self.kept: list[tuple[int, Sequence[bytes]]] = []
+
+    def keep(self, end: int, digests: Sequence[bytes]) -> None:
+        self.kept.append((end, digests))
+
+    def since(self, start: int) -> set[bytes]:
+        return {each for end, digests in self.kept if end > start - DRIFT_ROWS for each in digests}
+
+
 @dataclass
 class Life:
     """What one attempt of a round meets from outside DynamoDB."""
@@ -132,6 +146,7 @@ class Shard:
     last: RoundResult | None = None
     defects: bool = False  # whether a round may meet one; else what a test asserts in its midst would be lost
     check: Callable[[Shard, Progress], None] = lambda _shard, _progress: None
+    seen: RememberedSeen = field(default_factory=RememberedSeen)  # as the ledger, it outlives every attempt
 
     @property
     def tally(self) -> Tally:
@@ -180,7 +195,7 @@ class Shard:
         )
         table = TableClient(self.model, "t")  # type: ignore[arg-type]
         try:
-            result = make_round(self.request, table, context, self.patience).run()
+            result = make_round(self.request, table, context, self.patience, self.seen).run()
         except Killed:
             self.last = None
             if context.delivered:
@@ -199,7 +214,7 @@ class Shard:
         table = TableClient(self.model, "t")  # type: ignore[arg-type]
         while True:  # Temporal repeats it as it is
             with suppress(Killed):
-                found = count_ahead(last_look(self.running), table, FakeContext(self.model.clock))
+                found = count_ahead(last_look(self.running), table, FakeContext(self.model.clock), self.seen)
                 break
         found = ClosingResult.model_validate(found.model_dump(mode="json"))
         assert found.complete, found.fault

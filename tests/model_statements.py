@@ -26,19 +26,23 @@ class Statement:
 
 
 def parse_statement(text: str, parameters: Sequence[Item], key_names: Sequence[str]) -> Statement:
-    """`UPDATE … SET … REMOVE … WHERE …` or `DELETE FROM … WHERE …`, with its parameters in their places."""
+    """`UPDATE … SET … REMOVE … WHERE …` or `DELETE FROM … WHERE …`, with its parameters in their places.
+
+    An UPDATE has one of SET and REMOVE at least.
+    """
     if text.startswith("DELETE"):
         where = text.partition(" WHERE ")[2]
         return _where(Statement(delete=True), where, iter(parameters), key_names)
     table, sets, removes, where = re.fullmatch(
-        r'UPDATE ("(?:[^"]|"")*") SET (.*?)(?: REMOVE (.*?))? WHERE (.*)', text
+        r'UPDATE ("(?:[^"]|"")*")(?: SET (.*?))?((?: REMOVE "(?:[^"]|"")*")*) WHERE (.*)', text
     ).groups()  # type: ignore[union-attr]  # a statement of another form must fail the test
     _name(table)
     rest = iter(parameters)
     statement = Statement()
-    for part in sets.split(", "):
+    assert sets or removes, "an UPDATE of nothing"
+    for part in sets.split(", ") if sets else []:
         statement.sets[_name(part.removesuffix("=?"))] = next(rest)
-    statement.removes = [_name(part) for part in removes.split(", ")] if removes else []
+    statement.removes = [_name(part) for part in removes.split(" REMOVE ")[1:]]
     return _where(statement, where, rest, key_names)
 
 
@@ -64,8 +68,11 @@ def _name(quoted: str) -> str:
 def parse_update(request: Item) -> Statement:
     """UpdateItem's SET, REMOVE and condition."""
     names, values = request["ExpressionAttributeNames"], request["ExpressionAttributeValues"]
-    sets, _, removes = request["UpdateExpression"].removeprefix("SET ").partition(" REMOVE ")
-    pairs = (part.split("=") for part in sets.split(", "))
+    found = re.fullmatch(r"(?:SET (.*?))?(?:(?:^| )REMOVE (.*))?", request["UpdateExpression"])
+    assert found is not None
+    sets, removes = found.groups()
+    assert sets or removes, "an update of nothing"
+    pairs = (part.split("=") for part in sets.split(", ")) if sets else ()
     statement = Statement(request["Key"], {names[n]: values[v] for n, v in pairs})
     statement.removes = [names[name] for name in removes.split(", ")] if removes else []
     assert _conditions(request, statement), "without attribute_exists UpdateItem brings deleted rows back"

@@ -96,6 +96,7 @@ class ModelTable:
         # Ground truth.
         self.changed: Counter[Identity] = Counter()  # how often each key was changed under our stamp
         self.stamped: set[Identity] = set()  # carries our stamp, by our write
+        self.unstamped: Counter[Identity] = Counter()  # how often each key lost its stamp by our write
         self.changed_twice: list[Identity] = []  # changed again although it had kept its stamp
         self.unanswered: set[Identity] = set()  # a write was sent, and neither it nor a later one was answered
         self.behind_an_error: set[Identity] = set()  # changed by a write whose sender got an error
@@ -299,6 +300,10 @@ class ModelTable:
         for name in statement.removes:
             new.pop(name, None)
         self.rows[identity] = new
+        if not statement.sets:
+            self.unstamped[identity] += 1
+            if not answered:
+                self.behind_an_error.add(identity)
         if self._stamped(new):
             if identity in self.stamped:
                 self.changed_twice.append(identity)

@@ -114,10 +114,10 @@ def test_guards_sets_and_removes_hold_with_odd_names(each_engine: Any, make_tabl
         names = [name for name in ODD_NAMES if name[0] not in "#:"]
     values = {name: {"S": "old"} for name in names}
     key, other = table.fill(2, **values)
-    first, second, *rest = names
+    first, second, third, *rest = names
     write = Write(
         sets={first: {"M": {"a": {"L": [{"N": "1"}]}}}, "new one": {"BS": [b"\x00", b"\x01"]}},
-        removes=(second,),
+        removes=(second, third),
         guards={**{name: {"S": "old"} for name in rest}, "absent": None},
     )
     assert touch(table, key, writer=writer, write=write) == [None]
@@ -125,6 +125,7 @@ def test_guards_sets_and_removes_hold_with_odd_names(each_engine: Any, make_tabl
     assert item[first] == {"M": {"a": {"L": [{"N": "1"}]}}}
     assert sorted(item["new one"]["BS"]) == [b"\x00", b"\x01"]
     assert second not in item
+    assert third not in item
     for guards in ({rest[0]: {"S": "changed"}}, {rest[0]: None}, {"absent": {"S": "old"}}):
         [failure] = touch(table, other, writer=writer, write=Write(guards=guards))
         assert failure.action is Action.SETTLE

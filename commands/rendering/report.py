@@ -10,7 +10,7 @@ from rich.text import Text
 from commands.rendering.dry_run import render_dry_run
 from commands.rendering.partitions import partitions
 from commands.rendering.screen import BAD, DIM, GOOD, WARN, columns, facts, moment
-from reindexer.models import Report
+from reindexer.models import Report, Verb
 from reindexer.models.by_partition import brief
 from reindexer.operations import VERBS
 from reindexer.tally import MEANING, Attempts, Outcome
@@ -62,9 +62,19 @@ def _headline(report: Report) -> Text:
     )
 
 
+def _verb(report: Report) -> Verb | None:
+    """None: of a version of this program that knows more verbs."""
+    return VERBS.get(report.operation.get("kind", ""))
+
+
 def _only_reads(report: Report) -> bool:
-    verb = VERBS.get(report.operation.get("kind", ""))
+    verb = _verb(report)
     return verb is not None and not verb.writes
+
+
+def _stamps(report: Report) -> bool:
+    verb = _verb(report)
+    return verb is None or verb.stamps
 
 
 def _records(report: Report) -> int:
@@ -80,12 +90,14 @@ def _outcomes(report: Report) -> Iterator[tuple[str | Text, ...]]:
         yield Text("behind", BAD if behind else ""), count(behind), Text("not at the target", DIM)
         yield "scanned", count(report.verification.scanned), Text("read consistently", DIM)
         return
+    own = verb.words if (verb := _verb(report)) else {}
     for outcome in Outcome:
         number = report.tally[outcome]
         # A zero is shown only where it matters: nothing changed, or nothing given up.
         if number or outcome in (Outcome.UPDATED, Outcome.QUARANTINED):
             style = BAD if number and outcome is Outcome.QUARANTINED else ""
-            yield Text(outcome.value, style), Text(count(number), style), Text(MEANING[outcome].words, DIM)
+            words = own.get(outcome, MEANING[outcome].words)
+            yield Text(outcome.value, style), Text(count(number), style), Text(words, DIM)
     yield "scanned", count(report.tally.scanned), _balance(report)
 
 
@@ -135,7 +147,8 @@ def ambiguous_text(number: int) -> str:
 
 def _facts(report: Report) -> Iterator[tuple[str, RenderableType]]:
     yield "job", f"{report.job}, run {report.run}, started {moment(report.started_at)}"
-    yield "table", f"{report.table}, {report.operation.get('kind', '?')} to version {report.version}"
+    to = f" to version {report.version}" if _stamps(report) else ""
+    yield "table", f"{report.table}, {report.operation.get('kind', '?')}{to}"
     if not _only_reads(report):
         yield "attempts", attempts_text(report.attempts)
         if report.attempts.ambiguous:
@@ -184,8 +197,7 @@ def _what_next(report: Report) -> Iterator[Text]:
     """What the reader can do about an incomplete job."""
     if report.state == "terminated":
         yield Text()
-        yield Text("To bring the rest to this version:")
-        yield Text(f"  reindexer start {report.table} --version {report.version}")
+        yield from _again(report, "To bring the rest to this version:", "To do the rest:")
     if report.tally[Outcome.QUARANTINED]:
         yield Text()
         yield Text(f"see them:   reindexer failures {report.job}")
@@ -193,8 +205,15 @@ def _what_next(report: Report) -> Iterator[Text]:
     elif report.verification and report.verification.behind and report.state != "terminated":
         yield Text()
         why = "" if _only_reads(report) else "Records were added or overwritten meanwhile. "
-        yield Text(f"{why}To bring them to this version:")
-        yield Text(f"  reindexer start {report.table} --version {report.version}")
+        yield from _again(report, f"{why}To bring them to this version:", f"{why}To do them:")
     if _defect(report):
         yield Text()
         yield Text("Counts that do not add up are a defect in this program: please report it.", BAD)
+
+
+def _again(report: Report, to_the_version: str, otherwise: str) -> Iterator[Text]:
+    """The command for what is left."""
+    stamps = _stamps(report)
+    yield Text(to_the_version if stamps else otherwise)
+    more = f"--version {report.version}" if stamps else f"--operation {report.operation['kind']}"
+    yield Text(f"  reindexer start {report.table} {more}")

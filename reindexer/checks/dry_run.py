@@ -1,28 +1,23 @@
-"""A dry run: query and function over a sample, with nothing written anywhere."""
+"""A dry run: what a verb would do to a sample, with nothing written anywhere."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
 from reindexer.answers import Action, CallFailed
+from reindexer.checks.trials import Trial, Would, trial_of
 from reindexer.dynamo.reading import read_consistently
 from reindexer.dynamo.table import TableClient
-from reindexer.dynamo.wire import Stamp
-from reindexer.errors import EnvironmentFault, RecordFailed, cut, named_failure
+from reindexer.errors import RecordFailed, cut, named_failure
 from reindexer.items import Skip, WireItem, WireValue, Write, from_json_key, key_identity, to_json_key
-from reindexer.jobs.bounded import Bounded
 from reindexer.jobs.conditions import built
-from reindexer.jobs.deciding import Decider, failure_of
-from reindexer.jobs.job import Job
 from reindexer.models import Change, DryRun, DryRunInput, KeyList, Pair, PartitionRanges, Share
-from reindexer.operations.transform import prepared
 from reindexer.operations.within_index import belongs
 from reindexer.round_context import RoundContext
-from reindexer.sinks.evidence import Marked, WrongType, evidence
 from reindexer.sources import make_source
 from reindexer.tally import Outcome, Tally
 from reindexer.testing import written
@@ -47,46 +42,17 @@ def dry_run(request: DryRunInput, table: TableClient, context: RoundContext) -> 
     it is asked to stop. Work with side effects is not done: its records are `updated`. Raises `CallFailed`,
     `EnvironmentFault`.
     """
-    target = request.target
-    job, decider = prepared(target)
-    stamp = Stamp(target.attributes.version, target.attributes.run, target.version, target.stamp)
-    seen = _Seen([attribute.name for attribute in target.key], request.pairs)
-    decide: Bounded[WireItem, Write | Skip] = Bounded(decider, job.seconds, context)
+    trial = trial_of(request.target, context)
+    seen = _Seen([attribute.name for attribute in request.target.key], request.pairs)
     until = context.now() + request.seconds
-    for rows in _pages(request, decider, table, context, until):
-        below = []
-        for row in rows:
-            found = evidence(stamp, row)
-            if found is None or isinstance(found, Marked):
-                below.append(row)
-            elif isinstance(found, WrongType):
-                seen.failed(RecordFailed("VersionType", found.message))
-            else:
-                seen.count(found)
-        if job.process is not None:
-            for row in below:
-                seen.count(Outcome.UPDATED if decider.asks(row) else Outcome.FILTERED)
-        else:
-            _decide(job, decide, below, seen)
+    for rows in _pages(request, trial, table, context, until):
+        for row, would in trial.judge(rows):
+            seen.take(row, would)
     return seen.result()
 
 
-def _decide(job: Job, decide: Bounded[WireItem, Write | Skip], rows: Sequence[WireItem], seen: _Seen) -> None:
-    done = 0
-    while done < len(rows):
-        results = decide.run(rows[done:])
-        for row, result in zip(rows[done:], results, strict=False):
-            if isinstance(result, EnvironmentFault):
-                raise result
-            if isinstance(result, Exception):
-                seen.failed(failure_of(result, job.file))
-            else:
-                seen.decided(row, result)
-        done += len(results)
-
-
 def _pages(
-    request: DryRunInput, decider: Decider, table: TableClient, context: RoundContext, until: float
+    request: DryRunInput, trial: Trial, table: TableClient, context: RoundContext, until: float
 ) -> Iterator[list[WireItem]]:
     """The sample, page by page; a busy service is waited for."""
     if isinstance(request.source, KeyList):
@@ -96,11 +62,11 @@ def _pages(
             yield [found[key_identity(key)] for key in keys if key_identity(key) in found]
         return
     if isinstance(request.source, PartitionRanges):
-        yield from _partitions(request, decider, table, context, until)
+        yield from _partitions(request, trial, table, context, until)
         return
     parameters: dict[str, Any] = {}
-    if decider.condition is not None:
-        expression, names, values = built(decider.condition)
+    if trial.condition is not None:
+        expression, names, values = built(trial.condition)
         parameters = {"FilterExpression": expression, "ExpressionAttributeNames": names}
         parameters |= {"ExpressionAttributeValues": values} if values else {}
     else:
@@ -124,13 +90,13 @@ def _pages(
 
 
 def _partitions(
-    request: DryRunInput, decider: Decider, table: TableClient, context: RoundContext, until: float
+    request: DryRunInput, trial: Trial, table: TableClient, context: RoundContext, until: float
 ) -> Iterator[list[WireItem]]:
     """What the query finds in the named partitions, read as a round reads them."""
     target, left, cursor, tries = request.target, request.limit, None, 0
     within, row_filter = target.within, {}
-    if decider.condition is not None:
-        expression, names, values = built(decider.condition)
+    if trial.condition is not None:
+        expression, names, values = built(trial.condition)
         row_filter = {"FilterExpression": expression, "ExpressionAttributeNames": names}
         row_filter |= {"ExpressionAttributeValues": values} if values else {}
     source = make_source(request.source, target, table, None, row_filter, context)
@@ -141,7 +107,7 @@ def _partitions(
                 rows = [row for place, row in enumerate(page.rows) if place not in page.gone]
                 if within is not None and within.index is not None:
                     rows = [row for row in rows if belongs(within, page.partition or "", row)]
-                rows = [row for row in rows if decider.matches(row)][:left]
+                rows = [row for row in rows if trial.matches(row)][:left]
                 left, cursor, tries = left - len(rows), page.next_cursor, 0
                 yield rows
                 if left <= 0 or context.now() >= until or context.stopping():
@@ -166,22 +132,27 @@ class _Seen:
         self._failures: Counter[str] = Counter()
         self._messages: dict[str, str] = {}
 
-    def count(self, outcome: Outcome) -> None:
-        self._outcomes[outcome] += 1
+    def take(self, row: WireItem, would: Would) -> None:
+        if isinstance(would, Outcome):
+            self._outcomes[would] += 1
+        elif isinstance(would, RecordFailed):
+            self._failed(would)
+        else:
+            self._decided(row, would)
 
-    def failed(self, failure: RecordFailed) -> None:
-        self.count(Outcome.QUARANTINED)
+    def _failed(self, failure: RecordFailed) -> None:
+        self._outcomes[Outcome.QUARANTINED] += 1
         code, message = named_failure(failure)
         if code not in self._failures and len(self._failures) >= _MAX_CLASSES:
             code = _OTHER_CLASSES
         self._failures[code] += 1
         self._messages.setdefault(code, message)
 
-    def decided(self, row: WireItem, decision: Write | Skip) -> None:
+    def _decided(self, row: WireItem, decision: Write | Skip) -> None:
         if isinstance(decision, Skip):
-            self.count(Outcome.FILTERED)
+            self._outcomes[Outcome.FILTERED] += 1
             return
-        self.count(Outcome.DELETED if decision.mark else Outcome.UPDATED)
+        self._outcomes[Outcome.DELETED if decision.mark else Outcome.UPDATED] += 1
         if len(self._pairs) < self._most:
             after: WireItem = {} if decision.mark else written(row, decision)
             key = to_json_key({name: row[name] for name in self._key_names})

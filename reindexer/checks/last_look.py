@@ -1,7 +1,8 @@
 """The closing look: what a shard of a cancelled job did beyond its cursor, by the stamps in the table.
 
 A round settles rows out of order, and counts only those up to its cursor. The next round meets the others and
-counts them by their stamps; where there is none, this look does it. It writes nothing.
+counts them by their stamps; where there is none, this look does it. It writes nothing. Of a job that removes
+stamps it counts the rows that carry none, and that the job is known to have read with one.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ from reindexer.dynamo.table import TableClient
 from reindexer.errors import EnvironmentFault
 from reindexer.items import WireItem, WireKey, from_json_key, key_identity
 from reindexer.models import ClosingInput, ClosingResult, Fault
-from reindexer.operations import make_operation
+from reindexer.operations import make_operation, verb_of
 from reindexer.page import Page
 from reindexer.round_context import RoundContext
-from reindexer.sinks.evidence import evidence, stamp_of
+from reindexer.sinks.evidence import shows_change, stamp_of
+from reindexer.sinks.seen import Seen, digest
 from reindexer.sources import make_source
 from reindexer.tally import Attempts, Outcome, Tally
 from reindexer.throttle import Budget, backoff
@@ -30,12 +32,15 @@ _KEYS_PER_CALL = 100  # DynamoDB's limit
 _QUIET_ROWS = 10_000
 
 
-def count_ahead(request: ClosingInput, table: TableClient, context: RoundContext) -> ClosingResult:
-    """Count what carries this run's stamp among the isolated records, the unconfirmed ones and the rows ahead.
+def count_ahead(
+    request: ClosingInput, table: TableClient, context: RoundContext, seen: Seen | None = None
+) -> ClosingResult:
+    """Count what this run has changed among the isolated records, the unconfirmed ones and the rows ahead.
 
-    Faults of the environment are returned, with what was counted before. A busy service is waited for.
+    `seen`: of a job that removes stamps. Faults of the environment are returned, with what was counted before.
+    A busy service is waited for.
     """
-    look = _Look(request, table, context)
+    look = _Look(request, table, context, seen)
     context.heartbeat(look.result)
     try:
         look.by_key()
@@ -55,9 +60,13 @@ class _Over(Exception):
 
 
 class _Look:
-    def __init__(self, request: ClosingInput, table: TableClient, context: RoundContext) -> None:
-        self._request, self._table, self._context = request, table, context
+    def __init__(
+        self, request: ClosingInput, table: TableClient, context: RoundContext, seen: Seen | None
+    ) -> None:
+        self._request, self._table, self._context, self._seen = request, table, context, seen
         self._stamp = stamp_of(request.target)
+        self._stamps = verb_of(request.target.operation).stamps
+        assert self._stamps or seen is not None, "a row without a stamp shows nothing by itself"
         self._budget = Budget(request.share, context)
         self._until = context.now() + request.seconds
         self._tally: dict[str | None, Tally] = defaultdict(Tally)  # by partition; None: not counted by them
@@ -113,7 +122,7 @@ class _Look:
         """What this run did to a record; None: nothing that shows."""
         if item is None:
             return Outcome.DELETED if deleting else None
-        return Outcome.UPDATED if evidence(self._stamp, item) is Outcome.UPDATED else None
+        return Outcome.UPDATED if shows_change(self._request.target, item) else None
 
     def _read(self, keys: list[WireKey]) -> dict[tuple[Any, ...], WireItem]:
         tries = 0
@@ -146,7 +155,7 @@ class _Look:
         while True:
             try:
                 for page in source.pages(cursor, request.rows_read + seen, self._budget):
-                    ours = self._count_page(page)
+                    ours = self._count_page(page, request.rows_read + seen)
                     tries, cursor = 0, page.next_cursor
                     seen += len(page.rows)
                     quiet = 0 if ours else quiet + len(page.rows)
@@ -161,16 +170,20 @@ class _Look:
                 tries += 1
                 self._wait_after(failed, tries)
 
-    def _count_page(self, page: Page) -> bool:
-        """Whether any of its rows carries our stamp."""
+    def _count_page(self, page: Page, start: int) -> bool:
+        """Whether any of its rows was changed by this run. `start`: rows of the shard before it."""
+        read_before = self._seen.since(start) if self._seen is not None and not self._stamps else ()
         self._units += page.consumed
         names = [attribute.name for attribute in self._request.target.key]
         ours = False
         for position, row in enumerate(page.rows):
-            if position in page.gone or evidence(self._stamp, row) is not Outcome.UPDATED:
+            if position in page.gone or not shows_change(self._request.target, row):
+                continue
+            key = {name: row[name] for name in names}
+            if not self._stamps and digest(key) not in read_before:
                 continue
             ours = True
-            identity = key_identity({name: row[name] for name in names})
+            identity = key_identity(key)
             if identity not in self._known:
                 self._known.add(identity)  # an index may name it again
                 self._count(page.partition, Tally(scanned=1, updated=1))

@@ -11,12 +11,15 @@ from reindexer.checks.judge import JobJudge
 from reindexer.dynamo.table import TableClient
 from reindexer.items import Key, WireItem, WireKey, to_json_key
 from reindexer.models import Fault, VerifyInput, VerifyResult
+from reindexer.operations import verb_of
 from reindexer.round_context import RoundContext
 from reindexer.throttle import backoff
 
 #: True for a row that is not at the target: version missing, lower, or no number at all. DynamoDB never finds
 #: values of two types in order; the type is asked for in case an engine does.
 BEHIND = "NOT (attribute_type(#v, :n) AND #v >= :v)"
+#: True for a row that carries either attribute: what is behind of a job that removes them.
+STAMPED = "attribute_exists(#v) OR attribute_exists(#r)"
 #: True for a row that the job was to leave alone.
 _EXPIRED = "attribute_type(#ttl, :n) AND #ttl >= :first AND #ttl < :before"
 _PAGE_UNITS = 200.0  # of the 256 that 1 MB costs: rows may be a quarter larger than those of the page before
@@ -41,7 +44,8 @@ class Paced:
     ) -> None:
         self._request, self._table, self._context, self._judge = request, table, context, judge
         self._keep = keep
-        self._version, self._expiry = request.target.attributes.version, request.target.expiry
+        self._version, self._run = request.target.attributes.version, request.target.attributes.run
+        self._expiry, self._stamps = request.target.expiry, verb_of(request.target.operation).stamps
         self._deadline = context.now() + request.seconds
         self._patience = min(_THROTTLED_SECONDS, request.seconds / 2)  # else a short slice would be over first
         self._next_at = context.now()  # when the budget allows the next call
@@ -67,10 +71,16 @@ class Paced:
             "ExpressionAttributeNames": {"#v": self._version},
             "ExpressionAttributeValues": {":v": {"N": str(self._request.target.version)}, ":n": {"S": "N"}},
         }
+        if not self._stamps:
+            asked = {
+                "FilterExpression": STAMPED if self._expiry is None or not expired else f"({STAMPED})",
+                "ExpressionAttributeNames": {"#v": self._version, "#r": self._run},
+            }
         if self._expiry is not None and expired:
             asked["FilterExpression"] += f" AND NOT ({_EXPIRED})"
             asked["ExpressionAttributeNames"]["#ttl"] = self._expiry.attribute
-            asked["ExpressionAttributeValues"] |= {
+            asked["ExpressionAttributeValues"] = asked.get("ExpressionAttributeValues", {}) | {
+                ":n": {"S": "N"},
                 ":first": {"N": str(self._expiry.first)},
                 ":before": {"N": str(self._expiry.before)},
             }
@@ -79,11 +89,11 @@ class Paced:
     def _read_all(self, chunk: list[WireKey], also: Sequence[str] = ()) -> list[WireItem] | None:
         """Those of the keys that exist; None: not all could be read before the slice was over.
 
-        Where no job judges, they hold their keys, the version and what is named in `also`.
+        Where no job judges, they hold their keys, version and run attribute and what is named in `also`.
         """
         ttl = [self._expiry.attribute] if self._expiry else []
-        names = {f"#k{index}": name for index, name in enumerate(dict.fromkeys((*chunk[0], *also, *ttl)))}
-        names["#v"] = self._version
+        wanted = dict.fromkeys((*chunk[0], *also, *ttl, self._version, self._run))
+        names = {f"#k{index}": name for index, name in enumerate(wanted)}
         shape: dict[str, Any] = {}
         if self._judge is None:  # else whole items
             shape = {"ProjectionExpression": ",".join(names), "ExpressionAttributeNames": names}
@@ -114,6 +124,8 @@ class Paced:
 
     def _is_behind(self, item: WireItem) -> bool:
         """The filter's own rule, for rows read by key."""
+        if not self._stamps:
+            return (self._version in item or self._run in item) and not self._left_alone(item)
         number = item.get(self._version, {}).get("N")
         if self._judge and self._judge.marked(item):
             return True

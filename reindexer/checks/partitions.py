@@ -97,7 +97,7 @@ class PartitionReading(Paced):
             **behind,
             "ConsistentRead": True,
             "ExpressionAttributeNames": {**behind["ExpressionAttributeNames"], **aliases},
-            "ExpressionAttributeValues": {**behind["ExpressionAttributeValues"], **values},
+            "ExpressionAttributeValues": {**behind.get("ExpressionAttributeValues", {}), **values},
         }
         if self._judge:  # it needs whole items
             return self._judge.filtered(asked, unnamed=keys)

@@ -66,7 +66,7 @@ class StatementBuilder:
     """PartiQL for conditional writes of one table under one stamp.
 
     The condition is `… AND NOT version >= target`: true for a missing version, free of OR, which is not
-    confirmed for UPDATE on AWS. UPDATE never creates an item.
+    confirmed for UPDATE on AWS. A bare write has its guards alone. UPDATE never creates an item.
     """
 
     def __init__(self, table: str, key_names: tuple[str, ...], stamp: Stamp) -> None:
@@ -88,6 +88,8 @@ class StatementBuilder:
             text = self._shaped(write)
             if write.delete:
                 parameters = [*keys, *guards, stamp.version_value, stamp.mark_value]
+            elif write.bare:
+                parameters = [*write.sets.values(), *keys, *guards]
             else:
                 run = stamp.mark_value if write.mark else stamp.run_value
                 parameters = [
@@ -102,7 +104,7 @@ class StatementBuilder:
     def _shaped(self, write: Write) -> str:
         """The text, which depends on names alone; a job's records have a handful of shapes."""
         missing = tuple(name for name, value in write.guards.items() if value is None)
-        shape = (tuple(write.sets), write.removes, tuple(write.guards), missing, write.delete)
+        shape = (tuple(write.sets), write.removes, tuple(write.guards), missing, write.delete, write.bare)
         text = self._texts.get(shape)
         if text is None:
             if len(self._texts) >= _MAX_SHAPES:
@@ -119,10 +121,13 @@ class StatementBuilder:
         )
         if write.delete:
             return f"DELETE FROM {self._table} WHERE {self._where}{guards} AND {version}=? AND {run}=?"
-        assigned = [stamp.version_attribute, stamp.run_attribute, *write.sets]
-        text = f"UPDATE {self._table} SET " + ", ".join(f"{quoted(name)}=?" for name in assigned)
-        if write.removes:
-            text += " REMOVE " + ", ".join(quoted(name) for name in write.removes)
+        assigned = [*([] if write.bare else [stamp.version_attribute, stamp.run_attribute]), *write.sets]
+        text = f"UPDATE {self._table}"
+        if assigned:
+            text += " SET " + ", ".join(f"{quoted(name)}=?" for name in assigned)
+        text += "".join(f" REMOVE {quoted(name)}" for name in write.removes)  # a list of names is not accepted
+        if write.bare:
+            return f"{text} WHERE {self._where}{guards}"
         return f"{text} WHERE {self._where}{guards} AND NOT {version} >= ?"
 
 
@@ -141,11 +146,12 @@ def longest_statement(
 
 def update_parameters(key: WireKey, write: Write, stamp: Stamp, key_names: tuple[str, ...]) -> dict[str, Any]:
     """The same write for UpdateItem, which creates missing items unless a condition forbids it."""
-    names = {"#v": stamp.version_attribute, "#r": stamp.run_attribute, "#k": key_names[0]}
-    run = stamp.mark_value if write.mark else stamp.run_value
-    values: dict[str, Any] = {":v": stamp.version_value, ":r": run}
-    sets = ["#v=:v", "#r=:r"]
-    conditions = ["attribute_exists(#k)", "NOT #v >= :v"]
+    names, values = {"#k": key_names[0]}, dict[str, Any]()
+    sets, conditions = list[str](), ["attribute_exists(#k)"]
+    if not write.bare:
+        names |= {"#v": stamp.version_attribute, "#r": stamp.run_attribute}
+        values |= {":v": stamp.version_value, ":r": stamp.mark_value if write.mark else stamp.run_value}
+        sets, conditions = ["#v=:v", "#r=:r"], [*conditions, "NOT #v >= :v"]
     for index, (name, value) in enumerate(write.sets.items()):
         names[f"#s{index}"], values[f":s{index}"] = name, value
         sets.append(f"#s{index}=:s{index}")
@@ -154,10 +160,10 @@ def update_parameters(key: WireKey, write: Write, stamp: Stamp, key_names: tuple
         names[f"#d{index}"] = name
         removes.append(f"#d{index}")
     conditions += _guards(write, names, values)
-    expression = "SET " + ", ".join(sets) + (" REMOVE " + ", ".join(removes) if removes else "")
+    clauses = {"SET": sets, "REMOVE": removes}
     return {
         "Key": key,
-        "UpdateExpression": expression,
+        "UpdateExpression": " ".join(f"{word} {', '.join(each)}" for word, each in clauses.items() if each),
         "ConditionExpression": " AND ".join(conditions),
         "ExpressionAttributeNames": names,
         "ExpressionAttributeValues": values,

@@ -15,6 +15,7 @@ Keys `pk` and `sk` are strings; every read is consistent. Layout (`attribute`: t
 | `kept#<job>#<run>`        | `state#<shard>#<no.>#<part>`  | a shard's state, compressed: see `kept`        |
 | `kept#<job>#<run>`        | `behind#<SHA-256 of the key>` | a key that a verification found behind         |
 | `kept#<job>#<run>`        | `keys#<number>`               | a list of these for a sweep, as JSON in `keys` |
+| `kept#<job>#<run>`        | `seen#<shard>#<rows>#<attempt>#<part>` | digests of records read with a stamp  |
 | `probe`                   | `probe`                       | written by `check`: can it be written?         |
 
 Calls are retried by botocore: nothing here is counted, and each write is conditional or repeats itself.
@@ -29,6 +30,7 @@ from reindexer.ledger.kept import KeptWhileRunning
 from reindexer.ledger.locks import Locks
 from reindexer.ledger.reports import Reports
 from reindexer.ledger.runs import Runs
+from reindexer.ledger.seen import SeenStamps
 from reindexer.ledger.store import Store, ledger_client
 from reindexer.ledger.versions import Versions
 
@@ -52,6 +54,7 @@ class Ledger(Store):
         self.versions = Versions(self)
         self.failures = Failures(self)
         self.kept = KeptWhileRunning(self)
+        self.seen = SeenStamps(self)
 
 
 __all__ = ["Ledger", "ledger_client"]

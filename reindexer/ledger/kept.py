@@ -46,7 +46,7 @@ class KeptWhileRunning:
         parts = [packed[start : start + _PART_BYTES] for start in range(0, len(packed), _PART_BYTES)]
         for number, part in enumerate(parts):
             item = {
-                "pk": {"S": _partition(kept.job, kept.run)},
+                "pk": {"S": kept_partition(kept.job, kept.run)},
                 "sk": {"S": f"{_state(kept)}{number:03}"},
                 "parts": {"N": str(len(parts))},
                 "packed": {"B": part},
@@ -55,7 +55,7 @@ class KeptWhileRunning:
 
     def state(self, kept: Kept) -> ShardState:
         """What `put_state` was given. Raises `EnvironmentFault` of code `StateMissing`."""
-        parts = list(self._store.query(_partition(kept.job, kept.run), prefix=_state(kept)))
+        parts = list(self._store.query(kept_partition(kept.job, kept.run), prefix=_state(kept)))
         number = int(parts[0]["parts"]["N"]) if parts else 1
         if len(parts) < number:
             raise EnvironmentFault(
@@ -79,7 +79,7 @@ class KeptWhileRunning:
         `partitions`: the partition that each counts to, in their order; none where the job does not count by
         partitions. `heartbeat` is called about three times a second.
         """
-        pk = {"S": _partition(job, run)}
+        pk = {"S": kept_partition(job, run)}
         items = [
             {"pk": pk, "sk": {"S": f"behind#{place_of(key)}"}, "key": {"S": key_text(key)}} for key in keys
         ]
@@ -97,14 +97,14 @@ class KeptWhileRunning:
         out = {key_identity(from_json_key(key)) for key in without}
         lists = _Lists(most)
         kept = 0
-        for item in self._store.query(_partition(job, run), prefix="behind#"):
+        for item in self._store.query(kept_partition(job, run), prefix="behind#"):
             kept += 1
             key: Key = _KEY.validate_json(text(item, "key"))
             if key_identity(from_json_key(key)) not in out:
                 lists.add(key, item["partition"]["S"] if "partition" in item else None)
         for number, source in enumerate(lists.made):
             item = {
-                "pk": {"S": _partition(job, run)},
+                "pk": {"S": kept_partition(job, run)},
                 "sk": {"S": _list(number)},
                 "keys": {"S": source.model_dump_json()},
             }
@@ -114,7 +114,7 @@ class KeptWhileRunning:
 
     def keys_of(self, source: KeptKeys) -> KeyList:
         """The list itself. Raises `EnvironmentFault` of code `KeysMissing`."""
-        item = self._store.get(_partition(source.job, source.run), _list(source.number))
+        item = self._store.get(kept_partition(source.job, source.run), _list(source.number))
         if item is None:
             raise EnvironmentFault(
                 "KeysMissing",
@@ -125,7 +125,7 @@ class KeptWhileRunning:
 
     def clear(self, job: str, run: str) -> int:
         """Delete all that is kept of the run; returns the number of items."""
-        pk = {"S": _partition(job, run)}
+        pk = {"S": kept_partition(job, run)}
         keys = ({"Key": {"pk": pk, "sk": item["sk"]}} for item in self._store.query(pk["S"], only="sk"))
         return self._each("delete_item", keys)
 
@@ -170,7 +170,8 @@ class _Lists:
         return [KeyList(keys=keys, partitions=partitions) for keys, partitions in both]
 
 
-def _partition(job: str, run: str) -> str:
+def kept_partition(job: str, run: str) -> str:
+    """Where all of it lies, until `clear`."""
     return f"kept#{job}#{run}"
 
 

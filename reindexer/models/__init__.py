@@ -49,6 +49,7 @@ from reindexer.models.job_input import (
     Rate,
     Touch,
     Transform,
+    Unstamp,
     Verify,
 )
 from reindexer.models.job_progress import Consumed, JobProgress, PartitionsDone, ShardsDone, Throttle
@@ -85,6 +86,7 @@ from reindexer.models.rounds import (
     RecordResult,
     RoundInput,
     RoundResult,
+    ShardPlace,
     Share,
     Stop,
 )
@@ -184,6 +186,7 @@ __all__ = [
     "Segment",
     "ShardCarried",
     "ShardInput",
+    "ShardPlace",
     "ShardReport",
     "ShardState",
     "ShardSummary",
@@ -200,6 +203,7 @@ __all__ = [
     "Touch",
     "Transform",
     "Unconfirmed",
+    "Unstamp",
     "Used",
     "Uses",
     "Verb",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from pydantic import NonNegativeFloat, NonNegativeInt
+import operator
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt
 
 from reindexer.items import Cursor
 from reindexer.models.by_partition import ByPartition
 from reindexer.models.model import Model
 from reindexer.models.plan import Source, Target
-from reindexer.models.rounds import Fault, Isolated, Share
+from reindexer.models.rounds import Fault, Isolated, ShardPlace, Share
 from reindexer.models.unconfirmed import Unconfirmed
 from reindexer.tally import Attempts, Tally
 
@@ -27,6 +29,9 @@ class ClosingInput(Model):
     share: Share = Share()
     heartbeat_timeout: float = 10.0
     seconds: float = 60.0  # of reading; then it tells what it has found
+    place: ShardPlace | None = Field(
+        default=None, exclude_if=operator.not_
+    )  # None: asked for by an older worker
 
 
 class ClosingResult(Model):

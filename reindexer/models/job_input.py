@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -23,7 +23,7 @@ VersionOrNext = Annotated[Version | Literal["next"] | None, _VERSION]
 
 
 class AskedOperation(Asked):
-    """What a job is to do. Each verb has one; all have a version."""
+    """What a job is to do. Each verb has one; all have a `version`, which is None where it writes none."""
 
     kind: str
 
@@ -31,6 +31,10 @@ class AskedOperation(Asked):
     def words(self) -> str:
         """For a line of a list."""
         return self.kind
+
+    def at(self, version: int) -> Self:
+        """The same with the version that was chosen for it."""
+        return self.model_copy(update={"version": version})
 
 
 class Touch(AskedOperation):
@@ -88,7 +92,24 @@ class Verify(AskedOperation):
     version: Annotated[Version, _VERSION]
 
 
-Operation = Annotated[Touch | Transform | Verify, Field(discriminator="kind")]
+class Unstamp(AskedOperation):
+    """Remove version and run attribute from the records."""
+
+    kind: Literal["unstamp"]
+    version: None = None  # it writes none
+
+    @field_validator("version", mode="before")
+    @classmethod
+    def _none(cls, given: Any) -> None:
+        if given is not None:
+            raise ValueError("unstamp removes every version, and takes none")
+
+    def at(self, version: int) -> Self:  # noqa: ARG002
+        """The same: it has no version."""
+        return self
+
+
+Operation = Annotated[Touch | Transform | Verify | Unstamp, Field(discriminator="kind")]
 
 
 #: A unit in 100 s: a job that may do less never ends. A billion: more than any table has.
@@ -152,7 +173,7 @@ class JobInput(Asked):
     ]
     operation: Annotated[
         Operation,
-        Option("--operation", "verify only reads; transform needs --job; default: touch."),
+        Option("--operation", "touch (the default), transform (needs --job), verify (only reads), or unstamp."),
     ] = Touch()
     scope: Annotated[Scope, Option("--scope", "Which records; default: complete.")] = Complete()
     limits: Limits = Limits()

@@ -77,6 +77,14 @@ class Levels(Model):
     records: float = 0.0
 
 
+class ShardPlace(Model):
+    """Where the ledger keeps what rounds of a shard have to know of those before them."""
+
+    job: str
+    run: str
+    index: NonNegativeInt
+
+
 class RoundInput(Model):
     target: Target
     source: Source
@@ -91,6 +99,9 @@ class RoundInput(Model):
     seconds: float = 30.0  # time slice
     heartbeat_timeout: float = 10.0
     lock: LockInput | None = Field(default=None, exclude_if=operator.not_)  # that has to be held
+    place: ShardPlace | None = Field(
+        default=None, exclude_if=operator.not_
+    )  # None: asked for by an older worker
 
     @property
     def beginning(self) -> Progress:

@@ -13,7 +13,7 @@ class Verb(Model):
     does: str  # to a table, for people
     #: It changes records: it takes the lock, writes within limits, and is verified afterwards.
     writes: bool
-    #: A job file decides: its query leaves records out, its code must not change, it may be tried out.
+    #: A job file decides: its query leaves records out, its code must not change.
     runs_job: bool
     #: What may become of a record, besides `filtered` where the scope or `skip_expired` leaves it alone.
     outcomes: list[Outcome]
@@ -21,6 +21,16 @@ class Verb(Model):
     incomplete: list[Outcome]
     #: It is for what reads the table's stream: a table without one gets a warning.
     for_stream: bool = False
+    #: What it changes carries version and run attribute afterwards; else it carries neither.
+    stamps: bool = True
+
+    #: What an outcome means where its general words do not fit.
+    words: dict[Outcome, str] = {}
+
+    @property
+    def tried_out(self) -> bool:
+        """Whether a dry run has something to show: a touch changes nothing but two attributes."""
+        return self.runs_job or (self.writes and not self.stamps)
 
     @property
     def deletes(self) -> bool:

@@ -11,6 +11,7 @@ from reindexer.models import Operation as Asked
 from reindexer.models import Target, Verb
 from reindexer.operations.touch import TOUCH, TouchOperation
 from reindexer.operations.transform import TRANSFORM, TransformOperation
+from reindexer.operations.unstamp import UNSTAMP, UnstampOperation
 from reindexer.operations.verify import VERIFY
 from reindexer.operations.within_index import WithinIndex
 from reindexer.page import Page
@@ -46,11 +47,12 @@ class Operation(Protocol):
 
 
 #: Every verb by its kind. To add one: a file here, its input in `models.job_input`, its planner in `planning`.
-VERBS: Mapping[str, Verb] = {verb.kind: verb for verb in (TOUCH, TRANSFORM, VERIFY)}
+VERBS: Mapping[str, Verb] = {verb.kind: verb for verb in (TOUCH, TRANSFORM, VERIFY, UNSTAMP)}
 #: What decides about records, of those verbs that write any.
 _DECIDING: Mapping[str, Callable[[Target, Stamp, RoundContext | None], Operation]] = {
     TOUCH.kind: lambda target, stamp, _context: TouchOperation(target, stamp),
     TRANSFORM.kind: TransformOperation,
+    UNSTAMP.kind: lambda target, stamp, _context: UnstampOperation(target, stamp),
 }
 
 

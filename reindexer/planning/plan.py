@@ -43,6 +43,7 @@ from reindexer.planning.sampling import Sampled, sample
 from reindexer.planning.scopes import sources_of
 from reindexer.planning.segments import check_segments
 from reindexer.planning.time_to_live import plan_expiry
+from reindexer.planning.unstamp import plan_unstamp
 from reindexer.planning.verbs import planner_of
 from reindexer.planning.versions import check_used, target_version
 
@@ -81,7 +82,7 @@ def make_plan(request: PlanInput, *, client: DynamoDBClient, ledger: Ledger, hea
     redrive = _redrive(job, described, ledger)
     attributes = redrive.attributes if redrive else job.attributes
     warnings = _check_attributes(attributes, described)
-    if verb.writes:  # a dry run is to show what a run would meet
+    if verb.writes and verb.stamps:  # a dry run is to show what a run would meet
         check_index_types(attributes, described)
     if writes:
         warnings += _check_replicas(described, allowed=job.allow_multi_region)
@@ -159,7 +160,7 @@ def _aim(
         warnings += check_reserved(found, described, allowed=job.allow_multi_region)
     if found is not None:
         warnings += refused_by_indexes(found, IndexKeys(index_types(described), keys_of_indexes(described)))
-    operation = job.operation.model_copy(update={"version": version})
+    operation = job.operation.at(version)
     purpose = planner_of(operation).purpose(operation)
     return _Aim(operation, version, request.run, purpose, found), warnings
 
@@ -176,9 +177,10 @@ def _check_operation(job: JobInput, verb: Verb) -> None:
     if isinstance(job.scope, Quarantined):
         check_workflow_id(job.scope.job, "scope.job")
         check_run(job.scope.run, "scope.run")
-    if job.dry_run and (not verb.runs_job or isinstance(job.scope, Quarantined)):
+    if job.dry_run and (not verb.tried_out or isinstance(job.scope, Quarantined)):
         raise BadInput(
-            "only a transform can be tried out; a touch changes nothing but two attributes", "dry_run"
+            "only a transform or an unstamp can be tried out; a touch changes nothing but two attributes",
+            "dry_run",
         )
     if not isinstance(job.scope, Quarantined):
         planner_of(job.operation).check(job.operation)
@@ -243,14 +245,17 @@ def _version(
     also = [*index_types(described), *([described.ttl] if described.ttl else [])]
     found = sample(described.table, job.attributes, request.run, reach, items=items, also=also)
     recorded = ledger.versions.highest(described.arn, job.attributes.version)
-    version, warnings = target_version(
-        job.operation, request.started_at, recorded, found, allow_lower=job.allow_lower
-    )
-    if found.wrong_type:
-        warnings.append(
-            f"in a sample of {found.rows} records {found.wrong_type} hold something else than a number in "
-            f"{job.attributes.version}; such records are quarantined, never written"
+    if not verb.stamps:
+        version, warnings = 0, plan_unstamp(job, described, recorded, found)
+    else:
+        version, warnings = target_version(
+            job.operation, request.started_at, recorded, found, allow_lower=job.allow_lower
         )
+        if found.wrong_type:
+            warnings.append(
+                f"in a sample of {found.rows} records {found.wrong_type} hold something else than a number in "
+                f"{job.attributes.version}; such records are quarantined, never written"
+            )
     if described.facts.items == 0 and found.rows:
         warnings.append(
             "DynamoDB counts 0 records, yet there are some: its count is up to six hours old, so remaining "

@@ -91,7 +91,7 @@ def plan_redrive(
         version=first.version,
         stamp=first.stamp,
         attributes=first.attributes or job.attributes,
-        operation=operation_of(job, ledger).model_copy(update={"version": first.version}),
+        operation=operation_of(job, ledger).at(first.version),
         warnings=warnings,
     )
 

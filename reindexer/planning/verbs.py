@@ -9,6 +9,7 @@ from typing import Any
 from reindexer.models import Operation, Purpose
 from reindexer.operations.touch import TOUCH
 from reindexer.operations.transform import TRANSFORM
+from reindexer.operations.unstamp import UNSTAMP
 from reindexer.operations.verify import VERIFY
 from reindexer.planning.job import checked_job, may_change_any, plan_job, purpose_of_job, queue_of_job
 
@@ -39,6 +40,7 @@ _PLANNERS: Mapping[str, Planner] = {
         finish=plan_job,
     ),
     VERIFY.kind: Planner(),
+    UNSTAMP.kind: Planner(),
 }
 
 

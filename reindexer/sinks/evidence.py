@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from reindexer.dynamo.wire import Stamp
 from reindexer.items import WireItem
 from reindexer.models import Target
+from reindexer.operations import verb_of
 from reindexer.tally import Outcome
 
 
@@ -55,3 +56,16 @@ def evidence(stamp: Stamp, item: WireItem | None) -> Outcome | WrongType | Marke
     if run == stamp.run_value:
         return Outcome.UPDATED
     return MARKED if run == stamp.mark_value else Outcome.CURRENT
+
+
+def carries(stamp: Stamp, item: WireItem) -> bool:
+    """Whether the item carries either of the two attributes, of whatever run and type."""
+    return stamp.version_attribute in item or stamp.run_attribute in item
+
+
+def shows_change(target: Target, item: WireItem) -> bool:
+    """Whether an item to which this run has sent a write is as that write leaves it."""
+    stamp = stamp_of(target)
+    if verb_of(target.operation).stamps:
+        return evidence(stamp, item) is Outcome.UPDATED
+    return not carries(stamp, item)

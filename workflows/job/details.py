@@ -27,7 +27,8 @@ def details(progress: JobProgress, plan: Plan | None, failed: list[str], ended: 
     if plan is None:
         return headline
     target = plan.target
-    headline = f"{headline} · {target.operation.words} `{target.table}` to version {target.version}"
+    version = f" to version {target.version}" if plan.verb.stamps else ""
+    headline = f"{headline} · {target.operation.words} `{target.table}`{version}"
     todo = _todo(progress.state)
     return "\n\n".join([headline, *todo, _table(_figures(progress, failed), right=True)])
 

@@ -35,5 +35,6 @@ def reasons(report: Report, verb: Verb) -> list[str]:
     if given_up := sample[Outcome.QUARANTINED]:
         found.append(f"{given_up} of {sample.scanned} records of the sample would be quarantined")
     if report.verification and report.verification.behind:
-        found.append(f"{report.verification.behind} rows are behind the target")
+        are = "are behind the target" if verb.stamps else "still carry the version or the run attribute"
+        found.append(f"{report.verification.behind} rows {are}")
     return found

@@ -122,4 +122,5 @@ def last_look(shard: RunningShard) -> ClosingInput:
         isolated=state.isolated,
         share=shard.share,
         heartbeat_timeout=request.heartbeat_timeout,
+        place=shard.place,
     )

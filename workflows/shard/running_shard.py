@@ -7,7 +7,16 @@ from temporalio import workflow
 from workflows.controls import Gate
 
 with workflow.unsafe.imports_passed_through():
-    from reindexer.models import Control, ShardInput, ShardState, ShardSummary, Share, Situation, Target
+    from reindexer.models import (
+        Control,
+        ShardInput,
+        ShardPlace,
+        ShardState,
+        ShardSummary,
+        Share,
+        Situation,
+        Target,
+    )
 
 RUNNING = Situation()
 
@@ -76,6 +85,11 @@ class RunningShard:
     def target(self) -> Target:
         """With the code of the job that is in force."""
         return self.request.target.running(self.control.code)
+
+    @property
+    def place(self) -> ShardPlace:
+        """Of what its rounds keep in the ledger."""
+        return ShardPlace(job=self.request.job, run=self.request.run, index=self.request.index)
 
     @property
     def share(self) -> Share:

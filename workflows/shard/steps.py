@@ -79,6 +79,7 @@ class Changing:
             seconds=seconds,
             heartbeat_timeout=request.heartbeat_timeout,
             lock=request.lock,
+            place=shard.place,
         )
         return Call(
             RoundActivities.reindex_round,

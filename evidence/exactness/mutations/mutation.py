@@ -12,6 +12,7 @@ TAXONOMY = ("tests/test_taxonomy.py",)
 TRANSFORM = ("tests/test_transform.py",)  # a job's function and its guards, against the model
 CLOSING = ("tests/test_closing_look.py", "tests/test_round_properties.py")  # against the model, too
 DELETIONS = ("tests/test_transform.py", "tests/test_deletions.py")
+UNSTAMP = ("tests/test_unstamp_properties.py",)  # against the model, too
 FOLDING = ("tests/test_folding.py",)
 SLOT = ("tests/test_slot.py",)
 

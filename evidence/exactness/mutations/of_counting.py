@@ -22,8 +22,8 @@ MUTATIONS = (
     Mutation(
         "attribute_exists is dropped from UpdateItem",
         "reindexer/dynamo/wire.py",
-        '["attribute_exists(#k)", ',
-        '["(attribute_exists(#k) OR attribute_not_exists(#k))", ',
+        '["attribute_exists(#k)"]',
+        '["(attribute_exists(#k) OR attribute_not_exists(#k))"]',
         SEMANTICS,
     ),
     Mutation(
@@ -55,8 +55,8 @@ MUTATIONS = (
     Mutation(
         "the closing look counts what is not this run's",
         "reindexer/checks/last_look.py",
-        "if position in page.gone or evidence(self._stamp, row) is not Outcome.UPDATED:",
-        "if position in page.gone or evidence(self._stamp, row) is None:",
+        "if position in page.gone or not shows_change(self._request.target, row):",
+        "if position in page.gone:",
         CLOSING,
     ),
     Mutation(

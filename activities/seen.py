@@ -1,0 +1,82 @@
+"""What a run has read with a stamp, as rounds keep it in the ledger and ask for it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from typing import TypeVar
+from uuid import uuid4
+
+from reindexer.answers import Action, CallFailed, Failure
+from reindexer.errors import EnvironmentFault, Refused, Unavailable
+from reindexer.ledger import Ledger
+from reindexer.models import ClosingInput, RoundInput, ShardPlace
+from reindexer.operations import verb_of
+from reindexer.round_context import TICK_SECONDS, RoundContext
+from reindexer.sinks.seen import DRIFT_ROWS
+
+log = logging.getLogger(__name__)
+
+R = TypeVar("R")
+
+
+@contextmanager
+def seen_by(
+    ledger: Ledger, request: RoundInput | ClosingInput, context: RoundContext
+) -> Iterator[LedgerSeen | None]:
+    """What the request's shard has read with a stamp; None where its job leaves stamps, which tell it."""
+    if request.place is None or verb_of(request.target.operation).stamps:
+        yield None
+        return
+    seen = LedgerSeen(ledger, request.place, context, request.rows_read)
+    try:
+        yield seen
+    finally:
+        seen.close()
+
+
+class LedgerSeen:
+    """The `Seen` of one attempt, which heartbeats while the ledger is asked.
+
+    What a round of this shard that begins at `rows_read` cannot need any more is dropped on the side.
+    """
+
+    def __init__(self, ledger: Ledger, place: ShardPlace, context: RoundContext, rows_read: int) -> None:
+        self._ledger, self._place, self._context = ledger, place, context
+        self._attempt = uuid4().hex[:8]  # 32 bits tell the attempts of one shard apart
+        self._pool = ThreadPoolExecutor(2, "seen")  # one for what is waited for, one for what is not
+        self._pool.submit(self._drop, rows_read - DRIFT_ROWS)
+
+    def keep(self, end: int, digests: Sequence[bytes]) -> None:
+        """Returns once the ledger has them. Raises `CallFailed`, `EnvironmentFault`."""
+        self._answer(lambda: self._ledger.seen.put(self._place, end, self._attempt, digests))
+
+    def since(self, start: int) -> set[bytes]:
+        """Those of all attempts. Raises as `keep`."""
+        return self._answer(lambda: self._ledger.seen.since(self._place, start - DRIFT_ROWS))
+
+    def close(self) -> None:
+        """No more calls; those that are out end by themselves."""
+        self._pool.shutdown(wait=False)
+
+    def _answer(self, call: Callable[[], R]) -> R:
+        answer = self._pool.submit(call)  # the ledger's client may be at it for longer than a beat
+        while not wait([answer], timeout=TICK_SECONDS).done:
+            self._context.heartbeat()
+            if self._context.stopping():
+                raise CallFailed(Failure("Interrupted", "asked to stop", Action.RETRY))
+        try:
+            return answer.result()
+        except Unavailable as error:
+            raise CallFailed(Failure(error.code, error.message, Action.RETRY)) from error
+        except Refused as error:  # the ledger is gone
+            raise EnvironmentFault(error.kind, str(error)) from error
+
+    def _drop(self, start: int) -> None:
+        try:
+            if start > 0:
+                self._ledger.seen.drop(self._place, start)
+        except (EnvironmentFault, Refused) as error:  # the end of the job clears them
+            log.warning("digests of shard %d were not dropped: %s", self._place.index, error)

@@ -1,0 +1,87 @@
+"""unstamp: remove version and run attribute from every record that carries them.
+
+In place, the stamp is the evidence of what a run has done, and this verb removes it: the record itself cannot
+tell whether this run removed its stamp or whether it never had one. So the outcomes are defined by what was
+read, not by who wrote:
+
+- `updated`: it carried either attribute when this run read it, and neither when it was settled;
+- `current`: it carried neither when this run read it.
+
+What was read has to outlive the attempt that read it, for a crash may lose an attempt whose writes stay. So
+before the first stamp of a page is removed, the ledger keeps a digest of each record of the page that carries
+one (`sinks.seen`): 8 bytes a record, one item a page. Whoever comes after a lost attempt, or after one that
+settled records beyond its cursor, finds such a record without its stamp, finds it among the digests, and counts
+it as `updated`. This costs one write for each record and less than a hundredth of a write unit in the ledger.
+The alternatives cost more: a mark in the table, removed once it is counted, is a second write for each record,
+and a second event in the stream; a list in the heartbeats is lost with them.
+
+Reads are consistent ones, since `current` is concluded from a read alone. A write removes only the values that
+were read: its condition names both. A record that was stamped meanwhile, or whose stamp another writer put
+back, is refused, read again, and decided again.
+
+Not promised: where another writer removes the stamp of a record while the job runs, the record is `updated` or
+`current`, depending on whether this run had read it before; it has one outcome either way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from reindexer.dynamo.wire import Stamp
+from reindexer.items import EXPIRED, Skip, WireItem, Write
+from reindexer.jobs.expiry import expired
+from reindexer.models import Target, Verb
+from reindexer.page import Page
+from reindexer.tally import Outcome
+
+UNSTAMP = Verb(
+    kind="unstamp",
+    does="remove the version and run attributes that jobs leave in the records",
+    writes=True,
+    runs_job=False,
+    outcomes=[Outcome.UPDATED, Outcome.CURRENT, Outcome.VANISHED, Outcome.QUARANTINED],
+    incomplete=[Outcome.QUARANTINED],
+    stamps=False,
+    words={
+        Outcome.UPDATED: "carried either attribute, and carries neither now",
+        Outcome.CURRENT: "carried neither attribute when this run read it",
+        Outcome.VANISHED: "gone before this run had removed them",
+    },
+)
+
+
+class UnstampOperation:
+    """Every record that carries either attribute loses both, whatever their types and whoever wrote them.
+
+    Delete marks of other runs are among them: the record stays, and a deletion that still arrives is refused.
+    """
+
+    def __init__(self, target: Target, stamp: Stamp) -> None:
+        self._expiry = target.expiry
+        self._own = (stamp.version_attribute, stamp.run_attribute)
+        keys = [attribute.name for attribute in target.key]
+        ttl = [target.expiry.attribute] if target.expiry else []
+        #: The attributes a row must be read with.
+        self.reads: tuple[str, ...] | None = tuple(dict.fromkeys((*keys, *self._own, *ttl)))
+        self.filter: Mapping[str, Any] = {}
+        self.pure = True
+        self.max_batch = 25  # as many as one call may carry
+        self.deletes = False
+
+    def prefetch(self, page: Page) -> None:
+        """Nothing to prepare."""
+
+    def redecide(self, item: WireItem) -> Write | Skip:  # noqa: ARG002
+        """It marks nothing."""
+        return Skip("nothing is marked")
+
+    def decide(self, item: WireItem) -> Write | Skip:
+        """The removal of what the item carries, unless it is to be left alone as expired.
+
+        Asked only about items that carry either attribute: a write needs a value to be guarded by.
+        """
+        if expired(self._expiry, item):
+            return EXPIRED
+        guards = {name: item.get(name) for name in self._own}
+        return Write(removes=tuple(name for name in self._own if name in item), guards=guards, bare=True)
