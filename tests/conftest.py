@@ -183,6 +183,15 @@ def ledger(dynamodb: Any) -> Iterator[Ledger]:
 
 
 @pytest.fixture
+def each_ledger(each_dynamodb: Any) -> Iterator[Ledger]:
+    """The same on each engine."""
+    made = Ledger(f"ledger-{uuid.uuid4().hex[:8]}")
+    assert made.create()
+    yield made
+    each_dynamodb.delete_table(TableName=made.table)
+
+
+@pytest.fixture
 def make_table(request: pytest.FixtureRequest) -> Iterator[Callable[..., Table]]:
     """Makes tables on the engine in use and drops them afterwards; see `tests.tables.create_table`."""
     every = "each_engine" in request.fixturenames

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import base64
 import random
-import uuid
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 
@@ -22,11 +19,8 @@ LONGEST = 2048  # bytes of a partition key
 
 
 @pytest.fixture
-def ledger(each_dynamodb: Any) -> Iterator[Ledger]:
-    ledger = Ledger(f"ledger-{uuid.uuid4().hex[:8]}")
-    assert ledger.create()
-    yield ledger
-    each_dynamodb.delete_table(TableName=ledger.table)
+def ledger(each_ledger: Ledger) -> Ledger:
+    return each_ledger
 
 
 def kept(number: int = 1, index: int = 0, run: str = "r1") -> Kept:

@@ -121,25 +121,6 @@ def test_every_command_for_operators_works_as_written(
     shell("temporal workflow terminate -w reindex-orders")
 
 
-def test_the_script_that_removes_stamps_leaves_no_stamp(
-    make_table: Callable[..., Table], tmp_path: Path
-) -> None:
-    table = make_table(name="orders")
-    table.fill(40, reindexVersion={"N": "7"}, reindexRun={"S": "run-1"}, name={"S": "kept"})
-    table.put({"id": {"S": "other"}, "reindexVersion": {"N": "8"}, "reindexRun": {"S": "run-2"}})
-    text = (CHECKOUT / "docs" / "production-traffic.md").read_text()
-    [script] = re.findall(r"```python file=remove_stamps.py\n(.*?)```", text, re.S)
-    (tmp_path / "remove_stamps.py").write_text(script)
-    done = subprocess.run(
-        [sys.executable, tmp_path / "remove_stamps.py", "orders", "run-1"], capture_output=True, text=True
-    )
-    assert (done.returncode, done.stdout) == (0, "removed from 40 items\n"), done.stderr
-    left = {item["id"]["S"]: set(item) for item in table.items()}
-    assert left.pop("other") == {"id", "reindexVersion", "reindexRun"}
-    assert len(left) == 40
-    assert all(names == {"id", "name"} for names in left.values())
-
-
 def test_every_make_target_that_is_named_exists() -> None:
     for page in PAGES:
         for command in commands(page):

@@ -146,6 +146,9 @@ class Evidence:
 
     def changed_twice(self, cell: Cell) -> int:
         """Keys that were changed more than once, but for those that others took the stamp off."""
+        if not cell.verb.mark:
+            keys = self.truth.tables.get(self.report["table"], {}).values()
+            return sum(key.applied > 1 for key in keys)
         put = {key_text(key) for key in cell.keys(list(self.others))}
         return sum(key not in put for _, key in self.truth.changed_twice(self.mark(cell.verb)))
 

@@ -26,7 +26,7 @@ from evidence.exactness.scenes import (
     only,
 )
 from evidence.exactness.stand import HEARTBEAT_SECONDS, Stand
-from evidence.exactness.verbs import DELETE, PROCESS, TOUCH, TRANSFORM, Verb
+from evidence.exactness.verbs import DELETE, PROCESS, TOUCH, TRANSFORM, UNSTAMP, Verb
 from testbed.faults import Fault, FaultKind, FaultPlan
 
 #: Operations that change records in place; each goes through every kind of fault.
@@ -101,6 +101,7 @@ def cells(quick: bool) -> Iterator[Cell]:
         if verb is TOUCH or not quick:
             yield _storm(verb, _QUICK_STORM if quick else _STORM)
         yield from _other_writers(verb)
+    yield from _removing_stamps(quick)
     if quick:
         yield from _one_of_each_scene()
         return
@@ -143,6 +144,15 @@ def _in_turn(scene: Scene, verbs: Sequence[Verb], first: int) -> Iterator[Cell]:
             yield _of_kind(happening, moment, verb, scene)
         else:
             yield _of_crash(happening, moment, verb, scene)
+
+
+def _removing_stamps(quick: bool) -> Iterator[Cell]:
+    """What leaves a write behind an error, and what loses attempts: of both no row tells what became of it."""
+    for kind in [_hardest()] if quick else [kind for kind in KINDS if kind.ambiguous or kind.given_up]:
+        yield _of_kind(kind, Moment.MIDDLE if Moment.MIDDLE in kind.moments else kind.moments[0], UNSTAMP)
+    for crash in CRASHES:
+        if crash.lossy and (crash.quick or not quick):
+            yield _of_crash(crash, Moment.MIDDLE, UNSTAMP)
 
 
 def _one_of_each_scene() -> Iterator[Cell]:

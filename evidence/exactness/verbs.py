@@ -10,6 +10,7 @@ from evidence.exactness.scenes import Item
 
 _VERSION, _RUN = "reindexVersion", "reindexRun"
 _STAYS_EACH = 10  # each tenth row is none of those that are to be deleted
+_BARE_EACH = 20  # each twentieth row carries no stamp, where stamps are removed
 
 
 @dataclass(frozen=True)
@@ -26,15 +27,12 @@ class Verb:
     after: Callable[[int], Item | None]
     outcome: Callable[[int], str] = lambda _number: "updated"
     stamps: bool = True
-    #: Of the value that a write of a run sets in the run attribute, and sets once in a row's life.
+    deletes: bool = False  # whether it takes rows away
+    #: Of the value that a write of a run sets in the run attribute, and sets once in a row's life; "": it sets
+    #: none, and writes each row once.
     mark: str = "{run}"
     writes: int = 1  # per record
     pending: bool = False  # calls out for each record, which is written down in the file of `visit.py`
-
-    @property
-    def deletes(self) -> bool:
-        """Whether it takes rows away."""
-        return not self.stamps
 
     def is_right(self, number: int, found: Item | None, rest: Item, version: int) -> bool:
         """Whether a row is what the operation leaves of it. `rest`: what the operation is not about."""
@@ -42,6 +40,8 @@ class Verb:
         if wanted is None or found is None:
             return wanted is found
         stamp = {_VERSION: {"N": str(version)}} if self.stamps else {}
+        if not self.mark and _RUN in found:
+            return False
         return {name: value for name, value in found.items() if name != _RUN} == {**rest, **wanted, **stamp}
 
 
@@ -66,6 +66,10 @@ def _weed(number: int) -> Item:
     return {"goes": {"BOOL": not stays(number)}}
 
 
+def _stamped(number: int) -> Item:
+    return {} if number % _BARE_EACH == 0 else {_VERSION: {"N": "7"}, _RUN: {"S": "an-earlier-run"}}
+
+
 TOUCH = Verb("touch", {"operation": {"kind": "touch"}}, before=_bare, after=_bare)
 TRANSFORM = Verb(
     "transform", {"operation": {"kind": "transform", "job": "shout"}}, before=_named, after=_shouted
@@ -84,6 +88,16 @@ DELETE = Verb(
     after=lambda number: _weed(number) if stays(number) else None,
     outcome=lambda number: "filtered" if stays(number) else "deleted",
     stamps=False,
+    deletes=True,
     mark="{run}/delete",
     writes=2,  # the mark, then the delete
+)
+UNSTAMP = Verb(
+    "unstamp",
+    {"operation": {"kind": "unstamp"}},
+    before=_stamped,
+    after=_bare,
+    outcome=lambda number: "updated" if _stamped(number) else "current",
+    stamps=False,
+    mark="",
 )
