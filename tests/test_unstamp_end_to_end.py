@@ -143,3 +143,36 @@ async def test_a_record_that_is_refused_is_given_up_and_redriven(quiet: Stack, m
     kind, report = await outcome(await quiet.start({"table": table.name, "scope": scope}))
     assert (kind, report["tally"]["updated"], left(table)) == ("complete", 1, 0)
     assert report["operation"]["kind"] == "unstamp"
+
+
+async def test_a_dry_run_shows_what_would_be_removed(quiet: Stack, make_table: Make) -> None:
+    table = stamped(make_table)
+    scope = {"kind": "sample", "limit": RECORDS}
+    kind, report = await outcome(await quiet.start(job(table, dry_run=True, scope=scope)))
+    assert kind == "complete"
+    tally = report["dry_run"]["tally"]
+    assert (tally["updated"], tally["current"]) == (RECORDS - BARE, BARE)
+    assert left(table) == RECORDS - BARE
+
+
+@pytest.mark.parametrize("writer", ["partiql", "update_item"])
+async def test_named_records_and_partitions_lose_theirs_and_no_others(
+    quiet: Stack, make_table: Make, writer: str
+) -> None:
+    table = make_table(range_type="N")
+    keys = table.fill(100)
+    table.put(*({**key, **STAMP} for key in keys))
+    if writer == "update_item":
+        quiet.proxy.set_plan(FaultPlan(faults=(Fault(kind=FaultKind.PARTIQL_DENIED),)))
+    named = [{name: next(iter(value.values())) for name, value in key.items()} for key in keys[:10]]
+    kind, report = await outcome(await quiet.start(job(table, scope={"kind": "keys", "keys": named})))
+    assert (kind, report["tally"]["updated"], report["writer"]) == ("complete", 10, writer)
+    assert left(table) == 90
+
+    value = next(item["id"]["S"] for item in table.items() if "reindexRun" in item)
+    there = [item for item in table.items() if item["id"]["S"] == value]
+    carrying = sum("reindexRun" in item for item in there)
+    scope = {"kind": "partitions", "values": [value]}
+    kind, report = await outcome(await quiet.start(job(table, scope=scope)))
+    assert (kind, report["tally"]["updated"], left(table)) == ("complete", carrying, 90 - carrying)
+    assert report["partitions"][value]["scanned"] == len(there)

@@ -20,7 +20,7 @@ from tests.test_account import shown
 from tests.test_planning import START, plan
 
 MakeTable = Callable[..., Table]
-UNSTAMP = {"operation": {"kind": "unstamp"}}
+UNSTAMP: dict[str, Any] = {"operation": {"kind": "unstamp"}}
 OWN = {"version": "population", "run": "source"}
 
 
@@ -60,8 +60,9 @@ def test_attributes_that_no_known_job_has_written_may_be_the_applications_own(
     with pytest.raises(Refused, match="no job that the ledger knows of has written population") as refused:
         plan(table, ledger, **UNSTAMP, attributes=OWN)
     assert refused.value.kind == "NoRecovery"
-    for allowed in ({"allow_no_recovery": True}, {"dry_run": True}):
-        made = plan(table, ledger, **UNSTAMP, attributes=OWN, **allowed)
+    for allowed in ("allow_no_recovery", "dry_run"):
+        asked: dict[str, Any] = {**UNSTAMP, "attributes": OWN, allowed: True}
+        made = plan(table, ledger, **asked)
         assert any("whatever they hold" in warning for warning in made.warnings)
     ledger.versions.record(made.target.table_arn, "population", 7)
     made = plan(table, ledger, **UNSTAMP, attributes=OWN)

@@ -11,16 +11,19 @@ What was read has to outlive the attempt that read it, for a crash may lose an a
 before the first stamp of a page is removed, the ledger keeps a digest of each record of the page that carries
 one (`sinks.seen`): 8 bytes a record, one item a page. Whoever comes after a lost attempt, or after one that
 settled records beyond its cursor, finds such a record without its stamp, finds it among the digests, and counts
-it as `updated`. This costs one write for each record and less than a hundredth of a write unit in the ledger.
-The alternatives cost more: a mark in the table, removed once it is counted, is a second write for each record,
-and a second event in the stream; a list in the heartbeats is lost with them.
+it as `updated`. This costs one write for each record, and in the ledger less than two hundredths of a write unit,
+for keeping and for dropping its digest. The alternatives cost more or hold less: a mark in the table, removed
+once it is counted, is a second write for each record, and a second event in the stream; keys in a heartbeat are
+lost where the heartbeat is.
 
 Reads are consistent ones, since `current` is concluded from a read alone. A write removes only the values that
 were read: its condition names both. A record that was stamped meanwhile, or whose stamp another writer put
 back, is refused, read again, and decided again.
 
 Not promised: where another writer removes the stamp of a record while the job runs, the record is `updated` or
-`current`, depending on whether this run had read it before; it has one outcome either way.
+`current`, depending on whether this run had read it before; it has one outcome either way. And where others add
+more than 9,000 records to a part of a shard between a lost attempt and its successor, records there may be
+`current` that were `updated` (`sinks.seen.DRIFT_ROWS`, less a page).
 """
 
 from __future__ import annotations
