@@ -11,10 +11,10 @@ What was read has to outlive the attempt that read it, for a crash may lose an a
 before the first stamp of a page is removed, the ledger keeps a digest of each record of the page that carries
 one (`sinks.seen`): 8 bytes a record, one item a page. Whoever comes after a lost attempt, or after one that
 settled records beyond its cursor, finds such a record without its stamp, finds it among the digests, and counts
-it as `updated`. This costs one write for each record, and in the ledger less than two hundredths of a write unit,
-for keeping and for dropping its digest. The alternatives cost more or hold less: a mark in the table, removed
-once it is counted, is a second write for each record, and a second event in the stream; keys in a heartbeat are
-lost where the heartbeat is.
+it as `updated`. This costs one write for each record, and in the ledger less than two hundredths of a write
+unit, for keeping and for dropping its digest. The alternatives cost more or hold less: a mark in the table,
+removed once it is counted, is a second write for each record, and a second event in the stream; keys in a
+heartbeat are lost where the heartbeat is.
 
 Reads are consistent ones, since `current` is concluded from a read alone. A write removes only the values that
 were read: its condition names both. A record that was stamped meanwhile, or whose stamp another writer put
