@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, TypeAlias
 
-from reindexer.answers import Action, CallFailed, Scope
+from reindexer.checks.calls import Calls
 from reindexer.checks.judge import JobJudge
 from reindexer.dynamo.table import TableClient
+from reindexer.dynamo.wire import projection
 from reindexer.items import Key, WireItem, WireKey, to_json_key
-from reindexer.models import Fault, VerifyInput, VerifyResult
+from reindexer.models import VerifyInput, VerifyResult
 from reindexer.operations import verb_of
 from reindexer.round_context import RoundContext
-from reindexer.throttle import backoff
 
 #: True for a row that is not at the target: version missing, lower, or no number at all. DynamoDB never finds
 #: values of two types in order; the type is asked for in case an engine does.
@@ -22,16 +22,12 @@ BEHIND = "NOT (attribute_type(#v, :n) AND #v >= :v)"
 STAMPED = "attribute_exists(#v) OR attribute_exists(#r)"
 #: True for a row that the job was to leave alone.
 _EXPIRED = "attribute_type(#ttl, :n) AND #ttl >= :first AND #ttl < :before"
-_PAGE_UNITS = 200.0  # of the 256 that 1 MB costs: rows may be a quarter larger than those of the page before
-_PAGE_ROWS = 2000  # larger pages of small rows made the embedded engine a tenth slower, and none faster
-_THROTTLED_SECONDS = 5.0  # nothing but throttles: hand back, as a round does; the workflow waits longer
-_UNITS_PER_ROW = 0.125  # read units where an engine reports none: rows of 500 bytes, 4 KB a unit
 
 #: Keeps keys of rows behind, with the partition of each (none where the job does not count by partitions).
 KeepKeys: TypeAlias = Callable[[list[Key], list[str]], None]
 
 
-class Paced:
+class Paced(Calls):
     """One call: its pace, and what was counted. `keep` None: rows behind are only counted."""
 
     def __init__(
@@ -42,26 +38,13 @@ class Paced:
         judge: JobJudge | None = None,
         keep: KeepKeys | None = None,
     ) -> None:
-        self._request, self._table, self._context, self._judge = request, table, context, judge
-        self._keep = keep
+        super().__init__(table, context, request.share.read_units, request.seconds)
+        self._request, self._judge, self._keep = request, judge, keep
         self._version, self._run = request.target.attributes.version, request.target.attributes.run
         self._expiry, self._stamps = request.target.expiry, verb_of(request.target.operation).stamps
-        self._deadline = context.now() + request.seconds
-        self._patience = min(_THROTTLED_SECONDS, request.seconds / 2)  # else a short slice would be over first
-        self._next_at = context.now()  # when the budget allows the next call
-        self._row_units = 1.0  # read units a row, learnt from each page; up to 4 KB cost one
-        self._calls = 0
-        self._answered = False  # whether any call brought something
-        self._down: Fault | None = None  # why nothing answers, so far
-        self._tries = 0  # calls in a row that brought nothing
-        self._throttled_at: float | None = None  # since when there were only throttles
-        self._throttled = False  # for too long
-        self._scope: Scope | None = None  # how far they reach
         self._scanned = self._behind = 0
         self._cursor = request.cursor
         self._before_end: VerifyResult | None = None  # where it was before the last page; None: not at the end
-        self._units = 0.0
-        self._fault: Fault | None = None
         context.heartbeat(self.progress)
 
     def _filter(self, *, expired: bool = True) -> dict[str, Any]:
@@ -91,36 +74,10 @@ class Paced:
 
         Where no job judges, they hold their keys, version and run attribute and what is named in `also`.
         """
+        if self._judge is not None:  # it needs whole items
+            return self._get_all(chunk, {})
         ttl = [self._expiry.attribute] if self._expiry else []
-        wanted = dict.fromkeys((*chunk[0], *also, *ttl, self._version, self._run))
-        names = {f"#k{index}": name for index, name in enumerate(wanted)}
-        shape: dict[str, Any] = {}
-        if self._judge is None:  # else whole items
-            shape = {"ProjectionExpression": ",".join(names), "ExpressionAttributeNames": names}
-        items: list[WireItem] = []
-        left: list[WireKey] = chunk
-        while left:
-            if not self._may_go_on():
-                return None
-            request = {"Keys": left, "ConsistentRead": True, **shape}
-            answer = self._call(
-                "batch_get_item",
-                RequestItems={self._request.target.table: request},
-                ReturnConsumedCapacity="TOTAL",
-            )
-            if answer is None:
-                continue
-            for found in answer["Responses"].values():
-                items += found
-            unprocessed = list((answer.get("UnprocessedKeys") or {}).values())
-            before, left = len(left), unprocessed[0]["Keys"] if unprocessed else []
-            self._spend(answer.get("ConsumedCapacity") or [], before - len(left))
-            if len(left) == before:  # lack of capacity, reported by no error
-                self._refused(None)
-                self._back_off()
-            else:
-                self._throttled_at = None
-        return items
+        return self._get_all(chunk, projection((*chunk[0], *also, *ttl, self._version, self._run)))
 
     def _is_behind(self, item: WireItem) -> bool:
         """The filter's own rule, for rows read by key."""
@@ -139,54 +96,6 @@ class Paced:
         number = item.get(expiry.attribute, {}).get("N") if expiry else None
         return expiry is not None and number is not None and expiry.first <= Decimal(number) < expiry.before
 
-    def _call(self, operation: str, **parameters: Any) -> dict[str, Any] | None:
-        """One attempt. None: it failed; then either `_fault` is set, or it has waited for the next one."""
-        self._calls += 1
-        try:
-            answer = self._table.call(operation, **parameters)
-        except CallFailed as failed:
-            fault = Fault.of(failed.failure)
-            if failed.failure.action is Action.WAIT:
-                self._refused(failed.failure.scope)
-            else:
-                self._throttled_at = None
-            if failed.failure.action not in (Action.WAIT, Action.RETRY):
-                self._fault = fault
-                return None
-            # A throttle passes. Anything else that lasts for a whole slice has to be seen by a person.
-            self._down = fault if failed.failure.action is Action.RETRY and not self._answered else None
-            self._back_off()
-            return None
-        self._answered, self._down, self._tries = True, None, 0
-        return answer
-
-    def _refused(self, scope: Scope | None) -> None:
-        """For want of capacity."""
-        self._scope = scope or self._scope
-        if self._throttled_at is None:
-            self._throttled_at = self._context.now()
-
-    def _back_off(self) -> None:
-        self._tries += 1
-        self._context.wait(backoff(self._tries))
-
-    def _may_go_on(self) -> bool:
-        """Wait until the budget allows a call. False: fault, asked to stop, or slice over after one call."""
-        self._context.heartbeat()
-        while self._fault is None and not self._context.stopping():
-            if self._throttled_at is not None:
-                self._throttled = self._context.now() - self._throttled_at > self._patience
-                if self._throttled:
-                    return False
-            if self._calls and self._context.now() >= self._deadline:
-                self._fault = self._down
-                return False
-            wait = self._next_at - self._context.now()
-            if wait <= 0:
-                return True
-            self._context.wait(wait)
-        return False
-
     def _page(
         self, operation: str, parameters: Mapping[str, Any], most: int | None = None
     ) -> dict[str, Any] | None:
@@ -203,11 +112,6 @@ class Paced:
         if not self._may_go_on():
             return None
         return self._call(operation, **parameters, Limit=max(1, page["ScannedCount"] - 1))
-
-    def _page_rows(self) -> int:
-        """Rows of a page: about a second's budget at most, and short of the 1 MB at which DynamoDB ends it."""
-        units = min(_PAGE_UNITS, self._request.share.read_units or _PAGE_UNITS)
-        return max(1, min(_PAGE_ROWS, int(units / self._row_units)))
 
     def _count(
         self,
@@ -231,20 +135,6 @@ class Paced:
         self._scanned += scanned
         self._behind += behind
         self._cursor = to_json_key(cursor) if cursor else None
-
-    def _spend(self, capacities: list[dict[str, Any]], rows: int) -> None:
-        """Charge a call: the next one waits until its units have been earned."""
-        reported = [float(entry["CapacityUnits"]) for entry in capacities if "CapacityUnits" in entry]
-        units = sum(reported) if reported else rows * _UNITS_PER_ROW
-        self._units += units
-        if rows and units:
-            self._row_units = units / rows
-        if rate := self._request.share.read_units:
-            self._next_at = max(self._next_at, self._context.now()) + units / rate
-
-    def fail(self, fault: Fault) -> None:
-        """It cannot go on, for this reason."""
-        self._fault = fault
 
     def progress(self) -> VerifyResult:
         """Its state, for a heartbeat: never at the end, since the table is still to be checked."""

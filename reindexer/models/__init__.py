@@ -37,6 +37,15 @@ from reindexer.models.children import (
     ShardReport,
 )
 from reindexer.models.closing import ClosingInput, ClosingResult
+from reindexer.models.comparison import (
+    Compared,
+    CompareInput,
+    CompareResult,
+    Comparison,
+    Difference,
+    Differing,
+    FoundDifference,
+)
 from reindexer.models.control import Control, Resume
 from reindexer.models.cycle import READING, Carried, Phase, RunCarried, ShardCarried
 from reindexer.models.failures import CloseInput, FailurePage, QuarantineEntry, QuarantineInput
@@ -64,6 +73,7 @@ from reindexer.models.plan import (
     KeptKeys,
     KeyAttribute,
     KeyList,
+    OtherTable,
     PartitionRange,
     PartitionRanges,
     PartitionScope,
@@ -120,12 +130,18 @@ __all__ = [
     "CloseInput",
     "ClosingInput",
     "ClosingResult",
+    "CompareInput",
+    "CompareResult",
+    "Compared",
+    "Comparison",
     "Complete",
     "Consumed",
     "Control",
     "ControlEvent",
     "Counts",
     "CycleBounds",
+    "Difference",
+    "Differing",
     "DryRun",
     "DryRunInput",
     "Elsewhere",
@@ -133,6 +149,7 @@ __all__ = [
     "Expiry",
     "FailurePage",
     "Fault",
+    "FoundDifference",
     "HandBack",
     "Holder",
     "IndexCapacity",
@@ -155,6 +172,7 @@ __all__ = [
     "Model",
     "Operation",
     "Option",
+    "OtherTable",
     "Pair",
     "PartitionRange",
     "PartitionRanges",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from reindexer.items import key_text
 from reindexer.models.checks import Verification, VerifyResult
 from reindexer.models.closing import ClosingResult
+from reindexer.models.comparison import CompareResult
 from reindexer.models.rounds import Progress, RecordResult
 from reindexer.models.shards import ShardState
 from reindexer.tally import Outcome, Tally, plus_each
@@ -43,6 +44,19 @@ def after_check(state: ShardState, result: VerifyResult) -> ShardState:
             "checked": Verification(
                 scanned=state.checked.scanned + result.scanned, behind=state.checked.behind + result.behind
             ),
+            "read_units": state.read_units + result.read_units,
+            "rounds": state.rounds + 1,
+        }
+    )
+
+
+def after_comparison(state: ShardState, result: CompareResult) -> ShardState:
+    """As `after_round`, of a shard that compares."""
+    return state.model_copy(
+        update={
+            "cursor": state.cursor if result.cursor is None else result.cursor,
+            "compared": state.compared + result.counts,
+            "chunks": result.chunks,
             "read_units": state.read_units + result.read_units,
             "rounds": state.rounds + 1,
         }

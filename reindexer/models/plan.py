@@ -55,6 +55,20 @@ class Expiry(Model):
     before: int  # the job's start, for each record and for the verification alike
 
 
+class OtherTable(Model):
+    """The table that a job compares its own with: how it is reached, and what of its rows is compared."""
+
+    table: str
+    table_arn: str
+    table_id: str  # as in `Target`
+    region: str | None = None  # None: as the ARN says
+    endpoint: str | None = None  # None: AWS's own settings
+    role_arn: str | None = None  # assumed to read it
+    external_id: str | None = None
+    left_out: list[str] = []  # attributes that are not compared
+    expiries: list[str] = []  # TTL attributes, of both tables
+
+
 class Target(Model):
     """Which table, and what is written there: everything a round needs to know besides its own part."""
 
@@ -72,6 +86,7 @@ class Target(Model):
     indexes: list[IndexKey] = []  # the same with their indexes; empty in plans of older workers
     within: PartitionScope | None = None  # of a `partitions` scope; the values are the sources'
     expiry: Expiry | None = None  # None: records past their TTL are processed like others
+    other: OtherTable | None = Field(default=None, exclude_if=lambda value: value is None)
 
     def running(self, code: str | None) -> Target:
         """The same with other code of its job; None: with what was planned."""

@@ -67,6 +67,8 @@ class Share(Model):
     read_units: float | None = None
     write_units: float | None = None
     records: float | None = None
+    #: Of the other table, where two are compared.
+    other_read_units: float | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class Levels(Model):

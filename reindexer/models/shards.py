@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from pydantic import NonNegativeFloat, NonNegativeInt, SerializerFunctionWrapHandler, model_serializer
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, SerializerFunctionWrapHandler, model_serializer
 
 from reindexer.errors import cut
 from reindexer.items import Cursor
 from reindexer.models.by_partition import PackedByPartition
 from reindexer.models.checks import Verification, VerifyResult
+from reindexer.models.comparison import CompareResult, Comparison
 from reindexer.models.model import Model
 from reindexer.models.rounds import Isolated, Levels, Progress
 from reindexer.models.unconfirmed import Unconfirmed
@@ -42,10 +44,13 @@ class Counts(Model):
     read_units: NonNegativeFloat = 0.0
     write_units: NonNegativeFloat = 0.0
     checked: Verification = Verification()  # of a shard that verifies
+    compared: Comparison = Field(default=Comparison(), exclude_if=Comparison().__eq__)  # of one that compares
 
     @classmethod
-    def of(cls, round_: Progress | VerifyResult) -> Counts:
+    def of(cls, round_: Progress | VerifyResult | CompareResult) -> Counts:
         """Those of one round."""
+        if isinstance(round_, CompareResult):
+            return cls(compared=round_.counts, read_units=round_.read_units)
         if isinstance(round_, VerifyResult):
             checked = Verification(scanned=round_.scanned, behind=round_.behind)
             return cls(checked=checked, read_units=round_.read_units)
@@ -85,6 +90,7 @@ class Counts(Model):
                 scanned=sum(part.checked.scanned for part in parts),
                 behind=sum(part.checked.behind for part in parts),
             ),
+            compared=Comparison.total([part.compared for part in parts]),
         )
 
     def __add__(self, other: Counts) -> Counts:
@@ -99,6 +105,7 @@ class ShardSummary(Model):
     failures: dict[str, int] = {}  # quarantined records by error class
     newest: list[Isolated] = []  # the newest of those that the root does not know; the ledger has all
     doubt: bool = False  # an attempt was lost: counts may be lower bounds
+    chunks: NonNegativeInt = 0  # of differences, kept by a shard that compares
 
     @model_serializer(mode="wrap")
     def _brief(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -121,6 +128,8 @@ class ShardState(Model):
     rounds: NonNegativeInt = 0
     levels: Levels = Levels()
     checked: Verification = Verification()
+    compared: Comparison = Field(default=Comparison(), exclude_if=Comparison().__eq__)
+    chunks: NonNegativeInt = Field(default=0, exclude_if=operator.not_)  # as in `ShardSummary`
     #: Quarantined records by error class, and the newest that the root does not know; the ledger has all.
     failures: dict[str, int] = {}
     quarantined: list[Isolated] = []
@@ -149,11 +158,13 @@ class ShardState(Model):
                 read_units=self.read_units,
                 write_units=self.write_units,
                 checked=self.checked,
+                compared=self.compared,
             ),
             rounds=self.rounds,
             failures=self.failures,
             newest=within_bytes(self.quarantined),
             doubt=self.timed_out,
+            chunks=self.chunks,
         )
 
 

@@ -1,0 +1,98 @@
+"""One of the two tables of a comparison: its scan, and consistent reads of single keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from reindexer.checks.calls import Calls
+from reindexer.compare.rows import Identity, identity_by
+from reindexer.dynamo.table import TableClient
+from reindexer.items import Cursor, Key, WireItem, WireKey, from_json_key, to_json_key
+from reindexer.models import Fault, KeyAttribute, Segment
+from reindexer.round_context import RoundContext
+
+_KEYS_PER_CALL = 100  # DynamoDB's limit
+
+
+class Side(Calls):
+    """Every read is consistent: it sees each write that was acknowledged before."""
+
+    def __init__(
+        self,
+        table: TableClient,
+        key: Sequence[KeyAttribute],
+        segment: Segment,
+        context: RoundContext,
+        rate: float | None,
+        seconds: float,
+    ) -> None:
+        super().__init__(table, context, rate, seconds)
+        self._names = [attribute.name for attribute in key]
+        self.identity: Callable[[WireItem], Identity] = identity_by(key)
+        self._fixed: dict[str, Any] = {"ConsistentRead": True}
+        if segment.total > 1:  # else a plain scan: the same rows, and an engine may go by its own index
+            self._fixed |= {"Segment": segment.segment, "TotalSegments": segment.total}
+        self._start: WireKey | None = None
+        self.ended = False  # the scan
+
+    def begin(self, after: Key | None, *, ended: bool) -> None:
+        """Where the scan goes on."""
+        self._start, self.ended = from_json_key(after) if after else None, ended
+
+    def page(self) -> list[WireItem] | None:
+        """The next rows of the scan; None: it failed, and may be asked for again while `may_go_on`."""
+        asked = {**self._fixed, "Limit": self._page_rows()}
+        page = self._attempt(lambda: self._table.read("scan", asked, self._start))
+        if page is None:
+            return None
+        self._throttled_at = None
+        self._spend([{"CapacityUnits": page.consumed}] if page.consumed else [], page.scanned)
+        self._start, self.ended = page.last_key, page.last_key is None
+        return page.rows
+
+    def get(self, keys: Sequence[WireKey]) -> dict[Identity, WireItem] | None:
+        """Those of the keys that exist, each key once; None: not all could be read."""
+        found = self._get_all(keys, {})
+        return None if found is None else {self.identity(item): item for item in found}
+
+    @property
+    def place(self) -> Cursor:
+        """Where the scan stands."""
+        return {"after": to_json_key(self._start) if self._start else None, "ended": self.ended}
+
+    def key(self, row: WireItem) -> WireKey:
+        """Its key attributes."""
+        return {name: row[name] for name in self._names}
+
+    def at_once(self) -> int:
+        """Keys to read in one call: about a second's budget at most."""
+        return min(_KEYS_PER_CALL, self._page_rows())
+
+    def may_go_on(self) -> bool:
+        """Wait until the budget allows a call. False: fault, asked to stop, or slice over after one call."""
+        return self._may_go_on()
+
+    def go_on(self) -> None:
+        """Work on beyond the time slice, until it is asked to stop."""
+        self._deadline = float("inf")
+
+    @property
+    def trouble(self) -> Fault | None:
+        """What someone has to fix."""
+        return self._fault
+
+    @property
+    def throttle(self) -> str | None:
+        """How far its throttles reach, where that is known."""
+        return self._scope.value if self._throttled and self._scope else None
+
+    @property
+    def throttled(self) -> bool:
+        """Whether there was no capacity for too long."""
+        return self._throttled
+
+    @property
+    def units(self) -> float:
+        """Read units so far."""
+        return self._units

@@ -1,0 +1,129 @@
+"""Comparing two tables: what a round is asked, what it found, and how the differences are counted."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from enum import StrEnum
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt
+
+from reindexer.items import Cursor, Key
+from reindexer.models.checks import Keep
+from reindexer.models.model import Model
+from reindexer.models.plan import Segment, Target
+from reindexer.models.rounds import Fault, Share
+
+
+class Difference(StrEnum):
+    """How a key differs between the two tables. `moving`: it did not hold still while it was looked at."""
+
+    DIFFERENT = "different"
+    MISSING = "missing"  # in the other table
+    EXTRANEOUS = "extraneous"  # in the other table, and not in the first
+    MOVING = "moving"
+
+
+class Differing(Model):
+    """One attribute, by its path, in both tables: DynamoDB JSON, shortened; None: missing.
+
+    Of a set only what the other one lacks.
+    """
+
+    path: str
+    table: str | None
+    other: str | None
+
+
+class FoundDifference(Model):
+    """A key that differs. `more`: attributes that differ besides."""
+
+    kind: Difference
+    key: Key
+    attributes: list[Differing] = []
+    more: NonNegativeInt = 0
+
+
+class Comparison(Model):
+    """Counts of a comparison. Every row that either scan hands out is counted once, on its own side.
+
+    A row of the other table whose key the table has is `matched`: what it is like is counted with the table's.
+    """
+
+    scanned: NonNegativeInt = 0
+    equal: NonNegativeInt = 0
+    different: NonNegativeInt = 0
+    missing: NonNegativeInt = 0
+    moving: NonNegativeInt = 0
+    absent: NonNegativeInt = 0  # past its time to live, a tombstone, or deleted before it was looked at again
+    other_scanned: NonNegativeInt = 0
+    matched: NonNegativeInt = 0
+    extraneous: NonNegativeInt = 0
+    other_moving: NonNegativeInt = 0
+    other_absent: NonNegativeInt = 0
+    other_read_units: NonNegativeFloat = 0.0
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every row of each side has its one outcome."""
+        first = self.equal + self.different + self.missing + self.moving + self.absent
+        other = self.matched + self.extraneous + self.other_moving + self.other_absent
+        return (self.scanned, self.other_scanned) == (first, other)
+
+    @property
+    def differences(self) -> dict[Difference, int]:
+        """How many keys differ, by kind."""
+        return {
+            Difference.DIFFERENT: self.different,
+            Difference.MISSING: self.missing,
+            Difference.EXTRANEOUS: self.extraneous,
+            Difference.MOVING: self.moving + self.other_moving,
+        }
+
+    @classmethod
+    def total(cls, parts: Sequence[Comparison]) -> Comparison:
+        """Their sum."""
+        return cls(**{name: sum(getattr(part, name) for part in parts) for name in cls.model_fields})
+
+    def __add__(self, other: Comparison) -> Comparison:
+        return self.total((self, other))
+
+
+class CompareInput(Model):
+    """One round of a comparison: segment `source` of both tables. `chunks`: kept so far by this shard."""
+
+    target: Target
+    source: Segment
+    cursor: Cursor | None = None
+    chunks: NonNegativeInt = 0
+    share: Share = Share()
+    keep: Keep
+    index: NonNegativeInt  # of the shard: its differences are kept under it
+    #: Rises from each round of a shard to the next: what an attempt that was lost keeps too late is refused.
+    fence: NonNegativeInt = 0
+    heartbeat_timeout: float = 10.0
+    seconds: float = 30.0
+
+
+class CompareResult(Model):
+    """What one round found; also its heartbeat. Counts are of this round alone, `chunks` of the shard."""
+
+    counts: Comparison = Comparison()
+    cursor: Cursor | None = None
+    chunks: NonNegativeInt = 0
+    done: bool = False
+    fault: Fault | None = None
+    read_units: NonNegativeFloat = 0.0
+    throttled: bool = False  # ended early for want of capacity
+    throttle: str | None = None  # how far that reaches, where known
+
+
+class Compared(Model):
+    """A comparison in a job's report. The ledger has all differences; `sample` some of them.
+
+    `chunks`: what the ledger keeps of each shard, by its number.
+    """
+
+    counts: Comparison = Comparison()
+    sample: list[FoundDifference] = Field(default=[], max_length=20)  # enough to see what they have in common
+    chunks: list[NonNegativeInt] = Field(default=[], exclude_if=operator.not_)
