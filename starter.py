@@ -15,8 +15,10 @@ from typing import NoReturn
 import typer
 
 from commands.cancel import cancel
+from commands.compare import compare
 from commands.demo import demo
 from commands.dev import dev
+from commands.differences import differences
 from commands.doctor import doctor
 from commands.estimate import estimate_job
 from commands.failures import failures
@@ -56,6 +58,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "doctor": doctor,
     "estimate": estimate_job,
     "start": start,
+    "compare": compare,
     "list": list_jobs,
     "status": status,
     "watch": watch,
@@ -65,6 +68,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "limits": limits,
     "cancel": cancel,
     "failures": failures,
+    "differences": differences,
     "redrive": redrive,
     "jobs": jobs,
     "new-job": new_job,

@@ -6,9 +6,10 @@ import threading
 from typing import TYPE_CHECKING
 
 from reindexer.dynamo.client import make_client
+from reindexer.dynamo.others import other_client
 from reindexer.dynamo.table import TableClient
 from reindexer.ledger import Ledger
-from reindexer.models import CapacityInput, Target
+from reindexer.models import CapacityInput, OtherTable, Target
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -22,6 +23,7 @@ class Clients:
         #: In the worker's own region.
         self.own = make_client(pool=pool)
         self._by_region = {self.own.meta.region_name: self.own}
+        self._others: dict[tuple[str | None, ...], DynamoDBClient] = {}
         self.ledger = ledger
 
     def raw(self, target: Target | CapacityInput) -> DynamoDBClient:
@@ -39,6 +41,15 @@ class Clients:
                 client = self._by_region[region] = self.own if fixed else client
         return client
 
-    def table(self, target: Target | CapacityInput) -> TableClient:
-        """The engine's client for the target's table."""
-        return TableClient(self.raw(target), target.table)
+    def _other(self, other: OtherTable) -> DynamoDBClient:
+        place = (other.region, other.endpoint, other.role_arn, other.external_id)
+        with self._lock:
+            client = self._others.get(place)
+            if client is None:
+                client = self._others[place] = other_client(other, self._pool)
+        return client
+
+    def table(self, target: Target | CapacityInput | OtherTable) -> TableClient:
+        """The engine's client for the table. Raises `EnvironmentFault` where AWS's settings do not suffice."""
+        client = self._other(target) if isinstance(target, OtherTable) else self.raw(target)
+        return TableClient(client, target.table)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from activities.clients import Clients
 from reindexer.answers import Action, CallFailed
 from reindexer.dynamo.identity import identity_fault
-from reindexer.models import Fault, Stop, Target
+from reindexer.models import Fault, OtherTable, Stop, Target
 from reindexer.round_context import RoundContext
 
 #: Seconds for which one answer serves whatever a process begins: a round works for longer on one, and AWS takes
@@ -36,15 +36,15 @@ class Identities:
         self._seen: dict[tuple[str, str], float] = {}  # (ARN, id) → when the last good answer was asked for
         self._asking: dict[tuple[str, str], threading.Lock] = {}
 
-    def trouble_before(self, target: Target, context: RoundContext) -> TableTrouble | None:
+    def trouble_before(self, target: Target | OtherTable, context: RoundContext) -> TableTrouble | None:
         """None: work may begin, for it was that table in the last seconds."""
         return self._trouble(target, context, time.monotonic() - _FRESH_SECONDS)
 
-    def trouble_after(self, target: Target, context: RoundContext) -> TableTrouble | None:
+    def trouble_after(self, target: Target | OtherTable, context: RoundContext) -> TableTrouble | None:
         """None: what was done until now was done to that table."""
         return self._trouble(target, context, time.monotonic())
 
-    def _trouble(self, target: Target, context: RoundContext, since: float) -> TableTrouble | None:
+    def _trouble(self, target: Target | OtherTable, context: RoundContext, since: float) -> TableTrouble | None:
         """Of those who want to know at the same time one asks, and the others take its answer."""
         name = (target.table_arn, target.table_id)
         if self._known(name, since):  # no one is waited for
@@ -60,7 +60,9 @@ class Identities:
     def _known(self, name: tuple[str, str], since: float) -> bool:
         return self._seen.get(name, float("-inf")) >= since
 
-    def _ask(self, target: Target, name: tuple[str, str], context: RoundContext) -> TableTrouble | None:
+    def _ask(
+        self, target: Target | OtherTable, name: tuple[str, str], context: RoundContext
+    ) -> TableTrouble | None:
         asked = time.monotonic()
         try:
             fault = identity_fault(self._clients.table(target), *name, context)

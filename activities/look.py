@@ -13,7 +13,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.clients import Clients
-from reindexer.models import Counts, Looked, LookInput, Progress, Seen, Situation, VerifyResult
+from reindexer.models import CompareResult, Counts, Looked, LookInput, Progress, Seen, Situation, VerifyResult
 from reindexer.planning.capacity import changed_capacity
 
 if TYPE_CHECKING:
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 #: Shards asked about at the same time: 32 take 0.08 s, 400 a second.
 _AT_ONCE = 16
 #: What a running round sends with its heartbeats, by the name of its activity.
-_HEARTBEATS: Mapping[str, type[Progress | VerifyResult]] = {
+_HEARTBEATS: Mapping[str, type[Progress | VerifyResult | CompareResult]] = {
     "reindex_round": Progress,
     "verify_segment": VerifyResult,
+    "compare_segment": CompareResult,
 }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from activities.clients import Clients
+from activities.compare import CompareActivities, DifferenceActivities
 from activities.dry_run import DryRunActivities
 from activities.ended_shard import EndedShardActivities
 from activities.guard import Guard
@@ -50,6 +51,7 @@ def control_activities(
         kept.collect_behind,
         kept.clear_kept,
         kept.partition_totals,
+        DifferenceActivities(clients).sample_differences,
         quarantine.close_redriven,
         report.write_report,
         report.record_version,
@@ -75,6 +77,7 @@ def round_activities(clients: Clients, questions: Questions, guard: Guard) -> li
     return [
         RoundActivities(clients, identities, questions.holding, guard).reindex_round,
         VerifyActivities(clients, identities, guard).verify_segment,
+        CompareActivities(clients, identities, guard).compare_segment,
         ClosingLookActivities(clients, identities, guard).count_ahead,
         DryRunActivities(clients, guard).dry_run,
     ]

@@ -19,9 +19,9 @@ from reindexer.planning.bounds import check_workflow_id
 
 #: In the order of the help.
 _FIELDS = Fields(
-    "table", "operation.version", "operation", "dry_run", "scope", "limits", "total_segments", "isolation",
-    "verify", "skip_expired", "sweep", "attributes", "allow_lower", "allow_used", "allow_no_recovery",
-    "allow_multi_region", "force_lock", "reason",
+    "table", "operation.version", "operation.kind", "operation.job", "operation.params", "dry_run", "scope",
+    "limits", "total_segments", "isolation", "verify", "skip_expired", "sweep", "attributes", "allow_lower",
+    "allow_used", "allow_no_recovery", "allow_multi_region", "force_lock", "reason",
 )  # fmt: skip
 
 
@@ -50,11 +50,11 @@ def start(
         f"reindex-{job.table.rsplit('/', 1)[-1]}" if workflow_id is None else workflow_id
     )  # of an ARN the table's name
     check_workflow_id(name)  # before anything is shown and asked
-    _show(job, name, ask=not (yes or job.dry_run))
+    show_plan(job, name, ask=not (yes or job.dry_run))
     raise typer.Exit(launch(job, name, summary=summary(job), wait=wait or job.dry_run, as_json=as_json))
 
 
-def _show(job: JobInput, name: str, *, ask: bool) -> None:
+def show_plan(job: JobInput, name: str, *, ask: bool) -> None:
     """Show the plan and ask. Raises `Stopped` where no one agrees.
 
     Everything goes to stderr: stdout belongs to the answer.

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 
-from reindexer.models import JobInput, PartitionRanges, PartitionScope, Plan, Quarantined
+from reindexer.models import JobInput, OtherTable, PartitionRanges, PartitionScope, Plan, Quarantined
 from reindexer.words import count, size, some
+
+_READ_UNIT = 4096  # bytes (DynamoDB's unit of a consistent read)
 
 
 def plan_rows(plan: Plan, job: JobInput, own_queue: str | None) -> Iterator[tuple[str, str]]:
@@ -40,7 +43,8 @@ def plan_rows(plan: Plan, job: JobInput, own_queue: str | None) -> Iterator[tupl
     )
     if own_queue:
         yield "workers", f"the job's own, on task queue {own_queue}"
-    yield "afterwards", _afterwards(job)
+    if not plan.verb.compares:
+        yield "afterwards", _afterwards(job)
 
 
 def _followers(plan: Plan) -> list[str]:
@@ -57,6 +61,8 @@ def _capacity(plan: Plan) -> str:
 
 
 def _target(plan: Plan, job: JobInput) -> str:
+    if plan.target.other is not None:
+        return _other(plan, plan.target.other)
     if not plan.verb.stamps:
         return f"neither {plan.target.attributes.version} nor {plan.target.attributes.run} in any record"
     version = f"version {plan.target.version} in {plan.target.attributes.version}"
@@ -66,6 +72,21 @@ def _target(plan: Plan, job: JobInput) -> str:
         return version
     chosen = "one above the highest recorded" if job.operation.version == "next" else "the start time in ms"
     return f"{version} ({chosen})"
+
+
+def _other(plan: Plan, other: OtherTable) -> str:
+    """The table that is compared, and what reading both costs."""
+    facts = plan.other_facts
+    ways = (("at", other.endpoint), ("by", other.role_arn))
+    text = f"compared with {other.table} in {other.region}"
+    text += "".join(f", {word} {value}" for word, value in ways if value)
+    if facts is None:
+        return text
+    units = [max(1, math.ceil(read.size_bytes / _READ_UNIT)) for read in (plan.facts, facts)]
+    return (
+        f"{text}: about {some(facts.items, 'record')}; reads about {count(units[0])} read units here and "
+        f"{count(units[1])} there, three more units for each key that differs"
+    )
 
 
 def _partitions(plan: Plan, within: PartitionScope) -> str:

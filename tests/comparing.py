@@ -125,7 +125,9 @@ class Comparing:
     @property
     def request(self) -> CompareInput:
         left_out, expiries = list(self.left_out), list(self.expiries)
-        other = OtherTable(table="o", table_arn="arn:o", table_id="id", left_out=left_out, expiries=expiries)
+        other = OtherTable(
+            table="o", table_arn="arn:o", table_id="id", region="", left_out=left_out, expiries=expiries
+        )
         key = [KeyAttribute(name="id", type=self.kind)]
         return CompareInput(
             target=target(other=other, key=key), source=Segment(segment=0, total=1), cursor=self.state.cursor,

@@ -11,6 +11,7 @@ from reindexer.compare.describing import described
 from reindexer.compare.rows import Rules
 from reindexer.compare.segment import Bounds
 from reindexer.compare.window import Row
+from reindexer.models import Comparison, Counts, ShardState
 from tests.comparing import NOW, Comparing, Rows
 
 RULES = Rules((), ())
@@ -178,3 +179,12 @@ def test_rows_in_memory_are_bounded_whatever_differs(orders: tuple[str, str]) ->
     comparing = Comparing(sides[0], sides[1], bounds=Bounds(rows=100, kept_together=50), keeps=False).run()
     assert comparing.counts.different == 3_000
     assert 0 < max(held) <= 2 * (100 + 100), "of each side a window and a page"
+
+
+def test_counts_of_a_comparison_travel_whole() -> None:
+    compared = Comparison(**{name: number + 1 for number, name in enumerate(Comparison.model_fields)})
+    for each in (Counts(compared=compared), ShardState(compared=compared, chunks=3)):
+        assert type(each).model_validate_json(each.model_dump_json()) == each
+    assert ShardState(compared=compared, chunks=3).summary.chunks == 3
+    assert "compared" not in Counts().model_dump()
+    assert "compared" not in ShardState().model_dump()

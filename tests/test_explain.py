@@ -44,7 +44,7 @@ from reindexer.models import (
         ({"table": 7}, "table: 7 is not possible; it has to be a string"),
         (
             {"table": "c", "operation": {"kind": "toutch"}},
-            'operation.kind: "toutch" is unknown; it has to be touch, transform, verify or unstamp '
+            'operation.kind: "toutch" is unknown; it has to be touch, transform, verify, unstamp or compare '
             "(did you mean touch?)",
         ),
         (

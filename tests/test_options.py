@@ -23,7 +23,9 @@ OPTIONS = options()
 #: Fields that no option gives: of a scope that `redrive` makes.
 OF_A_REDRIVE = {f"scope.{name}" for name in Quarantined.model_fields} - {"scope.kind", "scope.keys"}
 #: Objects whose fields have the options.
-OBJECTS = {"operation", "scope", "limits", "attributes"}
+OBJECTS = {"operation", "operation.with", "scope", "limits", "attributes"}
+#: Fields of a second table, which a verb of its own takes.
+OF_COMPARE = {path for path in OPTIONS if path.startswith("operation.with.")} | {"operation.leave_out"}
 
 
 def flags_of(verb: str) -> list[str]:
@@ -36,12 +38,12 @@ def flags_of(verb: str) -> list[str]:
 
 def fields(model: type[BaseModel], above: str = "") -> Iterator[str]:
     """Every field that may be written, by its path."""
-    for name in model.model_fields:
-        yield f"{above}{name}"
-    for name, field in model.model_fields.items():
-        if name in OBJECTS and not above:
+    for attribute, field in model.model_fields.items():
+        path = f"{above}{field.alias or attribute}"
+        yield path
+        if path in OBJECTS:
             for kind in _models(field.annotation):
-                yield from fields(kind, f"{name}.")
+                yield from fields(kind, f"{path}.")
 
 
 def _models(annotation: Any) -> list[type[BaseModel]]:
@@ -53,7 +55,9 @@ def test_every_field_of_the_input_has_an_option_and_start_takes_it() -> None:
     assert set(fields(JobInput)) - OBJECTS - OF_A_REDRIVE == {
         path for path in OPTIONS if not path.endswith("_from")
     }
-    assert {option.flag for option, _ in OPTIONS.values()} <= set(flags_of("start"))
+    flags = {path: option.flag for path, (option, _) in OPTIONS.items()}
+    assert {flag for path, flag in flags.items() if path not in OF_COMPARE} <= set(flags_of("start"))
+    assert {flags[path] for path in OF_COMPARE} <= set(flags_of("compare"))
 
 
 def test_options_have_names_of_their_own_and_a_help() -> None:
@@ -69,6 +73,7 @@ def test_the_order_of_the_help_is_the_order_of_the_verb() -> None:
         "JOB",
         "--read-units",
         "--write-units",
+        "--other-read-units",
         "--records-per-second",
         "--shards-in-flight",
         "--quarantined",

@@ -14,7 +14,7 @@ from workflows.shard.records import Records
 from workflows.shard.reporting import MEMO, Telling
 from workflows.shard.rounds import Rounds
 from workflows.shard.running_shard import RUNNING, RunningShard
-from workflows.shard.steps import Changing, Verifying
+from workflows.shard.steps import step_of
 
 with workflow.unsafe.imports_passed_through():
     from pydantic import ValidationError
@@ -30,7 +30,7 @@ class ReindexShard:
     def __init__(self, request: ShardInput) -> None:
         self._shard = RunningShard(request)
         self._records = Records(self._shard)
-        self._rounds = Rounds(self._shard, self._records, Verifying() if request.verifying else Changing())
+        self._rounds = Rounds(self._shard, self._records, step_of(request))
         self._telling = Telling(self._shard)
 
     # ── What comes in ──────────────────────────────────────────────────────────────────────────────────────

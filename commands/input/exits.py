@@ -11,7 +11,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from reindexer.dynamo.credentials import as_signing_failure, is_of_credentials
 from reindexer.errors import EnvironmentFault, ReindexerError, one_line
 from reindexer.explain import explain
-from reindexer.models import Report
+from reindexer.models import Compared, Difference, Report
 
 
 class Exit(IntEnum):
@@ -89,7 +89,22 @@ def _of_settings(error: ValidationError) -> str:
 
 
 def exit_code(report: Report) -> Exit:
-    """0 only for a complete job; 3 for the interim report of one that has not ended."""
+    """0 only for a complete job; 3 for the interim report of one that has not ended.
+
+    Of a comparison: 0 equal, 1 different, 3 no verdict, since it did not end or a row did not hold still.
+    """
+    if report.comparison is not None and report.state != "running":
+        return _of_comparison(report, report.comparison)
     if report.state == "running":
         return Exit.NOT_FINISHED
     return Exit.COMPLETE if report.state == "complete" else Exit.INCOMPLETE
+
+
+def _of_comparison(report: Report, comparison: Compared) -> Exit:
+    found = comparison.counts.differences
+    moving = found.pop(Difference.MOVING)
+    if report.state != "complete":
+        return Exit.NOT_FINISHED
+    if any(found.values()):
+        return Exit.INCOMPLETE
+    return Exit.NOT_FINISHED if moving else Exit.COMPLETE

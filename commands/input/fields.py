@@ -65,7 +65,8 @@ def options(model: type[BaseModel] = JobInput, above: str = "") -> dict[str, tup
     Of a field that several kinds have, the first one's.
     """
     found: dict[str, tuple[Option, FieldInfo]] = {}
-    for name, field in model.model_fields.items():
+    for attribute, field in model.model_fields.items():
+        name = field.alias or attribute  # as the input has it
         path = f"{above}{name}" + (".kind" if field.discriminator else "")
         found |= {
             path + end: (option, field) for end, option in zip(("", "_from"), _marked(field), strict=False)

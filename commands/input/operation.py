@@ -14,8 +14,16 @@ def operation_given(
     version: str | None = None,
     job: str | None = None,
     params: Sequence[str] | None = None,
+    leave_out: Sequence[str] | None = None,
+    **other: Any,
 ) -> dict[str, Any]:
-    """The operation that the options mean. Raises `BadInput` where they do not go together."""
+    """The operation that the options mean. Raises `BadInput` where they do not go together.
+
+    `other`: fields of a second table, such as `with.region`, by their paths below the operation.
+    """
+    if other:
+        second = {path.removeprefix("with."): value for path, value in other.items()}
+        return {"kind": "compare", "with": second, **({"leave_out": list(leave_out)} if leave_out else {})}
     given: dict[str, Any] = {} if version is None else {"version": _version(version)}
     if job is None:
         if kind == "transform":

@@ -9,7 +9,7 @@ from reindexer.tally import Tally
 from reindexer.words import count, duration, some
 
 #: States in which records are being settled or verified; in others a rate is history.
-_MOVING = ("running", "throttled", "verifying", "pausing")
+_MOVING = ("running", "throttled", "verifying", "comparing", "pausing")
 #: Seconds for which figures need no age: a look at all shards takes no longer while a job is young.
 _FRESH = 10.0
 
@@ -22,6 +22,8 @@ def _verifies(progress: JobProgress) -> bool:
 
 def scanned(progress: JobProgress) -> int | None:
     """How many records the job has scanned, or its verification; None: not known."""
+    if progress.comparison is not None:
+        return progress.comparison.scanned
     counted: Tally | Verification | None = progress.verification if _verifies(progress) else progress.tally
     return counted.scanned if counted else None
 

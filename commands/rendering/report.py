@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from commands.rendering.comparison import comparison_rows, verdict
 from commands.rendering.dry_run import render_dry_run
 from commands.rendering.partitions import partitions
 from commands.rendering.screen import BAD, DIM, GOOD, WARN, columns, facts, moment
@@ -59,6 +60,7 @@ def _headline(report: Report) -> Text:
         f"  {some(records, 'record')} in {duration(report.seconds)}, ",
         (f"{per_second(speed).removesuffix('/s')} records/s", "bold"),
         *((f", {words}", f"bold {WARN}") for words in report.not_found),
+        *([verdict(report.comparison.counts)] if report.comparison and report.state == "complete" else []),
     )
 
 
@@ -79,12 +81,17 @@ def _stamps(report: Report) -> bool:
 
 def _records(report: Report) -> int:
     """How many records the job looked at; one that only reads has no outcomes."""
+    if report.comparison is not None:
+        return report.comparison.counts.scanned
     if _only_reads(report) and report.verification:
         return report.verification.scanned
     return report.tally.scanned
 
 
 def _outcomes(report: Report) -> Iterator[tuple[str | Text, ...]]:
+    if report.comparison is not None:
+        yield from comparison_rows(report.comparison.counts)
+        return
     if _only_reads(report) and report.verification:
         behind = report.verification.behind
         yield Text("behind", BAD if behind else ""), count(behind), Text("not at the target", DIM)
@@ -147,8 +154,7 @@ def ambiguous_text(number: int) -> str:
 
 def _facts(report: Report) -> Iterator[tuple[str, RenderableType]]:
     yield "job", f"{report.job}, run {report.run}, started {moment(report.started_at)}"
-    to = f" to version {report.version}" if _stamps(report) else ""
-    yield "table", f"{report.table}, {report.operation.get('kind', '?')}{to}"
+    yield "table", _aim(report)
     if not _only_reads(report):
         yield "attempts", attempts_text(report.attempts)
         if report.attempts.ambiguous:
@@ -168,6 +174,14 @@ def _facts(report: Report) -> Iterator[tuple[str, RenderableType]]:
         details += [f"{name}={'chosen' if value is None else value}" for name, value in changed]
         details += [f"({event.reason})"] if event.reason else []
         yield "" if index else "controls", " ".join(details)
+
+
+def _aim(report: Report) -> str:
+    operation = report.operation
+    if report.comparison is not None:
+        return f"{report.table}, compared with {operation.get('with', {}).get('table', '?')}"
+    to = f" to version {report.version}" if _stamps(report) else ""
+    return f"{report.table}, {operation.get('kind', '?')}{to}"
 
 
 def _verification(report: Report) -> Text:
@@ -194,7 +208,11 @@ def _consumed(report: Report) -> str:
 
 
 def _what_next(report: Report) -> Iterator[Text]:
-    """What the reader can do about an incomplete job."""
+    """What the reader can do about an incomplete job, or look at."""
+    if report.comparison is not None and any(report.comparison.counts.differences.values()):
+        yield Text()
+        yield Text(f"see them:   reindexer differences {report.job}")
+        return
     if report.state == "terminated":
         yield Text()
         yield from _again(report, "To bring the rest to this version:", "To do the rest:")

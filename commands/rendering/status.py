@@ -10,6 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from commands.rendering.comparison import compared_text
 from commands.rendering.figures import age, cycling, done_of, expected, scanned, speed, which_run
 from commands.rendering.report import attempts_text
 from commands.rendering.screen import BAD, DIM, GOOD, WARN, facts, moment
@@ -98,7 +99,9 @@ def _lines(status: JobStatus) -> Iterator[tuple[str, RenderableType]]:
         yield "shards", _shards(progress.shards)
     if partitions := progress.partitions:
         yield "partitions", f"{count(partitions.total)}: {count(partitions.done)} done"
-    if progress.tally:
+    if progress.comparison:
+        yield "compared", compared_text(progress.comparison)
+    elif progress.tally:
         yield "outcomes", _outcomes(progress.tally, progress.isolated)
     if found := progress.verification:
         yield "verified", f"{count(found.scanned)} read consistently, {count(found.behind)} behind"
@@ -139,6 +142,7 @@ def _limits(limits: Limits, consumed: Consumed) -> str:
     rates = (
         ("read units", limits.read_units_per_second, consumed.read_units),
         ("write units", limits.write_units_per_second, consumed.write_units),
+        ("read units of the other table", limits.other_read_units_per_second, None),
         ("records", limits.records_per_second, None),  # how many a second is beside the bar
     )
     parts = []

@@ -60,7 +60,8 @@ def of_failure(job: str, cause: BaseException) -> Ending:
         cause = cause.cause
     if isinstance(cause, ApplicationError):
         if cause.type == "Incomplete" and cause.details:
-            return Ending(Exit.INCOMPLETE, Report.model_validate(cause.details[0]))
+            report = Report.model_validate(cause.details[0])
+            return Ending(exit_code(report), report)
         refused = cause.non_retryable and cause.type not in _DEFECTS
         code = Exit.BAD_INPUT if refused else Exit.INCOMPLETE
         return Ending(code, None, f"{job} {'was refused' if refused else 'failed'}: {cause.message}")

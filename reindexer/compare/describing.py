@@ -31,6 +31,11 @@ def described(one: WireItem, other: WireItem) -> tuple[list[Differing], int]:
     return [_shown(*entry) for entry in found[:_MOST]], max(0, len(found) - _MOST)
 
 
+def value_text(value: WireValue) -> str:
+    """A value for people: DynamoDB JSON, shortened."""
+    return cut(_text(value), _VALUE_BYTES)
+
+
 def _of_maps(path: str, one: dict[str, Any], other: dict[str, Any]) -> Iterator[_Found]:
     for name in sorted(one.keys() | other.keys()):
         step = name if _PLAIN.fullmatch(name) else json.dumps(name, ensure_ascii=False)

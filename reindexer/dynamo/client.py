@@ -10,6 +10,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from reindexer.dynamo.credentials import Signer, as_signing_failure, is_of_credentials
+from reindexer.dynamo.roles import Role, assuming
 from reindexer.dynamo.transport import LeanClient, check_crc32
 from reindexer.errors import EnvironmentFault, one_line
 from reindexer.settings import aws_region
@@ -18,12 +19,19 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 
-def make_client(*, region: str | None = None, pool: int = 32, lean: bool = True) -> DynamoDBClient:
+def make_client(
+    *,
+    region: str | None = None,
+    pool: int = 32,
+    lean: bool = True,
+    endpoint: str | None = None,
+    role: Role | None = None,
+) -> DynamoDBClient:
     """A DynamoDB client for counted work: each call is one attempt, so that every answer is seen.
 
-    Endpoint, region and credentials come from AWS's own settings. `pool` is the most calls in flight at once.
-    `lean`: the calls that carry records bypass boto3's models. Raises `EnvironmentFault` where AWS's settings
-    do not suffice (no region, broken profile).
+    Endpoint, region and credentials come from AWS's own settings where they are not given; a `role` is assumed.
+    `pool` is the most calls in flight at once. `lean`: the calls that carry records bypass boto3's models.
+    Raises `EnvironmentFault` where AWS's settings do not suffice (no region, broken profile).
     """
     config = Config(
         retries={"total_max_attempts": 1},  # a hidden retry turns "applied" into "refused" and ruins the counts
@@ -35,8 +43,10 @@ def make_client(*, region: str | None = None, pool: int = 32, lean: bool = True)
     )
     session = botocore.session.get_session()
     try:
+        if role is not None:
+            session = assuming(session, role, region or aws_region())
         client = boto3.session.Session(botocore_session=session, region_name=region or aws_region()).client(
-            "dynamodb", config=config
+            "dynamodb", config=config, endpoint_url=endpoint
         )
     except (BotoCoreError, ClientError, OSError, ValueError) as error:  # ValueError: an endpoint that is no URL
         raise no_client(error) from error

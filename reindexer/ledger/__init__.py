@@ -16,6 +16,7 @@ Keys `pk` and `sk` are strings; every read is consistent. Layout (`attribute`: t
 | `kept#<job>#<run>`        | `behind#<SHA-256 of the key>` | a key that a verification found behind         |
 | `kept#<job>#<run>`        | `keys#<number>`               | a list of these for a sweep, as JSON in `keys` |
 | `kept#<job>#<run>`        | `seen#<shard>#<rows>#<attempt>#<part>` | digests of records read with a stamp  |
+| `differences#<job>#<run>` | `<shard>#<number>#<part>`     | what a comparison found: see `differences`     |
 | `probe`                   | `probe`                       | written by `check`: can it be written?         |
 
 Calls are retried by botocore: nothing here is counted, and each write is conditional or repeats itself.
@@ -25,6 +26,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from reindexer.ledger.differences import Differences
 from reindexer.ledger.failures import Failures
 from reindexer.ledger.kept import KeptWhileRunning
 from reindexer.ledger.locks import Locks
@@ -55,6 +57,7 @@ class Ledger(Store):
         self.failures = Failures(self)
         self.kept = KeptWhileRunning(self)
         self.seen = SeenStamps(self)
+        self.differences = Differences(self)
 
 
 __all__ = ["Ledger", "ledger_client"]

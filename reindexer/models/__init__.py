@@ -45,6 +45,8 @@ from reindexer.models.comparison import (
     Difference,
     Differing,
     FoundDifference,
+    Sampled,
+    SampleInput,
 )
 from reindexer.models.control import Control, Resume
 from reindexer.models.cycle import READING, Carried, Phase, RunCarried, ShardCarried
@@ -52,6 +54,7 @@ from reindexer.models.failures import CloseInput, FailurePage, QuarantineEntry, 
 from reindexer.models.job_input import (
     RATE_TEXT,
     Attributes,
+    Compare,
     JobInput,
     Limits,
     Operation,
@@ -60,6 +63,7 @@ from reindexer.models.job_input import (
     Transform,
     Unstamp,
     Verify,
+    With,
 )
 from reindexer.models.job_progress import Consumed, JobProgress, PartitionsDone, ShardsDone, Throttle
 from reindexer.models.lock import Holder, LockInput
@@ -130,6 +134,7 @@ __all__ = [
     "CloseInput",
     "ClosingInput",
     "ClosingResult",
+    "Compare",
     "CompareInput",
     "CompareResult",
     "Compared",
@@ -199,6 +204,8 @@ __all__ = [
     "RoundResult",
     "RunCarried",
     "Sample",
+    "SampleInput",
+    "Sampled",
     "Scope",
     "Seen",
     "Segment",
@@ -229,6 +236,7 @@ __all__ = [
     "Verify",
     "VerifyInput",
     "VerifyResult",
+    "With",
     "chosen",
     "within_bytes",
 ]

@@ -10,6 +10,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt
 
 from reindexer.models.by_partition import ByPartition, PackedByPartition
 from reindexer.models.checks import DryRun, Verification
+from reindexer.models.comparison import Compared
 from reindexer.models.model import Model
 from reindexer.models.purpose import Purpose, Used
 from reindexer.models.shards import Kept
@@ -38,6 +39,7 @@ class Report(Model):
     attempts: Attempts
     balanced: bool
     verification: Verification | None
+    comparison: Compared | None = Field(default=None, exclude_if=lambda value: value is None)
     shards: NonNegativeInt
     warnings: list[str]
     controls: list[ControlEvent]

@@ -46,11 +46,12 @@ class Uses(Model):
     writes: list[str] | None = None
 
 
-def chosen(limits: Limits, capacity: Capacity) -> tuple[Limits, str]:
+def chosen(limits: Limits, capacity: Capacity, other: Capacity | None = None) -> tuple[Limits, str]:
     """The limits with a number or "unlimited" in each field, and where they come from, for people.
 
     A limit that is not given is half of the smallest capacity that its units are taken from. Units are counted
     with indexes, so whatever part of them goes to one index, that index keeps the other half of its capacity.
+    `other`: of a second table, which is read alone.
     """
     source = "provisioned capacity" if capacity.capacity_mode == "provisioned" else "warm throughput"
     resolved: dict[str, float | Literal["unlimited"]] = {}
@@ -70,6 +71,10 @@ def chosen(limits: Limits, capacity: Capacity) -> tuple[Limits, str]:
             resolved[name] = most * _SHARE
             of = f" of index {index}, the smallest that is {_TAKEN[units]}" if index else ""
             words.append(f"{units} {most * _SHARE:g}/s, half of the {source} of {most:g}{of}")
+    if other is not None:
+        alone, text = chosen(Limits(read_units_per_second=limits.other_read_units_per_second), other)
+        resolved["other_read_units_per_second"] = alone.read_units_per_second or "unlimited"
+        words.append("of the other table " + text.split("; ", 1)[0])
     records = limits.records_per_second
     resolved["records_per_second"] = "unlimited" if records is None else records
     if records is not None:

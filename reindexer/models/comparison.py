@@ -14,6 +14,8 @@ from reindexer.models.model import Model
 from reindexer.models.plan import Segment, Target
 from reindexer.models.rounds import Fault, Share
 
+_BRIEF = 3  # attributes of a difference in a report
+
 
 class Difference(StrEnum):
     """How a key differs between the two tables. `moving`: it did not hold still while it was looked at."""
@@ -42,6 +44,14 @@ class FoundDifference(Model):
     key: Key
     attributes: list[Differing] = []
     more: NonNegativeInt = 0
+
+    @property
+    def brief(self) -> FoundDifference:
+        """For a report, of which twenty travel together: with three of its attributes."""
+        dropped = len(self.attributes) - _BRIEF
+        if dropped <= 0:
+            return self
+        return self.model_copy(update={"attributes": self.attributes[:_BRIEF], "more": self.more + dropped})
 
 
 class Comparison(Model):
@@ -118,6 +128,18 @@ class CompareResult(Model):
     throttle: str | None = None  # how far that reaches, where known
 
 
+class SampleInput(Model):
+    """Some of the differences that the ledger keeps. `chunks`: of each shard, by its number."""
+
+    keep: Keep
+    chunks: list[NonNegativeInt]
+    most: NonNegativeInt = 20  # enough to see what they have in common
+
+
+class Sampled(Model):
+    differences: list[FoundDifference] = []
+
+
 class Compared(Model):
     """A comparison in a job's report. The ledger has all differences; `sample` some of them.
 
@@ -125,5 +147,5 @@ class Compared(Model):
     """
 
     counts: Comparison = Comparison()
-    sample: list[FoundDifference] = Field(default=[], max_length=20)  # enough to see what they have in common
+    sample: list[FoundDifference] = []
     chunks: list[NonNegativeInt] = Field(default=[], exclude_if=operator.not_)

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, NonNegativeFloat, NonNegativeInt, P
 
 from reindexer.models.accounts import ControlEvent
 from reindexer.models.checks import Verification
+from reindexer.models.comparison import Compared
 from reindexer.models.job_input import Limits
 from reindexer.models.model import Model
 from reindexer.models.packed import packed, unpacked
@@ -17,12 +18,13 @@ from reindexer.models.purpose import Used
 from reindexer.models.rounds import Isolated
 from reindexer.models.shards import Kept, ShardState, ShardSummary
 
-#: What the job does: change records, read them consistently, change those found behind, read these again.
-Phase = Literal["planning", "running", "verifying", "sweeping", "checking", "closing", "done"]
+#: What the job does: change records, read them consistently, change those found behind, read these again; or
+#: compare two tables.
+Phase = Literal["planning", "running", "verifying", "sweeping", "checking", "comparing", "closing", "done"]
 
 
 #: Phases in which shards read and change nothing.
-READING = ("verifying", "checking")
+READING = ("verifying", "checking", "comparing")
 
 
 class ShardCarried(Model):
@@ -61,6 +63,7 @@ class RunCarried(Model):
     warnings: list[str] = []
     used: Used | None = Field(default=None, exclude_if=lambda value: value is None)  # as in `Report`
     verification: Verification | None = None  # of the first reading, while and after it is swept
+    compared: Compared | None = Field(default=None, exclude_if=lambda value: value is None)
     swept: NonNegativeInt = 0  # rows that the sweep takes up
     newest: list[Isolated] = []  # quarantined records
     shards: list[ShardCarried] = []

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from reindexer.items import RESERVED
 from reindexer.models.model import MAX_VERSION, Asked
@@ -109,7 +109,64 @@ class Unstamp(AskedOperation):
         return self
 
 
-Operation = Annotated[Touch | Transform | Verify | Unstamp, Field(discriminator="kind")]
+class With(Asked):
+    """A second table, and how it is reached: by default as the first one is."""
+
+    table: Annotated[
+        str,
+        Field(min_length=1, max_length=1024),  # an ARN has at most 1,024 characters
+        Option("OTHER", "The other table's name or ARN."),
+    ]
+    region: Annotated[
+        Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]+$")] | None,
+        Option("--with-region", "The other table's Region.", "REGION"),
+    ] = None
+    endpoint: Annotated[
+        Annotated[str, Field(pattern=r"^https?://[^\s/?#]+/?$")] | None,
+        Option("--with-endpoint", "The DynamoDB endpoint of the other table.", "URL"),
+    ] = None
+    #: Assumed by the worker, with its own credentials, to read this table alone.
+    role_arn: Annotated[
+        Annotated[str, Field(pattern=r"^arn:[a-z-]+:iam::[0-9]{12}:role/\S+$")] | None,
+        Option("--role-arn", "A role to assume for the other table.", "ARN"),
+    ] = None
+    external_id: Annotated[
+        Annotated[str, Field(min_length=2, max_length=1224)] | None,  # STS's bounds
+        Option("--external-id", "External ID that the role asks for.", "ID"),
+    ] = None
+
+    @model_validator(mode="after")
+    def _of_a_role(self) -> With:
+        if self.external_id is not None and self.role_arn is None:
+            raise ValueError("external_id goes with role_arn")
+        return self
+
+
+class Compare(AskedOperation):
+    """Only read: whether another table holds the same. Takes no lock, writes nothing."""
+
+    model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)  # `with` is no name in Python
+
+    kind: Literal["compare"]
+    other: Annotated[With, Field(alias="with")]
+    leave_out: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=255)]],
+        Field(max_length=100),  # it travels in the input of each round
+        Option("--leave-out", "An attribute that is not compared. Can be repeated.", "NAME"),
+    ] = []
+
+    @property
+    def version(self) -> None:
+        """It judges by none."""
+        return
+
+    @property
+    def words(self) -> str:
+        """With the other table's name."""
+        return f"{self.kind} with {self.other.table}"
+
+
+Operation = Annotated[Touch | Transform | Verify | Unstamp | Compare, Field(discriminator="kind")]
 
 
 #: A unit in 100 s: a job that may do less never ends. A billion: more than any table has.
@@ -125,6 +182,9 @@ class Limits(Asked):
     write_units_per_second: Annotated[
         Rate, Option("--write-units", f"Write units, indexes included: {RATE_TEXT}.", "RATE")
     ] = None
+    other_read_units_per_second: Annotated[
+        Rate, Option("--other-read-units", f"Read units of the other table: {RATE_TEXT}.", "RATE")
+    ] = Field(default=None, exclude_if=lambda value: value is None)
     records_per_second: Annotated[Rate, Option("--records-per-second", f"Records: {RATE_TEXT}.", "RATE")] = None
     shards_in_flight: Annotated[
         int,

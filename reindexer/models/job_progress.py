@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import NonNegativeFloat, NonNegativeInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt
 
 from reindexer.models.checks import Verification
+from reindexer.models.comparison import Comparison
 from reindexer.models.job_input import Limits
 from reindexer.models.model import Model
 from reindexer.tally import Attempts, Tally
@@ -70,3 +71,5 @@ class JobProgress(Model):
     phase: str | None = None
     cycle: NonNegativeInt = 0
     cycling: bool = False
+    #: None in a job that compares nothing.
+    comparison: Comparison | None = Field(default=None, exclude_if=lambda value: value is None)

@@ -61,7 +61,7 @@ class OtherTable(Model):
     table: str
     table_arn: str
     table_id: str  # as in `Target`
-    region: str | None = None  # None: as the ARN says
+    region: str
     endpoint: str | None = None  # None: AWS's own settings
     role_arn: str | None = None  # assumed to read it
     external_id: str | None = None
@@ -180,6 +180,8 @@ class Plan(Model):
     warnings: list[str] = []
     limits_from: str = ""  # where the chosen limits come from, for people
     ttl: str = ""  # the TTL attribute, and the sample's share of expired records, for people
+    #: Of the table that it compares with.
+    other_facts: TableFacts | None = Field(default=None, exclude_if=lambda value: value is None)
     uses: Uses | None = None  # what its limits are chosen by; None: planned by an older worker
     verb: Verb  # what the operation's verb says of itself
     purpose: Purpose | None = None  # of the version; None: a redrive keeps it, and who only reads has none

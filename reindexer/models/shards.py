@@ -44,7 +44,7 @@ class Counts(Model):
     read_units: NonNegativeFloat = 0.0
     write_units: NonNegativeFloat = 0.0
     checked: Verification = Verification()  # of a shard that verifies
-    compared: Comparison = Field(default=Comparison(), exclude_if=Comparison().__eq__)  # of one that compares
+    compared: Comparison = Comparison()  # of one that compares
 
     @classmethod
     def of(cls, round_: Progress | VerifyResult | CompareResult) -> Counts:
@@ -74,6 +74,7 @@ class Counts(Model):
             "read_units": self.read_units,
             "write_units": self.write_units,
             "checked": self.checked.model_dump(exclude_defaults=True),
+            "compared": self.compared.model_dump(exclude_defaults=True),
         }
         return {name: value for name, value in fields.items() if value}
 

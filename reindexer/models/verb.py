@@ -23,7 +23,8 @@ class Verb(Model):
     for_stream: bool = False
     #: What it changes carries version and run attribute afterwards; else it carries neither.
     stamps: bool = True
-
+    #: It reads a second table beside the first, and says how they differ; by no version.
+    compares: bool = False
     #: What an outcome means where its general words do not fit.
     words: dict[Outcome, str] = {}
 

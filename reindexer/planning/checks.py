@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 from reindexer.dynamo.index_keys import INDEX_KEY, IndexKeys
 from reindexer.errors import BadInput, Refused
@@ -50,6 +51,27 @@ def check_reserved(found: Sampled, described: Described, *, allowed: bool) -> li
     )
     if allowed:
         return [f"{where}: writes made in other Regions may overwrite this job's, or be overwritten, uncounted"]
+    raise Refused(
+        f"{where}: conditions hold in one Region only, so counts would not be exact; stop writes in the other "
+        "Regions and set allow_multi_region",
+        "MultiRegion",
+    )
+
+
+def check_replicas(described: Described, *, allowed: bool) -> list[str]:
+    """Conditions hold in one Region only, unless the global table is strongly consistent."""
+    description: Any = described.description
+    own = described.facts.region
+    others = [
+        replica["RegionName"]
+        for replica in description.get("Replicas") or []
+        if replica.get("RegionName") not in (None, own)
+    ]
+    if not others or description.get("MultiRegionConsistency") == "STRONG":
+        return []
+    where = f"{described.table.table} is a global table with replicas in {', '.join(sorted(others))}"
+    if allowed:
+        return [f"{where}: writes made there meanwhile may overwrite this job's, or be overwritten, uncounted"]
     raise Refused(
         f"{where}: conditions hold in one Region only, so counts would not be exact; stop writes in the other "
         "Regions and set allow_multi_region",

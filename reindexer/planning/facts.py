@@ -42,10 +42,10 @@ class Described:
     ttl_unknown: str | None = None  # why it could not be asked for
 
 
-def describe(given: str, client: DynamoDBClient) -> Described:
-    """Find and describe the table that `given`, a name or an ARN, means.
+def describe(given: str, client: DynamoDBClient, field: str = "table") -> Described:
+    """Find and describe the table that `given`, a name or an ARN, means. `field`: of the input that names it.
 
-    Raises `BadInput` for field `table` where there is no such table here, naming near names, `Refused` where
+    Raises `BadInput` for the field where there is no such table here, naming near names, `Refused` where
     it is not ACTIVE or may not be described, `EnvironmentFault` where AWS cannot be asked.
     """
     arn = _ARN.match(given)
@@ -53,16 +53,16 @@ def describe(given: str, client: DynamoDBClient) -> Described:
         raise BadInput(
             f"{given!r} is neither a table's name (letters, digits, and _ . -) nor its ARN, "
             "arn:aws:dynamodb:REGION:ACCOUNT:table/NAME",
-            "table",
+            field,
         )
     table = TableClient(client, arn["name"] if arn else given)
     region = client.meta.region_name
-    description = _describe(table, given, region)
+    description = _describe(table, given, region, field)
     if arn and description["TableArn"] != given:
         raise BadInput(
             f"{given} is not within reach: this worker finds {description['TableArn']} under that name; "
             f"a job runs in the table's own Region and account (here: {region})",
-            "table",
+            field,
         )
     if description["TableStatus"] not in (
         "ACTIVE",
@@ -92,15 +92,15 @@ def describe(given: str, client: DynamoDBClient) -> Described:
     )
 
 
-def _describe(table: TableClient, given: str, region: str) -> Mapping[str, Any]:
+def _describe(table: TableClient, given: str, region: str, field: str) -> Mapping[str, Any]:
     try:
         answer: Mapping[str, Any] = ask(table, "describe_table", TableName=table.table)["Table"]
     except CallFailed as failed:
         code = failed.failure.code
         if code in ("ResourceNotFoundException", "TableNotFoundException"):
-            raise BadInput(f"there is no table {given} in {region}{_near(table)}", "table") from failed
+            raise BadInput(f"there is no table {given} in {region}{_near(table)}", field) from failed
         if code in ("ValidationException", "ValidationError"):
-            raise BadInput(f"{given!r} cannot be a table: {failed.failure.message}", "table") from failed
+            raise BadInput(f"{given!r} cannot be a table: {failed.failure.message}", field) from failed
         raise verdict(failed, "dynamodb:DescribeTable", given) from failed
     return answer
 

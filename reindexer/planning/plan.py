@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from reindexer.dynamo.index_keys import IndexKeys
-from reindexer.errors import BadInput, Refused
+from reindexer.dynamo.others import other_client
+from reindexer.errors import BadInput
 from reindexer.items import Key
 from reindexer.ledger import Ledger
 from reindexer.models import (
     Attributes,
+    Compare,
     JobInput,
     KeyList,
     Operation,
@@ -31,7 +33,8 @@ from reindexer.models import (
 from reindexer.operations import verb_of
 from reindexer.planning.bounds import check_plan, check_run, check_workflow_id
 from reindexer.planning.capacity import capacity_of, uses_of
-from reindexer.planning.checks import check_index_types, check_reserved, refused_by_indexes
+from reindexer.planning.checks import check_index_types, check_replicas, check_reserved, refused_by_indexes
+from reindexer.planning.compare import Connect, check_second, larger, plan_second
 from reindexer.planning.facts import Described, describe
 from reindexer.planning.index_keys import index_types, keys_of_indexes
 from reindexer.planning.partitions.scope import checked_scope
@@ -65,8 +68,17 @@ class _Aim:
     found: Sampled | None = None
 
 
-def make_plan(request: PlanInput, *, client: DynamoDBClient, ledger: Ledger, heartbeat_timeout: float) -> Plan:
+def make_plan(
+    request: PlanInput,
+    *,
+    client: DynamoDBClient,
+    ledger: Ledger,
+    heartbeat_timeout: float,
+    connect: Connect = other_client,
+) -> Plan:
     """Decide what the job is going to do. `client` makes single attempts; a busy service is asked for 10 s.
+
+    `connect` makes one for a second table.
 
     Raises `BadInput` where the input is at fault, `Refused` where the job may not start as things are,
     `EnvironmentFault` (retryable: `Unavailable`) where AWS does not let it be found out.
@@ -78,6 +90,7 @@ def make_plan(request: PlanInput, *, client: DynamoDBClient, ledger: Ledger, hea
     described = describe(job.table, client)
     if described.table.table == ledger.table:
         raise BadInput("is the ledger, which holds locks and reports; no job changes it", "table")
+    second = plan_second(job, described, connect)
     writes = verb.writes and not job.dry_run
     redrive = _redrive(job, described, ledger)
     attributes = redrive.attributes if redrive else job.attributes
@@ -85,25 +98,29 @@ def make_plan(request: PlanInput, *, client: DynamoDBClient, ledger: Ledger, hea
     if verb.writes and verb.stamps:  # a dry run is to show what a run would meet
         check_index_types(attributes, described)
     if writes:
-        warnings += _check_replicas(described, allowed=job.allow_multi_region)
+        warnings += check_replicas(described, allowed=job.allow_multi_region)
     within, values = checked_scope(job.scope, described) if isinstance(job.scope, Partitions) else (None, [])
     sources: list[Source] = []
     if redrive:
         sources = list(redrive.sources)
     elif within is None:
-        sources = sources_of(job.scope, described.key, described.facts, job.total_segments, request.run)
+        sources = sources_of(
+            job.scope, described.key, larger(described, second), job.total_segments, request.run
+        )
     reach = reach_of(described.key, within, values, sources)
-    writer, notes = probe_access(described.table, reach, attributes, writes=writes)
+    writer, notes = probe_access(described.table, reach, attributes, writes=writes, by_key=verb.compares)
     warnings += notes
     uses = uses_of(redrive.operation if redrive else job.operation, attributes, within, writes=writes)
     facts = described.facts.model_copy(update=dict(capacity_of(described.description, uses)))
-    limits, limits_from = chosen(job.limits, facts)
+    limits, limits_from = chosen(job.limits, facts, second.facts if second else None)
     if redrive:
         aim = _Aim(redrive.operation, redrive.version, redrive.stamp)
         warnings += redrive.warnings
     else:
         if not job.dry_run:  # which reads without segments
             check_segments(described, sources)
+        if second:
+            warnings += check_second(second, reach, job, sources)
         aim, notes = _aim(request, described, ledger, reach, writes=writes)
         warnings += notes
         if within is not None:  # after what may refuse the job: it takes the longest
@@ -134,7 +151,9 @@ def make_plan(request: PlanInput, *, client: DynamoDBClient, ledger: Ledger, hea
             indexes=keys_of_indexes(described),
             within=within,
             expiry=expiry,
+            other=second.table if second else None,
         ),
+        other_facts=second.facts if second else None,
         verb=verb_of(operation),
         facts=facts,
         limits=limits,
@@ -160,6 +179,8 @@ def _aim(
         warnings += check_reserved(found, described, allowed=job.allow_multi_region)
     if found is not None:
         warnings += refused_by_indexes(found, IndexKeys(index_types(described), keys_of_indexes(described)))
+    if isinstance(job.operation, Compare):
+        return _Aim(job.operation, version, request.run), warnings
     operation = job.operation.at(version)
     purpose = planner_of(operation).purpose(operation)
     return _Aim(operation, version, request.run, purpose, found), warnings
@@ -212,32 +233,13 @@ def _check_attributes(attributes: Attributes, described: Described) -> list[str]
     return warnings
 
 
-def _check_replicas(described: Described, *, allowed: bool) -> list[str]:
-    """Conditions hold in one Region only, unless the global table is strongly consistent."""
-    description: Any = described.description
-    own = described.facts.region
-    others = [
-        replica["RegionName"]
-        for replica in description.get("Replicas") or []
-        if replica.get("RegionName") not in (None, own)
-    ]
-    if not others or description.get("MultiRegionConsistency") == "STRONG":
-        return []
-    where = f"{described.table.table} is a global table with replicas in {', '.join(sorted(others))}"
-    if allowed:
-        return [f"{where}: writes made there meanwhile may overwrite this job's, or be overwritten, uncounted"]
-    raise Refused(
-        f"{where}: conditions hold in one Region only, so counts would not be exact; stop writes in the other "
-        "Regions and set allow_multi_region",
-        "MultiRegion",
-    )
-
-
 def _version(
     request: PlanInput, described: Described, ledger: Ledger, reach: Reach
 ) -> tuple[int, Sampled | None, list[str]]:
     job = request.job
     verb, asked = verb_of(job.operation), job.operation.version
+    if verb.compares:
+        return 0, None, []  # it judges by none
     if not verb.writes:
         assert isinstance(asked, int), "what only reads names the version that it judges by"
         return asked, None, []

@@ -43,13 +43,15 @@ class Probe:
 
 
 def probe_access(
-    table: TableClient, reach: Reach, attributes: Attributes, *, writes: bool
+    table: TableClient, reach: Reach, attributes: Attributes, *, writes: bool, by_key: bool = False
 ) -> tuple[Writer, list[str]]:
     """How records are going to be written, and warnings about it. `writes` False: reads alone are tried.
 
+    `by_key`: single records are read by their keys besides.
+
     Raises `Refused` naming every IAM action that is missing, `EnvironmentFault` for anything else in the way.
     """
-    missing = _missing_reads(table, reach, writes=writes)
+    missing = _missing_reads(table, reach, by_key=writes or by_key)
     if not writes:
         if missing:
             raise denied(missing, table.table)
@@ -67,13 +69,13 @@ def probe_access(
     return "update_item", [_why_single(batch)]
 
 
-def _missing_reads(table: TableClient, reach: Reach, *, writes: bool) -> list[str]:
+def _missing_reads(table: TableClient, reach: Reach, *, by_key: bool) -> list[str]:
     """The IAM actions for reading that are denied, of those that the scope needs."""
     within = reach.within
     reads: list[tuple[str, str, dict[str, Any]]] = []
     if reach.scans:
         reads.append(("dynamodb:Scan", "scan", {"TableName": table.table, "Limit": 1}))
-    if writes or reach.keys or (within is not None and within.index is not None):
+    if by_key or reach.keys or (within is not None and within.index is not None):
         key, _ = reach.probe_keys[-1]
         request = {table.table: {"Keys": [key], "ConsistentRead": True}}
         reads.append(("dynamodb:BatchGetItem", "batch_get_item", {"RequestItems": request}))

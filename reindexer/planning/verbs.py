@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reindexer.models import Operation, Purpose
+from reindexer.operations.compare import COMPARE
 from reindexer.operations.touch import TOUCH
 from reindexer.operations.transform import TRANSFORM
 from reindexer.operations.unstamp import UNSTAMP
@@ -41,6 +42,7 @@ _PLANNERS: Mapping[str, Planner] = {
     ),
     VERIFY.kind: Planner(),
     UNSTAMP.kind: Planner(),
+    COMPARE.kind: Planner(),
 }
 
 

@@ -12,7 +12,7 @@ from temporalio import workflow
 from workflows.job.slot import Shard
 
 with workflow.unsafe.imports_passed_through():
-    from reindexer.models import READING, Counts, Looked, Phase, Verification
+    from reindexer.models import READING, Compared, Comparison, Counts, Looked, Phase, Verification
     from reindexer.tally import Attempts, Tally
 
 #: Shards that are added up together: of 400, a change of one adds 20 again, and 20 sums.
@@ -21,7 +21,7 @@ _TOGETHER = 20
 
 @dataclass(frozen=True)
 class Figures:
-    """`checked`: of the verification in hand."""
+    """`checked`, `compared`: of the reading in hand."""
 
     tally: Tally
     attempts: Attempts
@@ -29,6 +29,7 @@ class Figures:
     read_units: float
     write_units: float
     checked: Verification
+    compared: Comparison
 
 
 class Totals:
@@ -74,6 +75,7 @@ def _figures(phases: dict[Phase, Counts]) -> Figures:
         read_units=sum(counts.read_units for counts in phases.values()),
         write_units=sum(counts.write_units for counts in phases.values()),
         checked=read[-1].checked if read else Verification(),
+        compared=read[-1].compared if read else Comparison(),
     )
 
 
@@ -84,3 +86,12 @@ def _counts(shard: Shard, looked: Looked) -> Counts:
     other = replace(shard)
     other.see(seen, 0.0, measured=False)
     return other.counts
+
+
+def compared_so_far(shards: Iterable[Shard]) -> Compared:
+    """What the shards that compare have come to, as far as it is known."""
+    mine = [shard for shard in shards if shard.phase == "comparing"]
+    return Compared(
+        counts=Comparison.total([shard.counts.compared for shard in mine]),
+        chunks=[shard.summary.chunks for shard in mine],
+    )

@@ -103,6 +103,7 @@ class HandingOver:
                 warnings=job.warnings,
                 used=job.used,
                 verification=job.verification,
+                compared=job.compared,
                 swept=job.swept,
                 newest=self._shards.newest,
                 shards=[

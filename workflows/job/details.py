@@ -27,8 +27,8 @@ def details(progress: JobProgress, plan: Plan | None, failed: list[str], ended: 
     if plan is None:
         return headline
     target = plan.target
-    version = f" to version {target.version}" if plan.verb.stamps else ""
-    headline = f"{headline} · {target.operation.words} `{target.table}`{version}"
+    aim = f" to version {target.version}" if plan.verb.stamps and not plan.verb.compares else ""
+    headline = f"{headline} · {target.operation.words} `{target.table}`{aim}"
     todo = _todo(progress.state)
     return "\n\n".join([headline, *todo, _table(_figures(progress, failed), right=True)])
 
@@ -87,6 +87,9 @@ def _figures(progress: JobProgress, failed: list[str]) -> list[tuple[str, str]]:
     if verification := progress.verification:
         rows.append(("verified", f"{verification.scanned:,}"))
         rows.append(("behind", f"{verification.behind:,}"))
+    if comparison := progress.comparison:
+        counts = comparison.model_dump()
+        rows += [(name.replace("_", " "), f"{count:,.0f}") for name, count in counts.items() if count]
     if progress.cycle:
         rows.append(("runs of the workflow", f"{progress.cycle + 1:,}"))
     if progress.as_of and progress.state != "done":

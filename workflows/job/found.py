@@ -5,7 +5,7 @@ from __future__ import annotations
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from reindexer.models import PartitionTotals, Report, Verb
+    from reindexer.models import PartitionTotals, Report, Verb, Verification
     from reindexer.tally import Outcome
     from reindexer.words import some
 
@@ -22,6 +22,8 @@ def not_found(report: Report, verb: Verb, totals: PartitionTotals) -> list[str]:
     if vanished := tally[Outcome.VANISHED]:
         found.append(f"{vanished:,} of {some(tally.scanned, 'record')} vanished")
     only_read = None if verb.writes else report.verification
+    if report.comparison is not None:
+        only_read = Verification(scanned=report.comparison.counts.scanned)
     looked = only_read or tally  # else the verification reads what the query does not find, too
     if not looked.scanned and not found:
         found.append("the query found no record" if verb.runs_job else "no record found")

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from temporalio import workflow
 
 from workflows.job.closing import note_progress, retry_while_parked
+from workflows.job.comparison import compared
 from workflows.job.report import JobReport
 from workflows.job.running_job import RunningJob
 from workflows.job.shards import Shards
@@ -39,6 +40,7 @@ class Phases:
 
     def __init__(self, job: RunningJob, shards: Shards, asked: JobInput) -> None:
         self._job, self._shards, self._asked = job, shards, asked
+        self._compares = job.known_plan.verb.compares
         reads_only = job.known_plan.target.writer == "none"
         self._verifies = asked.verify or reads_only
         job.sweeps = asked.sweep and not reads_only
@@ -65,6 +67,12 @@ class Phases:
     async def _next(self) -> Phase:
         """What follows the phase that has just ended."""
         job = self._job
+        if job.phase == "running" and self._compares:
+            self._add("comparing", job.known_plan.sources)
+            return "comparing"
+        if job.phase == "comparing":
+            job.compared = await compared(job, self._shards)
+            return "closing"
         if job.phase == "running":
             return await self._begin_verifying()
         if job.phase == "verifying":

@@ -24,6 +24,10 @@ with workflow.unsafe.imports_passed_through():
     from reindexer.words import duration
 
 
+#: States in which records are worked on.
+_MOVING = ("running", "throttled", "verifying", "comparing")
+
+
 class ProgressView:
     """Derived from the root's state; holds only what rates and times need."""
 
@@ -55,7 +59,7 @@ class ProgressView:
     def refresh(self) -> None:
         """After any change, once for an activation: state, rates, current details, search attribute."""
         now = workflow.now().timestamp()
-        if self._refreshed_at and self._state in ("running", "throttled", "verifying"):
+        if self._refreshed_at and self._state in _MOVING:
             self._worked += now - self._refreshed_at
         self._refreshed_at = now
         reading = self._job.phase in READING
@@ -86,7 +90,8 @@ class ProgressView:
         )
 
     def _point(self, figures: Figures, more_seconds: float = 0.0) -> Point:
-        records = figures.checked.scanned if self._reading else figures.tally.settled
+        read = figures.checked.scanned + figures.compared.scanned
+        records = read if self._reading else figures.tally.settled
         return Point(self._worked + more_seconds, records, figures.read_units, figures.write_units)
 
     # ── State ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -105,6 +110,8 @@ class ProgressView:
         everywhere = any(s.scope in EVERYWHERE for s in throttled)
         if throttled and (everywhere or len(throttled) == len(self._shards.open)):
             return "throttled"
+        if job.phase == "comparing":
+            return "comparing"
         return "verifying" if job.phase in READING else "running"
 
     def _enter(self, state: str) -> None:
@@ -129,7 +136,7 @@ class ProgressView:
         figures = self._totals.now(every) if looked is None else seen_by(looked, every)
         point = None
         if looked is not None and looked.at is not None:
-            moving = self._state in ("running", "throttled", "verifying")
+            moving = self._state in _MOVING
             point = self._point(figures, max(0.0, looked.at.timestamp() - self._refreshed_at) * moving)
         return self._answer(figures, self._rates.now(point), looked.at if looked else None)
 
@@ -141,6 +148,7 @@ class ProgressView:
         rate = rates["records"]
         # Isolated records are scanned already, and take their time yet.
         unsettled = None if remaining is None else remaining + (0 if reading else figures.isolated)
+        compares = job.plan is not None and job.plan.verb.compares
         planned = len(job.plan.sources) if job.plan and job.plan.target.writer != "none" else 0
         return JobProgress(
             state=self._state,
@@ -163,7 +171,8 @@ class ProgressView:
             eta_seconds=round(unsettled / rate) if rate and unsettled is not None else None,
             partitions=self._partitions.of(shards.changing),
             run=job.plan.run if job.plan else None,
-            verification=figures.checked if reading else job.verification,
+            verification=figures.checked if reading and not compares else job.verification,
+            comparison=figures.compared if compares else None,
             started_at=job.started_at.isoformat(),
             as_of=at.isoformat() if at else self._looking.at or None,
             look_seconds=round(self._looking.seconds, 1) if job.plan else None,
@@ -228,7 +237,8 @@ class ProgressView:
         if plan is None:
             return None
         if job.phase in READING:
-            return max(0, max(figures.tally.scanned, plan.facts.items) - figures.checked.scanned)
+            read = figures.checked.scanned + figures.compared.scanned
+            return max(0, max(figures.tally.scanned, plan.facts.items) - read)
         if all(shard.done for shard in self._shards.all) and self._shards.all:
             return 0
         expected = plan.expected

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from temporalio import workflow
 
+from workflows.job.counts import compared_so_far
 from workflows.job.found import not_found, unexplained
 from workflows.job.incomplete import reasons
 from workflows.job.partition_totals import few, unknown
@@ -42,6 +43,8 @@ class JobReport:
         tally, totals = shards.tally, self.totals
         counted = bool(totals.partitions or totals.left_out) and not unknown(mine)
         adds_up = not unbalanced and not (counted and (totals.total != tally or totals.unbalanced))
+        comparison = (job.compared or compared_so_far(shards.all)) if plan.verb.compares else None
+        adds_up = adds_up and (comparison is None or comparison.counts.balanced)
         # A closed job has no record under way, and knows what each shard has come to.
         balanced = adds_up and tally.balanced() and not any(shard.lost for shard in mine)
         report = Report(
@@ -55,7 +58,8 @@ class JobReport:
             attempts=shards.attempts,
             balanced=balanced,
             verification=job.verification,
-            shards=len(mine),
+            comparison=comparison,
+            shards=len(shards.all) if plan.verb.compares else len(mine),
             warnings=self._warnings(),
             controls=list(job.controls),
             started_at=job.started_at,

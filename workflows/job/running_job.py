@@ -13,6 +13,7 @@ from workflows.controls import Gate
 with workflow.unsafe.imports_passed_through():
     from reindexer.models import (
         Capacity,
+        Compared,
         Control,
         ControlEvent,
         DryRun,
@@ -67,6 +68,7 @@ class RunningJob:
         self.controls_dropped = carried.controls_dropped if carried else 0
         self.warnings: list[str] = list(carried.warnings) if carried else []
         self.verification: Verification | None = carried.verification if carried else None
+        self.compared: Compared | None = carried.compared if carried else None
         self.used = carried.used if carried else None  # the version, for something else
         self.swept = carried.swept if carried else 0  # rows that the sweep takes up
         self.sweeps = False  # rows found behind are swept
@@ -148,7 +150,7 @@ class RunningJob:
     def planned(self, plan: Plan) -> None:
         """There is a plan. What was changed while it was made stays changed."""
         self.plan = plan
-        self.limits, _ = chosen(self.asked, plan.facts)
+        self.limits, _ = chosen(self.asked, plan.facts, plan.other_facts)
 
     def with_limits(self, change: dict[str, Any]) -> Limits:
         """The limits as they would be asked for. Raises `ValidationError`."""
@@ -158,14 +160,14 @@ class RunningJob:
         """Put changed limits in force; who shares them out then calls `changed`."""
         self.asked = self.limits = self.with_limits(change)
         if self.plan:
-            self.limits, _ = chosen(self.asked, self.plan.facts)
+            self.limits, _ = chosen(self.asked, self.plan.facts, self.plan.other_facts)
         self.note("set_limits", reason, change)
 
     def measured(self, capacity: Capacity) -> bool:
         """The table has another capacity now. True: chosen limits followed; who shares them out as above."""
         plan, before = self.known_plan, self.limits.model_dump()
         self.plan = plan.model_copy(update={"facts": plan.facts.model_copy(update=dict(capacity))})
-        self.limits, why = chosen(self.asked, capacity)
+        self.limits, why = chosen(self.asked, capacity, plan.other_facts)
         change = {name: value for name, value in self.limits.model_dump().items() if value != before[name]}
         if change:
             self.note("limits followed the capacity", why, change)

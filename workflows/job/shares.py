@@ -24,6 +24,7 @@ _BUDGETS = {
     "read_units": "read_units_per_second",
     "write_units": "write_units_per_second",
     "records": "records_per_second",
+    "other_read_units": "other_read_units_per_second",
 }
 
 

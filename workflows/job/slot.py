@@ -169,14 +169,14 @@ class Shard:
 
     def name(self) -> str:
         """The end of the child's workflow id, below the job's and the run's."""
-        kind = "verify" if self.reads_only else "shard"
+        kind = "compare" if self.phase == "comparing" else "verify" if self.reads_only else "shard"
         again = "" if self.starts <= 1 else f"-again-{self.starts}"
         return f"{kind}-{self.index:03d}{again}"
 
     def static_summary(self, total: int) -> str:
         """For the Web UI: what it reads."""
         source = self.source
-        verb = "verify " if self.reads_only else ""
+        verb = "compare " if self.phase == "comparing" else "verify " if self.reads_only else ""
         if isinstance(source, Segment):
             return f"{verb}segment {source.segment} of {source.total}"
         place = f"shard {self.index} of {total}"
@@ -199,8 +199,11 @@ def _place(summary: ShardSummary) -> tuple[int, int]:
 
 
 def _used(before: Counts, after: Counts, seconds: float) -> dict[str, float]:
-    return {
+    used = {
         "read_units": max(0.0, after.read_units - before.read_units) / seconds,
         "write_units": max(0.0, after.write_units - before.write_units) / seconds,
         "records": max(0, after.tally.settled - before.tally.settled) / seconds,
     }
+    if there := after.compared.other_read_units:
+        used["other_read_units"] = max(0.0, there - before.compared.other_read_units) / seconds
+    return used

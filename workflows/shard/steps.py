@@ -10,21 +10,26 @@ from temporalio import workflow
 from workflows.shard.running_shard import RunningShard
 
 with workflow.unsafe.imports_passed_through():
+    from activities.compare import CompareActivities
     from activities.round import RoundActivities
     from activities.verify import VerifyActivities
     from reindexer.models import (
+        CompareInput,
+        CompareResult,
         Fault,
         Keep,
         Progress,
         RoundInput,
         RoundResult,
+        Segment,
+        ShardInput,
         ShardState,
         Share,
         Stop,
         VerifyInput,
         VerifyResult,
     )
-    from reindexer.models.folding import after_check, after_round
+    from reindexer.models.folding import after_check, after_comparison, after_round
 
 R = TypeVar("R")
 
@@ -127,8 +132,54 @@ class Verifying:
 
     def end(self, result: VerifyResult) -> End:
         """Without a word of its own for a time slice that is over, or for being asked to stop."""
-        stop = Stop.DONE if result.done else Stop.THROTTLED if result.throttled else Stop.SLICE
-        if result.fault:
-            stop = Stop.FAULT
         moved = result.scanned > 0 or (result.cursor is not None and result.fault is None)
-        return End(stop, moved, result.fault, result.throttle)
+        return _of_reading(result, moved=moved)
+
+
+class Comparing:
+    """Rounds that read two tables and change neither."""
+
+    def call(self, shard: RunningShard, share: Share, seconds: float) -> Call:
+        """From the state of the shard."""
+        request, state = shard.request, shard.state
+        assert isinstance(request.source, Segment), "whole tables are compared"
+        work = CompareInput(
+            target=shard.target,
+            source=request.source,
+            cursor=state.cursor,
+            chunks=state.chunks,
+            share=share,
+            keep=Keep(job=request.job, run=request.run),
+            index=request.index,
+            fence=int(workflow.now().timestamp() * 1000),
+            seconds=seconds,
+            heartbeat_timeout=request.heartbeat_timeout,
+        )
+        summary = f"compare after {state.compared.scanned:,} records"
+        return Call(CompareActivities.compare_segment, work, summary)
+
+    def heartbeat(self, details: Any) -> CompareResult:
+        """What it had compared."""
+        return CompareResult.model_validate(details)
+
+    def fold(self, state: ShardState, result: CompareResult) -> ShardState:
+        """Its counts, on top of the shard's."""
+        return after_comparison(state, result)
+
+    def end(self, result: CompareResult) -> End:
+        """As of a verification."""
+        return _of_reading(result, moved=result.counts.scanned + result.counts.other_scanned > 0)
+
+
+def _of_reading(result: VerifyResult | CompareResult, *, moved: bool) -> End:
+    stop = Stop.DONE if result.done else Stop.THROTTLED if result.throttled else Stop.SLICE
+    if result.fault:
+        stop = Stop.FAULT
+    return End(stop, moved, result.fault, result.throttle)
+
+
+def step_of(request: ShardInput) -> Step[Any]:
+    """The kind of rounds that carry a shard forward."""
+    if request.target.other is not None:
+        return Comparing()
+    return Verifying() if request.verifying else Changing()

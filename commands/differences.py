@@ -1,0 +1,157 @@
+"""differences: list what a comparison found."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import typer
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from commands.failures import newest_run
+from commands.input.json_only import emit_json
+from commands.input.options import AsJson, Job, Run
+from commands.rendering.screen import BAD, DIM, GOOD, Cell, columns, note, say
+from reindexer.errors import BadInput
+from reindexer.items import key_text
+from reindexer.ledger import Ledger
+from reindexer.models import Compared, Difference, Differing, FoundDifference
+from reindexer.settings import settings
+from reindexer.words import count, some
+
+
+class _Place(NamedTuple):
+    """Where a difference is kept. The first one's is (0, 0, 0)."""
+
+    shard: int
+    chunk: int
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.shard}.{self.chunk}.{self.line}"
+
+
+class _Found(NamedTuple):
+    place: _Place
+    difference: FoundDifference
+
+
+def differences(
+    job: Job,
+    kind: Annotated[Difference | None, typer.Option(help="Only differences of this kind.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Differences per page.")] = 20,
+    after: Annotated[
+        str | None, typer.Option(help="Token with which the previous page ended.", metavar="TOKEN")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write all of them to this file, one JSON a line.")
+    ] = None,
+    run: Run = None,
+    as_json: AsJson = False,
+) -> None:
+    """List how two tables differ, from the ledger, or write all of it to a file.
+
+    Exit codes: 0 listed, 2 no such comparison.
+    """
+    ledger = Ledger(settings().ledger_table)
+    the_run = run or newest_run(ledger, job)
+    found = _comparison(ledger, job, the_run)
+    wanted = _every(ledger, job, the_run, found, _place(after))
+    if kind is not None:
+        wanted = (entry for entry in wanted if entry.difference.kind is kind)
+    if output is not None:
+        written = _written(output, wanted)
+        if as_json:
+            emit_json({"job": job, "run": the_run, "file": str(output), "written": written})
+        else:
+            note(f"{some(written, 'difference')} written to {output}")
+        return
+    page = list(islice(wanted, limit + 1))
+    following = str(page[limit - 1].place) if len(page) > limit else None
+    shown = [entry.difference for entry in page[:limit]]
+    if as_json:
+        counts = {each.value: number for each, number in found.counts.differences.items()}
+        lines = [difference.model_dump(mode="json") for difference in shown]
+        emit_json({"job": job, "run": the_run, "counts": counts, "differences": lines, "after": following})
+    else:
+        say(_rendered(job, the_run, found, shown, following, kind))
+
+
+def _comparison(ledger: Ledger, job: str, run: str) -> Compared:
+    report = ledger.reports.find(job, run)
+    if report is None:
+        raise BadInput(f"the ledger {ledger.table} has no report of run {run} of job {job}")
+    if report.comparison is None:
+        raise BadInput(f"{job} compared nothing: it is a {report.operation.get('kind', '?')}")
+    return report.comparison
+
+
+def _place(token: str | None) -> _Place | None:
+    if token is None:
+        return None
+    if not re.fullmatch(r"[0-9]{1,3}\.[0-9]{1,7}\.[0-9]{1,9}", token):
+        raise BadInput(f"should be the token with which a page ended (given: {token})", "--after")
+    return _Place(*map(int, token.split(".")))
+
+
+def _every(ledger: Ledger, job: str, run: str, found: Compared, after: _Place | None) -> Iterator[_Found]:
+    """All of them in the order in which they are kept, a chunk at a time."""
+    for shard, chunks in enumerate(found.chunks):
+        for chunk in range(chunks):
+            if after is not None and (shard, chunk) < after[:2]:
+                continue
+            for line, difference in enumerate(ledger.differences.of(job, run, shard, chunk)):
+                place = _Place(shard, chunk, line)
+                if after is None or place > after:
+                    yield _Found(place, difference)
+
+
+def _written(file: Path, found: Iterable[_Found]) -> int:
+    number = 0
+    with file.open("w", encoding="utf-8") as lines:
+        for entry in found:
+            lines.write(entry.difference.model_dump_json() + "\n")
+            number += 1
+    return number
+
+
+def _rendered(
+    job: str, run: str, found: Compared, shown: list[FoundDifference], following: str | None, kind: str | None
+) -> Group | Text:
+    counts = {each: number for each, number in found.counts.differences.items() if number}
+    if not counts:
+        return Text(f"{job}, run {run}: no differences")
+    parts: list[Table | Text] = [
+        columns(((each.value, count(number)) for each, number in counts.items()), ("kind", "keys"), (1,)),
+        Text(),
+        columns(_rows(shown), ("kind", "key", "attribute", "table", "other")),
+    ]
+    if following:
+        only = f" --kind {kind}" if kind else ""
+        command = f"reindexer differences {job} --run {run}{only} --after {following}"
+        parts += [Text(), Text(f"next page: {command}", DIM)]
+    return Group(*parts)
+
+
+def _rows(shown: Iterable[FoundDifference]) -> Iterator[tuple[Cell, ...]]:
+    for difference in shown:
+        key = key_text(difference.key)
+        first = difference.attributes[0] if difference.attributes else None
+        yield difference.kind.value, key, *_attribute(first)
+        for attribute in difference.attributes[1:]:
+            yield "", "", *_attribute(attribute)
+        if difference.more:
+            yield "", "", Text(f"and {difference.more:,} more", DIM), "", ""
+
+
+def _attribute(attribute: Differing | None) -> tuple[Cell, Cell, Cell]:
+    if attribute is None:
+        return "", "", ""
+    table = Text(attribute.table, GOOD) if attribute.table is not None else Text("missing", DIM)
+    other = Text(attribute.other, BAD) if attribute.other is not None else Text("missing", DIM)
+    return attribute.path, table, other

@@ -1,0 +1,47 @@
+"""What a comparison came to, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.text import Text
+
+from commands.rendering.screen import BAD, DIM, GOOD, WARN
+from reindexer.models import Comparison, Difference
+from reindexer.words import count, some
+
+_WORDS = {
+    Difference.DIFFERENT: "in both tables, and not the same",
+    Difference.MISSING: "not in the other table",
+    Difference.EXTRANEOUS: "in the other table alone",
+    Difference.MOVING: "did not hold still while they were looked at: no verdict",
+}
+
+
+def verdict(counts: Comparison) -> Text:
+    """In a word or two, to follow a headline."""
+    differing = sum(number for kind, number in counts.differences.items() if kind is not Difference.MOVING)
+    if differing:
+        return Text(f", {some(differing, 'difference')}", f"bold {BAD}")
+    if moving := counts.differences[Difference.MOVING]:
+        return Text(f", no verdict: {some(moving, 'key')} did not hold still", f"bold {WARN}")
+    return Text(", equal", f"bold {GOOD}")
+
+
+def comparison_rows(counts: Comparison) -> Iterator[tuple[str | Text, ...]]:
+    """The outcomes, with a word on each, and what was read on either side."""
+    yield "equal", count(counts.equal), Text("the same by value in both tables", DIM)
+    for kind, number in counts.differences.items():
+        style = "" if not number else WARN if kind is Difference.MOVING else BAD
+        yield Text(kind.value, style), Text(count(number), style), Text(_WORDS[kind], DIM)
+    if absent := counts.absent + counts.other_absent:
+        yield "absent", count(absent), Text("past their time to live, tombstones, or deleted meanwhile", DIM)
+    balance = Text("balanced", DIM) if counts.balanced else Text("NOT balanced: outcomes do not add up", BAD)
+    yield "scanned", count(counts.scanned), balance
+    yield "scanned there", count(counts.other_scanned), Text("in the other table", DIM)
+
+
+def compared_text(counts: Comparison) -> str:
+    """The counts so far, on one line."""
+    found = [f"{count(number)} {kind.value}" for kind, number in counts.differences.items() if number]
+    return ", ".join([f"{count(counts.equal)} equal", *found])

@@ -1,0 +1,30 @@
+"""Clients for a second table: another Region, another endpoint, another account by a role."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reindexer.dynamo.client import make_client
+from reindexer.dynamo.roles import Role
+from reindexer.models import OtherTable, With
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+
+def other_client(other: With | OtherTable, pool: int = 32) -> DynamoDBClient:
+    """A client that reaches the other table. `pool`: most calls in flight at once.
+
+    Its Region is the one that is named, else that of its ARN, else the worker's own. Raises `EnvironmentFault`
+    where AWS's settings do not suffice.
+    """
+    role = Role(other.role_arn, other.external_id) if other.role_arn else None
+
+    def made(region: str | None) -> DynamoDBClient:
+        return make_client(region=region, endpoint=other.endpoint, role=role, pool=pool)
+
+    if other.region is not None or not other.table.startswith("arn:"):
+        return made(other.region)
+    there, here = made(other.table.split(":")[3]), made(None)
+    # One endpoint for all Regions is an engine's: what it writes into its ARNs may be a Region of its making.
+    return here if there.meta.endpoint_url == here.meta.endpoint_url else there

@@ -1,0 +1,75 @@
+"""What a comparison found: every difference, as compressed JSON lines, for as long as the ledger is kept."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Sequence
+
+from reindexer.errors import EnvironmentFault
+from reindexer.ledger.store import Store
+from reindexer.models import FoundDifference
+
+#: Bytes of JSON lines in one item, before they are compressed: even random keys leave half of an item's 400 KB.
+_ITEM_BYTES = 350_000
+
+
+class Differences:
+    """Chunks of differences by job, run, shard and number. Every write may be repeated."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def put(
+        self, job: str, run: str, shard: int, number: int, fence: int, found: Sequence[FoundDifference]
+    ) -> None:
+        """Keep a chunk in the place of what was kept under its number, unless that has a higher fence.
+
+        So an attempt that was lost, and writes too late, changes nothing that its successor has kept.
+        """
+        lines = [difference.model_dump_json(exclude_defaults=True).encode() for difference in found]
+        parts = list(_parts(lines))
+        for place, part in enumerate(parts):
+            self._store.put_if_newer(
+                _partition(job, run),
+                f"{_chunk(shard, number)}{place:02}",
+                "fence",
+                {
+                    "fence": {"N": str(fence)},
+                    "parts": {"N": str(len(parts))},
+                    "packed": {"B": zlib.compress(part)},
+                },
+            )
+
+    def of(self, job: str, run: str, shard: int, number: int) -> Iterator[FoundDifference]:
+        """A chunk's differences. Raises `EnvironmentFault` of code `DifferencesMissing`."""
+        items = list(self._store.query(_partition(job, run), prefix=_chunk(shard, number)))
+        parts = int(items[0]["parts"]["N"]) if items else 1
+        if len(items) < parts:
+            raise EnvironmentFault(
+                "DifferencesMissing",
+                f"the ledger {self._store.table} has no complete chunk {number} of shard {shard} of job {job}, "
+                f"run {run}",
+            )
+        for item in items[:parts]:
+            for line in zlib.decompress(item["packed"]["B"]).splitlines():
+                yield FoundDifference.model_validate_json(line)
+
+
+def _parts(lines: Sequence[bytes]) -> Iterator[bytes]:
+    """The lines, together as many as one item holds."""
+    part, size = list[bytes](), 0
+    for line in lines:
+        if part and size + len(line) > _ITEM_BYTES:
+            yield b"\n".join(part)
+            part, size = [], 0
+        part.append(line)
+        size += len(line) + 1
+    yield b"\n".join(part)
+
+
+def _partition(job: str, run: str) -> str:
+    return f"differences#{job}#{run}"
+
+
+def _chunk(shard: int, number: int) -> str:
+    return f"{shard:03}#{number:07}#"

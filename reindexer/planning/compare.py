@@ -1,0 +1,112 @@
+"""The part of a plan that is about a second table: found, reached, and comparable with the first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from reindexer.errors import BadInput
+from reindexer.models import Compare, JobInput, KeyAttribute, OtherTable, Source, TableFacts, With
+from reindexer.planning.capacity import capacity_of, uses_of
+from reindexer.planning.facts import Described, describe
+from reindexer.planning.probes import probe_access
+from reindexer.planning.reach import Reach
+from reindexer.planning.segments import check_segments
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+#: Makes a client that reaches a second table. Raises `EnvironmentFault`.
+Connect: TypeAlias = "Callable[[With], DynamoDBClient]"
+
+_FIELD = "operation.with.table"
+
+
+@dataclass(frozen=True)
+class Second:
+    """The second table as planning found it. `facts`: with the capacity that its budget is chosen by."""
+
+    table: OtherTable
+    described: Described
+    facts: TableFacts
+
+
+def plan_second(job: JobInput, described: Described, connect: Connect) -> Second | None:
+    """The table that the job compares its own with; None for any other job.
+
+    Raises `BadInput` where it is the table itself, has another key, or where the job cannot compare as asked,
+    `Refused` and `EnvironmentFault` as `describe` does.
+    """
+    operation = job.operation
+    if not isinstance(operation, Compare):
+        if job.limits.other_read_units_per_second is not None:
+            raise BadInput("only compare reads a second table", "limits.other_read_units_per_second")
+        return None
+    if job.scope.kind != "complete":
+        raise BadInput(f"compare reads whole tables, not {job.scope.kind}", "scope")
+    _check_left_out(operation, described)
+    other = operation.other
+    client = connect(other)
+    found = describe(other.table, client, _FIELD)
+    if (found.arn, found.identity) == (described.arn, described.identity):
+        raise BadInput(f"{found.arn} is the table itself; name another one, or where it is", _FIELD)
+    if found.key != described.key:
+        raise BadInput(
+            f"its key is {_words(found.key)}, that of {described.table.table} is {_words(described.key)}: only "
+            "tables with the same key attributes, by name and type, can be compared",
+            _FIELD,
+        )
+    attributes = job.attributes
+    uses = uses_of(operation, attributes, None, writes=False)
+    return Second(
+        table=OtherTable(
+            table=found.table.table,
+            table_arn=found.arn,
+            table_id=found.identity,
+            region=client.meta.region_name,
+            endpoint=other.endpoint,
+            role_arn=other.role_arn,
+            external_id=other.external_id,
+            left_out=[attributes.version, attributes.run, *operation.leave_out],
+            expiries=list(dict.fromkeys(name for name in (described.ttl, found.ttl) if name)),
+        ),
+        described=found,
+        facts=found.facts.model_copy(update=dict(capacity_of(found.description, uses))),
+    )
+
+
+def larger(described: Described, second: Second | None) -> TableFacts:
+    """What the number of shards is chosen by: of two tables that are read, the larger counts."""
+    facts = described.facts
+    if second is None:
+        return facts
+    items, size = second.facts.items, second.facts.size_bytes
+    return facts.model_copy(
+        update={"items": max(facts.items, items), "size_bytes": max(facts.size_bytes, size)}
+    )
+
+
+def check_second(second: Second, reach: Reach, job: JobInput, sources: Sequence[Source]) -> list[str]:
+    """Whether the second table can be read as the first is; warnings. Raises `Refused`, `EnvironmentFault`."""
+    probe_access(second.described.table, reach, job.attributes, writes=False, by_key=True)
+    check_segments(second.described, sources)
+    if second.described.ttl_unknown:
+        return [
+            f"whether records of {second.table.table} expire is not known ({second.described.ttl_unknown}): "
+            "expired ones are compared like others"
+        ]
+    return []
+
+
+def _check_left_out(operation: Compare, described: Described) -> None:
+    keys = {attribute.name for attribute in described.key}
+    for number, name in enumerate(operation.leave_out):
+        if name in keys:
+            raise BadInput(
+                f"{name!r} is a key attribute, by which rows are found", f"operation.leave_out[{number}]"
+            )
+
+
+def _words(key: Sequence[KeyAttribute]) -> str:
+    return " and ".join(f"{attribute.name} ({attribute.type})" for attribute in key)

@@ -1,0 +1,248 @@
+"""Comparing two tables on the real servers: planted differences of each kind, and none invented."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+
+from reindexer.items import key_text, to_json_key
+from reindexer.ledger import Ledger
+from testbed.faults import Fault, FaultKind, FaultPlan
+from testbed.job import outcome, until
+from testbed.stack import Stack
+from tests.tables import Table, made_up_key
+
+Make = Callable[..., Table]
+ROWS = 600
+
+
+def content(number: int, **more: Any) -> dict[str, Any]:
+    return {
+        "size": {"N": f"{number}.50"},
+        "tags": {"SS": ["a", "b"]},
+        "more": {"M": {"a.b": {"L": [{"B": b"\x00" + bytes([number % 256])}]}}},
+        **more,
+    }
+
+
+def alike(number: int) -> dict[str, Any]:
+    """The same values, written in another way."""
+    return {
+        **content(number),
+        "size": {"N": f"{number}.5"},
+        "tags": {"SS": ["b", "a"]},
+        "reindexVersion": {"N": "7"},
+        "reindexOrder": {"N": "1"},
+    }
+
+
+class Planted:
+    """Two tables, and the kind of each key that differs, by its text."""
+
+    def __init__(self, make_table: Make, rows: int = ROWS, **schema: Any) -> None:
+        self.table, self.other = make_table(**schema), make_table(**schema)
+        self.kinds: dict[str, str] = {}
+        first: list[Any] = []
+        second: list[Any] = []
+        for number in range(rows):
+            key = made_up_key(self.table.key, number)
+            one, two = {**key, **content(number)}, {**key, **alike(number)}
+            kind = {3: "different", 5: "missing", 7: "extraneous"}.get(number % 50)
+            if kind == "different":
+                two["more"] = {"M": {"a.b": {"L": [{"B": b"\x01" + bytes([number % 256])}]}}}
+            if kind != "extraneous":
+                first.append(one)
+            if kind != "missing":
+                second.append(two)
+            if kind:
+                self.kinds[_text(key)] = kind
+        self.table.put(*first)
+        self.other.put(*second)
+        self.sizes = len(first), len(second)
+
+    def job(self, **more: Any) -> dict[str, Any]:
+        operation = {"kind": "compare", "with": {"table": self.other.name}}
+        return {"table": self.table.name, "operation": operation, "total_segments": 3, **more}
+
+    def assert_found(self, report: dict[str, Any], ledger: Ledger) -> None:
+        """Each planted difference and no other, balanced, and each in the ledger once."""
+        counts = report["comparison"]["counts"]
+        assert report["balanced"]
+        assert (counts["scanned"], counts["other_scanned"]) == self.sizes
+        kinds = list(self.kinds.values())
+        for kind in ("different", "missing", "extraneous"):
+            assert counts[kind] == kinds.count(kind)
+        assert counts["equal"] == self.sizes[0] - kinds.count("different") - kinds.count("missing")
+        assert (counts["moving"], counts["other_moving"]) == (0, 0)
+        every = [
+            (key_text(found.key), found.kind.value)
+            for shard, chunks in enumerate(report["comparison"]["chunks"])
+            for number in range(chunks)
+            for found in ledger.differences.of(report["job"], report["run"], shard, number)
+        ]
+        assert len(every) == len(kinds)
+        assert dict(every) == self.kinds
+        assert 0 < len(report["comparison"]["sample"]) <= 20
+
+
+def _has_compared(scanned: int, seen: dict[str, Any]) -> bool:
+    return bool(seen.get("comparison", {}).get("scanned", 0) >= scanned)
+
+
+def _text(key: Any) -> str:
+    return key_text(to_json_key(key))
+
+
+@pytest.mark.parametrize(("hash_type", "range_type"), [("S", None), ("N", "B"), ("B", "S")])
+async def test_planted_differences_are_found_and_none_is_invented(
+    quiet: Stack, make_table: Make, hash_type: str, range_type: str | None
+) -> None:
+    planted = Planted(make_table, hash_type=hash_type, range_type=range_type)
+    handle = await quiet.start(planted.job())
+    state, report = await outcome(handle)
+    assert state == "complete"
+    planted.assert_found(report, quiet.ledger())
+    different = [found for found in report["comparison"]["sample"] if found["kind"] == "different"]
+    assert different[0]["attributes"][0]["path"] == 'more."a.b"[0]'
+
+
+async def test_equal_tables_have_no_difference(quiet: Stack, make_table: Make) -> None:
+    table, other = make_table(), make_table()
+    for each, rows in ((table, content), (other, alike)):
+        each.put(*({**made_up_key(table.key, number), **rows(number)} for number in range(50)))
+    operation = {"kind": "compare", "with": {"table": other.arn}}
+    state, report = await outcome(await quiet.start({"table": table.name, "operation": operation}))
+    counts = report["comparison"]["counts"]
+    assert (state, counts["equal"], counts["scanned"], counts["matched"]) == ("complete", 50, 50, 50)
+    assert "chunks" not in report["comparison"] or not any(report["comparison"]["chunks"])
+
+
+async def test_one_call_in_ten_failing_changes_nothing(quiet: Stack, make_table: Make) -> None:
+    planted = Planted(make_table)
+    kinds = (FaultKind.SERVER_ERROR, FaultKind.THROTTLE, FaultKind.CUT, FaultKind.WRONG_CRC32)
+    tables = frozenset((planted.table.name, planted.other.name))
+    faults = tuple(Fault(kind=kind, probability=0.03, operations="reads", tables=tables) for kind in kinds)
+    unprocessed = Fault(kind=FaultKind.UNPROCESSED, probability=0.1, tables=tables)
+    handle = await quiet.start(planted.job(limits=SLOW))
+    quiet.proxy.set_plan(FaultPlan(seed=5, faults=(*faults, unprocessed)))
+    state, report = await outcome(handle)
+    struck = quiet.proxy.truth().injected
+    quiet.proxy.set_plan(FaultPlan())
+    assert state == "complete", report
+    assert len(struck) > 2, "few calls failed"
+    planted.assert_found(report, quiet.ledger())
+
+
+#: Some ten seconds for 600 rows, of which each costs a unit where it is read by its key.
+SLOW = {"read_units_per_second": 40, "other_read_units_per_second": 40}
+
+
+async def test_a_paused_comparison_reads_nothing_and_goes_on_where_it_was(
+    quiet: Stack, make_table: Make
+) -> None:
+    planted = Planted(make_table)
+    handle = await quiet.start(planted.job(limits=SLOW))
+    await until(handle, partial(_has_compared, 1))
+    await handle.signal("pause")
+    paused = await until(handle, lambda seen: seen["state"] == "paused")
+    calls = quiet.proxy.truth().calls
+    await asyncio.sleep(2)
+    later = quiet.proxy.truth().calls
+    assert {name: later.get(name) for name in ("Scan", "BatchGetItem")} == {
+        name: calls.get(name) for name in ("Scan", "BatchGetItem")
+    }
+    assert 0 < paused["comparison"]["scanned"] < planted.sizes[0]
+    await handle.signal("resume")
+    await handle.execute_update("set_limits", FAST)
+    state, report = await outcome(handle)
+    assert state == "complete"
+    planted.assert_found(report, quiet.ledger())
+
+
+FAST = {"read_units_per_second": "unlimited", "other_read_units_per_second": "unlimited"}
+
+
+async def test_a_cancelled_comparison_reports_what_it_has_compared(quiet: Stack, make_table: Make) -> None:
+    planted = Planted(make_table)
+    handle = await quiet.start(planted.job(limits=SLOW))
+    await until(handle, partial(_has_compared, 1))
+    await handle.cancel()
+    state, _ = await outcome(handle)
+    report = quiet.ledger().reports.find(handle.id)
+    assert state == "CancelledError"
+    assert report is not None
+    assert report.comparison is not None
+    assert (report.state, report.comparison.counts.balanced) == ("cancelled", True)
+    assert 0 < report.comparison.counts.scanned < planted.sizes[0]
+
+
+async def test_a_comparison_survives_workers_that_are_killed(quiet: Stack, make_table: Make) -> None:
+    planted = Planted(make_table)
+    beside = quiet.beside(f"compare-{uuid.uuid4().hex[:8]}")
+    with beside.workers as workers:
+        workers.come_up()
+        handle = await beside.start(planted.job(limits=SLOW))
+        for scanned in (1, 150):
+            await until(handle, partial(_has_compared, scanned))
+            await asyncio.to_thread(workers.kill)
+            workers.start()
+        await handle.execute_update("set_limits", FAST)
+        state, report = await outcome(handle)
+    assert state == "complete", report
+    planted.assert_found(report, quiet.ledger())
+
+
+async def test_live_writers_on_the_first_table_invent_no_difference(quiet: Stack, make_table: Make) -> None:
+    """Rows that are rewritten with what both tables hold, and rows that change and change back."""
+    planted = Planted(make_table, rows=300)
+    stop = asyncio.Event()
+
+    def write(number: int) -> None:
+        key = made_up_key(planted.table.key, number)
+        planted.table.put({**key, **alike(number), "reindexVersion": {"N": str(number)}})
+
+    async def writer() -> int:
+        writes = 0
+        while not stop.is_set():
+            for number in (number for number in range(300) if number % 50 not in (3, 5, 7)):
+                await asyncio.to_thread(write, number)
+                writes += 1
+                if stop.is_set():
+                    break
+        return writes
+
+    writing = asyncio.ensure_future(writer())
+    state, report = await outcome(await quiet.start(planted.job(limits=SLOW)))
+    stop.set()
+    assert await writing > 50
+    assert state == "complete"
+    planted.assert_found(report, quiet.ledger())
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({}, "operation.with.table: {table} is the table itself"),
+        ({"other": "number"}, "operation.with.table: its key is id (N), that of"),
+        ({"with": "no-such-table"}, "operation.with.table: there is no table no-such-table"),
+        ({"scope": {"kind": "sample", "limit": 3}}, "scope: compare reads whole tables"),
+        ({"leave_out": ["id"]}, "operation.leave_out[0]: 'id' is a key attribute"),
+    ],
+)
+async def test_what_cannot_be_compared_is_refused_in_a_sentence(
+    quiet: Stack, make_table: Make, given: Any, says: str
+) -> None:
+    table = make_table()
+    other = make_table(hash_type="N") if "other" in given else table
+    operation = {"kind": "compare", "with": {"table": given.get("with", other.name)}}
+    operation |= {name: value for name, value in given.items() if name == "leave_out"}
+    job: dict[str, Any] = {"table": table.name, "operation": operation}
+    job |= {name: value for name, value in given.items() if name == "scope"}
+    kind, failure = await outcome(await quiet.start(job))
+    assert kind == "BadInput"
+    assert says.format(table=table.arn) in failure["message"]
