@@ -197,6 +197,26 @@ async def test_a_comparison_survives_workers_that_are_killed(quiet: Stack, make_
     planted.assert_found(report, quiet.ledger())
 
 
+async def test_a_comparison_goes_on_over_runs_of_its_workflows(quiet: Stack, make_table: Make) -> None:
+    """The root hands over to a new run, and so do its shards, again and again."""
+    planted = Planted(make_table)
+    short = {
+        "REINDEXER_CYCLE_EVENTS": "60",
+        "REINDEXER_LOOK_SECONDS": "0.2",
+        "REINDEXER_ROUND_SECONDS": "1",
+        "REINDEXER_CONTINUE_AFTER_EVENTS": "12",
+    }
+    beside = quiet.beside(f"compare-{uuid.uuid4().hex[:8]}", short)
+    with beside.workers as workers:
+        workers.come_up()
+        handle = await beside.start(planted.job(limits=SLOW))
+        await until(handle, lambda seen: bool(seen["cycle"] >= 2))
+        await handle.execute_update("set_limits", FAST)
+        state, report = await outcome(handle)
+    assert state == "complete", report
+    planted.assert_found(report, quiet.ledger())
+
+
 async def test_live_writers_on_the_first_table_invent_no_difference(quiet: Stack, make_table: Make) -> None:
     """Rows that are rewritten with what both tables hold, and rows that change and change back."""
     planted = Planted(make_table, rows=300)

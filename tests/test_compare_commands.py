@@ -1,0 +1,118 @@
+"""The command line of a comparison, as users run it: exit codes, pages, files, single keys."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from reindexer.dynamo.client import make_client
+from reindexer.items import key_text
+from testbed.embedded import dynamodb_engine
+from testbed.stack import Stack
+from tests.cli import command
+from tests.tables import Table, create_table, made_up_key
+from tests.test_compare_end_to_end import Planted, alike, content
+
+Make = Callable[..., Table]
+
+
+def job_name() -> str:
+    return f"compare-{uuid.uuid4().hex[:8]}"
+
+
+def test_a_comparison_is_started_followed_and_its_differences_are_paged(
+    quiet: Stack, make_table: Make, tmp_path: Path
+) -> None:
+    planted, job, environment = Planted(make_table, rows=300), job_name(), dict(quiet.environment)
+    table, other = planted.table.name, planted.other.name
+    code, out, err = command(
+        environment, "compare", table, other, "--workflow-id", job, "--wait", "--yes", "--json"
+    )
+    assert code == 1, err
+    assert json.loads(out)["state"] == "complete"
+    assert command(environment, "report", job)[0] == 1
+
+    seen: dict[str, str] = {}
+    token: list[str] = []
+    while True:
+        code, out, err = command(environment, "differences", job, "--limit", "5", "--json", *token)
+        assert code == 0, err
+        page = json.loads(out)
+        assert 0 < len(page["differences"]) <= 5
+        seen |= {key_text(entry["key"]): entry["kind"] for entry in page["differences"]}
+        if page["after"] is None:
+            break
+        token = ["--after", page["after"]]
+    assert seen == planted.kinds
+    assert page["counts"] == {"different": 6, "missing": 6, "extraneous": 6, "moving": 0}
+
+    code, out, _ = command(environment, "differences", job, "--kind", "missing", "--json")
+    found = [entry["kind"] for entry in json.loads(out)["differences"]]
+    assert (code, found) == (0, ["missing"] * 6)
+    file = tmp_path / "found.jsonl"
+    code, _, err = command(environment, "differences", job, "--output", str(file))
+    assert (code, "18 differences written" in err) == (0, True), err
+    assert {key_text(json.loads(line)["key"]) for line in file.read_text().splitlines()} == set(planted.kinds)
+    code, out, _ = command(environment, "differences", job)
+    assert (code, 'more."a.b"[0]' in out) == (0, True), out
+
+
+def test_equal_tables_end_with_0_and_the_other_one_may_be_at_another_endpoint(
+    quiet: Stack, make_table: Make, tmp_path: Path, monkeypatch: Any
+) -> None:
+    table = make_table()
+    table.put(*({**made_up_key(table.key, number), **content(number)} for number in range(40)))
+    with dynamodb_engine(quiet.engine.name, logs=tmp_path) as elsewhere:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", elsewhere.endpoint_url)
+        other = create_table(make_client(), name=table.name)
+        other.put(*({**made_up_key(table.key, number), **alike(number)} for number in range(40)))
+        job = job_name()
+        where = ("--with-endpoint", elsewhere.endpoint_url)
+        code, out, err = command(
+            dict(quiet.environment),
+            *("compare", table.name, table.name, *where, "--workflow-id", job, "--wait", "--yes", "--json"),
+        )
+        assert code == 0, err
+        counts = json.loads(out)["comparison"]["counts"]
+        assert (counts["equal"], counts["scanned"], counts["other_scanned"]) == (40, 40, 40)
+    assert command(dict(quiet.environment), "report", job)[0] == 0
+
+
+def test_single_keys_are_shown_side_by_side_without_a_job(quiet: Stack, make_table: Make) -> None:
+    planted, environment = Planted(make_table, rows=60), dict(quiet.environment)
+    tables = (planted.table.name, planted.other.name)
+
+    def shown(*numbers: int, more: tuple[str, ...] = ()) -> tuple[int, str, str]:
+        keys = [json.dumps({"id": f"row-{number:06}"}) for number in numbers]
+        return command(environment, "compare", *tables, *(a for k in keys for a in ("--key", k)), *more)
+
+    code, out, err = shown(1)
+    assert (code, out.startswith("equal")) == (0, True), err
+    code, out, _ = shown(1, 3, 5, 7, more=("--json",))
+    found = json.loads(out)["keys"]
+    assert (code, [entry["kind"] for entry in found]) == (1, ["equal", "different", "missing", "extraneous"])
+    assert found[1]["attributes"][0]["path"] == 'more."a.b"[0]'
+    code, out, _ = shown(3)
+    assert (code, 'more."a.b"[0]' in out) == (1, True), out
+    code, _, err = command(environment, "compare", *tables, "--key", '{"wrong": "a"}')
+    assert (code, "wrong" in err) == (2, True), err
+
+
+def test_bad_input_is_refused_before_anything_starts(quiet: Stack, make_table: Make) -> None:
+    table, environment = make_table(), dict(quiet.environment)
+    for arguments, sentence in (
+        ((table.name,), "OTHER: with which one?"),
+        ((table.name, table.name, "--yes"), "operation.with.table: "),
+        ((table.name, "no-such-table", "--yes"), "there is no table no-such-table"),
+        ((table.name, "other", "--with-endpoint", "ftp://x", "--yes"), "operation.with.endpoint"),
+        ((table.name, "other", "--external-id", "abc", "--yes"), "external_id goes with role_arn"),
+        ((table.name, "other", "--role-arn", "someone", "--yes"), "operation.with.role_arn"),
+    ):
+        code, _, err = command(environment, "compare", *arguments)
+        assert (code, sentence in err) == (2, True), err
+        assert "Traceback" not in err
+    code, _, err = command(environment, "differences", "no-such-job")
+    assert code == 2, err
