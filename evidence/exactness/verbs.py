@@ -94,7 +94,7 @@ DELETE = Verb(
 )
 UNSTAMP = Verb(
     "unstamp",
-    {"operation": {"kind": "unstamp"}},
+    {"operation": {"kind": "unstamp"}, "allow_no_recovery": True},  # a second job names attributes of its own
     before=_stamped,
     after=_bare,
     outcome=lambda number: "updated" if _stamped(number) else "current",
