@@ -81,6 +81,19 @@ def test_equal_tables_end_with_0_and_the_other_one_may_be_at_another_endpoint(
     assert command(dict(quiet.environment), "report", job)[0] == 0
 
 
+def test_a_comparison_that_was_cancelled_has_no_verdict(quiet: Stack, make_table: Make) -> None:
+    planted, job, environment = Planted(make_table, rows=300), job_name(), dict(quiet.environment)
+    slow = ("--read-units", "5", "--other-read-units", "5")
+    named = ("compare", planted.table.name, planted.other.name, "--workflow-id", job)
+    assert command(environment, *named, *slow, "--yes")[0] == 0
+    code, out, _ = command(environment, "report", job)
+    assert code in (2, 3), out
+    assert command(environment, "cancel", job)[0] in (0, 1, 3)
+    assert command(environment, "watch", job)[0] == 3
+    code, out, _ = command(environment, "report", job)
+    assert (code, out.startswith("cancelled")) == (3, True), out
+
+
 def test_single_keys_are_shown_side_by_side_without_a_job(quiet: Stack, make_table: Make) -> None:
     planted, environment = Planted(make_table, rows=60), dict(quiet.environment)
     tables = (planted.table.name, planted.other.name)

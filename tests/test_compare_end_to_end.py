@@ -244,6 +244,18 @@ async def test_live_writers_on_the_first_table_invent_no_difference(quiet: Stack
     planted.assert_found(report, quiet.ledger())
 
 
+async def test_a_second_table_that_is_gone_parks_the_job(quiet: Stack, make_table: Make) -> None:
+    planted = Planted(make_table)
+    handle = await quiet.start(planted.job(limits=SLOW))
+    await until(handle, partial(_has_compared, 1))
+    planted.other.drop()
+    parked = await until(handle, lambda seen: bool(seen["state"] == "parked"))
+    assert planted.other.name in parked["reason"]
+    assert parked["comparison"]["missing"] <= list(planted.kinds.values()).count("missing")
+    await handle.cancel()
+    assert (await outcome(handle))[0] == "CancelledError"
+
+
 @pytest.mark.parametrize(
     ("given", "says"),
     [

@@ -17,7 +17,7 @@ from commands.running.watching import goes_on, show_ending, watch_job
 from commands.temporal.server import JOB_TYPE, address, own_workers, talk, worker_command, workers_poll
 from reindexer.errors import BadInput, ReindexerError
 from reindexer.ledger import Ledger
-from reindexer.models import JobInput
+from reindexer.models import Compare, JobInput
 from reindexer.planning.bounds import check_workflow_id
 from reindexer.planning.redrive import operation_of
 from reindexer.planning.verbs import queue_of
@@ -46,6 +46,8 @@ def launch(job: JobInput, workflow_id: str, *, summary: str, wait: bool, as_json
             return Exit.COMPLETE
         end = await watch_job(client, workflow_id, quiet=as_json)
         show_ending(end, as_json=as_json)
+        if isinstance(job.operation, Compare) and end.report is None and end.code is Exit.INCOMPLETE:
+            return Exit.NOT_FINISHED  # it failed: neither equal nor different
         return end.code
 
     try:

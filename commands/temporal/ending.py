@@ -49,7 +49,9 @@ async def ending(client: Client, job: str) -> Ending:
     if end.left in ("cancelled", "terminated"):
         stamp = await run_stamp(client, job)
         kept = await asyncio.to_thread(_kept_report, job, stamp, end.left) if stamp else None
-        end = replace(end, report=kept)
+        # A comparison that did not end says neither equal nor different.
+        code = exit_code(kept) if kept and kept.comparison else end.code
+        end = replace(end, report=kept, code=code)
     return end
 
 

@@ -51,6 +51,8 @@ class Rules:
         rules = [
             Expiry(attribute=name, first=moment - MAX_SECONDS_PAST, before=moment) for name in self._expiries
         ]
+        if not rules:
+            return lambda row: GONE not in row
         return lambda row: GONE not in row and not any(expired(rule, row) for rule in rules)
 
     def content(self, row: WireItem) -> WireItem:

@@ -90,6 +90,11 @@ def compare_segment(
     return comparing.result()
 
 
+def of_other(fault: Fault | None, table: str) -> Fault | None:
+    """The fault with the name of the other table: else the first one would be looked at."""
+    return fault and fault.model_copy(update={"message": f"the other table, {table}: {fault.message}"})
+
+
 class _Comparing:
     def __init__(
         self,
@@ -113,6 +118,7 @@ class _Comparing:
         self._overdue: tuple[list[Row], list[Row]] = ([], [])  # to be looked up in the other table
         self._suspects: list[Suspect] = []
         self._checkpoint = Checkpoint(request, self._sides, self._window, context, keep, bounds.kept_together)
+        self._other_name = other.table
         self._done = False
         context.heartbeat(self._checkpoint.told)
 
@@ -133,7 +139,7 @@ class _Comparing:
 
     def result(self) -> CompareResult:
         """Where it stands: the counts cover exactly the rows up to the cursor."""
-        fault = self._first.trouble or self._other.trouble
+        fault = self._first.trouble or of_other(self._other.trouble, self._other_name)
         told = self._checkpoint.told()
         covered = self._done and told.cursor == self._checkpoint.end
         return told.model_copy(
