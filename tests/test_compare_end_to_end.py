@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import uuid
 from collections.abc import Callable
 from functools import partial
@@ -15,6 +16,7 @@ from reindexer.ledger import Ledger
 from testbed.faults import Fault, FaultKind, FaultPlan
 from testbed.job import outcome, until
 from testbed.stack import Stack
+from tests.cli import command
 from tests.tables import Table, made_up_key
 
 Make = Callable[..., Table]
@@ -240,6 +242,25 @@ async def test_live_writers_on_the_first_table_invent_no_difference(quiet: Stack
     state, report = await outcome(await quiet.start(planted.job(limits=SLOW)))
     stop.set()
     assert await writing > 50
+    assert state == "complete"
+    planted.assert_found(report, quiet.ledger())
+
+
+async def test_without_workers_status_shows_what_the_server_knows(quiet: Stack, make_table: Make) -> None:
+    planted = Planted(make_table)
+    beside = quiet.beside(f"compare-{uuid.uuid4().hex[:8]}")
+    with beside.workers as workers:
+        workers.come_up()
+        handle = await beside.start(planted.job(limits=SLOW))
+        await until(handle, partial(_has_compared, 1))
+        await asyncio.to_thread(workers.kill)
+        seen = await asyncio.to_thread(command, dict(beside.environment), "status", handle.id, "--json")
+        workers.start()
+        await handle.execute_update("set_limits", FAST)
+        state, report = await outcome(handle)
+    status = json.loads(seen[1])
+    assert (status["state"], status["workers"]) == ("comparing", False), seen
+    assert status["comparison"]["scanned"] <= planted.sizes[0]
     assert state == "complete"
     planted.assert_found(report, quiet.ledger())
 

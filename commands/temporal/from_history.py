@@ -21,29 +21,34 @@ async def from_history(
     writing, reading = _of_kind(known, "shard"), _of_kind(known, "verify")
     counts, plan = _total(writing), known.plan
     checked = _total(reading).checked if reading else None
+    comparing = _of_kind(known, "compare")
+    compared = _total(comparing).compared if comparing else None
     noted = description.search_attributes.get("ReindexState")
+    now = "comparing" if comparing else "verifying" if reading else ""
     return JobProgress(
-        state=str(noted[0]) if noted else _state(known, verifying=bool(reading)),
+        state=str(noted[0]) if noted else _state(known, now),
         reason=_reason(looked),
         since=(description.close_time or description.start_time).isoformat(),
         tally=counts.tally,
         attempts=counts.attempts,
-        remaining=_remaining(plan, counts.tally.scanned, checked),
+        remaining=_remaining(plan, compared.scanned if compared else counts.tally.scanned, checked),
         isolated=counts.isolated,
-        shards=_shards(plan, writing, reading),
+        shards=_shards(plan, writing, reading or comparing),
         limits=plan.limits if plan else None,
         run=plan.run if plan else None,
         verification=checked,
         started_at=(known.started_at or description.start_time).isoformat(),
         as_of=datetime.now(UTC).isoformat() if looked else None,
         cycle=known.cycle,
+        comparison=compared,
     )
 
 
-def _state(known: History, *, verifying: bool) -> str:
+def _state(known: History, reading: str) -> str:
+    """`reading`: the state of a job that only reads now; "" where it does not."""
     if known.plan is None:
         return "planning"
-    return "verifying" if verifying else "running"
+    return reading or "running"
 
 
 def _reason(looked: Looked | None) -> str:

@@ -153,6 +153,7 @@ def _of_ending(description: WorkflowExecutionDescription, end: Ending) -> JobPro
         records_per_second=report.tally.scanned / report.seconds if report.seconds else None,
         run=report.run,
         verification=report.verification,
+        comparison=report.comparison.counts if report.comparison else None,
         started_at=report.started_at.isoformat(),
         as_of=report.as_of.isoformat() if report.as_of else None,
     )
