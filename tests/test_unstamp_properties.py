@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reindexer.items import from_json_key
-from reindexer.models import KeyList, Progress, Unstamp
+from reindexer.models import KeyList, Progress, ShardState, Unconfirmed, Unstamp
 from reindexer.rounds.pending_write import Patience
 from reindexer.tally import Outcome, Tally
 from tests.driving import PATIENCE, Life, Shard, shard, target
@@ -211,3 +211,15 @@ def test_what_another_writer_removed_after_it_was_read_counts_as_updated_once() 
     carried = _begun(table, [Plan(), Plan(writers=(("replace", 0),))]).run()
     assert carried.tally == Tally(scanned=1, updated=1)
     assert not carried.model.unstamped
+
+
+def test_a_redrive_counts_a_removal_that_its_run_was_not_answered_and_no_other_record() -> None:
+    """Of the first one it is known that it was read with a stamp, of the second that nothing was written."""
+    keys = [{"id": {"S": name}} for name in ("unanswered", "refused")]
+    model = ModelTable([{**key, "n": {"N": "1"}} for key in keys])
+    aimed = target(operation=Unstamp(kind="unstamp"), version=0)
+    source = KeyList(keys=keys, unconfirmed=[Unconfirmed(key=keys[0])])
+    state = ShardState(unconfirmed=source.unconfirmed)
+    carried = shard(model, target=aimed, source=source, isolation="record", state=state).run()
+    assert carried.tally == Tally(scanned=2, updated=1, current=1)
+    assert carried.attempts.ambiguous == 1
