@@ -120,10 +120,10 @@ def _in_turn(ledger: Ledger, request: SampleInput) -> Iterator[FoundDifference]:
 
 def _nothing(request: CompareInput, trouble: TableTrouble | None = None) -> CompareResult:
     """Nothing was read, or nothing that counts."""
-    told = CompareResult(cursor=request.cursor, chunks=request.chunks)
+    result = CompareResult(cursor=request.cursor, chunks=request.chunks)
     if trouble is None:
-        return told
-    return told.model_copy(
+        return result
+    return result.model_copy(
         update={
             "fault": trouble.fault,
             "throttled": trouble.stop is Stop.THROTTLED,

@@ -20,6 +20,7 @@ _RIGHT = {
     "greater_than": "above {gt:g}",
     "less_than_equal": "of at most {le}",
     "less_than": "below {lt}",
+    "string_pattern_mismatch": "a string that matches {pattern}",
     "string_too_short": "a string of at least {min_length} characters",
     "string_too_long": "a string of at most {max_length} characters",
     "too_short": "a list of at least {min_length} entries",

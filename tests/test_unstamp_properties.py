@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -120,6 +122,26 @@ def test_on_a_quiet_table_the_counts_are_exact_whatever_fails(
     assert carried.tally[Outcome.CURRENT] == sum(map(_bare, table))
     assert set(model.unstamped.values()) <= {1}
     assert carried.tally[Outcome.VANISHED] == carried.tally[Outcome.FILTERED] == 0
+
+
+@pytest.mark.parametrize("inserted", [0, 3, 40])
+def test_records_that_inserted_ones_push_to_a_later_page_are_still_known(inserted: int) -> None:
+    """A pause on a growing table: the next round meets what was settled beyond the cursor further on."""
+    table = [{"id": {"S": f"row-{number:03}"}, "n": {"N": "1"}, **STAMPS[3]} for number in range(17)]
+    waiting = [Plan(), Plan(statements={0: "throttle"}), *[Plan(call="throttle")] * 30]
+    begun = _begun(table, waiting, check=lambda *_: None)
+    begun.one_round(Life(stop_at=3))
+    model = begun.model
+    assert (begun.running.state.ahead, begun.running.state.timed_out) == (17, False)
+    model.plan = lambda _: None
+    first, last = min(map(model._order, model.first)), max(map(model._order, model.first))
+    names = (f"new-{number}" for number in range(100_000))
+    between = (name for name in names if first < model._order((("S", name),)) < last)
+    for name in islice(between, inserted):
+        model.rows[(("S", name),)] = {"id": {"S": name}, "n": {"N": "1"}}
+    carried = begun.run()
+    assert carried.tally == Tally(scanned=17 + inserted, updated=17, current=inserted)
+    assert set(model.unstamped.values()) == {1}
 
 
 @given(tables, schedules(writers=True), lives, patiences, writer, troubled)

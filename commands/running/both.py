@@ -70,8 +70,13 @@ def show_both(job: JobInput, keys: Sequence[str], *, as_json: bool) -> Exit:
         for both in found:
             style = GOOD if both.agrees else BAD
             head = Text.assemble((both.kind, f"bold {style}"), f"  {key_text(both.key)}")
+            if both.kind == "absent":
+                say(Group(head, Text("in neither table: is the key right?", DIM), Text()))
+                continue
             say(Group(head, columns(_rows(both), ("attribute", job.table, second.table.table)), Text()))
-    return Exit.COMPLETE if all(both.agrees for both in found) else Exit.INCOMPLETE
+    if not all(both.agrees for both in found):
+        return Exit.INCOMPLETE
+    return Exit.NOT_FINISHED if any(both.kind == "absent" for both in found) else Exit.COMPLETE
 
 
 def _typed(text: str, schema: Sequence[KeyAttribute]) -> Key:

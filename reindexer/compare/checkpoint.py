@@ -47,7 +47,7 @@ class Checkpoint:
         self._unkept_since = 0.0
         self._chunks = request.chunks
         self.moved = False  # over any row, or the end of a scan
-        self._told = (request.cursor, Comparison(), self._chunks)
+        self._covered = (request.cursor, Comparison(), self._chunks)
 
     def move(self) -> None:
         """Over every row that is settled, up to the first one of each side that is not."""
@@ -64,7 +64,7 @@ class Checkpoint:
             elif last is not None:
                 self._to(name, {"after": to_json_key(last.key), "ended": False})
         if not self._unkept:
-            self._tell()
+            self._cover()
         elif len(self._unkept) >= self._together or self._context.now() - self._unkept_since >= _SECONDS:
             self.flush()
 
@@ -76,11 +76,11 @@ class Checkpoint:
             self._keep(self._chunks, self._unkept[start : start + self._together])
             self._chunks += 1
         self._unkept = []
-        self._tell()
+        self._cover()
 
-    def told(self) -> CompareResult:
+    def covered(self) -> CompareResult:
         """What is covered, for a heartbeat: never at the end, since the tables are still to be checked."""
-        cursor, counts, chunks = self._told
+        cursor, counts, chunks = self._covered
         counts = counts.model_copy(update={"other_read_units": self._sides[1].units})
         return CompareResult(counts=counts, cursor=cursor, chunks=chunks, read_units=self._sides[0].units)
 
@@ -93,5 +93,5 @@ class Checkpoint:
         self.moved = self.moved or place != self._places[name]
         self._places = {**self._places, name: place}
 
-    def _tell(self) -> None:
-        self._told = (self._places, Comparison(**self._counts), self._chunks)
+    def _cover(self) -> None:
+        self._covered = (self._places, Comparison(**self._counts), self._chunks)

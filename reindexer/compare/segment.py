@@ -120,7 +120,7 @@ class _Comparing:
         self._checkpoint = Checkpoint(request, self._sides, self._window, context, keep, bounds.kept_together)
         self._other_name = other.table
         self._done = False
-        context.heartbeat(self._checkpoint.told)
+        context.heartbeat(self._checkpoint.covered)
 
     def run(self) -> None:
         """Page after page of both, until both have ended and every row has its outcome."""
@@ -140,9 +140,9 @@ class _Comparing:
     def result(self) -> CompareResult:
         """Where it stands: the counts cover exactly the rows up to the cursor."""
         fault = self._first.trouble or of_other(self._other.trouble, self._other_name)
-        told = self._checkpoint.told()
-        covered = self._done and told.cursor == self._checkpoint.end
-        return told.model_copy(
+        result = self._checkpoint.covered()
+        covered = self._done and result.cursor == self._checkpoint.end
+        return result.model_copy(
             update={
                 "done": covered and fault is None,
                 "fault": fault,

@@ -22,8 +22,8 @@ back, is refused, read again, and decided again.
 
 Not promised: where another writer removes the stamp of a record while the job runs, the record is `updated` or
 `current`, depending on whether this run had read it before; it has one outcome either way. And where others add
-more than 9,000 records to a part of a shard between a lost attempt and its successor, records there may be
-`current` that were `updated` (`sinks.seen.DRIFT_ROWS`, less a page).
+more than 9,000 records to a part of a shard between two of its rounds, records there may be `current` that were
+`updated` (`sinks.seen.DRIFT_ROWS`, less a page).
 """
 
 from __future__ import annotations

@@ -199,10 +199,12 @@ def _check_operation(job: JobInput, verb: Verb) -> None:
         check_workflow_id(job.scope.job, "scope.job")
         check_run(job.scope.run, "scope.run")
     if job.dry_run and (not verb.tried_out or isinstance(job.scope, Quarantined)):
-        raise BadInput(
-            "only a transform or an unstamp can be tried out; a touch changes nothing but two attributes",
-            "dry_run",
+        why = (
+            "a touch changes nothing but two attributes"
+            if verb.writes
+            else f"{verb.kind} writes nothing anyway"
         )
+        raise BadInput(f"only a transform or an unstamp can be tried out; {why}", "dry_run")
     if not isinstance(job.scope, Quarantined):
         planner_of(job.operation).check(job.operation)
 

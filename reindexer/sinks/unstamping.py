@@ -17,7 +17,7 @@ from reindexer.rounds.protocols import Verdict
 from reindexer.sinks.evidence import carries
 from reindexer.sinks.in_place import InPlace
 from reindexer.sinks.in_place_answers import InPlaceAnswers
-from reindexer.sinks.seen import Seen, digest
+from reindexer.sinks.seen import DRIFT_ROWS, Seen, digest
 from reindexer.tally import Outcome
 
 
@@ -72,7 +72,9 @@ class Unstamping(InPlace):
         here = [row for place, row in enumerate(page.rows) if place not in page.gone]
         stamped = [row for row in here if carries(self._stamp, row)]
         start, end = self._end, self._end + len(page.rows)
-        after_others = self._request.doubt or start < self._request.rows_read + self._request.ahead
+        # Rows that others have inserted since push those that were settled beyond the cursor to later pages.
+        ahead = self._request.ahead and self._request.rows_read + self._request.ahead + DRIFT_ROWS
+        after_others = self._request.doubt or start < ahead
         self._known = self._seen.since(start) if after_others and len(stamped) < len(here) else ()
         if stamped and self._request.isolation == "batch":  # else no round writes to them
             self._seen.keep(end, [digest(self._key(row)) for row in stamped])
