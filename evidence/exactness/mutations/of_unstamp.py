@@ -15,7 +15,7 @@ MUTATIONS = (
     Mutation(
         "it is asked for only after an attempt was lost",
         "reindexer/sinks/unstamping.py",
-        "after_others = self._request.doubt or start < self._request.rows_read + self._request.ahead",
+        "after_others = self._request.doubt or start < ahead",
         "after_others = self._request.doubt",
         UNSTAMP,
     ),
