@@ -9,13 +9,13 @@ from itertools import islice
 from temporalio import activity
 
 from activities.clients import Clients
-from activities.failures import translated
+from activities.failures import refusals_as_faults, translated
 from activities.guard import Guard
 from activities.identity import Identities, TableTrouble
 from activities.round_context import TemporalContext
 from reindexer.compare.checkpoint import Keep
 from reindexer.compare.segment import compare_segment, of_other
-from reindexer.errors import EnvironmentFault, Refused
+from reindexer.errors import EnvironmentFault
 from reindexer.ledger import Ledger
 from reindexer.models import (
     CompareInput,
@@ -79,10 +79,8 @@ class CompareActivities:
         place, ledger = request.keep, self._clients.ledger
 
         def keep(number: int, found: Sequence[FoundDifference]) -> None:
-            try:
+            with refusals_as_faults():
                 ledger.differences.put(place.job, place.run, request.index, number, request.fence, found)
-            except Refused as error:  # the ledger is gone
-                raise EnvironmentFault(error.kind, str(error)) from error
 
         return keep
 

@@ -12,6 +12,15 @@ from reindexer.errors import BadInput, EnvironmentFault, Refused, one_line
 
 
 @contextmanager
+def refusals_as_faults() -> Iterator[None]:
+    """For what a round keeps in the ledger: a ledger that is gone has to be seen to, and parks the shard."""
+    try:
+        yield
+    except Refused as error:
+        raise EnvironmentFault(error.kind, str(error)) from error
+
+
+@contextmanager
 def translated() -> Iterator[None]:
     """Raise what the engine raises as `ApplicationError`, retryable only where trying again can help."""
     try:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 from uuid import uuid4
 
+from activities.failures import refusals_as_faults
 from reindexer.answers import Action, CallFailed, Failure
 from reindexer.errors import EnvironmentFault, Refused, Unavailable
 from reindexer.ledger import Ledger
@@ -68,11 +69,10 @@ class LedgerSeen:
             if self._context.stopping():
                 raise CallFailed(Failure("Interrupted", "asked to stop", Action.RETRY))
         try:
-            return answer.result()
+            with refusals_as_faults():
+                return answer.result()
         except Unavailable as error:
             raise CallFailed(Failure(error.code, error.message, Action.RETRY)) from error
-        except Refused as error:  # the ledger is gone
-            raise EnvironmentFault(error.kind, str(error)) from error
 
     def _drop(self, start: int) -> None:
         try:

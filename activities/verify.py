@@ -5,13 +5,13 @@ from __future__ import annotations
 from temporalio import activity
 
 from activities.clients import Clients
+from activities.failures import refusals_as_faults
 from activities.guard import Guard
 from activities.identity import Identities, TableTrouble
 from activities.round_context import TemporalContext
 from activities.sources import fetched
 from reindexer.checks.pace import KeepKeys
 from reindexer.checks.verification import verify_segment
-from reindexer.errors import EnvironmentFault, Refused
 from reindexer.items import Key
 from reindexer.models import Fault, Keep, Stop, VerifyInput, VerifyResult
 
@@ -46,10 +46,8 @@ class VerifyActivities:
 
     def _keeper(self, where: Keep, context: TemporalContext) -> KeepKeys:
         def keep(keys: list[Key], partitions: list[str]) -> None:
-            try:
+            with refusals_as_faults():
                 self._clients.ledger.kept.put_behind(where.job, where.run, keys, partitions, context.heartbeat)
-            except Refused as error:  # the ledger is gone
-                raise EnvironmentFault(error.kind, str(error)) from error
 
         return keep
 

@@ -185,13 +185,13 @@ class Comparing:
     def _fold(self, result: CompareResult) -> None:
         self.state = after_comparison(self.state, result)
 
-    def _look(self, told: CompareResult) -> None:
-        assert told.counts.balanced, "a heartbeat out of balance"
-        assert not told.done, "the tables are still to be checked"
+    def _look(self, reached: CompareResult) -> None:
+        assert reached.counts.balanced, "a heartbeat out of balance"
+        assert not reached.done, "the tables are still to be checked"
         if not self.keeps:
             return
-        covered = sum(len(self.kept[number]) for number in range(told.chunks))
-        assert covered == sum((self.state.compared + told.counts).differences.values()), "not all are kept"
+        covered = sum(len(self.kept[number]) for number in range(reached.chunks))
+        assert covered == sum((self.state.compared + reached.counts).differences.values()), "not all are kept"
 
 
 def expected(

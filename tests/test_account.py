@@ -108,7 +108,7 @@ def test_partitions_are_a_table_of_those_that_matter_most() -> None:
 
 
 def test_partitions_done_are_shown_while_a_job_runs() -> None:
-    seen = stands(partitions=PartitionsDone(total=2000, done=12))
+    seen = status(partitions=PartitionsDone(total=2000, done=12))
     assert "partitions  2,000: 12 done" in shown(picture(seen))
 
 
@@ -181,14 +181,14 @@ def test_what_the_ledger_knows_of_a_job_that_has_not_ended_is_a_lower_bound() ->
 # ── While it runs ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def stands(**progress: Any) -> JobStatus:
+def status(**progress: Any) -> JobStatus:
     given = {"state": "running", "tally": Tally(scanned=100, updated=90), **progress}
     return JobStatus("j", "r", "running", datetime.now(UTC), JobProgress(**given), workers=True)
 
 
 def test_a_verification_has_its_own_progress() -> None:
     verification = Verification(scanned=1234, behind=2)
-    seen = stands(
+    seen = status(
         state="verifying",
         verification=verification,
         remaining=4444,
@@ -201,30 +201,30 @@ def test_a_verification_has_its_own_progress() -> None:
     assert "1,234 of about 5,678 verified  500/s  9.0 s left" in text
     assert "1,234 read consistently, 2 behind" in text
     assert "90 updated" in text, "what the job did is still details"
-    waiting = stands(state="throttled", phase="verifying", verification=verification, remaining=0)
+    waiting = status(state="throttled", phase="verifying", verification=verification, remaining=0)
     assert "1,234 records verified" in plain_line(waiting)
-    assert "100 of about 150" in plain_line(stands(verification=verification, remaining=50)), (
+    assert "100 of about 150" in plain_line(status(verification=verification, remaining=50)), (
         "while it is swept"
     )
 
 
 def test_isolated_records_are_among_those_scanned() -> None:
     tally = Tally(scanned=30, updated=11)
-    assert plain_line(stands(tally=tally, isolated=19, remaining=0)) == "running, 30 records, 19 isolated"
-    assert "30 of about 50" in plain_line(stands(tally=tally, isolated=19, remaining=20))
+    assert plain_line(status(tally=tally, isolated=19, remaining=0)) == "running, 30 records, 19 isolated"
+    assert "30 of about 50" in plain_line(status(tally=tally, isolated=19, remaining=20))
 
 
 @pytest.mark.parametrize(("seconds", "said"), [(3, ""), (25, "figures are 25 s old"), (300, "5 min 00 s old")])
 def test_figures_that_are_old_are_shown_with_their_age(seconds: int, said: str) -> None:
     as_of = (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat()
-    for text in (plain_line(stands(as_of=as_of)), shown(picture(stands(as_of=as_of)))):
+    for text in (plain_line(status(as_of=as_of)), shown(picture(status(as_of=as_of)))):
         assert ("old" in text) == bool(said)
         assert said in text
 
 
 def test_a_hand_over_to_the_next_run_is_shown() -> None:
-    assert "handing over to its next run" in plain_line(stands(cycling=True))
-    lines = shown(picture(stands(cycle=2, cycling=True, reason="the run's history is long"))).splitlines()
+    assert "handing over to its next run" in plain_line(status(cycling=True))
+    lines = shown(picture(status(cycle=2, cycling=True, reason="the run's history is long"))).splitlines()
     assert "the run's history is long" in lines[1]
     assert "run         3 of the job, handing over to its next run" in lines
-    assert not any(line.startswith("run ") for line in shown(picture(stands())).splitlines())
+    assert not any(line.startswith("run ") for line in shown(picture(status())).splitlines())

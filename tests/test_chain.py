@@ -56,9 +56,9 @@ async def in_cycle(handle: WorkflowHandle[Any, Any], number: int) -> JobProgress
 
 async def until(client: Client, job: str, good: Callable[[Any], bool]) -> Any:
     deadline = time.monotonic() + 20
-    while not good(stands := await job_status(client, job)) and time.monotonic() < deadline:
+    while not good(status := await job_status(client, job)) and time.monotonic() < deadline:
         await asyncio.sleep(0.1)
-    return stands
+    return status
 
 
 async def test_what_waits_for_the_end_waits_over_all_runs(client: Client) -> None:
@@ -82,16 +82,16 @@ async def test_the_state_of_a_job_is_of_the_job_not_of_its_run(client: Client) -
     async with working(client, settings().task_queue):
         handle = await begin(client, shards=True)
         first = await handle.describe()
-        stands = await until(client, handle.id, lambda s: s.progress.tally.scanned == 27)
-        assert stands.progress.tally.scanned == 27, "20 by its memo, 7 by the heartbeat of its round"
-        assert [entry["shard"] for entry in stands.in_flight] == ["shard-001"]
-        assert stands.in_flight[0]["tally"]["scanned"] == 7
+        status = await until(client, handle.id, lambda s: s.progress.tally.scanned == 27)
+        assert status.progress.tally.scanned == 27, "20 by its memo, 7 by the heartbeat of its round"
+        assert [entry["shard"] for entry in status.in_flight] == ["shard-001"]
+        assert status.in_flight[0]["tally"]["scanned"] == 7
         await handle.signal("cycle")
         await in_cycle(handle, 1)
-        stands = await job_status(client, handle.id)
-        assert stands.started_at == first.start_time
-        assert stands.run_id != first.run_id
-        assert (stands.workers, stands.code) == (True, Exit.NOT_FINISHED)
+        status = await job_status(client, handle.id)
+        assert status.started_at == first.start_time
+        assert status.run_id != first.run_id
+        assert (status.workers, status.code) == (True, Exit.NOT_FINISHED)
         await handle.terminate()
 
 
@@ -109,14 +109,14 @@ async def test_without_workers_the_last_run_tells_it_all(client: Client, cycles:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("REINDEXER_TASK_QUEUE", f"nobody-{uuid.uuid4().hex[:8]}")  # as if none polled
             settings.cache_clear()
-            stands = await job_status(client, handle.id)
+            status = await job_status(client, handle.id)
         settings.cache_clear()
-        progress = stands.progress
-        assert (stands.workers, progress.state, progress.cycle) == (False, "running", cycles)
+        progress = status.progress
+        assert (status.workers, progress.state, progress.cycle) == (False, "running", cycles)
         assert progress.tally == Tally(scanned=127, updated=127), "shard 0's result, and what is seen of 1"
         assert progress.shards == ShardsDone(total=2, done=1, running=1)
         assert progress.remaining == 500 - 127
-        assert (progress.run, stands.started_at) == (RUN, first.start_time)
+        assert (progress.run, status.started_at) == (RUN, first.start_time)
         assert await run_stamp(client, handle.id) == RUN
         await handle.terminate()
 

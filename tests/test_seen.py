@@ -61,7 +61,7 @@ def test_what_lies_far_behind_is_dropped(each_ledger: Ledger) -> None:
 
 
 class Scripted:
-    """A ledger that does as it is told."""
+    """A ledger that does as the test asks."""
 
     def __init__(self, error: Exception | None = None, seconds: float = 0.0) -> None:
         self.seen, self._error, self._seconds = self, error, seconds

@@ -98,7 +98,7 @@ class Calls:
         return items
 
     def _refused(self, scope: Scope | None) -> None:
-        """For want of capacity."""
+        """For lack of capacity."""
         self._scope = scope or self._scope
         if self._throttled_at is None:
             self._throttled_at = self._context.now()

@@ -34,7 +34,7 @@ class Checkpoint:
         window: Window,
         context: RoundContext,
         keep: Keep,
-        together: int,  # differences, as soon as there are so many
+        together: int,  # differences, as soon as there are this many
     ) -> None:
         self._sides, self._window, self._context = sides, window, context
         self._keep, self._together = keep, together

@@ -138,7 +138,7 @@ class _Comparing:
         self._first.fail(fault)
 
     def result(self) -> CompareResult:
-        """Where it stands: the counts cover exactly the rows up to the cursor."""
+        """The counts and where to go on: they cover exactly the rows up to the cursor."""
         fault = self._first.trouble or of_other(self._other.trouble, self._other_name)
         result = self._checkpoint.covered()
         covered = self._done and result.cursor == self._checkpoint.end

@@ -58,7 +58,7 @@ class Side(Calls):
 
     @property
     def place(self) -> Cursor:
-        """Where the scan stands."""
+        """How far the scan has come."""
         return {"after": to_json_key(self._start) if self._start else None, "ended": self.ended}
 
     def key(self, row: WireItem) -> WireKey:

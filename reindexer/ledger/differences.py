@@ -42,15 +42,14 @@ class Differences:
 
     def of(self, job: str, run: str, shard: int, number: int) -> Iterator[FoundDifference]:
         """A chunk's differences. Raises `EnvironmentFault` of code `DifferencesMissing`."""
-        items = list(self._store.query(_partition(job, run), prefix=_chunk(shard, number)))
-        parts = int(items[0]["parts"]["N"]) if items else 1
-        if len(items) < parts:
+        items = self._store.whole(_partition(job, run), _chunk(shard, number))
+        if items is None:
             raise EnvironmentFault(
                 "DifferencesMissing",
                 f"the ledger {self._store.table} has no complete chunk {number} of shard {shard} of job {job}, "
                 f"run {run}",
             )
-        for item in items[:parts]:
+        for item in items:
             for line in zlib.decompress(item["packed"]["B"]).splitlines():
                 yield FoundDifference.model_validate_json(line)
 

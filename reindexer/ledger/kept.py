@@ -55,15 +55,14 @@ class KeptWhileRunning:
 
     def state(self, kept: Kept) -> ShardState:
         """What `put_state` was given. Raises `EnvironmentFault` of code `StateMissing`."""
-        parts = list(self._store.query(kept_partition(kept.job, kept.run), prefix=_state(kept)))
-        number = int(parts[0]["parts"]["N"]) if parts else 1
-        if len(parts) < number:
+        parts = self._store.whole(kept_partition(kept.job, kept.run), _state(kept))
+        if parts is None:
             raise EnvironmentFault(
                 "StateMissing",
                 f"the ledger {self._store.table} has no complete state {kept.number} of shard {kept.index} of "
                 f"job {kept.job}, run {kept.run}",
             )
-        packed = b"".join(part["packed"]["B"] for part in parts[:number])
+        packed = b"".join(part["packed"]["B"] for part in parts)
         return ShardState.model_validate_json(zlib.decompress(packed))
 
     def put_behind(

@@ -173,6 +173,12 @@ class Store:
                 return
             parameters["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
+    def whole(self, pk: str, prefix: str) -> list[WireItem] | None:
+        """A value's items, which say in `parts` how many it was cut into; None: not all of them are there."""
+        items = list(self.query(pk, prefix=prefix))
+        number = int(items[0]["parts"]["N"]) if items else 1
+        return items[:number] if len(items) >= number else None
+
     def put_if_newer(self, pk: str, sk: str, order: str, item: WireItem) -> None:
         """Put the item unless the stored one's attribute `order` is greater; repeated or late, harmless."""
         try:

@@ -28,14 +28,10 @@ more than 9,000 records to a part of a shard between two of its rounds, records 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from reindexer.dynamo.wire import Stamp
 from reindexer.items import EXPIRED, Skip, WireItem, Write
 from reindexer.jobs.expiry import expired
-from reindexer.models import Target, Verb
-from reindexer.page import Page
+from reindexer.models import Verb
+from reindexer.operations.stamps_only import StampsOnly
 from reindexer.tally import Outcome
 
 UNSTAMP = Verb(
@@ -54,30 +50,11 @@ UNSTAMP = Verb(
 )
 
 
-class UnstampOperation:
+class UnstampOperation(StampsOnly):
     """Every record that carries either attribute loses both, whatever their types and whoever wrote them.
 
     Delete marks of other runs are among them: the record stays, and a deletion that still arrives is refused.
     """
-
-    def __init__(self, target: Target, stamp: Stamp) -> None:
-        self._expiry = target.expiry
-        self._own = (stamp.version_attribute, stamp.run_attribute)
-        keys = [attribute.name for attribute in target.key]
-        ttl = [target.expiry.attribute] if target.expiry else []
-        #: The attributes a row must be read with.
-        self.reads: tuple[str, ...] | None = tuple(dict.fromkeys((*keys, *self._own, *ttl)))
-        self.filter: Mapping[str, Any] = {}
-        self.pure = True
-        self.max_batch = 25  # as many as one call may carry
-        self.deletes = False
-
-    def prefetch(self, page: Page) -> None:
-        """Nothing to prepare."""
-
-    def redecide(self, item: WireItem) -> Write | Skip:  # noqa: ARG002
-        """It marks nothing."""
-        return Skip("nothing is marked")
 
     def decide(self, item: WireItem) -> Write | Skip:
         """The removal of what the item carries, unless it is to be left alone as expired.
