@@ -8,7 +8,11 @@ from typing import Any
 
 import pytest
 
+from evidence.benchmarks.job import transform
 from reindexer.jobs import catalogue
+from reindexer.models import Transform
+from reindexer.planning.bounds import check_params
+from reindexer.planning.job import checked_job
 from reindexer.testing import run_job
 from tests.stack import CHECKOUT
 
@@ -82,3 +86,9 @@ def test_every_shipped_job_is_short_documented_and_imports_reindexer_alone() -> 
         assert job.documentation
         assert "import boto3" not in text
     assert [name for name, job in jobs.items() if job.destructive] == ["expire"]
+
+
+def test_the_benchmarks_transform_is_one_that_planning_takes() -> None:
+    operation = Transform.model_validate(transform())
+    checked_job(operation)
+    check_params(operation.params)
