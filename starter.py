@@ -32,6 +32,7 @@ from commands.new_job import new_job
 from commands.pause import pause
 from commands.redrive import redrive
 from commands.rendering.screen import BAD, note
+from commands.repair import repair
 from commands.report import report
 from commands.resume import resume
 from commands.setup import setup
@@ -59,6 +60,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "estimate": estimate_job,
     "start": start,
     "compare": compare,
+    "repair": repair,
     "list": list_jobs,
     "status": status,
     "watch": watch,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from temporalio import activity
@@ -13,6 +12,7 @@ from activities.failures import refusals_as_faults, translated
 from activities.guard import Guard
 from activities.identity import Identities, TableTrouble
 from activities.round_context import TemporalContext
+from activities.second import trouble_of_either
 from reindexer.compare.checkpoint import Keep
 from reindexer.compare.segment import compare_segment, of_other
 from reindexer.errors import EnvironmentFault
@@ -22,13 +22,10 @@ from reindexer.models import (
     CompareResult,
     Fault,
     FoundDifference,
-    OtherTable,
     Sampled,
     SampleInput,
     Stop,
-    Target,
 )
-from reindexer.round_context import RoundContext
 
 
 class CompareActivities:
@@ -48,32 +45,18 @@ class CompareActivities:
         context.heartbeat(lambda: _nothing(request))
         other = request.target.other
         assert other is not None, "compared with what?"
-        targets = (request.target, other)
         try:
-            if trouble := self._trouble(self._identities.trouble_before, *targets, context):
+            if trouble := trouble_of_either(self._identities.trouble_before, request.target, context):
                 return _nothing(request, trouble)
             tables = (self._clients.table(request.target), self._clients.table(other))
             result = compare_segment(request, tables, context, self._keeper(request))
             if result.done:
-                trouble = self._trouble(self._identities.trouble_after, *targets, context)
+                trouble = trouble_of_either(self._identities.trouble_after, request.target, context)
         except EnvironmentFault as error:  # of the settings that reach the other table
             return _nothing(request, TableTrouble(Stop.FAULT, of_other(Fault.of(error), other.table)))
         if trouble:  # what was read counts for nothing; this part is read again
             return _nothing(request, trouble)
         return result
-
-    @staticmethod
-    def _trouble(
-        ask: Callable[[Target | OtherTable, RoundContext], TableTrouble | None],
-        target: Target,
-        other: OtherTable,
-        context: RoundContext,
-    ) -> TableTrouble | None:
-        """What is wrong with either table."""
-        if trouble := ask(target, context):
-            return trouble
-        trouble = ask(other, context)
-        return trouble and replace(trouble, fault=of_other(trouble.fault, other.table))
 
     def _keeper(self, request: CompareInput) -> Keep:
         place, ledger = request.keep, self._clients.ledger

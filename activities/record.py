@@ -10,6 +10,7 @@ from activities.guard import Guard
 from activities.holding import Holding
 from activities.identity import Identities
 from activities.round_context import TemporalContext
+from activities.second import second_of, trouble_of_either
 from reindexer.models import CLOCK_WRONG, RecordInput, RecordResult, Stop
 from reindexer.table_rounds import attempt_record
 
@@ -43,13 +44,14 @@ class RecordActivities:
         return result
 
     def _attempt(self, request: RecordInput, known: RecordResult, context: TemporalContext) -> RecordResult:
-        trouble = self._identities.trouble_before(request.target, context)
+        trouble = trouble_of_either(self._identities.trouble_before, request.target, context)
         trouble = trouble or self._holding.trouble_before(request.lock, context)
         if trouble:
             waiting = trouble.stop in (Stop.THROTTLED, Stop.UNAVAILABLE)
             return known.model_copy(update={"waiting": waiting, "fault": trouble.fault})
         table = self._clients.table(request.target)
-        result = attempt_record(request.model_copy(update={"record": known.record}), table, context)
+        with second_of(self._clients, request.target, context) as second:
+            result = attempt_record(request.model_copy(update={"record": known.record}), table, context, second)
         return result.model_copy(update={"attempts": known.attempts + result.attempts, "died": known.died})
 
     def _known(self, request: RecordInput) -> RecordResult:

@@ -9,8 +9,10 @@ from activities.guard import Guard
 from activities.holding import Holding
 from activities.identity import Identities
 from activities.round_context import TemporalContext
+from activities.second import second_of, trouble_of_either
 from activities.seen import seen_by
 from activities.sources import fetched
+from reindexer.errors import EnvironmentFault
 from reindexer.models import Fault, RoundInput, RoundResult, Stop
 from reindexer.table_rounds import run_round
 from reindexer.telemetry import round_ended
@@ -31,7 +33,7 @@ class RoundActivities:
 
     def _carry(self, request: RoundInput, context: TemporalContext) -> RoundResult:
         context.heartbeat(lambda: request.beginning)
-        trouble = self._identities.trouble_before(request.target, context)
+        trouble = trouble_of_either(self._identities.trouble_before, request.target, context)
         trouble = trouble or self._holding.trouble_before(request.lock, context)
         if trouble:
             return RoundResult(
@@ -40,12 +42,21 @@ class RoundActivities:
         work = fetched(request, self._clients.ledger)
         if isinstance(work, Fault):
             return RoundResult(progress=request.beginning, stop=Stop.FAULT, fault=work)
-        with seen_by(self._clients.ledger, work, context) as seen:
-            result = run_round(work, context, self._clients.table(request.target), seen)
+        try:
+            return self._worked(request, work, context)
+        except EnvironmentFault as error:  # of the settings that reach another table
+            return RoundResult(progress=request.beginning, stop=Stop.FAULT, fault=Fault.of(error))
+
+    def _worked(self, request: RoundInput, work: RoundInput, context: TemporalContext) -> RoundResult:
+        with (
+            seen_by(self._clients.ledger, work, context) as seen,
+            second_of(self._clients, work.target, context, work.source) as second,
+        ):
+            result = run_round(work, context, self._clients.table(request.target), seen, second)
         if result.stop is not Stop.DONE:
             return result  # the next round looks before it reads
         # Had the table been replaced meanwhile, its end would look like the end of the shard.
-        trouble = self._identities.trouble_after(request.target, context)
+        trouble = trouble_of_either(self._identities.trouble_after, request.target, context)
         if trouble:
             return result.model_copy(
                 update={"stop": trouble.stop, "fault": trouble.fault, "throttle": trouble.throttle}

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 from uuid import uuid4
 
-from activities.failures import refusals_as_faults
-from reindexer.answers import Action, CallFailed, Failure
-from reindexer.errors import EnvironmentFault, Refused, Unavailable
+from activities.asking import answered
+from reindexer.errors import EnvironmentFault, Refused
 from reindexer.ledger import Ledger
 from reindexer.models import ClosingInput, RoundInput, ShardPlace
 from reindexer.operations import verb_of
-from reindexer.round_context import TICK_SECONDS, RoundContext
+from reindexer.round_context import RoundContext
 from reindexer.sinks.seen import DRIFT_ROWS
 
 log = logging.getLogger(__name__)
@@ -28,7 +27,7 @@ def seen_by(
     ledger: Ledger, request: RoundInput | ClosingInput, context: RoundContext
 ) -> Iterator[LedgerSeen | None]:
     """What the request's shard has read with a stamp; None where its job leaves stamps, which tell it."""
-    if request.place is None or verb_of(request.target.operation).stamps:
+    if request.place is None or not verb_of(request.target.operation).removes_stamps:
         yield None
         return
     seen = LedgerSeen(ledger, request.place, context, request.rows_read)
@@ -63,16 +62,7 @@ class LedgerSeen:
         self._pool.shutdown(wait=False)
 
     def _answer(self, call: Callable[[], R]) -> R:
-        answer = self._pool.submit(call)  # the ledger's client may be at it for longer than a beat
-        while not wait([answer], timeout=TICK_SECONDS).done:
-            self._context.heartbeat()
-            if self._context.stopping():
-                raise CallFailed(Failure("Interrupted", "asked to stop", Action.RETRY))
-        try:
-            with refusals_as_faults():
-                return answer.result()
-        except Unavailable as error:
-            raise CallFailed(Failure(error.code, error.message, Action.RETRY)) from error
+        return answered(self._pool.submit(call), self._context)
 
     def _drop(self, start: int) -> None:
         try:

@@ -15,7 +15,7 @@ class Page:
     `next_cursor`: after the whole page; None: nothing follows. `cursor_after`: after the row at a position.
     `gone`: positions of named keys that do not exist; their row holds the key alone.
     `partition`: the partition key value, as text, that a page of a `partitions` source belongs to; None
-    elsewhere. A page never spans two.
+    elsewhere. A page never spans two. `differences`: what a comparison found of each row, where it names them.
     """
 
     rows: list[WireItem]
@@ -24,6 +24,7 @@ class Page:
     consumed: float  # read units
     gone: frozenset[int] = frozenset()
     partition: str | None = None
+    differences: Sequence[str] = ()
 
     def cursors_at(self, positions: Sequence[int]) -> Callable[[int], Cursor]:
         """`cursor_after` of a page that holds the rows at these positions, and no others."""

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 
 from reindexer.dynamo.table import TableClient
 from reindexer.errors import EnvironmentFault
-from reindexer.models import Fault, RecordInput, RecordResult, RoundInput, RoundResult, Stop
+from reindexer.models import Fault, KeptDifferences, RecordInput, RecordResult, RoundInput, RoundResult, Stop
 from reindexer.operations import verb_of
 from reindexer.round_context import RoundContext
 from reindexer.rounds.pending_write import Patience
+from reindexer.rounds.protocols import Source
 from reindexer.rounds.record import ONE_ATTEMPT, record_result, round_of
 from reindexer.rounds.round import Round, defect
 from reindexer.sinks.in_place import InPlace
+from reindexer.sinks.repairing import Repairing
 from reindexer.sinks.seen import Seen
 from reindexer.sinks.unstamping import Unstamping
 from reindexer.sources import make_source
+from reindexer.sources.differences import Chunks, DifferenceSource
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Second:
+    """What a round needs that writes to another table: that table, and what a comparison keeps."""
+
+    table: TableClient
+    chunks: Chunks | None = None  # None: its source is a key list
 
 
 def make_round(
@@ -26,12 +38,17 @@ def make_round(
     context: RoundContext,
     patience: Patience = Patience(),  # noqa: B008 – frozen
     seen: Seen | None = None,
+    second: Second | None = None,
 ) -> Round:
-    """A round that changes the table in place. `seen`: for one that removes stamps.
+    """A round that changes records. `seen`: for one that removes stamps; `second`: for one that repairs.
 
     Raises `EnvironmentFault` where the job's code is not there, or has changed.
     """
-    if verb_of(request.target.operation).stamps:
+    verb = verb_of(request.target.operation)
+    if verb.writes_other:
+        assert second is not None, "written where?"
+        return _repair(request, table, second, context, patience)
+    if verb.stamps:
         destination = InPlace(request, table, context, patience)
     else:
         destination = Unstamping(request, table, context, patience, seen)
@@ -47,12 +64,29 @@ def make_round(
     return Round(request, source, destination, context, patience)
 
 
+def _repair(
+    request: RoundInput, table: TableClient, second: Second, context: RoundContext, patience: Patience
+) -> Round:
+    destination = Repairing(request, (table, second.table), context, patience)
+    source: Source
+    if isinstance(request.source, KeptDifferences):
+        assert second.chunks is not None, "found where?"
+        source = DifferenceSource(request.source, second.chunks)
+    else:
+        source = make_source(request.source, request.target, table, (), {}, context, consistent=True)
+    return Round(request, source, destination, context, patience)
+
+
 def run_round(
-    request: RoundInput, context: RoundContext, table: TableClient, seen: Seen | None = None
+    request: RoundInput,
+    context: RoundContext,
+    table: TableClient,
+    seen: Seen | None = None,
+    second: Second | None = None,
 ) -> RoundResult:
     """Carry a shard forward until it is done or there is a reason to stop. Raises nothing."""
     try:
-        made = make_round(request, table, context, seen=seen)
+        made = make_round(request, table, context, seen=seen, second=second)
     except EnvironmentFault as error:  # the job's code is not there, or has changed
         return RoundResult(progress=request.beginning, stop=Stop.FAULT, fault=Fault.of(error))
     except Exception as error:
@@ -61,14 +95,16 @@ def run_round(
     return made.run()
 
 
-def attempt_record(request: RecordInput, table: TableClient, context: RoundContext) -> RecordResult:
+def attempt_record(
+    request: RecordInput, table: TableClient, context: RoundContext, second: Second | None = None
+) -> RecordResult:
     """Read the record consistently, decide, write once, settle.
 
     `outcome` None: not settled. Then `retry` tells whether the record itself failed (try again by policy);
     otherwise it was asked to stop, the service was not there, or `fault` holds what is broken around it.
     """
     try:
-        result = make_round(round_of(request), table, context, ONE_ATTEMPT).run()
+        result = make_round(round_of(request), table, context, ONE_ATTEMPT, second=second).run()
     except EnvironmentFault as error:  # the job's code is not there, or has changed
         return RecordResult(outcome=None, record=request.record, fault=Fault.of(error))
     return record_result(request, result)

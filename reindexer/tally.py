@@ -18,6 +18,9 @@ class Outcome(StrEnum):
 
     UPDATED = "updated"
     DELETED = "deleted"
+    CREATED = "created"
+    REPLACED = "replaced"
+    REMOVED = "removed"
     CURRENT = "current"
     SUPERSEDED = "superseded"
     FILTERED = "filtered"
@@ -45,6 +48,9 @@ class Meaning(NamedTuple):
 MEANING: Mapping[Outcome, Meaning] = {
     Outcome.UPDATED: Meaning(OutcomeClass.DONE, "changed by this run"),
     Outcome.DELETED: Meaning(OutcomeClass.DONE, "removed by this run"),
+    Outcome.CREATED: Meaning(OutcomeClass.DONE, "created in the other table by this run"),
+    Outcome.REPLACED: Meaning(OutcomeClass.DONE, "changed in the other table to the table's values"),
+    Outcome.REMOVED: Meaning(OutcomeClass.DONE, "removed from the other table by this run"),
     Outcome.CURRENT: Meaning(OutcomeClass.ALREADY, "at the target before this run"),
     Outcome.SUPERSEDED: Meaning(OutcomeClass.ALREADY, "past the target, by someone else"),
     Outcome.FILTERED: Meaning(OutcomeClass.LEFT, "left alone by the job's query or function"),
@@ -91,14 +97,6 @@ class Tally(BaseModel):
     def settled(self) -> int:
         """The sum of all outcomes."""
         return sum(self.outcomes.values())
-
-    @property
-    def by_class(self) -> dict[OutcomeClass, int]:
-        """Settled records by what became of them, whatever the verb."""
-        counts = dict.fromkeys(OutcomeClass, 0)
-        for outcome, number in self.outcomes.items():
-            counts[MEANING[outcome].outcome_class] += number
-        return counts
 
     def balanced(self, isolated: int = 0) -> bool:
         """Whether every scanned record has its one outcome, but for `isolated` records still under way."""

@@ -13,8 +13,8 @@ from reindexer.items import key_text
 from testbed.embedded import dynamodb_engine
 from testbed.stack import Stack
 from tests.cli import command
+from tests.planted import Planted, alike, content
 from tests.tables import Table, create_table, made_up_key
-from tests.test_compare_end_to_end import Planted, alike, content
 
 Make = Callable[..., Table]
 

@@ -5,99 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import pytest
 
-from reindexer.items import key_text, to_json_key
-from reindexer.ledger import Ledger
 from testbed.faults import Fault, FaultKind, FaultPlan
 from testbed.job import outcome, until
 from testbed.stack import Stack
 from tests.cli import command
-from tests.tables import Table, made_up_key
-
-Make = Callable[..., Table]
-ROWS = 600
-
-
-def content(number: int, **more: Any) -> dict[str, Any]:
-    return {
-        "size": {"N": f"{number}.50"},
-        "tags": {"SS": ["a", "b"]},
-        "more": {"M": {"a.b": {"L": [{"B": b"\x00" + bytes([number % 256])}]}}},
-        **more,
-    }
-
-
-def alike(number: int) -> dict[str, Any]:
-    """The same values, written in another way."""
-    return {
-        **content(number),
-        "size": {"N": f"{number}.5"},
-        "tags": {"SS": ["b", "a"]},
-        "reindexVersion": {"N": "7"},
-        "reindexOrder": {"N": "1"},
-    }
-
-
-class Planted:
-    """Two tables, and the kind of each key that differs, by its text."""
-
-    def __init__(self, make_table: Make, rows: int = ROWS, **schema: Any) -> None:
-        self.table, self.other = make_table(**schema), make_table(**schema)
-        self.kinds: dict[str, str] = {}
-        first: list[Any] = []
-        second: list[Any] = []
-        for number in range(rows):
-            key = made_up_key(self.table.key, number)
-            one, two = {**key, **content(number)}, {**key, **alike(number)}
-            kind = {3: "different", 5: "missing", 7: "extraneous"}.get(number % 50)
-            if kind == "different":
-                two["more"] = {"M": {"a.b": {"L": [{"B": b"\x01" + bytes([number % 256])}]}}}
-            if kind != "extraneous":
-                first.append(one)
-            if kind != "missing":
-                second.append(two)
-            if kind:
-                self.kinds[_text(key)] = kind
-        self.table.put(*first)
-        self.other.put(*second)
-        self.sizes = len(first), len(second)
-
-    def job(self, **more: Any) -> dict[str, Any]:
-        operation = {"kind": "compare", "with": {"table": self.other.name}}
-        return {"table": self.table.name, "operation": operation, "total_segments": 3, **more}
-
-    def assert_found(self, report: dict[str, Any], ledger: Ledger) -> None:
-        """Each planted difference and no other, balanced, and each in the ledger once."""
-        counts = report["comparison"]["counts"]
-        assert report["balanced"]
-        assert (counts["scanned"], counts["other_scanned"]) == self.sizes
-        kinds = list(self.kinds.values())
-        for kind in ("different", "missing", "extraneous"):
-            assert counts[kind] == kinds.count(kind)
-        assert counts["equal"] == self.sizes[0] - kinds.count("different") - kinds.count("missing")
-        assert (counts["moving"], counts["other_moving"]) == (0, 0)
-        every = [
-            (key_text(found.key), found.kind.value)
-            for shard, chunks in enumerate(report["comparison"]["chunks"])
-            for number in range(chunks)
-            for found in ledger.differences.of(report["job"], report["run"], shard, number)
-        ]
-        assert len(every) == len(kinds)
-        assert dict(every) == self.kinds
-        assert 0 < len(report["comparison"]["sample"]) <= 20
-
-
-def _has_compared(scanned: int, seen: dict[str, Any]) -> bool:
-    return bool(seen.get("comparison", {}).get("scanned", 0) >= scanned)
-
-
-def _text(key: Any) -> str:
-    return key_text(to_json_key(key))
+from tests.planted import FAST, SLOW, Make, Planted, alike, content, has_compared
+from tests.tables import made_up_key
 
 
 @pytest.mark.parametrize(("hash_type", "range_type"), [("S", None), ("N", "B"), ("B", "S")])
@@ -140,16 +58,12 @@ async def test_one_call_in_ten_failing_changes_nothing(quiet: Stack, make_table:
     planted.assert_found(report, quiet.ledger())
 
 
-#: Some ten seconds for 600 rows, of which each costs a unit where it is read by its key.
-SLOW = {"read_units_per_second": 40, "other_read_units_per_second": 40}
-
-
 async def test_a_paused_comparison_reads_nothing_and_goes_on_where_it_was(
     quiet: Stack, make_table: Make
 ) -> None:
     planted = Planted(make_table)
     handle = await quiet.start(planted.job(limits=SLOW))
-    await until(handle, partial(_has_compared, 1))
+    await until(handle, partial(has_compared, 1))
     await handle.signal("pause")
     paused = await until(handle, lambda seen: seen["state"] == "paused")
     calls = quiet.proxy.truth().calls
@@ -166,13 +80,10 @@ async def test_a_paused_comparison_reads_nothing_and_goes_on_where_it_was(
     planted.assert_found(report, quiet.ledger())
 
 
-FAST = {"read_units_per_second": "unlimited", "other_read_units_per_second": "unlimited"}
-
-
-async def test_a_cancelled_comparison_reports_what_it_has_compared(quiet: Stack, make_table: Make) -> None:
+async def test_a_cancelled_comparison_reports_what_ithas_compared(quiet: Stack, make_table: Make) -> None:
     planted = Planted(make_table)
     handle = await quiet.start(planted.job(limits=SLOW))
-    await until(handle, partial(_has_compared, 1))
+    await until(handle, partial(has_compared, 1))
     await handle.cancel()
     state, _ = await outcome(handle)
     report = quiet.ledger().reports.find(handle.id)
@@ -190,7 +101,7 @@ async def test_a_comparison_survives_workers_that_are_killed(quiet: Stack, make_
         workers.come_up()
         handle = await beside.start(planted.job(limits=SLOW))
         for scanned in (1, 150):
-            await until(handle, partial(_has_compared, scanned))
+            await until(handle, partial(has_compared, scanned))
             await asyncio.to_thread(workers.kill)
             workers.start()
         await handle.execute_update("set_limits", FAST)
@@ -252,7 +163,7 @@ async def test_without_workers_status_shows_what_the_server_knows(quiet: Stack, 
     with beside.workers as workers:
         workers.come_up()
         handle = await beside.start(planted.job(limits=SLOW))
-        await until(handle, partial(_has_compared, 1))
+        await until(handle, partial(has_compared, 1))
         await asyncio.to_thread(workers.kill)
         seen = await asyncio.to_thread(command, dict(beside.environment), "status", handle.id, "--json")
         workers.start()
@@ -268,7 +179,7 @@ async def test_without_workers_status_shows_what_the_server_knows(quiet: Stack, 
 async def test_a_second_table_that_is_gone_parks_the_job(quiet: Stack, make_table: Make) -> None:
     planted = Planted(make_table)
     handle = await quiet.start(planted.job(limits=SLOW))
-    await until(handle, partial(_has_compared, 1))
+    await until(handle, partial(has_compared, 1))
     planted.other.drop()
     parked = await until(handle, lambda seen: bool(seen["state"] == "parked"))
     assert planted.other.name in parked["reason"]

@@ -51,7 +51,8 @@ KNOWN = JobProgress(
 )
 JSON_OF_KNOWN = (
     f'{{"state":"throttled","reason":"capacity","since":"{AT}",'
-    '"tally":{"scanned":5,"updated":3,"deleted":0,"current":0,"superseded":0,"filtered":0,"vanished":0,'
+    '"tally":{"scanned":5,"updated":3,"deleted":0,"created":0,"replaced":0,"removed":0,'
+    '"current":0,"superseded":0,"filtered":0,"vanished":0,'
     '"quarantined":1},'
     '"attempts":{"throttled":2,"server_errors":0,"timeouts":0,"conflicts":0,"ambiguous":0},'
     '"remaining":95,"in_flight":2,"isolated":1,"shards":{"total":4,"done":1,"running":2},'

@@ -230,7 +230,7 @@ class ReindexTable:
     async def _work(self, asked: JobInput) -> None:
         """Every record, then what an independent read finds; or a dry run in place of both."""
         job = self._job
-        if asked.dry_run:
+        if asked.dry_run and not job.known_plan.verb.compares:
             if not job.gate.stopping:
                 job.tried = await dry_run(job, job.known_plan, asked.scope)
             return

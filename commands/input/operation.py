@@ -23,7 +23,11 @@ def operation_given(
     """
     if other:
         second = {path.removeprefix("with."): value for path, value in other.items()}
-        return {"kind": "compare", "with": second, **({"leave_out": list(leave_out)} if leave_out else {})}
+        return {
+            "kind": kind or "compare",
+            "with": second,
+            **({"leave_out": list(leave_out)} if leave_out else {}),
+        }
     given: dict[str, Any] = {} if version is None else {"version": _version(version)}
     if job is None:
         if kind == "transform":

@@ -74,6 +74,12 @@ def _only_reads(report: Report) -> bool:
     return verb is not None and not verb.writes
 
 
+def _repaired(report: Report) -> bool:
+    """Whether what a comparison found was written to the other table."""
+    verb = _verb(report)
+    return report.comparison is not None and verb is not None and verb.writes and report.writer != "none"
+
+
 def _stamps(report: Report) -> bool:
     verb = _verb(report)
     return verb is None or verb.stamps
@@ -91,21 +97,23 @@ def _records(report: Report) -> int:
 def _outcomes(report: Report) -> Iterator[tuple[str | Text, ...]]:
     if report.comparison is not None:
         yield from comparison_rows(report.comparison.counts)
-        return
+        if not _repaired(report):
+            return
     if _only_reads(report) and report.verification:
         behind = report.verification.behind
         yield Text("behind", BAD if behind else ""), count(behind), Text("not at the target", DIM)
         yield "scanned", count(report.verification.scanned), Text("read consistently", DIM)
         return
-    own = verb.words if (verb := _verb(report)) else {}
+    verb = _verb(report)
+    own, possible = (verb.words, verb.outcomes) if verb else ({}, list(Outcome))
     for outcome in Outcome:
         number = report.tally[outcome]
         # A zero is shown only where it matters: nothing changed, or nothing given up.
-        if number or outcome in (Outcome.UPDATED, Outcome.QUARANTINED):
+        if number or (outcome in (Outcome.UPDATED, Outcome.QUARANTINED) and outcome in possible):
             style = BAD if number and outcome is Outcome.QUARANTINED else ""
             words = own.get(outcome, MEANING[outcome].words)
             yield Text(outcome.value, style), Text(count(number), style), Text(words, DIM)
-    yield "scanned", count(report.tally.scanned), _balance(report)
+    yield "to repair" if _repaired(report) else "scanned", count(report.tally.scanned), _balance(report)
 
 
 def _balance(report: Report) -> Text:
@@ -179,7 +187,8 @@ def _facts(report: Report) -> Iterator[tuple[str, RenderableType]]:
 def _aim(report: Report) -> str:
     operation = report.operation
     if report.comparison is not None:
-        return f"{report.table}, compared with {operation.get('with', {}).get('table', '?')}"
+        relation = "repairing" if _repaired(report) else "compared with"
+        return f"{report.table}, {relation} {operation.get('with', {}).get('table', '?')}"
     to = f" to version {report.version}" if _stamps(report) else ""
     return f"{report.table}, {operation.get('kind', '?')}{to}"
 

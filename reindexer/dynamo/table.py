@@ -92,6 +92,11 @@ class TableClient:
         answer = self.call("delete_item", TableName=self.table, ReturnConsumedCapacity="TOTAL", **parameters)
         return _units(answer.get("ConsumedCapacity"))
 
+    def put(self, parameters: Mapping[str, Any]) -> float | None:
+        """One PutItem; as `update`."""
+        answer = self.call("put_item", TableName=self.table, ReturnConsumedCapacity="TOTAL", **parameters)
+        return _units(answer.get("ConsumedCapacity"))
+
     def get_some(
         self, keys: Sequence[WireKey], projection: Mapping[str, Any]
     ) -> tuple[list[WireItem], list[WireKey], float]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from reindexer.items import WireItem, WireKey, Write
 
+_QUOTE = "'"
 _MAX_SHAPES = 1000  # statements remembered by shape; a job has more only if it writes other names each time
 
 
@@ -66,7 +67,8 @@ class StatementBuilder:
     """PartiQL for conditional writes of one table under one stamp.
 
     The condition is `… AND NOT version >= target`: true for a missing version, free of OR, which is not
-    confirmed for UPDATE on AWS. A bare write has its guards alone. UPDATE never creates an item.
+    confirmed for UPDATE on AWS. A bare write has its guards alone. UPDATE never creates an item, and INSERT
+    never changes one.
     """
 
     def __init__(self, table: str, key_names: tuple[str, ...], stamp: Stamp) -> None:
@@ -79,6 +81,8 @@ class StatementBuilder:
         """One entry of `Statements`."""
         stamp = self._stamp
         keys = [key[name] for name in self._key_names]
+        if write.create:
+            return {"Statement": self._shaped(write), "Parameters": [*keys, *write.sets.values()]}
         if not write.sets and not write.removes and not write.guards and not write.delete:
             run = stamp.mark_value if write.mark else stamp.run_value
             parameters = [stamp.version_value, run, *keys, stamp.version_value]
@@ -86,7 +90,7 @@ class StatementBuilder:
         else:
             guards = [value for value in write.guards.values() if value is not None]
             text = self._shaped(write)
-            if write.delete:
+            if write.delete and not write.bare:
                 parameters = [*keys, *guards, stamp.version_value, stamp.mark_value]
             elif write.bare:
                 parameters = [*write.sets.values(), *keys, *guards]
@@ -104,7 +108,15 @@ class StatementBuilder:
     def _shaped(self, write: Write) -> str:
         """The text, which depends on names alone; a job's records have a handful of shapes."""
         missing = tuple(name for name, value in write.guards.items() if value is None)
-        shape = (tuple(write.sets), write.removes, tuple(write.guards), missing, write.delete, write.bare)
+        shape = (
+            tuple(write.sets),
+            write.removes,
+            tuple(write.guards),
+            missing,
+            write.delete,
+            write.bare,
+            write.create,
+        )
         text = self._texts.get(shape)
         if text is None:
             if len(self._texts) >= _MAX_SHAPES:
@@ -114,13 +126,19 @@ class StatementBuilder:
 
     def _text(self, write: Write) -> str:
         stamp = self._stamp
+        if write.create:
+            names = ", ".join(
+                f"'{name.replace(_QUOTE, _QUOTE * 2)}': ?" for name in (*self._key_names, *write.sets)
+            )
+            return f"INSERT INTO {self._table} VALUE {{{names}}}"
         version, run = quoted(stamp.version_attribute), quoted(stamp.run_attribute)
         guards = "".join(
             f" AND {quoted(name)}{' IS MISSING' if value is None else '=?'}"
             for name, value in write.guards.items()
         )
         if write.delete:
-            return f"DELETE FROM {self._table} WHERE {self._where}{guards} AND {version}=? AND {run}=?"
+            marked = "" if write.bare else f" AND {version}=? AND {run}=?"
+            return f"DELETE FROM {self._table} WHERE {self._where}{guards}{marked}"
         assigned = [*([] if write.bare else [stamp.version_attribute, stamp.run_attribute]), *write.sets]
         text = f"UPDATE {self._table}"
         if assigned:
@@ -185,14 +203,27 @@ def _guards(write: Write, names: dict[str, str], values: dict[str, Any]) -> list
 
 
 def delete_parameters(key: WireKey, write: Write, stamp: Stamp) -> dict[str, Any]:
-    """The second write of a deletion for DeleteItem: only what this run has marked, and as it was marked."""
-    names = {"#v": stamp.version_attribute, "#r": stamp.run_attribute}
-    values: dict[str, Any] = {":v": stamp.version_value, ":r": stamp.mark_value}
-    conditions = [*_guards(write, names, values), "#v=:v", "#r=:r"]
+    """A deletion for DeleteItem: only what this run has marked, as it was marked; if bare, by its guards."""
+    names, values = dict[str, str](), dict[str, Any]()
+    conditions = _guards(write, names, values)
+    if not write.bare:
+        names |= {"#v": stamp.version_attribute, "#r": stamp.run_attribute}
+        values |= {":v": stamp.version_value, ":r": stamp.mark_value}
+        conditions += ["#v=:v", "#r=:r"]
     return {
         "Key": key,
         "ConditionExpression": " AND ".join(conditions),
         "ExpressionAttributeNames": names,
         "ExpressionAttributeValues": values,
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+    }
+
+
+def put_parameters(key: WireKey, write: Write) -> dict[str, Any]:
+    """The creation of an item for PutItem, which would replace one that exists."""
+    return {
+        "Item": {**key, **write.sets},
+        "ConditionExpression": "attribute_not_exists(#k)",
+        "ExpressionAttributeNames": {"#k": next(iter(key))},
         "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
     }

@@ -46,21 +46,24 @@ class Uses(Model):
     writes: list[str] | None = None
 
 
-def chosen(limits: Limits, capacity: Capacity, other: Capacity | None = None) -> tuple[Limits, str]:
+def chosen(
+    limits: Limits, capacity: Capacity, other: Capacity | None = None, *, writes_other: bool = False
+) -> tuple[Limits, str]:
     """The limits with a number or "unlimited" in each field, and where they come from, for people.
 
     A limit that is not given is half of the smallest capacity that its units are taken from. Units are counted
     with indexes, so whatever part of them goes to one index, that index keeps the other half of its capacity.
-    `other`: of a second table, which is read alone.
+    `other`: of a second table, which is read, and written instead of the first with `writes_other`.
     """
-    source = "provisioned capacity" if capacity.capacity_mode == "provisioned" else "warm throughput"
     resolved: dict[str, float | Literal["unlimited"]] = {}
     words = []
     units: Literal["read", "write"]
     for units in ("read", "write"):
         name = f"{units}_units_per_second"
         given = getattr(limits, name)
-        most, index = capacity.smallest(units)
+        used = other if other is not None and writes_other and units == "write" else capacity
+        source = "provisioned capacity" if used.capacity_mode == "provisioned" else "warm throughput"
+        most, index = used.smallest(units)
         if given is not None:
             resolved[name] = given
             words.append(f"{units} {_shown(given)} as given")

@@ -19,8 +19,10 @@ from reindexer.models.rounds import Isolated
 from reindexer.models.shards import Kept, ShardState, ShardSummary
 
 #: What the job does: change records, read them consistently, change those found behind, read these again; or
-#: compare two tables.
-Phase = Literal["planning", "running", "verifying", "sweeping", "checking", "comparing", "closing", "done"]
+#: compare two tables, and repair the second.
+Phase = Literal[
+    "planning", "running", "verifying", "sweeping", "checking", "comparing", "repairing", "closing", "done"
+]
 
 
 #: Phases in which shards read and change nothing.

@@ -142,12 +142,11 @@ class With(Asked):
         return self
 
 
-class Compare(AskedOperation):
-    """Only read: whether another table holds the same. Takes no lock, writes nothing."""
+class TwoTables(AskedOperation):
+    """What is done with a second table beside the first."""
 
     model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)  # `with` is no name in Python
 
-    kind: Literal["compare"]
     other: Annotated[With, Field(alias="with")]
     leave_out: Annotated[
         list[Annotated[str, Field(min_length=1, max_length=255)]],
@@ -166,7 +165,19 @@ class Compare(AskedOperation):
         return f"{self.kind} with {self.other.table}"
 
 
-Operation = Annotated[Touch | Transform | Verify | Unstamp | Compare, Field(discriminator="kind")]
+class Compare(TwoTables):
+    """Only read: whether another table holds the same. Takes no lock, writes nothing."""
+
+    kind: Literal["compare"]
+
+
+class Repair(TwoTables):
+    """Compare, and make the other table equal. Locks the other table, and writes to it alone."""
+
+    kind: Literal["repair"]
+
+
+Operation = Annotated[Touch | Transform | Verify | Unstamp | Compare | Repair, Field(discriminator="kind")]
 
 
 #: A unit in 100 s: a job that may do less never ends. A billion: more than any table has.

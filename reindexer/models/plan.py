@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from reindexer.items import Key
-from reindexer.models.capacity import Capacity, Uses
+from reindexer.models.capacity import Capacity, Uses, chosen
 from reindexer.models.job_input import Attributes, JobInput, Limits, Operation, Touch
 from reindexer.models.model import Model
 from reindexer.models.purpose import Purpose
@@ -136,6 +136,16 @@ class KeptKeys(Model):
     count: NonNegativeInt  # of its keys, for people
 
 
+class KeptDifferences(Model):
+    """What a comparison found in one shard, as the ledger keeps it under the job's run."""
+
+    kind: Literal["kept_differences"] = "kept_differences"
+    job: str
+    run: str
+    shard: NonNegativeInt  # by which it is kept
+    chunks: PositiveInt
+
+
 class PartitionRange(Model):
     """Rows of one partition whose sort key is at or above `first` and below `before`; None: no such bound.
 
@@ -155,7 +165,9 @@ class PartitionRanges(Model):
     ranges: list[PartitionRange]
 
 
-Source = Annotated[Segment | KeyList | KeptKeys | PartitionRanges, Field(discriminator="kind")]
+Source = Annotated[
+    Segment | KeyList | KeptKeys | PartitionRanges | KeptDifferences, Field(discriminator="kind")
+]
 
 
 class CycleBounds(Model):
@@ -195,6 +207,10 @@ class Plan(Model):
     look_seconds: float = 8.0  # between two looks at the shards, at first
     cycle: CycleBounds = CycleBounds()
     search_attributes: list[str] = []  # registered names that may be upserted
+
+    def chosen(self, asked: Limits) -> tuple[Limits, str]:
+        """The limits as `capacity.chosen` resolves them from what is known of the tables."""
+        return chosen(asked, self.facts, self.other_facts, writes_other=self.verb.writes_other)
 
     @property
     def counts_by_partition(self) -> bool:

@@ -34,6 +34,7 @@ class Isolated(Model):
     unknown: bool = False
     given_up: bool = False  # can never succeed: straight to quarantine
     deleting: bool = False  # this run's delete mark is on it: if it is gone, this run has deleted it
+    creating: bool = Field(default=False, exclude_if=operator.not_)  # what was sent last creates it elsewhere
     #: The mark is or was on it, as far as is known: at the target by another stamp, it is not `current`.
     marked: bool = Field(default=False, exclude_if=operator.not_)
     #: The partition key value, as text, that its outcome counts to; None where a job does not count by them.

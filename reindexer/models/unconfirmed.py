@@ -19,6 +19,8 @@ class Unconfirmed(Model):
     key: Key
     #: It was the deletion of the record, which is not handed out again if it landed.
     deletion: bool = Field(default=False, exclude_if=operator.not_)
+    #: It was the creation of the record in another table.
+    creation: bool = Field(default=False, exclude_if=operator.not_)
     #: The partition that it was met in, where the job counts by partition.
     partition: str | None = Field(default=None, exclude_if=lambda value: value is None)
 

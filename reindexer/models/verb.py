@@ -25,8 +25,15 @@ class Verb(Model):
     stamps: bool = True
     #: It reads a second table beside the first, and says how they differ; by no version.
     compares: bool = False
+    #: What it writes goes to that second table, which is the one that is locked.
+    writes_other: bool = False
     #: What an outcome means where its general words do not fit.
     words: dict[Outcome, str] = {}
+
+    @property
+    def removes_stamps(self) -> bool:
+        """Whether its own writes leave nothing in a record that would tell of them."""
+        return self.writes and not self.stamps and not self.writes_other
 
     @property
     def tried_out(self) -> bool:

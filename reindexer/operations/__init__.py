@@ -10,6 +10,7 @@ from reindexer.items import Skip, WireItem, Write
 from reindexer.models import Operation as Asked
 from reindexer.models import Target, Verb
 from reindexer.operations.compare import COMPARE
+from reindexer.operations.repair import REPAIR
 from reindexer.operations.touch import TOUCH, TouchOperation
 from reindexer.operations.transform import TRANSFORM, TransformOperation
 from reindexer.operations.unstamp import UNSTAMP, UnstampOperation
@@ -48,7 +49,7 @@ class Operation(Protocol):
 
 
 #: Every verb by its kind. To add one: a file here, its input in `models.job_input`, its planner in `planning`.
-VERBS: Mapping[str, Verb] = {verb.kind: verb for verb in (TOUCH, TRANSFORM, VERIFY, UNSTAMP, COMPARE)}
+VERBS: Mapping[str, Verb] = {verb.kind: verb for verb in (TOUCH, TRANSFORM, VERIFY, UNSTAMP, COMPARE, REPAIR)}
 #: What decides about records, of those verbs that write any.
 _DECIDING: Mapping[str, Callable[[Target, Stamp, RoundContext | None], Operation]] = {
     TOUCH.kind: lambda target, stamp, _context: TouchOperation(target, stamp),

@@ -28,9 +28,12 @@ TRANSFORM = Verb(
     does="run a job's query and function over the records",
     writes=True,
     runs_job=True,
-    outcomes=list(Outcome),
+    outcomes=[
+        Outcome.UPDATED, Outcome.DELETED, Outcome.CURRENT, Outcome.SUPERSEDED, Outcome.FILTERED,
+        Outcome.VANISHED, Outcome.QUARANTINED
+    ],
     incomplete=[Outcome.QUARANTINED, Outcome.SUPERSEDED],  # past the target, a record was not transformed
-)
+)  # fmt: skip
 
 #: Records per handover to the helper thread: a handover costs about what deciding one record does.
 _AHEAD = 50

@@ -6,11 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from reindexer.errors import BadInput
-from reindexer.models import Compare, JobInput, KeyAttribute, OtherTable, Source, TableFacts, With
+from reindexer.errors import BadInput, Refused
+from reindexer.models import JobInput, KeyAttribute, OtherTable, Source, TableFacts, TwoTables, Uses, With
+from reindexer.operations import verb_of
 from reindexer.planning.capacity import capacity_of, uses_of
+from reindexer.planning.checks import check_replicas
 from reindexer.planning.facts import Described, describe
-from reindexer.planning.probes import probe_access
+from reindexer.planning.probes import Writer, probe_access
 from reindexer.planning.reach import Reach
 from reindexer.planning.segments import check_segments
 
@@ -39,12 +41,12 @@ def plan_second(job: JobInput, described: Described, connect: Connect) -> Second
     `Refused` and `EnvironmentFault` as `describe` does.
     """
     operation = job.operation
-    if not isinstance(operation, Compare):
+    if not isinstance(operation, TwoTables):
         if job.limits.other_read_units_per_second is not None:
-            raise BadInput("only compare reads a second table", "limits.other_read_units_per_second")
+            raise BadInput("only compare and repair read a second table", "limits.other_read_units_per_second")
         return None
     if job.scope.kind != "complete":
-        raise BadInput(f"compare reads whole tables, not {job.scope.kind}", "scope")
+        raise BadInput(f"{operation.kind} reads whole tables, not {job.scope.kind}", "scope")
     _check_left_out(operation, described)
     other = operation.other
     client = connect(other)
@@ -58,7 +60,8 @@ def plan_second(job: JobInput, described: Described, connect: Connect) -> Second
             _FIELD,
         )
     attributes = job.attributes
-    uses = uses_of(operation, attributes, None, writes=False)
+    writes = verb_of(operation).writes_other and not job.dry_run
+    uses = Uses() if writes else uses_of(operation, attributes, None, writes=False)
     return Second(
         table=OtherTable(
             table=found.table.table,
@@ -87,19 +90,37 @@ def larger(described: Described, second: Second | None) -> TableFacts:
     )
 
 
-def check_second(second: Second, reach: Reach, job: JobInput, sources: Sequence[Source]) -> list[str]:
-    """Whether the second table can be read as the first is; warnings. Raises `Refused`, `EnvironmentFault`."""
-    probe_access(second.described.table, reach, job.attributes, writes=False, by_key=True)
-    check_segments(second.described, sources)
+def check_second(
+    second: Second, reach: Reach, job: JobInput, sources: Sequence[Source]
+) -> tuple[Writer, list[str]]:
+    """How the second table is going to be written, and warnings. Raises `Refused`, `EnvironmentFault`."""
+    found, warnings = second.described, list[str]()
+    writes = verb_of(job.operation).writes_other and not job.dry_run
+    if writes:
+        warnings += check_replicas(found, allowed=job.allow_multi_region)
+        _check_recovery(found, allowed=job.allow_no_recovery)
+    writer, notes = probe_access(found.table, reach, job.attributes, writes=writes, by_key=True)
+    warnings += notes
+    check_segments(found, sources)
     if second.described.ttl_unknown:
-        return [
+        warnings.append(
             f"whether records of {second.table.table} expire is not known ({second.described.ttl_unknown}): "
             "expired ones are compared like others"
-        ]
-    return []
+        )
+    return writer, warnings
 
 
-def _check_left_out(operation: Compare, described: Described) -> None:
+def _check_recovery(found: Described, *, allowed: bool) -> None:
+    if found.facts.point_in_time_recovery or allowed:
+        return
+    raise Refused(
+        f"repair replaces and removes records of {found.table.table}, which has no point-in-time recovery; "
+        "switch it on (aws dynamodb update-continuous-backups), or set allow_no_recovery",
+        "NoRecovery",
+    )
+
+
+def _check_left_out(operation: TwoTables, described: Described) -> None:
     keys = {attribute.name for attribute in described.key}
     for number, name in enumerate(operation.leave_out):
         if name in keys:

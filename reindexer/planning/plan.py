@@ -16,7 +16,6 @@ from reindexer.items import Key
 from reindexer.ledger import Ledger
 from reindexer.models import (
     Attributes,
-    Compare,
     JobInput,
     KeyList,
     Operation,
@@ -27,6 +26,7 @@ from reindexer.models import (
     Quarantined,
     Source,
     Target,
+    TwoTables,
     Verb,
     chosen,
 )
@@ -92,12 +92,13 @@ def make_plan(
         raise BadInput("is the ledger, which holds locks and reports; no job changes it", "table")
     second = plan_second(job, described, connect)
     writes = verb.writes and not job.dry_run
+    writes_here = writes and not verb.writes_other
     redrive = _redrive(job, described, ledger)
     attributes = redrive.attributes if redrive else job.attributes
     warnings = _check_attributes(attributes, described)
     if verb.writes and verb.stamps:  # a dry run is to show what a run would meet
         check_index_types(attributes, described)
-    if writes:
+    if writes_here:
         warnings += check_replicas(described, allowed=job.allow_multi_region)
     within, values = checked_scope(job.scope, described) if isinstance(job.scope, Partitions) else (None, [])
     sources: list[Source] = []
@@ -108,11 +109,13 @@ def make_plan(
             job.scope, described.key, larger(described, second), job.total_segments, request.run
         )
     reach = reach_of(described.key, within, values, sources)
-    writer, notes = probe_access(described.table, reach, attributes, writes=writes, by_key=verb.compares)
+    writer, notes = probe_access(described.table, reach, attributes, writes=writes_here, by_key=verb.compares)
     warnings += notes
-    uses = uses_of(redrive.operation if redrive else job.operation, attributes, within, writes=writes)
+    uses = uses_of(redrive.operation if redrive else job.operation, attributes, within, writes=writes_here)
     facts = described.facts.model_copy(update=dict(capacity_of(described.description, uses)))
-    limits, limits_from = chosen(job.limits, facts, second.facts if second else None)
+    limits, limits_from = chosen(
+        job.limits, facts, second.facts if second else None, writes_other=verb.writes_other
+    )
     if redrive:
         aim = _Aim(redrive.operation, redrive.version, redrive.stamp)
         warnings += redrive.warnings
@@ -120,7 +123,8 @@ def make_plan(
         if not job.dry_run:  # which reads without segments
             check_segments(described, sources)
         if second:
-            warnings += check_second(second, reach, job, sources)
+            writer, notes = check_second(second, reach, job, sources)
+            warnings += notes
         aim, notes = _aim(request, described, ledger, reach, writes=writes)
         warnings += notes
         if within is not None:  # after what may refuse the job: it takes the longest
@@ -179,7 +183,7 @@ def _aim(
         warnings += check_reserved(found, described, allowed=job.allow_multi_region)
     if found is not None:
         warnings += refused_by_indexes(found, IndexKeys(index_types(described), keys_of_indexes(described)))
-    if isinstance(job.operation, Compare):
+    if isinstance(job.operation, TwoTables):
         return _Aim(job.operation, version, request.run), warnings
     operation = job.operation.at(version)
     purpose = planner_of(operation).purpose(operation)

@@ -8,6 +8,7 @@ from typing import Any
 
 from reindexer.models import Operation, Purpose
 from reindexer.operations.compare import COMPARE
+from reindexer.operations.repair import REPAIR
 from reindexer.operations.touch import TOUCH
 from reindexer.operations.transform import TRANSFORM
 from reindexer.operations.unstamp import UNSTAMP
@@ -43,6 +44,7 @@ _PLANNERS: Mapping[str, Planner] = {
     VERIFY.kind: Planner(),
     UNSTAMP.kind: Planner(),
     COMPARE.kind: Planner(),
+    REPAIR.kind: Planner(),
 }
 
 

@@ -70,7 +70,11 @@ class AnswerMeaning(Protocol):
     """What the answer to a change means."""
 
     attempts: Counter[str]  # the fields of `Attempts`; the loop counts its failures here, too
-    read_units: float  # of what was read to find out
+
+    @property
+    def read_units(self) -> float:
+        """Of what was read to find out."""
+        ...
 
     def applied(self, work: PendingWrite) -> Outcome | Write:
         """The change is there. A `Write` is one more that follows it."""

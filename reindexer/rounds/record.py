@@ -15,7 +15,9 @@ def round_of(request: RecordInput) -> RoundInput:
     """The round of this one record."""
     record = request.record
     partitions = [] if record.partition is None else [record.partition]
-    sent = Unconfirmed(key=record.key, deletion=record.deleting, partition=record.partition)
+    sent = Unconfirmed(
+        key=record.key, deletion=record.deleting, creation=record.creating, partition=record.partition
+    )
     return RoundInput(
         target=request.target,
         source=KeyList(keys=[record.key], partitions=partitions, marked=[record.key] if record.marked else []),
@@ -34,7 +36,10 @@ def record_result(request: RecordInput, result: RoundResult) -> RecordResult:
         failed = progress.isolated[0]
         record = failed.model_copy(update={"attempts": record.attempts + max(1, failed.attempts)})
     elif progress.unconfirmed:
-        record = record.model_copy(update={"unknown": True, "deleting": progress.unconfirmed[0].deletion})
+        [sent] = progress.unconfirmed
+        record = record.model_copy(
+            update={"unknown": True, "deleting": sent.deletion, "creating": sent.creation}
+        )
     waiting = result.stop in (Stop.THROTTLED, Stop.UNAVAILABLE)
     return RecordResult(
         outcome=outcome,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from reindexer.answers import Action, Answers, CallFailed, Failure
 from reindexer.dynamo.table import TableClient
-from reindexer.dynamo.wire import Stamp, StatementBuilder, delete_parameters, update_parameters
+from reindexer.dynamo.wire import Stamp, StatementBuilder, delete_parameters, put_parameters, update_parameters
 from reindexer.items import WireKey, WireValue, Write
 from reindexer.models import KeyAttribute, Target
 from reindexer.rounds.protocols import Sink
@@ -99,6 +99,8 @@ class UpdateItemSink(_TableSink):
         return Answers(failures, consumed)
 
     def _one(self, key: WireKey, write: Write) -> float | None:
+        if write.create:
+            return self._table.put(put_parameters(key, write))
         if write.delete:
             return self._table.delete(delete_parameters(key, write, self._stamp))
         return self._table.update(update_parameters(key, write, self._stamp, self._names))

@@ -11,6 +11,7 @@ from reindexer.items import WireKey, from_json_key, key_identity
 from reindexer.models import Unconfirmed
 from reindexer.models.unconfirmed import unconfirmed_bytes
 from reindexer.round_context import RoundContext
+from reindexer.tally import Outcome
 
 
 class UnconfirmedWrites:
@@ -27,6 +28,13 @@ class UnconfirmedWrites:
     def deletion_sent(self, key: WireKey) -> bool:
         """Whether what was sent to it was its deletion."""
         return key in self and self._writes[key_identity(key)].deletion
+
+    def sent(self, key: WireKey) -> Outcome:
+        """What a write to another table has come to if it was applied."""
+        write = self._writes[key_identity(key)]
+        if write.creation:
+            return Outcome.CREATED
+        return Outcome.REMOVED if write.deletion else Outcome.REPLACED
 
     def take_gone(self, table: TableClient, context: RoundContext) -> tuple[list[str | None], float]:
         """(partition of each whose deletion has landed, read units); these are cleared. Raises `CallFailed`."""

@@ -22,10 +22,12 @@ def lock_of(job: RunningJob, *, take: bool = False) -> LockInput | None:
     plan = job.known_plan
     if plan.target.writer == "none":
         return None
+    target = plan.target
+    written = target.other if plan.verb.writes_other and target.other else target
     return LockInput(
-        table_arn=plan.target.table_arn,
-        version_attribute=plan.target.attributes.version,
-        run_attribute=plan.target.attributes.run,
+        table_arn=written.table_arn,
+        version_attribute=target.attributes.version,
+        run_attribute=target.attributes.run,
         workflow_id=job.job_id,
         run_id=job.first_run_id,
         namespace=workflow.info().namespace,

@@ -20,6 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from reindexer.models import (
         BehindInput,
         JobInput,
+        KeptDifferences,
         KeyList,
         PartitionRange,
         PartitionRanges,
@@ -42,7 +43,8 @@ class Phases:
         self._job, self._shards, self._asked = job, shards, asked
         self._compares = job.known_plan.verb.compares
         reads_only = job.known_plan.target.writer == "none"
-        self._verifies = asked.verify or reads_only
+        self._verifies = (asked.verify or reads_only) and not self._compares
+        self._repairs = self._compares and not reads_only
         job.sweeps = asked.sweep and not reads_only
 
     async def run(self) -> None:
@@ -60,7 +62,7 @@ class Phases:
     def begin(self) -> None:
         """The plan's shards, in the order of their start; of a job that only reads there are none."""
         plan = self._job.known_plan
-        if plan.target.writer != "none":
+        if plan.target.writer != "none" and not self._compares:
             self._add("running", plan.sources)
         self._job.phase = "running"
 
@@ -72,6 +74,8 @@ class Phases:
             return "comparing"
         if job.phase == "comparing":
             job.compared = await compared(job, self._shards)
+            return self._begin_repairing(job.compared.chunks)
+        if job.phase == "repairing":
             return "closing"
         if job.phase == "running":
             return await self._begin_verifying()
@@ -86,6 +90,19 @@ class Phases:
         behind = max(0, found.behind - job.swept) + left
         job.verification = found.model_copy(update={"behind": behind})
         return "closing"
+
+    def _begin_repairing(self, chunks: list[int]) -> Phase:
+        """What each shard found to differ, from what the ledger keeps of it."""
+        job, run = self._job.job_id, self._job.known_plan.run
+        differ = [
+            KeptDifferences(job=job, run=run, shard=shard, chunks=number)
+            for shard, number in enumerate(chunks)
+            if number
+        ]
+        if not differ or not self._repairs:
+            return "closing"
+        self._add("repairing", differ)
+        return "repairing"
 
     async def _begin_verifying(self) -> Phase:
         parts = _parts(self._job.known_plan, self._shards.tally.scanned)

@@ -24,7 +24,6 @@ with workflow.unsafe.imports_passed_through():
         RunCarried,
         Share,
         Verification,
-        chosen,
     )
 
 #: Control events kept for the report, the first and the newest: limits may change every minute for days.
@@ -150,7 +149,7 @@ class RunningJob:
     def planned(self, plan: Plan) -> None:
         """There is a plan. What was changed while it was made stays changed."""
         self.plan = plan
-        self.limits, _ = chosen(self.asked, plan.facts, plan.other_facts)
+        self.limits, _ = plan.chosen(self.asked)
 
     def with_limits(self, change: dict[str, Any]) -> Limits:
         """The limits as they would be asked for. Raises `ValidationError`."""
@@ -160,14 +159,14 @@ class RunningJob:
         """Put changed limits in force; who shares them out then calls `changed`."""
         self.asked = self.limits = self.with_limits(change)
         if self.plan:
-            self.limits, _ = chosen(self.asked, self.plan.facts, self.plan.other_facts)
+            self.limits, _ = self.plan.chosen(self.asked)
         self.note("set_limits", reason, change)
 
     def measured(self, capacity: Capacity) -> bool:
         """The table has another capacity now. True: chosen limits followed; who shares them out as above."""
         plan, before = self.known_plan, self.limits.model_dump()
         self.plan = plan.model_copy(update={"facts": plan.facts.model_copy(update=dict(capacity))})
-        self.limits, why = chosen(self.asked, capacity, plan.other_facts)
+        self.limits, why = self.plan.chosen(self.asked)
         change = {name: value for name, value in self.limits.model_dump().items() if value != before[name]}
         if change:
             self.note("limits followed the capacity", why, change)

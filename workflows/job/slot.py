@@ -16,6 +16,7 @@ with workflow.unsafe.imports_passed_through():
         HandBack,
         Isolated,
         Kept,
+        KeptDifferences,
         KeptKeys,
         KeyList,
         PartitionRanges,
@@ -183,6 +184,8 @@ class Shard:
         if isinstance(source, PartitionRanges):
             names = ", ".join(part.value for part in source.ranges[:3])[:120]  # a line of the Web UI
             return f"{verb}{len(source.ranges)} partitions ({names}), {place}"[:200]
+        if isinstance(source, KeptDifferences):
+            return f"repair what differs of shard {source.shard}, {place}"
         keys = source.count if isinstance(source, KeptKeys) else len(source.keys)
         return f"{verb}{keys} keys, {place}"
 

@@ -180,6 +180,6 @@ def _of_reading(result: VerifyResult | CompareResult, *, moved: bool) -> End:
 
 def step_of(request: ShardInput) -> Step[Any]:
     """The kind of rounds that carry a shard forward."""
-    if request.target.other is not None:
-        return Comparing()
-    return Verifying() if request.verifying else Changing()
+    if not request.verifying:
+        return Changing()
+    return Verifying() if request.target.other is None else Comparing()

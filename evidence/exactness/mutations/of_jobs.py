@@ -69,15 +69,15 @@ MUTATIONS = (
     Mutation(
         "a deletion goes without its stamp condition (PartiQL)",
         "reindexer/dynamo/wire.py",
-        """{guards} AND {version}=? AND {run}=?\"""",
-        """{guards} AND NOT {quoted('nowhere')} >= ? AND NOT {quoted('nowhere')} >= ?\"""",
+        '"" if write.bare else f" AND {version}=? AND {run}=?"',
+        "f\" AND NOT {quoted('nowhere')} >= ? AND NOT {quoted('nowhere')} >= ?\"",
         DELETIONS,
     ),
     Mutation(
         "a deletion goes without its stamp condition (DeleteItem)",
         "reindexer/dynamo/wire.py",
-        'conditions = [*_guards(write, names, values), "#v=:v", "#r=:r"]',
-        'conditions = [*_guards(write, names, values), "NOT #r >= :v"]',
+        'conditions += ["#v=:v", "#r=:r"]',
+        'conditions += ["NOT #r >= :v"]',
         DELETIONS,
     ),
     Mutation(

@@ -1,0 +1,56 @@
+"""What rounds need that write to another table: a client for it, and what a comparison has kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+
+from activities.asking import answered
+from activities.clients import Clients
+from activities.identity import TableTrouble
+from reindexer.compare.segment import of_other
+from reindexer.models import FoundDifference, KeptDifferences, OtherTable, Source, Target
+from reindexer.operations import verb_of
+from reindexer.round_context import RoundContext
+from reindexer.sources.differences import Chunks
+from reindexer.table_rounds import Second
+
+#: Asks which table answers to a name.
+Ask = Callable[[Target | OtherTable, RoundContext], TableTrouble | None]
+
+
+@contextmanager
+def second_of(
+    clients: Clients, target: Target, context: RoundContext, source: Source | None = None
+) -> Iterator[Second | None]:
+    """None where the verb writes to its own table. Raises `EnvironmentFault` where the other is not reached."""
+    if not verb_of(target.operation).writes_other:
+        yield None
+        return
+    assert target.other is not None, "written where?"
+    pool = ThreadPoolExecutor(1, "differences")
+    try:
+        chunks = _chunks(clients, source, pool, context) if isinstance(source, KeptDifferences) else None
+        yield Second(clients.table(target.other), chunks)
+    finally:
+        pool.shutdown(wait=False)
+
+
+def _chunks(clients: Clients, kept: KeptDifferences, pool: ThreadPoolExecutor, context: RoundContext) -> Chunks:
+    def chunk(number: int) -> list[FoundDifference]:
+        of = clients.ledger.differences.of
+        return answered(pool.submit(lambda: list(of(kept.job, kept.run, kept.shard, number))), context)
+
+    return chunk
+
+
+def trouble_of_either(ask: Ask, target: Target, context: RoundContext) -> TableTrouble | None:
+    """What is wrong with the table, or with the other one that is read or written beside it."""
+    if trouble := ask(target, context):
+        return trouble
+    if target.other is None:
+        return None
+    trouble = ask(target.other, context)
+    return trouble and replace(trouble, fault=of_other(trouble.fault, target.other.table))

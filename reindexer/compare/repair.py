@@ -1,0 +1,65 @@
+"""What makes a row of the other table equal to the table's own: pure, from both as they were read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+
+from reindexer.compare.rows import GONE, ORDER, Rules
+from reindexer.items import WireItem, Write
+from reindexer.models import Difference
+from reindexer.tally import Outcome
+from reindexer.values import same
+
+#: What a difference becomes once it is repaired. A key that moved was in both tables, as far as is known.
+REPAIRED: Mapping[str, Outcome] = {
+    Difference.MISSING: Outcome.CREATED,
+    Difference.DIFFERENT: Outcome.REPLACED,
+    Difference.EXTRANEOUS: Outcome.REMOVED,
+    Difference.MOVING: Outcome.REPLACED,
+}
+
+
+def outcome_of(write: Write) -> Outcome:
+    """The outcome of a repair that was applied."""
+    if write.create:
+        return Outcome.CREATED
+    return Outcome.REMOVED if write.delete else Outcome.REPLACED
+
+
+def needed(
+    first: WireItem | None,
+    other: WireItem | None,
+    rules: Rules,
+    keys: Collection[str],
+    present: Callable[[WireItem], bool],
+) -> Write | None:
+    """The write that makes `other` equal to `first`; None: they are. `present`: whether a row counts as there.
+
+    It is refused where an attribute that it changes is not what it was when it was read. What is left out of
+    comparisons is neither copied nor removed, unless the whole item goes. An attribute that another writer adds
+    to an item between its read and its deletion goes with it.
+    """
+    wanted = rules.content(first) if first is not None and present(first) else None
+    if other is None:
+        if wanted is None:
+            return None
+        return Write(sets=_without(wanted, keys), bare=True, create=True)
+    if wanted is None:
+        if not present(other):  # TTL, or whoever keeps tombstones, removes it
+            return None
+        return Write(guards=_without(other, keys), delete=True, bare=True)
+    has = rules.content(other)
+    sets = {name: value for name, value in wanted.items() if name not in has or not same(value, has[name])}
+    removes = [name for name in has if name not in wanted]
+    if GONE in other:
+        removes.append(GONE)
+    if not sets and not removes:
+        return None
+    watched = [*sets, *removes, *([ORDER] if ORDER in other else [])]
+    return Write(
+        sets=sets, removes=tuple(removes), guards={name: other.get(name) for name in watched}, bare=True
+    )
+
+
+def _without(item: WireItem, keys: Collection[str]) -> WireItem:
+    return {name: value for name, value in item.items() if name not in keys}

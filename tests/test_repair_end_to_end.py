@@ -1,0 +1,147 @@
+"""Repairing a second table on the real servers: equal afterwards, by a comparison that shares no code."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import Counter
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+import pytest
+
+from testbed.faults import Fault, FaultKind, FaultPlan
+from testbed.job import outcome, until
+from testbed.stack import Stack
+from tests.planted import FAST, SLOW, Make, Planted, has_compared
+from tests.tables import Table, made_up_key
+
+#: What a copy has besides, or need not have.
+_LEFT_OUT = ("reindexVersion", "reindexRun", "reindexOrder", "reindexGone")
+
+
+def by_value(value: Any) -> Any:
+    """A value of DynamoDB JSON so that equal ones are equal in Python."""
+    [(kind, content)] = value.items()
+    if kind == "N":
+        return kind, Decimal(content)
+    if kind in ("SS", "BS"):
+        return kind, frozenset(content)
+    if kind == "NS":
+        return kind, frozenset(map(Decimal, content))
+    if kind == "M":
+        return kind, tuple(sorted((name, by_value(entry)) for name, entry in content.items()))
+    return (kind, tuple(map(by_value, content))) if kind == "L" else (kind, content)
+
+
+def contents(table: Table) -> dict[Any, Any]:
+    """Every row by its key, without what is left out."""
+    return {
+        tuple(by_value(row[part.name]) for part in table.key): {
+            name: by_value(value) for name, value in row.items() if name not in _LEFT_OUT
+        }
+        for row in table.items()
+    }
+
+
+class Repaired(Planted):
+    """A job that repairs what is planted."""
+
+    def job(self, **more: Any) -> dict[str, Any]:
+        job = super().job(allow_no_recovery=True, **more)
+        job["operation"]["kind"] = "repair"
+        return job
+
+    def assert_repaired(self, report: dict[str, Any], **already: int) -> None:
+        """The tables are equal, and each planted difference was counted once. `already`: as these instead."""
+        kinds = Counter(self.kinds.values())
+        tally = {name: number for name, number in report["tally"].items() if number}
+        counted = Counter(created=kinds["missing"], replaced=kinds["different"], removed=kinds["extraneous"])
+        assert report["balanced"]
+        assert tally.pop("scanned") == len(self.kinds)
+        if not already:
+            assert tally == counted
+        assert sum(tally.values()) == len(self.kinds)
+        assert contents(self.other) == contents(self.table)
+
+
+@pytest.mark.parametrize(("hash_type", "range_type"), [("S", None), ("N", "B")])
+async def test_a_repaired_table_is_equal_and_each_difference_is_counted(
+    quiet: Stack, make_table: Make, hash_type: str, range_type: str | None
+) -> None:
+    planted = Repaired(make_table, hash_type=hash_type, range_type=range_type)
+    before = contents(planted.table)
+    state, report = await outcome(await quiet.start(planted.job()))
+    assert state == "complete", report
+    planted.assert_repaired(report)
+    planted.assert_found(report, quiet.ledger())
+    assert contents(planted.table) == before
+    state, report = await outcome(await quiet.start(planted.job()))
+    assert (state, report["tally"]["scanned"]) == ("complete", 0)
+
+
+async def test_a_dry_run_writes_nothing(quiet: Stack, make_table: Make) -> None:
+    planted = Repaired(make_table, rows=100)
+    before = contents(planted.other)
+    state, report = await outcome(await quiet.start(planted.job(dry_run=True)))
+    assert (state, report["writer"], report["tally"]["scanned"]) == ("complete", "none", 0)
+    planted.assert_found(report, quiet.ledger())
+    assert contents(planted.other) == before
+
+
+async def test_faults_and_writes_without_an_answer_are_counted_once(quiet: Stack, make_table: Make) -> None:
+    planted = Repaired(make_table)
+    tables = frozenset((planted.table.name, planted.other.name))
+    kinds = (FaultKind.SERVER_ERROR, FaultKind.SERVER_ERROR_APPLIED, FaultKind.THROTTLE, FaultKind.CUT_APPLIED)
+    faults = tuple(Fault(kind=kind, probability=0.1, tables=tables) for kind in kinds)
+    handle = await quiet.start(planted.job(limits=SLOW))
+    await until(handle, partial(has_compared, 1))
+    quiet.proxy.set_plan(FaultPlan(seed=3, faults=faults))
+    state, report = await outcome(handle)
+    quiet.proxy.set_plan(FaultPlan())
+    assert state == "complete", report
+    planted.assert_repaired(report)
+
+
+async def test_a_repair_survives_workers_that_are_killed(quiet: Stack, make_table: Make) -> None:
+    planted = Repaired(make_table)
+    beside = quiet.beside(f"repair-{uuid.uuid4().hex[:8]}")
+    with beside.workers as workers:
+        workers.come_up()
+        handle = await beside.start(planted.job(limits={"records_per_second": 5, **FAST}))
+        for scanned in (1, 10):
+            await until(handle, lambda seen: bool(seen["tally"]["scanned"] >= scanned))  # noqa: B023
+            await asyncio.to_thread(workers.kill)
+            workers.start()
+        await handle.execute_update("set_limits", {"records_per_second": "unlimited"})
+        state, report = await outcome(handle)
+    assert state == "complete", report
+    planted.assert_repaired(report)
+
+
+async def test_what_changes_meanwhile_is_right_as_of_its_read(quiet: Stack, make_table: Make) -> None:
+    """Rows that differ are rewritten on both sides while they are repaired."""
+    planted = Repaired(make_table, rows=300)
+    handle = await quiet.start(planted.job(limits={"records_per_second": 2, **FAST}))
+    await until(handle, lambda seen: bool(seen["phase"] == "repairing"))
+    for number in range(300):
+        key = made_up_key(planted.table.key, number)
+        if number % 50 == 3:
+            planted.table.put({**key, "now": {"N": str(number)}})
+        if number % 50 == 5:
+            planted.other.put({**key, "theirs": {"BOOL": True}})
+    await handle.execute_update("set_limits", {"records_per_second": "unlimited"})
+    state, report = await outcome(handle)
+    assert state == "complete", report
+    assert report["tally"]["scanned"] == len(planted.kinds)
+    assert contents(planted.other) == contents(planted.table)
+
+
+async def test_a_table_without_recovery_is_refused_and_untouched(quiet: Stack, make_table: Make) -> None:
+    planted = Repaired(make_table, rows=60)
+    before = contents(planted.other)
+    kind, failure = await outcome(await quiet.start({**planted.job(), "allow_no_recovery": False}))
+    assert kind == "NoRecovery"
+    assert "point-in-time recovery" in failure["message"]
+    assert contents(planted.other) == before
