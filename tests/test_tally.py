@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from reindexer.tally import MEANING, Attempts, Outcome, OutcomeClass, Tally
+from reindexer.tally import MEANING, Attempts, Outcome, Tally
 
 counts = st.integers(0, 1_000_000_000)
 tallies = st.builds(Tally, **dict.fromkeys(Tally().model_dump(), counts))
@@ -19,14 +19,6 @@ def test_every_outcome_is_registered_and_has_its_count_in_json() -> None:
         "scanned": 3, "updated": 2, "deleted": 0, "current": 0, "superseded": 0, "filtered": 0, "vanished": 1,
         "quarantined": 0,
     }  # fmt: skip
-
-
-@given(tallies)
-def test_classes_add_up_to_what_is_settled(tally: Tally) -> None:
-    by_class = tally.by_class
-    assert sum(by_class.values()) == tally.settled
-    assert by_class[OutcomeClass.DONE] == tally[Outcome.UPDATED] + tally[Outcome.DELETED]
-    assert by_class[OutcomeClass.FAILED] == tally[Outcome.QUARANTINED]
 
 
 @given(tallies, tallies)
