@@ -59,11 +59,11 @@ class CompareActivities:
         return result
 
     def _keeper(self, request: CompareInput) -> Keep:
-        place, ledger = request.keep, self._clients.ledger
+        place, ledger = request.place, self._clients.ledger
 
         def keep(number: int, found: Sequence[FoundDifference]) -> None:
             with refusals_as_faults():
-                ledger.differences.put(place.job, place.run, request.index, number, request.fence, found)
+                ledger.differences.put(place.job, place.run, place.index, number, request.fence, found)
 
         return keep
 

@@ -10,7 +10,7 @@ from activities.guard import Guard
 from activities.identity import Identities, TableTrouble
 from activities.round_context import TemporalContext
 from activities.sources import fetched
-from reindexer.checks.pace import KeepKeys
+from reindexer.checks.counted import KeepKeys
 from reindexer.checks.verification import verify_segment
 from reindexer.items import Key
 from reindexer.models import Fault, Keep, Stop, VerifyInput, VerifyResult

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, model_serializer
 
@@ -28,36 +27,23 @@ class Outcome(StrEnum):
     QUARANTINED = "quarantined"
 
 
-class OutcomeClass(StrEnum):
-    """What an outcome means whatever the verb."""
-
-    DONE = "done"  # by this run
-    ALREADY = "already"  # there was nothing to do
-    LEFT = "left"  # left alone on purpose
-    FAILED = "failed"  # not done, and to be redriven
-
-
-class Meaning(NamedTuple):
-    """What an outcome says."""
-
-    outcome_class: OutcomeClass
-    words: str  # for people who read its name for the first time
-
-
-#: Every outcome is registered here: counts add up by class, and people read the words.
-MEANING: Mapping[Outcome, Meaning] = {
-    Outcome.UPDATED: Meaning(OutcomeClass.DONE, "changed by this run"),
-    Outcome.DELETED: Meaning(OutcomeClass.DONE, "removed by this run"),
-    Outcome.CREATED: Meaning(OutcomeClass.DONE, "created in the other table by this run"),
-    Outcome.REPLACED: Meaning(OutcomeClass.DONE, "changed in the other table to the table's values"),
-    Outcome.REMOVED: Meaning(OutcomeClass.DONE, "removed from the other table by this run"),
-    Outcome.CURRENT: Meaning(OutcomeClass.ALREADY, "at the target before this run"),
-    Outcome.SUPERSEDED: Meaning(OutcomeClass.ALREADY, "past the target, by someone else"),
-    Outcome.FILTERED: Meaning(OutcomeClass.LEFT, "left alone by the job's query or function"),
-    Outcome.VANISHED: Meaning(OutcomeClass.LEFT, "gone before this run wrote it"),
-    Outcome.QUARANTINED: Meaning(OutcomeClass.FAILED, "given up, listed in the ledger"),
+#: What each outcome says, for people who read its name for the first time.
+MEANING: Mapping[Outcome, str] = {
+    Outcome.UPDATED: "changed by this run",
+    Outcome.DELETED: "removed by this run",
+    Outcome.CREATED: "created in the other table by this run",
+    Outcome.REPLACED: "changed in the other table to the table's values",
+    Outcome.REMOVED: "removed from the other table by this run",
+    Outcome.CURRENT: "at the target before this run",
+    Outcome.SUPERSEDED: "past the target, by someone else",
+    Outcome.FILTERED: "left alone by the job's query or function",
+    Outcome.VANISHED: "gone before this run wrote it",
+    Outcome.QUARANTINED: "given up, listed in the ledger",
 }
 
+
+#: What this run has written.
+DONE = frozenset((Outcome.UPDATED, Outcome.DELETED, Outcome.CREATED, Outcome.REPLACED, Outcome.REMOVED))
 
 _ZEROS = {outcome.value: 0 for outcome in Outcome}
 

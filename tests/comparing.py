@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 from reindexer.compare.segment import Bounds, compare_segment
 from reindexer.dynamo.table import TableClient
 from reindexer.items import key_text
-from reindexer.models import Keep, KeyAttribute, OtherTable, Segment, Share
+from reindexer.models import KeyAttribute, OtherTable, Segment, ShardPlace, Share
 from reindexer.models.comparison import CompareInput, CompareResult, Comparison, FoundDifference
 from reindexer.models.folding import after_comparison
 from reindexer.models.shards import ShardState
@@ -131,8 +131,8 @@ class Comparing:
         key = [KeyAttribute(name="id", type=self.kind)]
         return CompareInput(
             target=target(other=other, key=key), source=Segment(segment=0, total=1), cursor=self.state.cursor,
-            chunks=self.state.chunks, share=self.share, seconds=self.seconds, index=0,
-            keep=Keep(job="job", run="run"),
+            chunks=self.state.chunks, share=self.share, seconds=self.seconds,
+            place=ShardPlace(job="job", run="run", index=0),
         )  # fmt: skip
 
     def one_round(

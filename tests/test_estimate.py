@@ -18,6 +18,7 @@ from activities import round_context as context
 from reindexer.models import Attributes, Limits, TableFacts
 from reindexer.planning import estimate as engine
 from reindexer.planning.estimate import ON_DEMAND, PROVISIONED, Estimate, EstimateInput, count_actions, estimate
+from reindexer.planning.estimate_comparison import estimate_comparison
 from reindexer.settings import Settings
 from testbed.embedded import Engine
 from testbed.job import outcome
@@ -111,6 +112,69 @@ def test_a_job_that_deletes_reads_consistently_and_one_without_verification_read
     assert (of(verify=False).verify_units, of(verify=False).verify_seconds) == (0, 0)
     assert of(records=1000).write_units == 1000
     assert of(records=10**12).write_units == plain.write_units
+
+
+def test_an_unstamp_reads_consistently_writes_what_is_stamped_and_keeps_digests() -> None:
+    plain, found = of(), of(unstamp=True, records=40_000_000)
+    assert found.operation == "unstamp"
+    assert (found.read_units, found.verify_units) == (2 * plain.read_units, plain.verify_units)
+    assert (found.write_units, found.ledger_write_units) == (40_000_000, 800_000)
+    assert found.dollars["write"] == pytest.approx(40.8 * 0.625)
+    assert plain.ledger_write_units == 0
+
+
+def test_an_unstamp_is_charged_by_the_size_that_items_have() -> None:
+    for bytes_of_item, units in ((1024, 1), (1025, 2)):
+        facts = HUNDRED_MILLION.model_copy(update={"size_bytes": bytes_of_item * 100_000_000})
+        assert of(facts, unstamp=True).write_units_per_record == units
+
+
+@pytest.mark.parametrize(
+    ("described", "units"),
+    [
+        (index(), 2),
+        (index(Projection={"ProjectionType": "KEYS_ONLY"}), 1),
+        (index(key="reindexVersion", Projection={"ProjectionType": "KEYS_ONLY"}), 2),  # the entry is deleted
+        (index(key="reindexVersion", ItemCount=25_000_000, IndexSizeBytes=15_000_000_000), 1.25),
+    ],
+)
+def test_indexes_that_an_unstamp_writes_to_are_paid_for(described: dict[str, Any], units: float) -> None:
+    assert of(description=described, unstamp=True).write_units_per_record == units
+
+
+def compared(size: int, other_size: int, **limits: Any) -> Estimate:
+    """Of tables of so many bytes, 600 an item."""
+    facts = [
+        HUNDRED_MILLION.model_copy(update={"items": total // 600, "size_bytes": total})
+        for total in (size, other_size)
+    ]
+    asked = LIMITS.model_copy(update={"other_read_units_per_second": 6000.0} | limits)
+    return estimate_comparison(
+        {"TableName": "orders"}, facts[0], "copy", facts[1], asked, Settings(), ON_DEMAND
+    )
+
+
+def test_a_comparison_reads_both_tables_consistently_and_writes_nothing() -> None:
+    found = compared(60_000_000_000, 30_000_000_000)
+    assert found.other is not None
+    assert (found.read_units, found.other.read_units) == (60e9 / 4096, 30e9 / 4096)
+    assert (found.write_units, found.write_units_at_most, found.verify_units) == (0, 0, 0)
+    assert found.dollars["read"] == pytest.approx(90e9 / 4096 / 1e6 * 0.125)
+    assert (found.bound, found.work_seconds) == ("the budget of read units", 60e9 / 4096 / 6000)
+    assert found.actions == count_actions([(found.shards, found.work_seconds)], 32, Settings())
+
+
+def test_the_slower_table_decides_how_long_a_comparison_takes() -> None:
+    found = compared(60_000_000_000, 30_000_000_000, other_read_units_per_second=100.0)
+    assert (found.bound, found.work_seconds) == (
+        "the budget of the other table's read units",
+        30e9 / 4096 / 100,
+    )
+    unlimited = {"read_units_per_second": "unlimited", "other_read_units_per_second": "unlimited"}
+    found = compared(60_000_000_000, 30_000_000_000, **unlimited, shards_in_flight=10)
+    assert found.bound == "partitions, 10 at a time"
+    assert found.work_seconds == pytest.approx(90e9 / 4096 / 30_000)
+    assert compared(600, 60_000_000_000).shards == compared(60_000_000_000, 600).shards == 400
 
 
 def test_an_empty_table_costs_nothing_and_says_why() -> None:
@@ -227,6 +291,46 @@ def test_a_wrong_option_is_named_before_anything_is_asked(
 ) -> None:
     assert starter.run(["estimate", "orders", option, value]) == 2
     assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["orders-copy", "--operation", "unstamp"], "OTHER"),
+        (["orders-copy", "--records", "5"], "OTHER"),
+        (["--other-read-units", "5"], "--other-read-units"),
+        (["--with-region", "eu-west-1"], "OTHER"),
+        (["orders-copy", "--with-region", "there"], "operation.with.region"),
+        (["--operation", "transform"], "--operation"),
+    ],
+)
+def test_options_that_do_not_go_together_are_named_before_anything_is_asked(
+    options: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert starter.run(["estimate", "orders", *options]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_the_command_estimates_an_unstamp_and_a_comparison(
+    make_table: Callable[..., Table], capsys: pytest.CaptureFixture[str]
+) -> None:
+    table, other = make_table(), make_table()
+    table.fill(30)
+    assert starter.run(["estimate", table.name, "--operation", "unstamp", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["operation"], found["ledger_write_units"]) == ("unstamp", pytest.approx(0.6))
+    assert starter.run(["estimate", table.name, "--operation", "unstamp"]) == 0
+    assert "of the ledger" in capsys.readouterr().out
+    assert starter.run(["estimate", table.name, other.name, "--other-read-units", "5", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["operation"], found["write_units"], found["other"]["items"]) == ("compare", 0, 0)
+    assert found["limits"]["other_read_units_per_second"] == 5
+    assert starter.run(["estimate", table.name, other.name]) == 0
+    shown = capsys.readouterr().out
+    assert other.name in shown
+    assert "verification" not in shown
+    assert starter.run(["estimate", table.name, other.name + "-nope"]) == 2
+    assert "OTHER" in capsys.readouterr().err
 
 
 def test_the_command_asks_one_table_and_changes_nothing(

@@ -11,18 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reindexer.dynamo.table import TableClient
-from reindexer.items import from_json_key
 from reindexer.models import Isolated, KeyList, Progress, RecordInput, RecordResult
 from reindexer.rounds.pending_write import Patience
 from reindexer.table_rounds import attempt_record
 from reindexer.tally import Attempts, Outcome, Tally
 from tests.driving import PATIENCE, FakeContext, Life, Shard, assert_by_partition, shard, target
-from tests.model_table import Identity, ModelTable, Plan
+from tests.model_table import ModelTable, Plan
+from tests.properties import ahead, check_account, check_attempts, covered, isolated_by_identity, scheduled
 from tests.strategies import lives, patiences, rows, schedules, stops, troubled
-
-
-def _isolated(carried: Shard) -> dict[Identity, Any]:
-    return {carried.model.identity(from_json_key(one.key)): one for one in carried.isolated}
 
 
 def _at_target(item: dict[str, Any]) -> bool:
@@ -30,39 +26,17 @@ def _at_target(item: dict[str, Any]) -> bool:
     return version is not None and float(version) >= 7
 
 
-def _covered(carried: Shard, progress: Progress) -> None:
-    """Every undisturbed row up to the cursor is at the target, or isolated."""
-    if not progress.cursor:
-        return
-    model = carried.model
-    isolated = set(_isolated(carried))
-    isolated |= {model.identity(from_json_key(one.key)) for one in progress.isolated}
-    for identity in model.upto(from_json_key(progress.cursor)):
-        if identity not in model.disturbed and identity not in isolated:
-            assert _at_target(model.rows[identity]), f"the cursor is past {identity}, which is not settled"
-
-
-def _ahead(carried: Shard, progress: Progress) -> None:
-    """Unless an attempt was lost, `ahead` covers the rows beyond the cursor that carry our stamp."""
-    model, passed = carried.model, 0
-    if progress.cursor:
-        passed = len(model.upto(from_json_key(progress.cursor)))
-    beyond = sorted(model.first, key=model._order)[passed:]
-    stamped = [place for place, identity in enumerate(beyond) if identity in model.stamped]
-    assert progress.ahead > max(stamped, default=-1)
+_COVERED = covered(_at_target)
+_AHEAD = ahead(lambda model: model.stamped)
 
 
 def _check_end(carried: Shard) -> None:
-    model, isolated = carried.model, _isolated(carried)
-    assert len(isolated) == len(carried.isolated), "a record was isolated twice"
-    assert carried.tally.balanced(len(carried.isolated))
+    check_account(carried)
+    model, isolated = carried.model, isolated_by_identity(carried)
     assert not model.changed_twice, "changed again although it had kept its stamp"
     for identity in model.first:
         if identity not in model.disturbed:
             assert identity in isolated or _at_target(model.rows[identity]), f"{identity} was lost"
-    for identity, one in isolated.items():
-        if identity in model.unanswered:
-            assert one.unknown, f"a write to {identity} was never answered, and it counts as not applied"
 
 
 def _run(
@@ -71,17 +45,10 @@ def _run(
     more: list[Life],
     patience: Patience = PATIENCE,
     bad: dict[int, str] | None = None,
-    check: Callable[[Shard, Progress], None] = _covered,
+    check: Callable[[Shard, Progress], None] = _COVERED,
     **request: Any,
 ) -> Shard:
-    model = ModelTable(table, plan=lambda n: schedule[n - 1] if n <= len(schedule) else None, page_rows=17)
-    for number, fault in (bad or {}).items():
-        identity = sorted(model.first)[number % len(table)]
-        if fault == "poison":
-            model.poison.add(identity)
-        else:
-            model.failing[identity] = fault
-    carried = shard(model, patience, **request)
+    carried = shard(scheduled(table, schedule, bad), patience, **request)
     carried.check = check
     carried.run(more)
     _check_end(carried)
@@ -115,7 +82,7 @@ def test_on_a_quiet_table_the_counts_are_exact_whatever_fails(
     bad: dict[int, str],
 ) -> None:
     carried = _run(table, schedule, more, patience, bad, target=target(writer=how))
-    model, isolated = carried.model, set(_isolated(carried))
+    model, isolated = carried.model, set(isolated_by_identity(carried))
     assert carried.tally.scanned == len(table)
     assert carried.tally[Outcome.UPDATED] == len(set(model.changed) - isolated)
     assert set(model.changed.values()) <= {1}
@@ -133,13 +100,16 @@ def test_without_crashes_the_attempts_are_exact_too(
     how: str,
     bad: dict[int, str],
 ) -> None:
-    carried = _run(table, schedule, more, patience, bad, check=_ahead, target=target(writer=how))
-    ambiguous = carried.model.behind_an_error - set(_isolated(carried))
-    assert carried.attempts.ambiguous == len(ambiguous)
-    for one in carried.isolated:
-        identity = carried.model.identity(from_json_key(one.key))
-        if not one.unknown:
-            assert identity not in carried.model.changed, "counts as not applied, and was"
+    carried = _run(
+        table,
+        schedule,
+        more,
+        patience,
+        bad,
+        check=_AHEAD,
+        target=target(writer=how),
+    )
+    check_attempts(carried, carried.model.changed)
 
 
 @given(rows(), schedules(writers=True), lives, patiences, writer, troubled, st.integers(1, 5), st.randoms())

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reindexer.items import from_json_key
 from reindexer.models import KeyList, Progress, ShardState, Unconfirmed, Unstamp
 from reindexer.rounds.pending_write import Patience
 from reindexer.tally import Outcome, Tally
 from tests.driving import PATIENCE, Life, Shard, shard, target
-from tests.model_table import Identity, ModelTable, Plan
+from tests.model_table import ModelTable, Plan
+from tests.properties import ahead, check_account, check_attempts, covered, isolated_by_identity, scheduled
 from tests.strategies import ROWS, lives, patiences, schedules, stops, troubled
 
 #: What records carry: nothing, either attribute or both, of any run and type, a delete mark among them.
@@ -41,30 +41,8 @@ def _bare(item: dict[str, Any]) -> bool:
     return "reindexVersion" not in item and "reindexRun" not in item
 
 
-def _isolated(carried: Shard) -> dict[Identity, Any]:
-    return {carried.model.identity(from_json_key(one.key)): one for one in carried.isolated}
-
-
-def _covered(carried: Shard, progress: Progress) -> None:
-    """Every undisturbed row up to the cursor has lost its stamp, or is isolated."""
-    if not progress.cursor:
-        return
-    model = carried.model
-    isolated = set(_isolated(carried))
-    isolated |= {model.identity(from_json_key(one.key)) for one in progress.isolated}
-    for identity in model.upto(from_json_key(progress.cursor)):
-        if identity not in model.disturbed and identity not in isolated:
-            assert _bare(model.rows[identity]), f"the cursor is past {identity}, which is not settled"
-
-
-def _ahead(carried: Shard, progress: Progress) -> None:
-    """Unless an attempt was lost, `ahead` covers the rows beyond the cursor that lost their stamps."""
-    model, passed = carried.model, 0
-    if progress.cursor:
-        passed = len(model.upto(from_json_key(progress.cursor)))
-    beyond = sorted(model.first, key=model._order)[passed:]
-    places = [place for place, identity in enumerate(beyond) if identity in model.unstamped]
-    assert progress.ahead > max(places, default=-1)
+_COVERED = covered(_bare)
+_AHEAD = ahead(lambda model: model.unstamped)
 
 
 def _begun(
@@ -72,34 +50,23 @@ def _begun(
     schedule: list[Plan],
     patience: Patience = PATIENCE,
     bad: dict[int, str] | None = None,
-    check: Callable[[Shard, Progress], None] = _covered,
+    check: Callable[[Shard, Progress], None] = _COVERED,
     how: str = "partiql",
     **request: Any,
 ) -> Shard:
-    model = ModelTable(table, plan=lambda n: schedule[n - 1] if n <= len(schedule) else None, page_rows=17)
-    for number, fault in (bad or {}).items():
-        identity = sorted(model.first)[number % len(table)]
-        if fault == "poison":
-            model.poison.add(identity)
-        else:
-            model.failing[identity] = fault
     aimed = target(operation=Unstamp(kind="unstamp"), version=0, stamp="run-2", writer=how)
-    begun = shard(model, patience, target=aimed, **request)
+    begun = shard(scheduled(table, schedule, bad), patience, target=aimed, **request)
     begun.check = check
     return begun
 
 
 def _check_end(carried: Shard) -> None:
-    model, isolated = carried.model, _isolated(carried)
-    assert len(isolated) == len(carried.isolated), "a record was isolated twice"
-    assert carried.tally.balanced(len(carried.isolated))
+    check_account(carried)
+    model, isolated = carried.model, isolated_by_identity(carried)
     for identity, row in model.rows.items():
         if identity not in model.disturbed:
             assert identity in isolated or _bare(row), f"{identity} keeps its stamp"
             assert row["n"] == {"N": "1"}, "nothing else is changed"
-    for identity, one in isolated.items():
-        if identity in model.unanswered:
-            assert one.unknown, f"a write to {identity} was never answered, and it counts as not applied"
 
 
 @given(tables, schedules(writers=False), lives, patiences, writer, troubled)
@@ -113,7 +80,7 @@ def test_on_a_quiet_table_the_counts_are_exact_whatever_fails(
 ) -> None:
     carried = _begun(table, schedule, patience, bad, how=how).run(more)
     _check_end(carried)
-    model, isolated = carried.model, set(_isolated(carried))
+    model, isolated = carried.model, set(isolated_by_identity(carried))
     assert carried.tally.scanned == len(table)
     assert carried.tally[Outcome.UPDATED] == len(set(model.unstamped) - isolated)
     assert carried.tally[Outcome.UPDATED] == sum(
@@ -155,7 +122,7 @@ def test_with_other_writers_no_record_is_lost_and_none_is_counted_twice(
 ) -> None:
     carried = _begun(table, schedule, patience, bad, how=how).run(more)
     _check_end(carried)
-    model, isolated = carried.model, _isolated(carried)
+    model, isolated = carried.model, isolated_by_identity(carried)
     quiet = [row for row in table if model.identity(row) not in model.disturbed]
     assert len(quiet) <= carried.tally.scanned <= len(table)
     changed = [row for row in quiet if not _bare(row) and model.identity(row) not in isolated]
@@ -171,14 +138,9 @@ def test_without_crashes_the_attempts_are_exact_too(
     how: str,
     bad: dict[int, str],
 ) -> None:
-    carried = _begun(table, schedule, patience, bad, _ahead, how).run(more)
+    carried = _begun(table, schedule, patience, bad, _AHEAD, how).run(more)
     _check_end(carried)
-    ambiguous = carried.model.behind_an_error - set(_isolated(carried))
-    assert carried.attempts.ambiguous == len(ambiguous)
-    for one in carried.isolated:
-        identity = carried.model.identity(from_json_key(one.key))
-        if not one.unknown:
-            assert identity not in carried.model.unstamped, "counts as not applied, and was"
+    check_attempts(carried, carried.model.unstamped)
 
 
 @given(tables, schedules(writers=False), lives, st.integers(0, 4), writer)
@@ -192,7 +154,7 @@ def test_where_it_is_cancelled_what_it_had_done_beyond_the_cursor_is_counted(
             break
     carried.model.land()
     carried.closed()
-    isolated = set(_isolated(carried))
+    isolated = set(isolated_by_identity(carried))
     assert carried.tally[Outcome.UPDATED] == len(set(carried.model.unstamped) - isolated)
     assert not isolated & set(carried.model.unstamped)
 
@@ -205,7 +167,7 @@ def test_named_records_are_counted_as_exactly(
     source = KeyList(keys=[{"id": row["id"]} for row in [*table, {"id": {"S": "missing"}}]])
     carried = _begun(table, schedule, how=how, check=lambda _shard, _progress: None, source=source).run(more)
     _check_end(carried)
-    isolated = set(_isolated(carried))
+    isolated = set(isolated_by_identity(carried))
     assert carried.tally[Outcome.VANISHED] == 1
     assert carried.tally[Outcome.CURRENT] == sum(map(_bare, table))
     assert carried.tally[Outcome.UPDATED] == len(set(carried.model.unstamped) - isolated)

@@ -111,7 +111,7 @@ def _outcomes(report: Report) -> Iterator[tuple[str | Text, ...]]:
         # A zero is shown only where it matters: nothing changed, or nothing given up.
         if number or (outcome in (Outcome.UPDATED, Outcome.QUARANTINED) and outcome in possible):
             style = BAD if number and outcome is Outcome.QUARANTINED else ""
-            words = own.get(outcome, MEANING[outcome].words)
+            words = own.get(outcome, MEANING[outcome])
             yield Text(outcome.value, style), Text(count(number), style), Text(words, DIM)
     yield "to repair" if _repaired(report) else "scanned", count(report.tally.scanned), _balance(report)
 

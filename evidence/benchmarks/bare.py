@@ -15,7 +15,7 @@ from evidence.benchmarks.crowd import crowd
 from evidence.benchmarks.measured import Run
 from evidence.benchmarks.stand import servers_cpu
 from evidence.benchmarks.tables import KEY, next_version
-from reindexer.checks.pace import BEHIND
+from reindexer.checks.behind import BEHIND
 from reindexer.dynamo.client import make_client
 from reindexer.dynamo.taxonomy import of_statement
 from reindexer.dynamo.wire import Stamp, StatementBuilder, projection, quoted

@@ -9,12 +9,14 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from reindexer.checks.judge import JobJudge
-from reindexer.checks.pace import KeepKeys, Paced
+from reindexer.checks.behind import RowRule
+from reindexer.checks.calls import Calls
+from reindexer.checks.counted import Counted, KeepKeys
+from reindexer.checks.judge import JobJudge, Judge
 from reindexer.checks.partitions import PartitionReading
 from reindexer.dynamo.table import TableClient
 from reindexer.errors import EnvironmentFault, Interrupted, one_line
-from reindexer.items import Key, from_json_key, key_identity
+from reindexer.items import Cursor, Key, from_json_key, key_identity
 from reindexer.models import Fault, KeyList, PartitionRanges, Segment, VerifyInput, VerifyResult
 from reindexer.operations import verb_of
 from reindexer.round_context import RoundContext
@@ -38,93 +40,70 @@ def verify_segment(
     that failed all through the slice, and what should not have been raised. What `keep` has taken may be handed
     to it again, never less than what is counted.
     """
-    table = TableClient(client, request.target.table)
+    calls = Calls(TableClient(client, request.target.table), context, request.share.read_units, request.seconds)
+    counted = Counted(request, calls, keep)
+    context.heartbeat(counted.progress)
     try:
-        judge = JobJudge(request.target, context) if verb_of(request.target.operation).runs_job else None
-    except EnvironmentFault as error:  # the job's code is not there, or has changed
-        return VerifyResult(cursor=request.cursor, fault=Fault.of(error))
-    by_partition = isinstance(request.source, PartitionRanges)
-    reading = (PartitionReading if by_partition else _Reading)(request, table, context, judge, keep)
-    try:
-        if isinstance(reading, PartitionReading):
-            reading.partitions()
-        else:
-            reading.read()
+        _read(request, calls, _judge(request, context, counted=keep is None), counted)
     except Interrupted:  # in a job's function: the page counts for nothing, and is read again
         pass
-    except EnvironmentFault as error:  # the job hangs, or the ledger cannot be written
-        reading.fail(Fault.of(error))
+    except EnvironmentFault as error:  # the job is not there, has changed or hangs, or the ledger is broken
+        calls.fail(Fault.of(error))
     except Exception as error:  # a defect: what was counted before is not lost for it
         log.exception("verification of %s failed", request.target.table)
-        reading.fail(Fault(code=type(error).__name__, message=one_line(error)))
-    return reading.result()
+        calls.fail(Fault(code=type(error).__name__, message=one_line(error)))
+    return counted.result()
 
 
-class _Reading(Paced):
-    """A segment, or named keys."""
+def _judge(request: VerifyInput, context: RoundContext, *, counted: bool) -> Judge:
+    target, query = request.target, isinstance(request.source, PartitionRanges)
+    rule = RowRule(target, counted=counted, query=query)
+    if not verb_of(target.operation).runs_job:
+        return rule
+    return JobJudge(target, rule, context, query=query)
 
-    def read(self) -> None:
-        source = self._request.source
-        if isinstance(source, Segment):
-            self._segment(source)
-        else:
-            assert isinstance(source, KeyList), "a kept list is fetched before it is read"
-            self._named(source.keys)
 
-    def _segment(self, source: Segment) -> None:
-        """Page after page of a parallel scan."""
-        request = self._request
-        fixed: dict[str, Any] = {
-            "TableName": request.target.table,
-            "ConsistentRead": True,  # sees every write that was acknowledged before
-            "ReturnConsumedCapacity": "TOTAL",
-            **self._filter(),
-        }
-        if source.total > 1:  # else a plain scan: the same rows, and an engine may go by its own index
-            fixed |= {"Segment": source.segment, "TotalSegments": source.total}
-        if self._judge:  # it needs whole items, also where they are only counted
-            asked = self._judge.filtered(fixed)
-        else:
-            asked = {**fixed, **self._shape(fixed["ExpressionAttributeNames"])}
-        cursor = from_json_key(request.cursor) if request.cursor else None
-        while self._may_go_on():
-            start = {"ExclusiveStartKey": cursor} if cursor else {}
-            page = self._page("scan", {**asked, **start})
-            if page is None:
-                continue
-            self._spend([page.get("ConsumedCapacity") or {}], page["ScannedCount"])
-            behind, rows = page["Count"], page.get("Items", [])
-            if self._judge:
-                rows = self._judge.behind(rows)
-                behind = len(rows)
-            cursor = page.get("LastEvaluatedKey") or None
-            self._count(page["ScannedCount"], behind, rows, cursor)
-            if cursor is None:
-                return
+def _read(request: VerifyInput, calls: Calls, judge: Judge, counted: Counted) -> None:
+    source = request.source
+    if isinstance(source, PartitionRanges):
+        PartitionReading(request, calls, judge, counted).read()
+    elif isinstance(source, Segment):
+        _read_segment(source, request.cursor, calls, judge, counted)
+    else:
+        assert isinstance(source, KeyList), "a kept list is fetched before it is read"
+        _read_named(source.keys, request.cursor, calls, judge, counted)
 
-    def _shape(self, filtered: dict[str, str]) -> dict[str, Any]:
-        """The keys alone, or where they are not kept a number. `filtered`: the names in the filter."""
-        if self._keep is None:
-            return {"Select": "COUNT"}
-        names = {f"#k{index}": attribute.name for index, attribute in enumerate(self._request.target.key)}
-        return {"ProjectionExpression": ",".join(names), "ExpressionAttributeNames": {**filtered, **names}}
 
-    def _named(self, keys: list[Key]) -> None:
-        """Named keys. One that does not exist is neither scanned nor behind. The cursor: the last one read."""
-        wanted = list({key_identity(key): key for key in map(from_json_key, keys)}.values())
-        done = 0
-        if self._request.cursor:
-            identities = [key_identity(key) for key in wanted]
-            done = identities.index(key_identity(from_json_key(self._request.cursor))) + 1
-        while done < len(wanted):
-            chunk = wanted[done : done + _KEYS_PER_CALL]
-            items = self._read_all(chunk)
-            if items is None:
-                return
-            behind = [item for item in items if self._is_behind(item)]
-            if self._judge:
-                behind = self._judge.behind(behind)
-            done += len(chunk)
-            self._count(len(items), len(behind), behind, chunk[-1] if done < len(wanted) else None)
-        if not wanted:
-            self._count(0, 0, [], None)
+def _read_segment(segment: Segment, after: Cursor | None, calls: Calls, judge: Judge, counted: Counted) -> None:
+    """Page after page of a parallel scan."""
+    asked: dict[str, Any] = {"ConsistentRead": True}  # sees every write that was acknowledged before
+    if segment.total > 1:  # else a plain scan: the same rows, and an engine may go by its own index
+        asked |= {"Segment": segment.segment, "TotalSegments": segment.total}
+    asked = judge.narrowed(asked)
+    cursor = from_json_key(after) if after else None
+    while calls.may_go_on():
+        page = calls.page("scan", asked, cursor)
+        if page is None:
+            continue
+        cursor = page.get("LastEvaluatedKey") or None
+        counted.add(page["ScannedCount"], *judge.of_page(page), cursor)
+        if cursor is None:
+            return
+
+
+def _read_named(keys: list[Key], after: Cursor | None, calls: Calls, judge: Judge, counted: Counted) -> None:
+    """Named keys. One that does not exist is neither scanned nor behind. The cursor: the last one read."""
+    wanted = list({key_identity(key): key for key in map(from_json_key, keys)}.values())
+    done = 0
+    if after:
+        done = [key_identity(key) for key in wanted].index(key_identity(from_json_key(after))) + 1
+    while done < len(wanted):
+        chunk = wanted[done : done + _KEYS_PER_CALL]
+        items = calls.get_all(chunk, judge.reads)
+        if items is None:
+            return
+        behind = judge.among(items)
+        done += len(chunk)
+        counted.add(len(items), len(behind), behind, chunk[-1] if done < len(wanted) else None)
+    if not wanted:
+        counted.add(0, 0, [], None)

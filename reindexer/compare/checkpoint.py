@@ -81,8 +81,8 @@ class Checkpoint:
     def covered(self) -> CompareResult:
         """What is covered, for a heartbeat: never at the end, since the tables are still to be checked."""
         cursor, counts, chunks = self._covered
-        counts = counts.model_copy(update={"other_read_units": self._sides[1].units})
-        return CompareResult(counts=counts, cursor=cursor, chunks=chunks, read_units=self._sides[0].units)
+        counts = counts.model_copy(update={"other_read_units": self._sides[1].calls.units})
+        return CompareResult(counts=counts, cursor=cursor, chunks=chunks, read_units=self._sides[0].calls.units)
 
     @property
     def end(self) -> Cursor:

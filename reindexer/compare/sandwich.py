@@ -60,6 +60,16 @@ class Confirmed:
     other: WireItem | None = None
 
 
+def distinct(suspects: Sequence[Suspect], most: int) -> list[Suspect]:
+    """The first ones, no key twice: one call may name each only once."""
+    found: dict[Identity, Suspect] = {}
+    for suspect in suspects:
+        found.setdefault(suspect.identity, suspect)
+        if len(found) == most:
+            break
+    return list(found.values())
+
+
 def confirm(
     suspects: Sequence[Suspect],
     first: Side,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
+from reindexer.checks.calls import Calls
 from reindexer.compare.checkpoint import Checkpoint, Keep
 from reindexer.compare.describing import described
-from reindexer.compare.rows import Identity, Rules
-from reindexer.compare.sandwich import Confirmed, Suspect, Verdict, confirm
+from reindexer.compare.rows import Rules
+from reindexer.compare.sandwich import Confirmed, Suspect, Verdict, confirm, distinct
 from reindexer.compare.side import Side
 from reindexer.compare.window import Row, Window
 from reindexer.dynamo.table import TableClient
@@ -110,8 +111,8 @@ class _Comparing:
         self._context, self._clock = context, clock
         rates = (share.read_units, share.other_read_units)
         self._first, self._other = self._sides = (
-            Side(tables[0], target.key, request.source, context, rates[0], request.seconds),
-            Side(tables[1], target.key, request.source, context, rates[1], request.seconds),
+            Side(Calls(tables[0], context, rates[0], request.seconds), target.key, request.source),
+            Side(Calls(tables[1], context, rates[1], request.seconds), target.key, request.source),
         )
         self._rules = Rules(other.left_out, other.expiries)
         self._window = Window(bounds.rows, bounds.bytes)
@@ -128,26 +129,27 @@ class _Comparing:
         if not self._done and not self._checkpoint.moved:
             # The slice was too short for any row to leave in order: work on until one does.
             for side in self._sides:
-                side.go_on()
+                side.calls.go_on_for(float("inf"))
             self._take_oldest()
             self._settle()
         self._checkpoint.flush()
 
     def fail(self, fault: Fault) -> None:
         """It cannot go on, for this reason."""
-        self._first.fail(fault)
+        self._first.calls.fail(fault)
 
     def result(self) -> CompareResult:
         """The counts and where to go on: they cover exactly the rows up to the cursor."""
-        fault = self._first.trouble or of_other(self._other.trouble, self._other_name)
+        first, other = self._first.calls, self._other.calls
+        fault = first.fault or of_other(other.fault, self._other_name)
         result = self._checkpoint.covered()
         covered = self._done and result.cursor == self._checkpoint.end
         return result.model_copy(
             update={
                 "done": covered and fault is None,
                 "fault": fault,
-                "throttled": self._first.throttled or self._other.throttled,
-                "throttle": self._first.throttle or self._other.throttle,
+                "throttled": first.throttled or other.throttled,
+                "throttle": first.throttle or other.throttle,
             }
         )
 
@@ -164,7 +166,7 @@ class _Comparing:
                     return False
                 continue
             number = self._next()
-            if not self._sides[number].may_go_on():
+            if not self._sides[number].calls.may_go_on():
                 return False
             self._read(number)
             self._checkpoint.move()
@@ -257,7 +259,7 @@ class _Comparing:
 
     def _confirm(self) -> bool:
         """The first of the suspects. False: they could not all be read now."""
-        some = _distinct(self._suspects, self._at_once)
+        some = distinct(self._suspects, self._at_once)
         found = confirm(some, self._first, self._other, self._rules, self._context, self._clock)
         settled = {id(suspect) for suspect in some if suspect.identity in found}
         for suspect in some:
@@ -284,17 +286,6 @@ class _Comparing:
             return None
         attributes, more = list[Differing](), 0
         if confirmed.first is not None and confirmed.other is not None:
-            contents = (self._rules.content(confirmed.first), self._rules.content(confirmed.other))
-            attributes, more = described(*contents)
+            attributes, more = described(*map(self._rules.content, (confirmed.first, confirmed.other)))
         key = to_json_key(row.key)
         return FoundDifference(kind=Difference(kind), key=key, attributes=attributes, more=more)
-
-
-def _distinct(suspects: Sequence[Suspect], most: int) -> list[Suspect]:
-    """The first ones, no key twice: one call may name each only once."""
-    found: dict[Identity, Suspect] = {}
-    for suspect in suspects:
-        found.setdefault(suspect.identity, suspect)
-        if len(found) == most:
-            break
-    return list(found.values())

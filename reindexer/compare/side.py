@@ -7,27 +7,17 @@ from typing import Any
 
 from reindexer.checks.calls import Calls
 from reindexer.compare.rows import Identity, identity_by
-from reindexer.dynamo.table import TableClient
 from reindexer.items import Cursor, Key, WireItem, WireKey, from_json_key, to_json_key
-from reindexer.models import Fault, KeyAttribute, Segment
-from reindexer.round_context import RoundContext
+from reindexer.models import KeyAttribute, Segment
 
 _KEYS_PER_CALL = 100  # DynamoDB's limit
 
 
-class Side(Calls):
-    """Every read is consistent: it sees each write that was acknowledged before."""
+class Side:
+    """Every read is consistent: it sees each write that was acknowledged before. `calls`: on this table."""
 
-    def __init__(
-        self,
-        table: TableClient,
-        key: Sequence[KeyAttribute],
-        segment: Segment,
-        context: RoundContext,
-        rate: float | None,
-        seconds: float,
-    ) -> None:
-        super().__init__(table, context, rate, seconds)
+    def __init__(self, calls: Calls, key: Sequence[KeyAttribute], segment: Segment) -> None:
+        self.calls = calls
         self._names = [attribute.name for attribute in key]
         self.identity: Callable[[WireItem], Identity] = identity_by(key)
         self._fixed: dict[str, Any] = {"ConsistentRead": True}
@@ -41,19 +31,16 @@ class Side(Calls):
         self._start, self.ended = from_json_key(after) if after else None, ended
 
     def page(self) -> list[WireItem] | None:
-        """The next rows of the scan; None: it failed, and may be asked for again while `may_go_on`."""
-        asked = {**self._fixed, "Limit": self._page_rows()}
-        page = self._attempt(lambda: self._table.read("scan", asked, self._start))
+        """The next rows of the scan; None: it failed, and may be asked for again while the calls may go on."""
+        page = self.calls.read("scan", self._fixed, self._start)
         if page is None:
             return None
-        self._throttled_at = None
-        self._spend([{"CapacityUnits": page.consumed}] if page.consumed else [], page.scanned)
         self._start, self.ended = page.last_key, page.last_key is None
         return page.rows
 
     def get(self, keys: Sequence[WireKey]) -> dict[Identity, WireItem] | None:
         """Those of the keys that exist, each key once; None: not all could be read."""
-        found = self._get_all(keys, {})
+        found = self.calls.get_all(keys)
         return None if found is None else {self.identity(item): item for item in found}
 
     @property
@@ -67,32 +54,4 @@ class Side(Calls):
 
     def at_once(self) -> int:
         """Keys to read in one call: about a second's budget at most."""
-        return min(_KEYS_PER_CALL, self._page_rows())
-
-    def may_go_on(self) -> bool:
-        """Wait until the budget allows a call. False: fault, asked to stop, or slice over after one call."""
-        return self._may_go_on()
-
-    def go_on(self) -> None:
-        """Work on beyond the time slice, until it is asked to stop."""
-        self._deadline = float("inf")
-
-    @property
-    def trouble(self) -> Fault | None:
-        """What someone has to fix."""
-        return self._fault
-
-    @property
-    def throttle(self) -> str | None:
-        """How far its throttles reach, where that is known."""
-        return self._scope.value if self._throttled and self._scope else None
-
-    @property
-    def throttled(self) -> bool:
-        """Whether there was no capacity for too long."""
-        return self._throttled
-
-    @property
-    def units(self) -> float:
-        """Read units so far."""
-        return self._units
+        return min(_KEYS_PER_CALL, self.calls.page_rows())

@@ -12,7 +12,7 @@ from reindexer.items import Cursor, Key
 from reindexer.models.checks import Keep
 from reindexer.models.model import Model
 from reindexer.models.plan import Segment, Target
-from reindexer.models.rounds import Fault, Share
+from reindexer.models.rounds import Fault, ShardPlace, Share
 
 _BRIEF = 3  # attributes of a difference in a report
 
@@ -107,8 +107,7 @@ class CompareInput(Model):
     cursor: Cursor | None = None
     chunks: NonNegativeInt = 0
     share: Share = Share()
-    keep: Keep
-    index: NonNegativeInt  # of the shard: its differences are kept under it
+    place: ShardPlace  # where its differences are kept
     #: Rises from each round of a shard to the next: what an attempt that was lost keeps too late is refused.
     fence: NonNegativeInt = 0
     heartbeat_timeout: float = 10.0

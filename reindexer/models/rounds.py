@@ -81,7 +81,7 @@ class Levels(Model):
 
 
 class ShardPlace(Model):
-    """Where the ledger keeps what rounds of a shard have to know of those before them."""
+    """Where the ledger keeps what rounds of a shard have found, for later rounds or for people."""
 
     job: str
     run: str

@@ -12,10 +12,12 @@ from reindexer.planning.sizing import segments
 from reindexer.settings import Settings
 
 #: Write and read units that one partition takes per second (DynamoDB's limit). A shard is in one at a time.
-_PARTITION_WRITES, _PARTITION_READS = 1000.0, 3000.0
-_WRITE_UNIT, _READ_UNIT = 1024, 4096  # bytes (DynamoDB's units)
+_PARTITION_WRITES, PARTITION_READS = 1000.0, 3000.0
+_WRITE_UNIT, READ_UNIT = 1024, 4096  # bytes (DynamoDB's units)
 #: Values of the two attributes: 13 digits of milliseconds take 8 bytes, a run's stamp has 10 characters.
 _VERSION_BYTES, _RUN_BYTES = 8, 10
+#: Write units of the ledger a record of an unstamp: a digest of 8 bytes is kept, and dropped again.
+_LEDGER_UNITS = 0.02
 
 #: Seconds of a shard's first round, on average over the shards.
 _FIRST_ROUND_SECONDS = 4.75
@@ -70,10 +72,20 @@ class Actions(Model):
         return self.heartbeats + self.rounds + self.shards + self.looks + self.job
 
 
-class Estimate(Model):
-    """The numbers of one job. `write_units`: without replicas. `bound`: what decides `work_seconds`."""
+class OtherReads(Model):
+    """What a comparison reads of the other table."""
 
     table: str
+    items: int
+    size_bytes: int
+    read_units: float
+
+
+class Estimate(Model):
+    """The numbers of one job. `write_units`: without replicas, ledger. `bound`: what decides `work_seconds`."""
+
+    table: str
+    operation: str
     items: int
     size_bytes: int
     item_bytes: float
@@ -82,7 +94,9 @@ class Estimate(Model):
     write_units_per_record: float
     write_units: float
     write_units_at_most: float
+    ledger_write_units: float = 0.0  # for its digests; what any job keeps of itself is left out
     read_units: float
+    other: OtherReads | None = None  # that is compared
     verify_units: float
     limits: Limits
     shards: int
@@ -98,13 +112,17 @@ class Estimate(Model):
 
 @dataclass(frozen=True, slots=True)
 class EstimateInput:
-    """What the job is to be. `records`: how many it writes; None: all. `deletes`: it reads consistently."""
+    """What the job is to be. `records`: how many it writes; None: all. `deletes`: it reads consistently.
+
+    `unstamp`: it removes the two attributes from records that carry them, and reads consistently too.
+    """
 
     attributes: Attributes
     limits: Limits  # resolved: numbers or "unlimited"
     records: int | None = None
     verify: bool = True
     deletes: bool = False
+    unstamp: bool = False
 
 
 def estimate(
@@ -118,25 +136,28 @@ def estimate(
     items, size = facts.items, facts.size_bytes
     records = items if asked.records is None else min(asked.records, items)
     item_bytes = size / items if items else 0.0
-    added = len(asked.attributes.version.encode()) + len(asked.attributes.run.encode())
-    added += _VERSION_BYTES + _RUN_BYTES
+    added = 0  # bytes: what is removed is part of the items now, and the larger size is charged
+    if not asked.unstamp:
+        added = len(asked.attributes.version.encode()) + len(asked.attributes.run.encode())
+        added += _VERSION_BYTES + _RUN_BYTES
     indexes = list(_indexes(description, items, added, asked.attributes))
     of_indexes = sum(index.units for index in indexes)
     of_table = float(max(1, math.ceil((item_bytes + added) / _WRITE_UNIT)))
     write_units = records * (of_table + of_indexes)
     # Whatever the sizes are, rounding up adds less than one unit a record.
     at_most = records * (min(of_table, (item_bytes + added) / _WRITE_UNIT) + 1 + of_indexes)
-    consistent = size / _READ_UNIT
-    read_units = consistent if asked.deletes else consistent / 2
+    consistent = size / READ_UNIT
+    read_units = consistent if asked.deletes or asked.unstamp else consistent / 2
+    ledger_units = records * _LEDGER_UNITS if asked.unstamp else 0.0
     shards = len(segments(items, size, None, ""))
     at_once = min(shards, asked.limits.shards_in_flight)
-    work_seconds, bound = _slowest(
+    work_seconds, bound = slowest(
         {
-            "the budget of write units": write_units / _rate(asked.limits.write_units_per_second),
-            "the budget of read units": read_units / _rate(asked.limits.read_units_per_second),
-            "the budget of records": records / _rate(asked.limits.records_per_second),
+            "the budget of write units": write_units / rate(asked.limits.write_units_per_second),
+            "the budget of read units": read_units / rate(asked.limits.read_units_per_second),
+            "the budget of records": records / rate(asked.limits.records_per_second),
             f"partitions, {at_once} at a time": max(
-                records * of_table / (_PARTITION_WRITES * at_once), read_units / (_PARTITION_READS * at_once)
+                records * of_table / (_PARTITION_WRITES * at_once), read_units / (PARTITION_READS * at_once)
             ),
         }
     )
@@ -145,13 +166,14 @@ def estimate(
         verifying = min(max(1, math.ceil(items / ROWS_PER_VERIFYING_SHARD)), shards)
         verify_units = consistent
         verify_seconds = max(
-            verify_units / _rate(asked.limits.read_units_per_second),
-            verify_units / (_PARTITION_READS * min(verifying, asked.limits.shards_in_flight)),
+            verify_units / rate(asked.limits.read_units_per_second),
+            verify_units / (PARTITION_READS * min(verifying, asked.limits.shards_in_flight)),
         )
     phases = [(shards, work_seconds), (verifying, verify_seconds)]
     actions = count_actions(phases, asked.limits.shards_in_flight, chosen)
     return Estimate(
         table=str(description["TableName"]),
+        operation="unstamp" if asked.unstamp else "touch",
         items=items,
         size_bytes=size,
         item_bytes=item_bytes,
@@ -160,6 +182,7 @@ def estimate(
         write_units_per_record=of_table + of_indexes,
         write_units=write_units,
         write_units_at_most=at_most,
+        ledger_write_units=ledger_units,
         read_units=read_units,
         verify_units=verify_units,
         limits=asked.limits,
@@ -171,11 +194,11 @@ def estimate(
         actions_total=actions.total,
         prices=prices,
         dollars={
-            "write": write_units / 1e6 * prices.write_units,
+            "write": (write_units + ledger_units) / 1e6 * prices.write_units,
             "read": (read_units + verify_units) / 1e6 * prices.read_units,
             "temporal_cloud": actions.total / 1e6 * prices.actions,
         },
-        notes=list(_notes(description, facts)),
+        notes=list(notes(description, facts)),
     )
 
 
@@ -214,19 +237,24 @@ def _looks(seconds: float, first: float) -> int:
     return int(looks + max(0.0, seconds - old) / LONGEST_LOOK_SECONDS)
 
 
-def _slowest(seconds: Mapping[str, float]) -> tuple[float, str]:
+def slowest(seconds: Mapping[str, float]) -> tuple[float, str]:
+    """The longest of some times, and what takes it."""
     bound = max(seconds, key=lambda name: seconds[name])
     return seconds[bound], bound
 
 
-def _rate(limit: float | str | None) -> float:
+def rate(limit: float | str | None) -> float:
+    """A limit as a number."""
     return float("inf") if limit is None or isinstance(limit, str) else limit
 
 
 def _indexes(
     description: Mapping[str, Any], items: int, added: int, attributes: Attributes
 ) -> Iterator[IndexWrites]:
-    """The indexes that a touch writes to: those that project one of its two attributes, or have it as a key."""
+    """The indexes that a touch writes to: those that project one of its two attributes, or have it as a key.
+
+    `added` 0: an unstamp, which deletes an entry whose key it removes, in one write.
+    """
     ours = {attributes.version, attributes.run}
     for kind in ("GlobalSecondaryIndexes", "LocalSecondaryIndexes"):
         for index in description.get(kind) or []:
@@ -238,14 +266,17 @@ def _indexes(
             if not projected and not moved:
                 continue
             held = int(index.get("ItemCount") or 0)
-            part = 1.0 if moved or not items else min(1.0, held / items)
+            part = 1.0 if (moved and added) or not items else min(1.0, held / items)
             entry = int(index.get("IndexSizeBytes") or 0) / held if held else 0.0
-            units = max(1, math.ceil((entry + added) / _WRITE_UNIT)) * (2 if moved else 1)
-            why = "its key changes: two writes" if moved else "projects what is written"
+            units = max(1, math.ceil((entry + added) / _WRITE_UNIT)) * (2 if moved and added else 1)
+            why = "its key is removed" if moved else "projects what is removed"
+            if added:
+                why = "its key changes: two writes" if moved else "projects what is written"
             yield IndexWrites(name=index["IndexName"], units=part * units, why=why)
 
 
-def _notes(description: Mapping[str, Any], facts: TableFacts) -> Iterator[str]:
+def notes(description: Mapping[str, Any], facts: TableFacts) -> Iterator[str]:
+    """What whoever reads the figures has to know."""
     yield "ItemCount and TableSizeBytes are up to six hours old; every item is taken to be of average size"
     yield "workers are taken to keep up, and nothing to fail: a run over --sample records shows what they do"
     if not facts.items:

@@ -17,7 +17,7 @@ from reindexer.models import Isolated
 from reindexer.models.unconfirmed import unconfirmed_bytes
 from reindexer.page import Page
 from reindexer.partitions.tallies import PartitionTallies
-from reindexer.tally import MEANING, Outcome, OutcomeClass, Tally
+from reindexer.tally import DONE, Outcome, Tally
 
 #: Isolated records a round hands over before it returns: their activities are worth more than new ones, and a
 #: heartbeat carries all of them.
@@ -27,9 +27,6 @@ MAX_ISOLATED_BYTES = 128 * 1024
 #: Bytes of JSON of the keys of rows that are begun and not settled: a heartbeat may have to name each of them.
 #: A hundred keys of up to 300 bytes stay below it; of the longest keys there are, 30 are under way at a time.
 MAX_UNSETTLED_BYTES = 128 * 1024
-
-
-_DONE = frozenset(outcome for outcome, meaning in MEANING.items() if meaning.outcome_class is OutcomeClass.DONE)
 
 
 @dataclass(slots=True)
@@ -197,4 +194,4 @@ def _may_carry(result: Outcome | Isolated | None) -> bool:
     """Whether a row with this result may show what this run has written; a deleted one shows nothing."""
     if isinstance(result, Isolated):
         return result.unknown
-    return result is not None and result is not Outcome.DELETED and result in _DONE
+    return result is not None and result is not Outcome.DELETED and result in DONE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from temporalio import workflow
@@ -40,10 +40,7 @@ class Totals:
 
     def now(self, shards: Iterable[Shard]) -> Figures:
         """As the root knows them."""
-        by_phase = defaultdict[Phase, list[Counts]](list)
-        for shard in shards:
-            by_phase[shard.phase].append(shard.counts)
-        return _figures({phase: self._total(phase, every) for phase, every in by_phase.items()})
+        return _figures(shards, lambda shard: shard.counts, self._total)
 
     def _total(self, phase: Phase, every: list[Counts]) -> Counts:
         sums = []
@@ -58,14 +55,19 @@ class Totals:
 
 def seen_by(looked: Looked, shards: Iterable[Shard]) -> Figures:
     """With what someone has just seen, which changes nothing in `shards`."""
+    return _figures(shards, lambda shard: _counts(shard, looked), lambda _, every: Counts.total(every))
+
+
+def _figures(
+    shards: Iterable[Shard],
+    counts_of: Callable[[Shard], Counts],
+    total: Callable[[Phase, list[Counts]], Counts],
+) -> Figures:
+    """`shards` in the order in which their phases began."""
     by_phase = defaultdict[Phase, list[Counts]](list)
     for shard in shards:
-        by_phase[shard.phase].append(_counts(shard, looked))
-    return _figures({phase: Counts.total(every) for phase, every in by_phase.items()})
-
-
-def _figures(phases: dict[Phase, Counts]) -> Figures:
-    """`phases` in the order in which they began."""
+        by_phase[shard.phase].append(counts_of(shard))
+    phases = {phase: total(phase, every) for phase, every in by_phase.items()}
     changing = Counts.total([counts for phase, counts in phases.items() if phase not in READING])
     read = [counts for phase, counts in phases.items() if phase in READING]
     return Figures(
