@@ -8,10 +8,11 @@ from activities.clients import Clients
 from activities.guard import Guard
 from activities.identity import Identities
 from activities.round_context import TemporalContext
+from activities.second import second_of, trouble_of_either
 from activities.seen import seen_by
 from activities.sources import fetched
-from reindexer.checks.last_look import count_ahead
 from reindexer.models import ClosingInput, ClosingResult, Fault
+from reindexer.table_rounds import look_ahead
 
 
 class ClosingLookActivities:
@@ -25,14 +26,17 @@ class ClosingLookActivities:
         """Tells what it has found when its time is over or it is asked to stop. May be repeated."""
         context = TemporalContext(request.heartbeat_timeout, self._guard)
         context.heartbeat(lambda: _nothing(request))
-        trouble = self._identities.trouble_before(request.target, context)
+        trouble = trouble_of_either(self._identities.trouble_before, request.target, context)
         if trouble:
             return _nothing(request, trouble.fault)
         work = fetched(request, self._clients.ledger)
         if isinstance(work, Fault):
             return _nothing(request, work)
-        with seen_by(self._clients.ledger, work, context) as seen:
-            return count_ahead(work, self._clients.table(request.target), context, seen)
+        with (
+            seen_by(self._clients.ledger, work, context) as seen,
+            second_of(self._clients, work.target, context, work.source) as second,
+        ):
+            return look_ahead(work, self._clients.table(request.target), context, seen, second)
 
 
 def _nothing(request: ClosingInput, fault: Fault | None = None) -> ClosingResult:

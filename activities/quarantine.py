@@ -14,7 +14,10 @@ from reindexer.errors import EnvironmentFault, Refused, cut
 from reindexer.items import WireItem, from_json_key, key_identity
 from reindexer.ledger.failures import GIVEN_UP_AGAIN
 from reindexer.models import CloseInput, Fault, Isolated, QuarantineEntry, QuarantineInput, RecordResult, Target
+from reindexer.operations import verb_of
 from reindexer.sinks.evidence import shows_change
+from reindexer.sinks.pair import Pair
+from reindexer.sinks.unconfirmed_writes import sent
 from reindexer.tally import Attempts, Outcome
 
 
@@ -31,9 +34,12 @@ class QuarantineActivities:
         With `applied`. Idempotent: a second attempt writes the same ledger row. A ledger that cannot be written
         is a fault.
         """
-        item = self._read(request)
-        record = _explained(request.record, item, request.target)
-        written = _written(record, item, request.target)
+        if verb_of(request.target.operation).writes_other:
+            record, written = request.record, self._repaired(request)
+        else:
+            item = self._read(request)
+            record = _explained(request.record, item, request.target)
+            written = _written(record, item, request.target)
         if written:
             ambiguous = Attempts(ambiguous=1) if record.unknown else Attempts()
             return RecordResult(outcome=written.value, attempts=ambiguous, record=record)
@@ -85,6 +91,16 @@ class QuarantineActivities:
     def _given_up(self, job: str, run: str) -> set[tuple[object, ...]]:
         entries = self._clients.ledger.failures.open(job, run)
         return {key_identity(from_json_key(entry.key)) for entry in entries}
+
+    def _repaired(self, request: QuarantineInput) -> Outcome | None:
+        """What a write to another table that was never answered has done after all; None: nothing, so far."""
+        record, target = request.record, request.target
+        if not record.unknown or target.other is None:
+            return None
+        with translated():
+            tables = (self._clients.table(target), self._clients.table(target.other))
+            [both] = Pair(target, tables).read([from_json_key(record.key)])
+        return None if both.write else sent(deletion=record.deleting, creation=record.creating)
 
     def _read(self, request: QuarantineInput) -> WireItem | None:
         """The item as it is, as far as it tells what became of it; None: it is gone."""

@@ -5,9 +5,22 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
+from reindexer.checks.last_look import count_ahead
+from reindexer.checks.last_look_at_copy import count_repaired
 from reindexer.dynamo.table import TableClient
 from reindexer.errors import EnvironmentFault
-from reindexer.models import Fault, KeptDifferences, RecordInput, RecordResult, RoundInput, RoundResult, Stop
+from reindexer.models import (
+    ClosingInput,
+    ClosingResult,
+    Fault,
+    KeptDifferences,
+    KeyList,
+    RecordInput,
+    RecordResult,
+    RoundInput,
+    RoundResult,
+    Stop,
+)
 from reindexer.operations import verb_of
 from reindexer.round_context import RoundContext
 from reindexer.rounds.pending_write import Patience
@@ -15,6 +28,7 @@ from reindexer.rounds.protocols import Source
 from reindexer.rounds.record import ONE_ATTEMPT, record_result, round_of
 from reindexer.rounds.round import Round, defect
 from reindexer.sinks.in_place import InPlace
+from reindexer.sinks.pair import Pair
 from reindexer.sinks.repairing import Repairing
 from reindexer.sinks.seen import Seen
 from reindexer.sinks.unstamping import Unstamping
@@ -68,13 +82,31 @@ def _repair(
     request: RoundInput, table: TableClient, second: Second, context: RoundContext, patience: Patience
 ) -> Round:
     destination = Repairing(request, (table, second.table), context, patience)
-    source: Source
+    return Round(request, _source(request, table, second, context), destination, context, patience)
+
+
+def _source(
+    request: RoundInput | ClosingInput, table: TableClient, second: Second, context: RoundContext
+) -> Source:
     if isinstance(request.source, KeptDifferences):
         assert second.chunks is not None, "found where?"
-        source = DifferenceSource(request.source, second.chunks)
-    else:
-        source = make_source(request.source, request.target, table, (), {}, context, consistent=True)
-    return Round(request, source, destination, context, patience)
+        return DifferenceSource(request.source, second.chunks)
+    return make_source(request.source, request.target, table, None, {}, context, consistent=True)
+
+
+def look_ahead(
+    request: ClosingInput,
+    table: TableClient,
+    context: RoundContext,
+    seen: Seen | None = None,
+    second: Second | None = None,
+) -> ClosingResult:
+    """Count what a shard that ends here has done beyond its cursor."""
+    if second is None:
+        return count_ahead(request, table, context, seen)
+    pair = Pair(request.target, (table, second.table), request.share, context)
+    named = isinstance(request.source, KeyList)
+    return count_repaired(request, pair, None if named else _source(request, table, second, context), context)
 
 
 def run_round(

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from reindexer.tally import Outcome
 from testbed.faults import Fault, FaultKind, FaultPlan
 from testbed.job import outcome, until
 from testbed.stack import Stack
@@ -114,6 +115,7 @@ async def test_a_repair_survives_workers_that_are_killed(quiet: Stack, make_tabl
             await until(handle, lambda seen: bool(seen["tally"]["scanned"] >= scanned))  # noqa: B023
             await asyncio.to_thread(workers.kill)
             workers.start()
+            await asyncio.to_thread(workers.come_up)
         await handle.execute_update("set_limits", {"records_per_second": "unlimited"})
         state, report = await outcome(handle)
     assert state == "complete", report
@@ -145,3 +147,69 @@ async def test_a_table_without_recovery_is_refused_and_untouched(quiet: Stack, m
     assert kind == "NoRecovery"
     assert "point-in-time recovery" in failure["message"]
     assert contents(planted.other) == before
+
+
+async def test_an_empty_table_is_filled_and_one_that_is_not_is_refused(quiet: Stack, make_table: Make) -> None:
+    table, other = make_table(), make_table()
+    table.fill(700, size={"N": "3.50"}, reindexVersion={"N": "7"})
+    operation = {"kind": "repair", "with": {"table": other.name}, "backfill": True}
+    job = {"table": table.name, "operation": operation, "total_segments": 3}
+    faults = tuple(
+        Fault(kind=kind, probability=0.1, tables=frozenset((table.name, other.name)))
+        for kind in (FaultKind.SERVER_ERROR_APPLIED, FaultKind.THROTTLE)
+    )
+    quiet.proxy.set_plan(FaultPlan(seed=1, faults=faults))
+    state, report = await outcome(await quiet.start(job))
+    quiet.proxy.set_plan(FaultPlan())
+    assert state == "complete", report
+    assert (report["tally"]["created"], report["tally"]["scanned"]) == (700, 700)
+    assert contents(other) == contents(table)
+    assert not any("reindexVersion" in row for row in other.items())
+    kind, failure = await outcome(await quiet.start(job))
+    assert (kind, "holds records" in failure["message"]) == ("NotEmpty", True)
+
+
+async def test_what_was_given_up_is_repaired_by_a_redrive(quiet: Stack, make_table: Make) -> None:
+    planted = Repaired(make_table, rows=200)
+    refused = Fault(
+        kind=FaultKind.STATEMENT_ERROR, code="ValidationError", probability=1.0,
+        tables=frozenset((planted.other.name,)),
+    )  # fmt: skip
+    handle = await quiet.start(planted.job(limits=SLOW))
+    await until(handle, partial(has_compared, 1))
+    quiet.proxy.set_plan(FaultPlan(faults=(refused,)))
+    kind, failure = await outcome(handle)
+    quiet.proxy.set_plan(FaultPlan())
+    assert kind == "Incomplete", failure
+    report = quiet.ledger().reports.find(handle.id)
+    assert report is not None
+    given_up = report.tally[Outcome.QUARANTINED]
+    assert given_up == len(planted.kinds)
+    assert report.balanced
+    scope = {"kind": "quarantined", "job": handle.id, "run": report.run}
+    again = {"table": planted.table.name, "scope": scope, "allow_no_recovery": True}
+    state, redriven = await outcome(await quiet.start(again))
+    assert state == "complete", redriven
+    assert redriven["tally"]["scanned"] == given_up
+    assert contents(planted.other) == contents(planted.table)
+    assert quiet.ledger().failures.open(handle.id, report.run) == []
+
+
+async def test_a_cancelled_repair_counts_what_it_has_written(quiet: Stack, make_table: Make) -> None:
+    planted = Repaired(make_table)
+    handle = await quiet.start(planted.job(limits={"records_per_second": 5, **FAST}))
+    await until(handle, lambda seen: bool(seen["tally"]["scanned"] >= 5))
+    await handle.cancel()
+    state, _ = await outcome(handle)
+    report = quiet.ledger().reports.find(handle.id)
+    assert state == "CancelledError"
+    assert report is not None
+    assert report.balanced
+    assert report.tally.settled == len(planted.kinds) - _differing(planted)
+    assert report.tally.settled > 0
+
+
+def _differing(planted: Planted) -> int:
+    """Keys that are not the same in both tables."""
+    first, other = contents(planted.table), contents(planted.other)
+    return sum(first.get(key) != other.get(key) for key in first.keys() | other.keys())

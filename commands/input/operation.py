@@ -15,6 +15,7 @@ def operation_given(
     job: str | None = None,
     params: Sequence[str] | None = None,
     leave_out: Sequence[str] | None = None,
+    backfill: bool | None = None,
     **other: Any,
 ) -> dict[str, Any]:
     """The operation that the options mean. Raises `BadInput` where they do not go together.
@@ -23,11 +24,9 @@ def operation_given(
     """
     if other:
         second = {path.removeprefix("with."): value for path, value in other.items()}
-        return {
-            "kind": kind or "compare",
-            "with": second,
-            **({"leave_out": list(leave_out)} if leave_out else {}),
-        }
+        left_out = {"leave_out": list(leave_out)} if leave_out else {}
+        filled = {"backfill": backfill} if backfill else {}
+        return {"kind": "repair" if backfill else "compare", "with": second, **left_out, **filled}
     given: dict[str, Any] = {} if version is None else {"version": _version(version)}
     if job is None:
         if kind == "transform":

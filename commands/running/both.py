@@ -58,7 +58,7 @@ def show_both(job: JobInput, keys: Sequence[str], *, as_json: bool) -> Exit:
     """
     assert isinstance(job.operation, Compare)
     table = describe(job.table, make_client())
-    second = plan_second(job, table, other_client)
+    second = plan_second(job, job.operation, table, other_client)
     assert second is not None, "compared with what?"
     typed = [_typed(text, table.key) for text in keys]
     rules = Rules(second.table.left_out, second.table.expiries)

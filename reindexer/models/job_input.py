@@ -175,6 +175,8 @@ class Repair(TwoTables):
     """Compare, and make the other table equal. Locks the other table, and writes to it alone."""
 
     kind: Literal["repair"]
+    #: Compares nothing first: every record is created that is not there.
+    backfill: Annotated[bool, Option("--backfill", "Fill an empty table, without comparing first.")] = False
 
 
 Operation = Annotated[Touch | Transform | Verify | Unstamp | Compare | Repair, Field(discriminator="kind")]

@@ -8,9 +8,9 @@ from typing import Any, Protocol
 from reindexer.dynamo.wire import Stamp
 from reindexer.items import Skip, WireItem, Write
 from reindexer.models import Operation as Asked
-from reindexer.models import Target, Verb
+from reindexer.models import Repair, Target, Verb
 from reindexer.operations.compare import COMPARE
-from reindexer.operations.repair import REPAIR
+from reindexer.operations.repair import BACKFILL, REDRIVEN, REPAIR
 from reindexer.operations.touch import TOUCH, TouchOperation
 from reindexer.operations.transform import TRANSFORM, TransformOperation
 from reindexer.operations.unstamp import UNSTAMP, UnstampOperation
@@ -60,7 +60,15 @@ _DECIDING: Mapping[str, Callable[[Target, Stamp, RoundContext | None], Operation
 
 def verb_of(operation: Asked) -> Verb:
     """What the operation's verb says of itself."""
+    if isinstance(operation, Repair) and operation.backfill:
+        return BACKFILL
     return VERBS[operation.kind]
+
+
+def redriven(operation: Asked) -> Verb:
+    """The same of a job that takes up what an earlier one gave up."""
+    verb = verb_of(operation)
+    return REDRIVEN if verb is REPAIR else verb
 
 
 def make_operation(target: Target, stamp: Stamp, context: RoundContext | None = None) -> Operation:

@@ -22,7 +22,24 @@ REPAIR = Verb(
     compares=True,
     writes_other=True,
     words={
+        Outcome.SUPERSEDED: "in the other table already, and not the same",
+        Outcome.FILTERED: "past their time to live, or tombstones",
         Outcome.CURRENT: "equal by the time they were to be repaired",
         Outcome.VANISHED: "gone from both tables by then",
     },
 )  # fmt: skip
+
+#: Fills an empty table from a scan: nothing is compared first, nothing is replaced or removed.
+BACKFILL = REPAIR.model_copy(
+    update={
+        "does": "fill an empty table with the records of another",
+        "outcomes": [
+            Outcome.CREATED, Outcome.CURRENT, Outcome.SUPERSEDED, Outcome.FILTERED, Outcome.VANISHED,
+            Outcome.QUARANTINED
+        ],
+        "incomplete": [Outcome.QUARANTINED, Outcome.SUPERSEDED],
+        "compares": False,
+    }
+)  # fmt: skip
+#: Takes up what an earlier run gave up, key by key: what differs is known.
+REDRIVEN = REPAIR.model_copy(update={"compares": False})

@@ -6,15 +6,29 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from reindexer.answers import CallFailed
 from reindexer.errors import BadInput, Refused
-from reindexer.models import JobInput, KeyAttribute, OtherTable, Source, TableFacts, TwoTables, Uses, With
+from reindexer.models import (
+    JobInput,
+    KeyAttribute,
+    Operation,
+    OtherTable,
+    Source,
+    TableFacts,
+    TwoTables,
+    Uses,
+    Verb,
+    With,
+)
 from reindexer.operations import verb_of
+from reindexer.planning.asking import ask, verdict
 from reindexer.planning.capacity import capacity_of, uses_of
 from reindexer.planning.checks import check_replicas
 from reindexer.planning.facts import Described, describe
 from reindexer.planning.probes import Writer, probe_access
 from reindexer.planning.reach import Reach
 from reindexer.planning.segments import check_segments
+from reindexer.tally import Outcome
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -34,18 +48,17 @@ class Second:
     facts: TableFacts
 
 
-def plan_second(job: JobInput, described: Described, connect: Connect) -> Second | None:
+def plan_second(job: JobInput, operation: Operation, described: Described, connect: Connect) -> Second | None:
     """The table that the job compares its own with; None for any other job.
 
     Raises `BadInput` where it is the table itself, has another key, or where the job cannot compare as asked,
     `Refused` and `EnvironmentFault` as `describe` does.
     """
-    operation = job.operation
     if not isinstance(operation, TwoTables):
         if job.limits.other_read_units_per_second is not None:
             raise BadInput("only compare and repair read a second table", "limits.other_read_units_per_second")
         return None
-    if job.scope.kind != "complete":
+    if job.scope.kind not in ("complete", "quarantined"):
         raise BadInput(f"{operation.kind} reads whole tables, not {job.scope.kind}", "scope")
     _check_left_out(operation, described)
     other = operation.other
@@ -91,23 +104,40 @@ def larger(described: Described, second: Second | None) -> TableFacts:
 
 
 def check_second(
-    second: Second, reach: Reach, job: JobInput, sources: Sequence[Source]
+    second: Second, verb: Verb, reach: Reach, job: JobInput, sources: Sequence[Source]
 ) -> tuple[Writer, list[str]]:
     """How the second table is going to be written, and warnings. Raises `Refused`, `EnvironmentFault`."""
     found, warnings = second.described, list[str]()
-    writes = verb_of(job.operation).writes_other and not job.dry_run
+    writes = verb.writes_other and not job.dry_run
     if writes:
         warnings += check_replicas(found, allowed=job.allow_multi_region)
-        _check_recovery(found, allowed=job.allow_no_recovery)
+        if Outcome.REMOVED in verb.outcomes:
+            _check_recovery(found, allowed=job.allow_no_recovery)
+        else:
+            _check_empty(found)
     writer, notes = probe_access(found.table, reach, job.attributes, writes=writes, by_key=True)
     warnings += notes
-    check_segments(found, sources)
+    if verb.compares and not job.dry_run:
+        check_segments(found, sources)
     if second.described.ttl_unknown:
         warnings.append(
             f"whether records of {second.table.table} expire is not known ({second.described.ttl_unknown}): "
             "expired ones are compared like others"
         )
     return writer, warnings
+
+
+def _check_empty(found: Described) -> None:
+    table = found.table.table
+    try:
+        page = ask(found.table, "scan", TableName=table, Limit=1, ConsistentRead=True)
+    except CallFailed as failed:
+        raise verdict(failed, "dynamodb:Scan", table) from failed
+    if page.get("Items"):
+        raise Refused(
+            f"backfill fills an empty table, and {table} holds records; to repair what differs leave it out",
+            "NotEmpty",
+        )
 
 
 def _check_recovery(found: Described, *, allowed: bool) -> None:

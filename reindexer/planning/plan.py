@@ -30,7 +30,7 @@ from reindexer.models import (
     Verb,
     chosen,
 )
-from reindexer.operations import verb_of
+from reindexer.operations import redriven, verb_of
 from reindexer.planning.bounds import check_plan, check_run, check_workflow_id
 from reindexer.planning.capacity import capacity_of, uses_of
 from reindexer.planning.checks import check_index_types, check_replicas, check_reserved, refused_by_indexes
@@ -90,10 +90,12 @@ def make_plan(
     described = describe(job.table, client)
     if described.table.table == ledger.table:
         raise BadInput("is the ledger, which holds locks and reports; no job changes it", "table")
-    second = plan_second(job, described, connect)
+    redrive = _redrive(job, described, ledger)
+    asked = redrive.operation if redrive else job.operation
+    verb = redriven(asked) if redrive else verb
+    second = plan_second(job, asked, described, connect)
     writes = verb.writes and not job.dry_run
     writes_here = writes and not verb.writes_other
-    redrive = _redrive(job, described, ledger)
     attributes = redrive.attributes if redrive else job.attributes
     warnings = _check_attributes(attributes, described)
     if verb.writes and verb.stamps:  # a dry run is to show what a run would meet
@@ -109,9 +111,11 @@ def make_plan(
             job.scope, described.key, larger(described, second), job.total_segments, request.run
         )
     reach = reach_of(described.key, within, values, sources)
-    writer, notes = probe_access(described.table, reach, attributes, writes=writes_here, by_key=verb.compares)
+    writer, notes = probe_access(
+        described.table, reach, attributes, writes=writes_here, by_key=second is not None
+    )
     warnings += notes
-    uses = uses_of(redrive.operation if redrive else job.operation, attributes, within, writes=writes_here)
+    uses = uses_of(asked, attributes, within, writes=writes_here)
     facts = described.facts.model_copy(update=dict(capacity_of(described.description, uses)))
     limits, limits_from = chosen(
         job.limits, facts, second.facts if second else None, writes_other=verb.writes_other
@@ -122,15 +126,15 @@ def make_plan(
     else:
         if not job.dry_run:  # which reads without segments
             check_segments(described, sources)
-        if second:
-            writer, notes = check_second(second, reach, job, sources)
-            warnings += notes
         aim, notes = _aim(request, described, ledger, reach, writes=writes)
         warnings += notes
         if within is not None:  # after what may refuse the job: it takes the longest
             sources, notes = plan_partitions(within, values, job, described, limits, request.run)
             warnings += notes
         warnings += _check_used(job, aim, described, ledger)
+    if second:
+        writer, notes = check_second(second, verb, reach, job, sources)
+        warnings += notes
     warnings += _advice(verb_of(aim.operation), described)
     expiry, ttl, notes = plan_expiry(job, attributes, described, aim.found, request.started_at)
     warnings += notes
@@ -158,7 +162,7 @@ def make_plan(
             other=second.table if second else None,
         ),
         other_facts=second.facts if second else None,
-        verb=verb_of(operation),
+        verb=verb,
         facts=facts,
         limits=limits,
         isolation=_isolation(job, sources),
@@ -202,6 +206,8 @@ def _check_operation(job: JobInput, verb: Verb) -> None:
     if isinstance(job.scope, Quarantined):
         check_workflow_id(job.scope.job, "scope.job")
         check_run(job.scope.run, "scope.run")
+    if job.dry_run and verb.writes_other and not verb.compares:
+        raise BadInput("a backfill creates every record: there is nothing to try", "dry_run")
     if job.dry_run and (not verb.tried_out or isinstance(job.scope, Quarantined)):
         why = (
             "a touch changes nothing but two attributes"
@@ -244,7 +250,7 @@ def _version(
 ) -> tuple[int, Sampled | None, list[str]]:
     job = request.job
     verb, asked = verb_of(job.operation), job.operation.version
-    if verb.compares:
+    if verb.compares or verb.writes_other:
         return 0, None, []  # it judges by none
     if not verb.writes:
         assert isinstance(asked, int), "what only reads names the version that it judges by"

@@ -38,8 +38,8 @@ class Pair:
         self,
         target: Target,
         tables: tuple[TableClient, TableClient],
-        share: Share,
-        context: RoundContext,
+        share: Share = Share(),  # noqa: B008 – frozen
+        context: RoundContext | None = None,  # None: no one waits for a heartbeat
         clock: Callable[[], float] = time.time,
     ) -> None:
         assert target.other is not None, "repaired from what?"
@@ -47,9 +47,8 @@ class Pair:
         self._name = target.other.table
         self._keys = frozenset(attribute.name for attribute in target.key)
         self._rules = Rules(target.other.left_out, target.other.expiries)
-        self._budgets = [
-            TokenBucket(rate, context.now()) for rate in (share.read_units, share.other_read_units)
-        ]
+        self._now = context.now if context else time.monotonic
+        self._budgets = [TokenBucket(rate, self._now()) for rate in (share.read_units, share.other_read_units)]
         self.units = 0.0
 
     def read(self, keys: Sequence[WireKey]) -> list[Both]:
@@ -65,17 +64,22 @@ class Pair:
             found.append(Both(row, other, needed(row, other, self._rules, self._keys, present)))
         return found
 
+    def missing(self, row: WireItem) -> Both:
+        """A row that was read just now, as if the other table had none."""
+        present = self._rules.present(self._clock())
+        return Both(row, None, needed(row, None, self._rules, self._keys, present))
+
     def _read(self, side: int, keys: Sequence[WireKey]) -> tuple[dict[tuple[Any, ...], WireItem], float]:
-        budget = self._budgets[side]
-        while (wait := budget.seconds_until(1.0, self._context.now())) > 0:
-            if self._context.stopping():
+        budget, context = self._budgets[side], self._context
+        while context and (wait := budget.seconds_until(1.0, self._now())) > 0:
+            if context.stopping():
                 raise CallFailed(Failure("Interrupted", "asked to stop", Action.RETRY))
-            self._context.wait(wait)
+            context.wait(wait)
         try:
-            found, units = read_consistently(self._tables[side], keys, None, self._context)
+            found, units = read_consistently(self._tables[side], keys, None, context)
         except CallFailed as failed:
             raise CallFailed(of_other(failed.failure, self._name) if side else failed.failure) from failed
-        budget.spend(units, self._context.now())
+        budget.spend(units, self._now())
         return found, units
 
 

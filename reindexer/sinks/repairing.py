@@ -14,7 +14,7 @@ from reindexer.answers import Action, CallFailed
 from reindexer.compare.repair import REPAIRED, outcome_of
 from reindexer.dynamo.table import TableClient
 from reindexer.items import WireItem, WireKey, key_identity, to_json_key
-from reindexer.models import Isolated, RoundInput, Unconfirmed
+from reindexer.models import Isolated, RoundInput, Segment, Unconfirmed
 from reindexer.page import Page
 from reindexer.round_context import RoundContext
 from reindexer.rounds.pending_write import Patience, PendingWrite
@@ -31,8 +31,8 @@ _MAX_RACES_WAIT = 4
 class RepairAnswers:
     """The `AnswerMeaning`: what refused a write is found out by reading both tables again."""
 
-    def __init__(self, pair: Pair, patience: Patience) -> None:
-        self._pair, self._patience = pair, patience
+    def __init__(self, pair: Pair, patience: Patience, *, creates_only: bool) -> None:
+        self._pair, self._patience, self._creates_only = pair, patience, creates_only
         self.attempts: Counter[str] = Counter()
 
     @property
@@ -64,6 +64,8 @@ class RepairAnswers:
                 self.attempts["ambiguous"] += 1
                 return outcome_of(work.write)
             return equal_already(both)
+        if self._creates_only and not both.write.create:
+            return Outcome.SUPERSEDED
         self.attempts["conflicts"] += 1
         work.races += 1
         work.error, work.message = "Conflict", f"refused {work.races} times by changes of other writers"
@@ -98,7 +100,8 @@ class Repairing:
     ) -> None:
         self._pair = Pair(request.target, tables, request.share, context)
         self.sink = OtherTableSink(tables[1], request.target)
-        self.meaning = RepairAnswers(self._pair, patience)
+        self._scans = isinstance(request.source, Segment)  # a backfill: its rows are at hand
+        self.meaning = RepairAnswers(self._pair, patience, creates_only=self._scans)
         self.max_batch, self.may_look_ahead = self.sink.max_changes, True
         self._unconfirmed = UnconfirmedWrites(request.unconfirmed)
         self._key_names = tuple(attribute.name for attribute in request.target.key)
@@ -115,7 +118,10 @@ class Repairing:
 
     def turn_to(self, page: Page) -> Page:
         """The next page is in hand: its keys are read in both tables. Raises `CallFailed`."""
-        self._page = self._pair.read([self._key(row) for row in page.rows])
+        if self._scans:
+            self._page = [self._pair.missing(row) for row in page.rows]
+        else:
+            self._page = self._pair.read([self._key(row) for row in page.rows])
         self._found = [REPAIRED[difference] for difference in page.differences]
         return page
 
@@ -123,18 +129,21 @@ class Repairing:
         """A write, or nothing more."""
         both, unknown = self._page[position], key in self._unconfirmed
         doubt, self._ahead = self._doubt or self._ahead > 0, max(0, self._ahead - 1)
+        if both.write is None and self._scans:
+            return Outcome.FILTERED
         if both.write is None:
             self.meaning.attempts["ambiguous"] += unknown
             return self._as_sent(position, key) if unknown or doubt else equal_already(both)
         if self._each:
             return Isolated(key=to_json_key(key), message="isolation: record", unknown=unknown)
-        return PendingWrite(position, key, both.write)
+        # Of a backfill nothing is known of the other table: what is refused may be a lost attempt's.
+        return PendingWrite(position, key, both.write, unknown=self._scans and (unknown or doubt))
 
     def _as_sent(self, position: int, key: WireKey) -> Outcome:
         """The outcome of what was sent to a row that is equal now."""
         if self._found:
             return self._found[position]
-        return self._unconfirmed.sent(key)
+        return self._unconfirmed.outcome(key)
 
     def settled(self, key: WireKey, result: Outcome | Isolated) -> None:  # noqa: ARG002
         """The record has its outcome, or has left the round."""

@@ -29,12 +29,10 @@ class UnconfirmedWrites:
         """Whether what was sent to it was its deletion."""
         return key in self and self._writes[key_identity(key)].deletion
 
-    def sent(self, key: WireKey) -> Outcome:
+    def outcome(self, key: WireKey) -> Outcome:
         """What a write to another table has come to if it was applied."""
-        write = self._writes[key_identity(key)]
-        if write.creation:
-            return Outcome.CREATED
-        return Outcome.REMOVED if write.deletion else Outcome.REPLACED
+        write = self._writes.get(key_identity(key))
+        return sent(deletion=bool(write and write.deletion), creation=bool(write and write.creation))
 
     def take_gone(self, table: TableClient, context: RoundContext) -> tuple[list[str | None], float]:
         """(partition of each whose deletion has landed, read units); these are cleared. Raises `CallFailed`."""
@@ -60,3 +58,10 @@ class UnconfirmedWrites:
 
 def _size(write: Unconfirmed) -> int:
     return unconfirmed_bytes(from_json_key(write.key), write.partition)
+
+
+def sent(*, deletion: bool, creation: bool) -> Outcome:
+    """The outcome of a write to another table, by what it was."""
+    if creation:
+        return Outcome.CREATED
+    return Outcome.REMOVED if deletion else Outcome.REPLACED

@@ -21,7 +21,7 @@ def reasons(report: Report, verb: Verb) -> list[str]:
     if not report.balanced:
         found.append("outcomes and scanned records differ: a defect, please report it")
     found += [
-        _WORDS[outcome].format(number)
+        _words(verb, outcome).format(number)
         for outcome in Outcome
         if outcome in verb.incomplete and (number := report.tally[outcome])
     ]
@@ -38,3 +38,7 @@ def reasons(report: Report, verb: Verb) -> list[str]:
         are = "are behind the target" if verb.stamps else "still carry the version or the run attribute"
         found.append(f"{report.verification.behind} rows {are}")
     return found
+
+
+def _words(verb: Verb, outcome: Outcome) -> str:
+    return f"{{}} records are {verb.words[outcome]}" if outcome in verb.words else _WORDS[outcome]

@@ -43,7 +43,8 @@ class Phases:
         self._job, self._shards, self._asked = job, shards, asked
         self._compares = job.known_plan.verb.compares
         reads_only = job.known_plan.target.writer == "none"
-        self._verifies = (asked.verify or reads_only) and not self._compares
+        in_place = not self._compares and not job.known_plan.verb.writes_other
+        self._verifies = in_place and (asked.verify or reads_only)
         self._repairs = self._compares and not reads_only
         job.sweeps = asked.sweep and not reads_only
 

@@ -112,7 +112,7 @@ class JobReport:
         warnings += self._index_warnings()
         if job.tried:
             warnings.append("a dry run: nothing was written")
-        elif job.verification is None and self._plan.verb.writes:
+        elif job.verification is None and self._plan.verb.writes and not self._plan.verb.writes_other:
             warnings.append("not verified: no consistent read was made after the job")
         return warnings
 
