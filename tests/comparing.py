@@ -136,14 +136,20 @@ class Comparing:
         )  # fmt: skip
 
     def one_round(
-        self, kill_at: int | None = None, stop_at: int | None = None, delivered_each: int = 1
+        self,
+        kill_at: int | None = None,
+        stop_at: int | None = None,
+        delivered_each: int = 1,
+        *,
+        stale: bool = False,
     ) -> None:
-        """One activity: its result is folded, or what the server has of a lost one."""
+        """One activity: its result is folded, or what the server has of a lost one. `stale`: another may run."""
         self.rounds += 1
         context = FakeContext(
             self.clock, kill_at=kill_at, stop_at=stop_at, deliver=lambda n: n % delivered_each == 0
         )
         context._look = self._look  # type: ignore[assignment]
+        context.frozen = stale
         tables = (TableClient(self.table, "t"), TableClient(self.other, "o"))  # type: ignore[arg-type]
         try:
             result = compare_segment(

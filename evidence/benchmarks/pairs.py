@@ -1,4 +1,4 @@
-"""Pairs of tables to be compared: one is the other's copy, but for one row in a hundred where that is wanted."""
+"""Pairs of tables to compare: one is a copy of the other, but for one row in a hundred where that is wanted."""
 
 from __future__ import annotations
 
