@@ -121,6 +121,7 @@ class Comparing:
     rounds: int = 0
     last: CompareResult | None = None
     keeps: bool = True  # what is found; else it is only counted
+    stale: bool = False  # another attempt may be at work
 
     @property
     def request(self) -> CompareInput:
@@ -136,20 +137,15 @@ class Comparing:
         )  # fmt: skip
 
     def one_round(
-        self,
-        kill_at: int | None = None,
-        stop_at: int | None = None,
-        delivered_each: int = 1,
-        *,
-        stale: bool = False,
+        self, kill_at: int | None = None, stop_at: int | None = None, delivered_each: int = 1
     ) -> None:
-        """One activity: its result is folded, or what the server has of a lost one. `stale`: another may run."""
+        """One activity: its result is folded, or what the server has of a lost one."""
         self.rounds += 1
         context = FakeContext(
             self.clock, kill_at=kill_at, stop_at=stop_at, deliver=lambda n: n % delivered_each == 0
         )
         context._look = self._look  # type: ignore[assignment]
-        context.frozen = stale
+        context.frozen = self.stale
         tables = (TableClient(self.table, "t"), TableClient(self.other, "o"))  # type: ignore[arg-type]
         try:
             result = compare_segment(

@@ -123,8 +123,10 @@ def test_number_keys_that_differ_in_the_38th_digit_are_two_keys() -> None:
 
 def test_an_attempt_that_may_have_a_successor_keeps_and_covers_nothing_more() -> None:
     comparing = Comparing(Rows([row(1)]), Rows([row(2)]))
-    comparing.one_round(stale=True)
+    comparing.stale = True
+    comparing.one_round()
     assert (comparing.kept, comparing.state.chunks, comparing.counts.scanned) == ({}, 0, 0)
+    comparing.stale = False
     counts = comparing.run().counts
     assert (counts.missing, counts.extraneous) == (1, 1)
 

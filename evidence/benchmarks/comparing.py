@@ -11,15 +11,12 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
-import tempfile
-import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
 
+from evidence.benchmarks.commands import Took, run_commands
 from evidence.benchmarks.measured import Floor, Row, Run, Section, Way, cpu_facts, interleaved, ratio
 from evidence.benchmarks.metering import metered
 from evidence.benchmarks.pairs import Pair, make_pairs
@@ -31,7 +28,6 @@ from testbed.stack import Stack
 _FASTER = 1.5  # than the faster way to run theirs: else no one would change over
 _SHARE = 2  # each n-th record of the large table: theirs takes half a minute for these
 _SEGMENTS = 2  # commands side by side: as many as our workers have processes
-_ROOT = Path(__file__).resolve().parents[2]
 
 
 def measure(servers: Stack, records: int, repeat: int, told: Callable[[str], None]) -> Section:
@@ -67,16 +63,16 @@ def _ours(servers: Stack, pair: Pair, ten: Pair, endpoint: str | None = None) ->
         return Run(pair.rows, seconds, cpu, max(peak, peak_mb(*workers.children())), _since(servers, before))
 
 
-def _compare(pair: Pair) -> tuple[float, float, float]:
-    """(seconds, CPU seconds, peak MB) of the command. Raises if it does not find what is planted."""
+def _compare(pair: Pair) -> Took:
+    """What the command took, without the workers. Raises if it does not find what is planted."""
     name = f"benchmark-{uuid.uuid4().hex[:8]}"
     asked = [sys.executable, "starter.py", "compare", pair.table, pair.other, "--workflow-id", name]
-    [ended], figures = _timed([[*asked, "--yes", "--wait", "--json"]], dict(os.environ))
+    [ended], took = run_commands([[*asked, "--yes", "--wait", "--json"]], os.environ)
     counts = json.loads(ended.output)["comparison"]["counts"] if ended.code in (0, 1) else {}
     kinds = Counter({kind: counts.get(kind, 0) for kind in ("different", "missing", "extraneous")})
     if +kinds != pair.planted or ended.code != bool(pair.planted):
         raise RuntimeError(f"compare should find {pair.planted}: {ended}")
-    return figures
+    return took
 
 
 def _theirs(servers: Stack, pair: Pair, segments: int, endpoint: str | None = None) -> Run:
@@ -85,34 +81,13 @@ def _theirs(servers: Stack, pair: Pair, segments: int, endpoint: str | None = No
     parts = [("--segment", str(number), "--segments", str(segments)) for number in range(segments)]
     commands = [command("diff-tables", *tables, *(part if segments > 1 else ())) for part in parts]
     before = servers_cpu(servers)
-    ended, (seconds, cpu, peak) = _timed(commands, environment())
+    every, (seconds, cpu, peak) = run_commands(commands, environment())
+    ended = [Said(*each) for each in every]
     kinds = sum((said.kinds for said in ended), Counter[str]())
     kinds["different"] //= 2  # it names each in both directions
     if +kinds != pair.planted or any(said.code for said in ended):
         raise RuntimeError(f"diff-tables should find {pair.planted}: {kinds}, {ended}")
     return Run(pair.rows, seconds, cpu, peak, _since(servers, before))
-
-
-def _timed(
-    commands: Sequence[Sequence[str]], surroundings: dict[str, str]
-) -> tuple[list[Said], tuple[float, float, float]]:
-    """Commands side by side: what they said, and (seconds, CPU seconds of all, peak MB of the largest)."""
-    with tempfile.TemporaryDirectory() as folder:
-        files = [(Path(folder) / f"{n}.out", Path(folder) / f"{n}.err") for n in range(len(commands))]
-        began, running = time.monotonic(), []
-        for arguments, (out, err) in zip(commands, files, strict=True):
-            with out.open("w") as stdout, err.open("w") as stderr:
-                running.append(
-                    subprocess.Popen(arguments, cwd=_ROOT, env=surroundings, stdout=stdout, stderr=stderr)
-                )
-        ended = [os.wait4(process.pid, 0) for process in running]
-        seconds = time.monotonic() - began
-        said = []
-        for process, (_, status, _), (out, err) in zip(running, ended, files, strict=True):
-            process.returncode = os.waitstatus_to_exitcode(status)  # waited for here, and not by itself
-            said.append(Said(process.returncode, out.read_text(), err.read_text()))
-    cpu = sum(usage.ru_utime + usage.ru_stime for _, _, usage in ended)
-    return said, (seconds, cpu, max(usage.ru_maxrss for _, _, usage in ended) / 1024)  # KB on Linux
 
 
 def _since(servers: Stack, before: dict[str, float]) -> dict[str, float]:
