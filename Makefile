@@ -35,7 +35,7 @@ nightly: .venv/dev          ## crashes of servers, the other engines, and whethe
 	$(BIN)/python -m evidence.exactness.mutants
 
 bench: .venv/dev            ## speeds as ratios, all in one run (about a quarter of an hour)
-	$(BIN)/python -m evidence.benchmarks.compare $(ARGS)
+	$(BIN)/python -m evidence.benchmarks $(ARGS)
 
 faults: .venv/dev           ## the exactness matrix (under an hour); writes docs/exactness.md and exactness-matrix.md
 	$(BIN)/python -m evidence.exactness.matrix --processes 2 --write docs/exactness.md $(ARGS)

@@ -121,6 +121,7 @@ class Comparing:
     rounds: int = 0
     last: CompareResult | None = None
     keeps: bool = True  # what is found; else it is only counted
+    stale: bool = False  # another attempt may be at work
 
     @property
     def request(self) -> CompareInput:
@@ -144,6 +145,7 @@ class Comparing:
             self.clock, kill_at=kill_at, stop_at=stop_at, deliver=lambda n: n % delivered_each == 0
         )
         context._look = self._look  # type: ignore[assignment]
+        context.frozen = self.stale
         tables = (TableClient(self.table, "t"), TableClient(self.other, "o"))  # type: ignore[arg-type]
         try:
             result = compare_segment(

@@ -115,6 +115,35 @@ def test_numbers_are_one_key_however_they_are_written() -> None:
     assert (counts.equal, counts.missing, counts.extraneous) == (2, 0, 0)
 
 
+def test_number_keys_that_differ_in_the_38th_digit_are_two_keys() -> None:
+    table, other = Rows([{"id": {"N": DIGITS}}]), Rows([{"id": {"N": f"{DIGITS[:-1]}9"}}])
+    counts = Comparing(table, other, kind="N").run().counts
+    assert (counts.equal, counts.missing, counts.extraneous) == (0, 1, 1)
+
+
+def test_an_attempt_that_may_have_a_successor_keeps_and_covers_nothing_more() -> None:
+    comparing = Comparing(Rows([row(1)]), Rows([row(2)]))
+    comparing.stale = True
+    comparing.one_round()
+    assert (comparing.kept, comparing.state.chunks, comparing.counts.scanned) == ({}, 0, 0)
+    comparing.stale = False
+    counts = comparing.run().counts
+    assert (counts.missing, counts.extraneous) == (1, 1)
+
+
+def test_a_row_that_comes_and_one_that_goes_while_it_is_looked_at_are_judged_as_they_are_last() -> None:
+    """Between the two reads of the row; a verdict by the first of them would be wrong."""
+    table, other = Rows([row(1, v={"N": "1"})]), Rows([row(1, v={"N": "2"})])
+
+    def change(call: int) -> None:
+        if call == 2:  # the sandwich's read of the other table: its counterpart changed with the row
+            table.rows["row-000001"] = row(1, v={"N": "2"})
+
+    other._before = change
+    counts = Comparing(table, other).run().counts
+    assert (counts.equal, counts.different) == (1, 0)
+
+
 def test_a_row_that_never_holds_still_is_moving_and_counted_once() -> None:
     table, other = Rows([row(1), row(2, v={"N": "0"})]), Rows([row(1), row(2, v={"N": "-1"})])
 

@@ -27,12 +27,12 @@ _SOON = 120.0  # seconds until a job has to show what was asked of it; it takes 
 _LOOK = 0.1  # seconds between two looks
 _ANSWER = timedelta(seconds=5)  # for an answer of a worker; one that has died gives none
 _PAUSES = 4  # in a row: with some batches between them, as many as a job of the matrix has work for
-_STILL = 1.5  # seconds that a paused job is watched for: longer than any call of it
+STILL = 1.5  # seconds that a paused job is watched for: longer than any call of it
 _AT_WORK = 0.5  # seconds after which shards that have handed back are at work again
 _GONE = 1.0  # seconds without any worker
 _DOWN = HEARTBEAT_SECONDS + 1  # seconds without Temporal: all attempts have timed out
 _RATE = 200.0  # records per second, below what a job of the matrix does
-_SLOWER = 1.0  # seconds a batch, less than `_STILL`: whoever is cut off has work until long after its time-out
+_SLOWER = 1.0  # seconds a batch, less than `STILL`: whoever is cut off has work until long after its time-out
 _FAILING = 6.0  # seconds: credentials that were had before serve for 3 of them
 
 
@@ -75,7 +75,7 @@ async def pauses(stand: Stand, cell: Cell, table: str, handle: Handle) -> Happen
     async with _slower(stand, cell, table):
         for _ in range(_PAUSES):
             await handle.signal("pause")
-            await _until(handle, lambda progress: progress["state"] == "paused")
+            await until(handle, lambda progress: progress["state"] == "paused")
             await handle.signal("resume")
             await asyncio.sleep(_AT_WORK)
     return Happened(injected={"pauses": _PAUSES})
@@ -99,7 +99,7 @@ async def cancel(stand: Stand, cell: Cell, table: str, handle: Handle) -> Happen
 async def cycle(stand: Stand, cell: Cell, table: str, handle: Handle) -> Happened:
     """kill -9 of all workers once the job has continued as new, which it does every second or two."""
     async with _slower(stand, cell, table):
-        before = await _until(handle, lambda progress: progress["cycle"] >= 1)
+        before = await until(handle, lambda progress: progress["cycle"] >= 1)
         await asyncio.sleep(_AT_WORK)
         await kill_all(stand, cell, table, handle)
     return Happened(injected={"continued as new": before["cycle"]})
@@ -132,7 +132,7 @@ async def cut_off(stand: Stand, cell: Cell, table: str, handle: Handle) -> Happe
             await handle.signal("pause")
             musts = await _is_still(stand, table, handle)
             await handle.signal("resume")
-        await asyncio.sleep(_STILL)  # the other process works on alone
+        await asyncio.sleep(STILL)  # the other process works on alone
     finally:
         stand.forwarder.restore()
     return Happened(musts=musts)
@@ -163,7 +163,7 @@ async def tokens_refused(stand: Stand, cell: Cell, table: str, handle: Handle) -
     assert stand.tokens is not None
     stand.tokens.answers = 403
     async with _slower(stand, cell, table):  # credentials that were had before serve for seconds
-        parked = await _until(handle, lambda progress: progress["state"] == "parked")
+        parked = await until(handle, lambda progress: progress["state"] == "parked")
     stand.tokens.answers = 200
     await handle.signal("resume")
     named = "AssumeRoleWithWebIdentity" in parked["reason"]
@@ -236,14 +236,14 @@ def _come_back(stand: Stand) -> None:
 
 async def _is_still(stand: Stand, table: str, handle: Handle) -> Mapping[str, bool]:
     """Wait until the job shows as paused; then nothing of it may write."""
-    await _until(handle, lambda progress: progress["state"] == "paused")
+    await until(handle, lambda progress: progress["state"] == "paused")
     before = (await asyncio.to_thread(stand.proxy.truth)).applied(table)
-    await asyncio.sleep(_STILL)
+    await asyncio.sleep(STILL)
     after = (await asyncio.to_thread(stand.proxy.truth)).applied(table)
     return {f"a paused job has written {after - before:,} times": after == before}
 
 
-async def _until(handle: Handle, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+async def until(handle: Handle, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
     """What the job shows as soon as it holds. Raises `TimeoutError` with what it showed last."""
     until, last = time.monotonic() + _SOON, dict[str, Any]()
     while time.monotonic() < until:

@@ -18,15 +18,19 @@ import os
 import platform
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
 
 from evidence.exactness import naive
+from evidence.exactness.cell import Cell
 from evidence.exactness.cells import RECORDS, cells
+from evidence.exactness.comparing import run_comparison
+from evidence.exactness.comparisons import Comparison, comparisons
 from evidence.exactness.document import put_between_markers
 from evidence.exactness.row import Row, markdown
 from evidence.exactness.running import run
@@ -37,9 +41,10 @@ from evidence.exactness.summary import summary
 async def rows_of(servers: Stand, part: Part) -> list[tuple[int, Row]]:
     """Each row of the part with its place in the table, printed once it is known."""
     rows = []
-    for place, cell in enumerate(cells(part.quick)):
+    every: Iterator[Cell | Comparison] = chain(cells(part.quick), comparisons(part.quick))
+    for place, cell in enumerate(every):
         if part.has(place) and all(word in cell.name for word in part.words):
-            rows.append((place, part.kept(place) or await run(cell, servers)))
+            rows.append((place, part.kept(place) or await _run(cell, servers)))
             part.keep(*rows[-1])
             print("  ".join(rows[-1][1].cells()), flush=True)
     if part.number == 0 and not part.words:  # the control, which has to be wrong
@@ -48,6 +53,10 @@ async def rows_of(servers: Stand, part: Part) -> list[tuple[int, Row]]:
         )
         print("  ".join(rows[-1][1].cells()), flush=True)
     return rows
+
+
+async def _run(cell: Cell | Comparison, servers: Stand) -> Row:
+    return await (run_comparison(cell, servers) if isinstance(cell, Comparison) else run(cell, servers))
 
 
 @dataclass(frozen=True)

@@ -63,8 +63,8 @@ async def _once(cell: Cell, stand: Stand) -> Row:
     if cell.disturb:
         happened = await cell.disturb(stand, cell, table, handle)
     if cell.parks:
-        await _repaired(stand, handle, FaultPlan(faults=standing))
-    report = await _report(stand, handle)
+        await repaired(stand, handle, FaultPlan(faults=standing))
+    report = await report_of(stand, handle)
     seconds = time.monotonic() - began
     truth = await asyncio.to_thread(stand.proxy.truth, _LATE)
     evidence = Evidence(
@@ -72,8 +72,8 @@ async def _once(cell: Cell, stand: Stand) -> Row:
         truth=truth,
         rows=await asyncio.to_thread(_rows, cell, stand, table),
         happened=happened,
-        restarts=await _restarts(handle),
-        lost=await _lost_attempts(stand, handle, report["run"]) if cell.crash else 0,
+        restarts=await restarts(handle),
+        lost=await lost_attempts(stand, handle, report["run"]) if cell.crash else 0,
         stamp=stamp or report["run"],
         visits=stand.visits(),
         seconds=seconds,
@@ -89,7 +89,7 @@ async def _scope(cell: Cell, stand: Stand, table: str) -> tuple[Mapping[str, Any
     given_up = refused(table, cell.keys(cell.numbers))
     await asyncio.to_thread(stand.proxy.set_plan, FaultPlan(faults=(*cell.standing(table), *given_up)))
     handle = await _start(cell, stand, table, {"kind": "complete"})
-    report = await _report(stand, handle)
+    report = await report_of(stand, handle)
     if report["tally"]["quarantined"] != len(cell.numbers):
         raise RuntimeError(f"{handle.id} should have given up {len(cell.numbers)} records: {report['tally']}")
     return {"kind": "quarantined", "job": handle.id, "run": report["run"]}, report["run"]
@@ -115,7 +115,7 @@ async def _written(stand: Stand, table: str, writes: float) -> None:
         await asyncio.sleep(_LOOK)
 
 
-async def _repaired(stand: Stand, handle: Handle, plan: FaultPlan) -> None:
+async def repaired(stand: Stand, handle: Handle, plan: FaultPlan) -> None:
     """Wait until the job has parked itself, repair what was broken, resume."""
     deadline = time.monotonic() + 60  # seconds; it takes one call
     while time.monotonic() < deadline:
@@ -126,7 +126,7 @@ async def _repaired(stand: Stand, handle: Handle, plan: FaultPlan) -> None:
     await handle.signal("resume")
 
 
-async def _report(stand: Stand, handle: Handle) -> dict[str, Any]:
+async def report_of(stand: Stand, handle: Handle) -> dict[str, Any]:
     """The job's own account, complete or not. A job that gives none has failed its row."""
     kind, report = await outcome(handle, _LONGEST)
     if kind in ("complete", "Incomplete"):
@@ -138,7 +138,7 @@ async def _report(stand: Stand, handle: Handle) -> dict[str, Any]:
     raise RuntimeError(f"{handle.id}: {kind}, {report}")
 
 
-async def _lost_attempts(stand: Stand, handle: Handle, run: str) -> int:
+async def lost_attempts(stand: Stand, handle: Handle, run: str) -> int:
     """Attempts of the shards' activities that ended by a time-out: whoever made them did not end them."""
     client, lost = await stand.connect(), 0
     query = f'WorkflowType="ReindexShard" AND WorkflowId STARTS_WITH "{handle.id}/{run}/"'
@@ -151,7 +151,7 @@ async def _lost_attempts(stand: Stand, handle: Handle, run: str) -> int:
     return lost
 
 
-async def _restarts(handle: Handle) -> int:
+async def restarts(handle: Handle) -> int:
     """Shard workflows started beyond one for each shard, and those that ended otherwise than normally."""
     started: list[str] = []
     ended_badly = 0

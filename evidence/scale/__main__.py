@@ -1,6 +1,6 @@
 """Jobs of days, proven in an hour: `make scale`, or one part of it with ARGS="--only storm".
 
-    python -m evidence.scale                              # everything, some 70 minutes on two cores
+    python -m evidence.scale                              # everything, some two hours on two cores
     python -m evidence.scale --only simulation --only shard
     python -m evidence.scale --write docs/scale.md        # puts the tables into this document
 
@@ -21,6 +21,7 @@ from pathlib import Path
 
 from evidence.exactness.document import put_between_markers
 from evidence.scale.cancels import cancels
+from evidence.scale.differing import compare_differing, of_differing
 from evidence.scale.million import million
 from evidence.scale.parts import Part, of_cancels, of_million, of_shard, of_simulation, of_storm
 from evidence.scale.shard_simulation import simulate_shard
@@ -44,6 +45,7 @@ def _parts() -> dict[str, Callable[[Path], Part]]:
         "storm": _storm,
         "cancels": _cancels,
         "million": lambda folder: of_million(million(folder)),
+        "differences": lambda folder: of_differing(compare_differing(folder)),
     }
 
 

@@ -46,10 +46,10 @@ def longest(runs: Sequence[RunOf]) -> RunOf:
 
 def of_simulation(found: Iterable[Simulated]) -> Part:
     """A row a scenario."""
-    part = Part(_table(f"scenario | in flight | days, verification included | {_RUN}"))
+    part = Part(table_head(f"scenario | in flight | days, verification included | {_RUN}"))
     for one in found:
         scenario = one.scenario
-        part.text += _row(scenario.name, scenario.in_flight, f"{one.days:.1f}", *_of_runs(one.runs))
+        part.text += table_row(scenario.name, scenario.in_flight, f"{one.days:.1f}", *_of_runs(one.runs))
         part.wrong += bounded(scenario.name, one.runs)
         if one.report["state"] != "complete":
             part.wrong.append(f"{scenario.name}: {one.report['state']}")
@@ -59,8 +59,8 @@ def of_simulation(found: Iterable[Simulated]) -> Part:
 def of_shard(found: SimulatedShard) -> Part:
     """One row."""
     counts = found.back.summary.counts
-    part = Part(_table(f"days | rounds | records | quarantined | states kept in the ledger | {_RUN}"))
-    part.text += _row(
+    part = Part(table_head(f"days | rounds | records | quarantined | states kept in the ledger | {_RUN}"))
+    part.text += table_row(
         f"{found.days:.1f}",
         f"{found.rounds:,}",
         f"{counts.tally.scanned:,}",
@@ -77,7 +77,7 @@ def of_shard(found: SimulatedShard) -> Part:
 def of_storm(seen: Seen) -> Part:
     """What went on, and what the job made of it."""
     tally, verification = seen.report["tally"], seen.report["verification"]
-    part = Part(_table(f"the root of the storm | {_RUN}") + _row("", *_of_runs(seen.runs)))
+    part = Part(table_head(f"the root of the storm | {_RUN}") + table_row("", *_of_runs(seen.runs)))
     part.text += (
         f"\n{seen.rows:,} records in {seen.seconds / 60:.0f} minutes, {seen.verify_seconds / 60:.0f} of them "
         f"verifying: {tally['updated']:,} updated, {verification['scanned']:,} verified, "
@@ -101,13 +101,15 @@ def of_storm(seen: Seen) -> Part:
 
 def of_cancels(found: Sequence[Try]) -> Part:
     """A row a kind of job."""
-    part = Part(_table("job | cancelled | while planning | at work | after it | report agrees with the table"))
+    part = Part(
+        table_head("job | cancelled | while planning | at work | after it | report agrees with the table")
+    )
     for job in dict.fromkeys(one.job for one in found):
         mine = [one for one in found if one.job == job]
         planning = sum(one.state not in ("running", "verifying", "throttled", "done") for one in mine)
         done = sum(one.state == "done" for one in mine)
         exact = sum(one.exact for one in mine)
-        part.text += _row(
+        part.text += table_row(
             job, len(mine), planning, len(mine) - planning - done, done, f"{exact} of {len(mine)}"
         )
     part.wrong += [f"cancel: {one}" for one in found if not one.exact]
@@ -117,8 +119,8 @@ def of_cancels(found: Sequence[Try]) -> Part:
 def of_million(found: Million) -> Part:
     """One row, and a line for memory."""
     tally = found.report["tally"]
-    part = Part(_table("records | seconds | records/s | verified | events in all | of the root | its KB"))
-    part.text += _row(
+    part = Part(table_head("records | seconds | records/s | verified | events in all | of the root | its KB"))
+    part.text += table_row(
         f"{tally['updated']:,}",
         f"{found.seconds:.0f}",
         f"{tally['scanned'] / found.seconds:,.0f}",
@@ -146,9 +148,9 @@ def _of_runs(runs: Sequence[RunOf]) -> tuple[object, ...]:
     )
 
 
-def _table(heading: str) -> str:
+def table_head(heading: str) -> str:
     return f"| {heading} |\n|{'---|' * (heading.count('|') + 1)}\n"
 
 
-def _row(*cells: object) -> str:
+def table_row(*cells: object) -> str:
     return "| " + " | ".join(map(str, cells)) + " |\n"

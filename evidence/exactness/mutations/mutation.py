@@ -13,6 +13,7 @@ TRANSFORM = ("tests/test_transform.py",)  # a job's function and its guards, aga
 CLOSING = ("tests/test_closing_look.py", "tests/test_round_properties.py")  # against the model, too
 DELETIONS = ("tests/test_transform.py", "tests/test_deletions.py")
 UNSTAMP = ("tests/test_unstamp_properties.py",)  # against the model, too
+COMPARE = ("tests/test_compare.py", "tests/test_compare_properties.py")  # against two tables in memory
 FOLDING = ("tests/test_folding.py",)
 SLOT = ("tests/test_slot.py",)
 

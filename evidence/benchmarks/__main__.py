@@ -1,4 +1,4 @@
-"""Measure and compare, in one go and on one engine: `python -m evidence.benchmarks.compare`, or `make bench`.
+"""Measure and compare, in one go and on one engine: `python -m evidence.benchmarks`, or `make bench`.
 
 Exit code 0: every floor holds; 1: one is missed; 2: bad options; 3: a server cannot be had.
 """
@@ -19,7 +19,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from evidence.benchmarks import faulty, safety, spine, transforming
+from evidence.benchmarks import comparing, faulty, safety, spine, transforming
 from evidence.benchmarks.anatomy import Parts, run_anatomy
 from evidence.benchmarks.measured import Section, ratio
 from evidence.benchmarks.stand import stand
@@ -28,7 +28,8 @@ from testbed.cities import EVERY, LARGE
 from testbed.embedded import ServerUnavailable, cure_parallel_scans
 from testbed.stack import Stack
 
-_SECTIONS = ("spine", "transform", "profile", "faults", "safety")
+_SECTIONS = ("spine", "transform", "profile", "faults", "safety", "compare")
+_OWN_TABLES = ("compare",)  # sections that make tables of their own
 _RECORDS = 120_000  # about ten seconds of a job: its start and end no longer decide
 _SMALL_SHARE = 4  # the small table has every n-th record
 _PROCESSES = 2  # workers, and processes of the bare loop
@@ -64,7 +65,7 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m evidence.benchmarks.compare",
+        prog="python -m evidence.benchmarks",
         description=__doc__,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
@@ -97,7 +98,7 @@ def _measure(servers: Stack, options: argparse.Namespace) -> list[Section]:
         told(f"others are busy on this machine (load {os.getloadavg()[0]:.1f}): do not trust times and floors")
     places = min(_EVERY_CITY, 2 * records)  # fewer where the caller is in a hurry
     for name, size, inhabitants in ((_LARGE, records, LARGE), (_SMALL, few, LARGE), (_CITIES, places, EVERY)):
-        if name == _CITIES and "transform" not in options.only:
+        if (name == _CITIES and "transform" not in options.only) or set(options.only) <= set(_OWN_TABLES):
             continue
         filled = make_table(name, size, servers.processes, inhabitants)
         cure_parallel_scans(servers.engine, name)
@@ -108,6 +109,7 @@ def _measure(servers: Stack, options: argparse.Namespace) -> list[Section]:
         "profile": lambda: Section("profile", data=run_anatomy(_SMALL)),
         "faults": lambda: faulty.measure(servers, _LARGE, repeat, told),
         "safety": lambda: safety.measure(servers, _SMALL, repeat, told),
+        "compare": lambda: comparing.measure(servers, records, repeat, told),
     }
     return [ways[name]() for name in _SECTIONS if name in options.only]
 

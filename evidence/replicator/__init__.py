@@ -1,0 +1,1 @@
+"""dynamodb-replicator, the comparison that people know, beside ours: got, run, and what it says."""
