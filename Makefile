@@ -2,6 +2,8 @@
 # Servers are found or got by testbed/embedded.py and kept in a cache outside the checkout.
 
 PYTHON ?= python3
+# Tests start hundreds of Python processes: each would compile the checkout again.
+unexport PYTHONDONTWRITEBYTECODE
 BIN := .venv/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 

@@ -212,7 +212,11 @@ def make_table(request: pytest.FixtureRequest) -> Iterator[Callable[..., Table]]
 def temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TemporalServer]:
     """One real Temporal server for the whole session."""
     attributes = dict.fromkeys(SEARCH_ATTRIBUTES, "Keyword")
-    with temporal_server(logs=tmp_path_factory.mktemp("temporal"), search_attributes=attributes) as server:
+    with temporal_server(
+        logs=tmp_path_factory.mktemp("temporal"),
+        search_attributes=attributes,
+        dynamic_config={"frontend.WorkflowPauseEnabled": True},  # a test pauses a job in Temporal itself
+    ) as server:
         yield server
 
 

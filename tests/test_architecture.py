@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import ast
+import functools
 import tomllib
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
-
-import pytest
 
 import starter
 
@@ -51,7 +50,6 @@ def _files() -> list[Path]:
 
 
 FILES = _files()
-EVERY_FILE = pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 
 
 def _room(path: Path) -> str:
@@ -63,33 +61,47 @@ def _inside(path: Path) -> str:
     return path.relative_to(ROOT).parts[1].removesuffix(".py")
 
 
-def _imports(tree: ast.AST) -> Iterator[tuple[ast.stmt, str]]:
+@functools.cache  # each file is parsed once, not once for each rule
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+def _imports(path: Path) -> Iterator[tuple[ast.stmt, str]]:
     """Every import with the full name of the module it takes something from."""
-    for node in ast.walk(tree):
+    for node in ast.walk(_tree(path)):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield node, alias.name
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, "imports say the whole path"
+            assert node.level == 0, f"{path}: imports say the whole path"
             for alias in node.names:
                 yield node, f"{node.module}.{alias.name}"
 
 
-@EVERY_FILE
-def test_imports_flow_one_way(path: Path) -> None:
-    room = _room(path)
-    for _, module in _imports(ast.parse(path.read_text())):
-        other = module.split(".")[0]
-        assert other not in ROOMS - {room} or other in MAY_IMPORT[room], f"{room} may not import {module}"
+def _imported(*rooms: str) -> list[tuple[Path, str]]:
+    """(file, module) for every import in these rooms, or in all of them."""
+    return [
+        (path.relative_to(ROOT), module)
+        for path in FILES
+        if not rooms or _room(path) in rooms
+        for _, module in _imports(path)
+    ]
 
 
-@EVERY_FILE
-def test_rooms_of_the_engine_import_one_way(path: Path) -> None:
-    if _room(path) == "reindexer":
-        forbidden = MAY_NOT_IMPORT.get(_inside(path), set())
-        named = [module for _, module in _imports(ast.parse(path.read_text()))]
-        inside = [module for module in named if module.startswith("reindexer.")]
-        assert [module for module in inside if module.split(".")[1] in forbidden] == []
+def test_imports_flow_one_way() -> None:
+    forbidden = {room: ROOMS - {room} - may for room, may in MAY_IMPORT.items()}
+    assert [
+        (path, module) for path, module in _imported() if module.split(".")[0] in forbidden[_room(ROOT / path)]
+    ] == []
+
+
+def test_rooms_of_the_engine_import_one_way() -> None:
+    inside = [(path, module) for path, module in _imported("reindexer") if module.startswith("reindexer.")]
+    assert [
+        (path, module)
+        for path, module in inside
+        if module.split(".")[1] in MAY_NOT_IMPORT.get(_inside(ROOT / path), set())
+    ] == []
 
 
 def test_rules_of_rooms_name_rooms_that_exist() -> None:
@@ -103,7 +115,7 @@ def test_no_file_of_a_room_imports_in_a_circle() -> None:
     needs = {
         name: {
             found
-            for _, module in _imports(ast.parse(path.read_text()))
+            for _, module in _imports(path)
             for found in (module, module.rpartition(".")[0])
             if found in names and found != name
         }
@@ -112,50 +124,46 @@ def test_no_file_of_a_room_imports_in_a_circle() -> None:
     TopologicalSorter(needs).prepare()  # raises `CycleError`, which names the circle
 
 
-@EVERY_FILE
-def test_the_engine_knows_nothing_of_temporal(path: Path) -> None:
-    if _room(path) in ("reindexer", "jobs") and path.name != "connect.py":
-        named = [
-            module for _, module in _imports(ast.parse(path.read_text())) if module.startswith("temporalio")
-        ]
-        assert named == []
+def test_the_engine_knows_nothing_of_temporal() -> None:
+    assert [
+        (path, module)
+        for path, module in _imported("reindexer", "jobs")
+        if module.startswith("temporalio") and path.name != "connect.py"
+    ] == []
 
 
-@EVERY_FILE
-def test_workflows_do_no_io_and_draw_no_lots(path: Path) -> None:
-    if _room(path) != "workflows":
-        return
-    for _, module in _imports(ast.parse(path.read_text())):
-        assert module.split(".")[0] not in ("boto3", "botocore", "time", "random", "socket"), module
+def test_workflows_do_no_io_and_draw_no_lots() -> None:
+    io = ("boto3", "botocore", "time", "random", "socket")
+    assert [(path, module) for path, module in _imported("workflows") if module.split(".")[0] in io] == []
 
 
-@EVERY_FILE
-def test_workflows_take_types_and_activities_inside_one_passed_through_block(path: Path) -> None:
-    if _room(path) != "workflows":
-        return
-    tree = ast.parse(path.read_text())
-    blocks = [
+def _passed_through(path: Path) -> list[ast.With]:
+    return [
         node
-        for node in ast.walk(tree)
+        for node in ast.walk(_tree(path))
         if isinstance(node, ast.With) and "imports_passed_through" in ast.unparse(node.items[0].context_expr)
     ]
-    assert len(blocks) <= 1
-    inside = {id(node) for block in blocks for node in ast.walk(block)}
-    for node, module in _imports(tree):
-        if module.split(".")[0] == "reindexer":
-            assert module.split(".")[1] in PURE, f"{path.name} takes {module}"
-        if module.split(".")[0] in ("reindexer", "activities"):
-            assert id(node) in inside, f"{module} is outside of the block"
 
 
-@EVERY_FILE
-def test_a_file_has_one_subject(path: Path) -> None:
-    assert len(path.read_text().splitlines()) <= LONGEST
+def test_workflows_take_types_and_activities_inside_one_passed_through_block() -> None:
+    for path in (path for path in FILES if _room(path) == "workflows"):
+        blocks = _passed_through(path)
+        assert len(blocks) <= 1, path
+        inside = {id(node) for block in blocks for node in ast.walk(block)}
+        for node, module in _imports(path):
+            if module.split(".")[0] == "reindexer":
+                assert module.split(".")[1] in PURE, f"{path} takes {module}"
+            if module.split(".")[0] in ("reindexer", "activities"):
+                assert id(node) in inside, f"{path}: {module} is outside of the block"
 
 
-@EVERY_FILE
-def test_every_module_has_a_name_that_says_something(path: Path) -> None:
-    assert not {part.removesuffix(".py") for part in path.relative_to(ROOT).parts} & NAMELESS
+def test_a_file_has_one_subject() -> None:
+    assert [path for path in FILES if len(path.read_text().splitlines()) > LONGEST] == []
+
+
+def test_every_module_has_a_name_that_says_something() -> None:
+    names = {path: {part.removesuffix(".py") for part in path.relative_to(ROOT).parts} for path in FILES}
+    assert [path for path, parts in names.items() if parts & NAMELESS] == []
 
 
 def test_on_top_of_the_commands_there_is_a_file_per_verb_and_no_other() -> None:
@@ -163,9 +171,8 @@ def test_on_top_of_the_commands_there_is_a_file_per_verb_and_no_other() -> None:
     assert files == {name.replace("-", "_") for name in starter.VERBS}
 
 
-@EVERY_FILE
-def test_nothing_imports_the_tests(path: Path) -> None:
-    assert not any(module.split(".")[0] == "tests" for _, module in _imports(ast.parse(path.read_text())))
+def test_nothing_imports_the_tests() -> None:
+    assert [(path, module) for path, module in _imported() if module.split(".")[0] == "tests"] == []
 
 
 def test_tests_are_files_of_one_subject_too() -> None:

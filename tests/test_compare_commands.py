@@ -38,10 +38,10 @@ def test_a_comparison_is_started_followed_and_its_differences_are_paged(
     seen: dict[str, str] = {}
     token: list[str] = []
     while True:
-        code, out, err = command(environment, "differences", job, "--limit", "5", "--json", *token)
+        code, out, err = command(environment, "differences", job, "--limit", "8", "--json", *token)
         assert code == 0, err
         page = json.loads(out)
-        assert 0 < len(page["differences"]) <= 5
+        assert 0 < len(page["differences"]) <= 8
         seen |= {key_text(entry["key"]): entry["kind"] for entry in page["differences"]}
         if page["after"] is None:
             break

@@ -55,16 +55,16 @@ async def test_only_the_named_tenants_are_touched_and_verified(quiet: Stack, mak
     assert touched(table) == {"acme": 30, "globex": 7, "initech": 200}
 
 
-async def test_two_thousand_tenants_one_of_them_huge(quiet: Stack, make_table: Make) -> None:
+async def test_a_thousand_tenants_one_of_them_huge(quiet: Stack, make_table: Make) -> None:
     table = make_table(range_type="S")
-    sizes = {f"tenant-{number:04}": 2 for number in range(1999)}
+    sizes = {f"tenant-{number:04}": 2 for number in range(999)}
     tenants(table, {**sizes, "huge": 4000, "other": 20})
     scope = {"kind": "partitions", "values": [*sizes, "huge"]}
 
     kind, report = await outcome(await quiet.start({"table": table.name, "scope": scope}))
 
     assert kind == "complete", report
-    records = 1999 * 2 + 4000
+    records = 999 * 2 + 4000
     assert report["tally"] == {**dict.fromkeys(report["tally"], 0), "scanned": records, "updated": records}
     assert report["verification"] == {"scanned": records, "behind": 0}
     assert 4 <= report["shards"] <= 60

@@ -38,17 +38,18 @@ def commands(page: Path) -> list[str]:
     return [line for line in lines if line and not line.startswith("#")]
 
 
-@pytest.fixture
-def shell(
-    stack: Stack, tmp_path: Path, make_table: Callable[..., Table]
-) -> Iterator[Callable[[str], subprocess.CompletedProcess[str]]]:
-    """A shell with `temporal` and `reindexer` on PATH, workers on the default queue, and a table `orders`."""
-    make_table(name="orders").fill(3000)
-    (tmp_path / "temporal").symlink_to(stack.temporal.cli)
-    reindexer = tmp_path / "reindexer"
+Shell = Callable[[str], subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def served(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    """A shell with `temporal` and `reindexer` on PATH, and workers on the default queue."""
+    folder = tmp_path_factory.mktemp("bin")
+    (folder / "temporal").symlink_to(stack.temporal.cli)
+    reindexer = folder / "reindexer"
     reindexer.write_text(f'#!/bin/sh\nexec {sys.executable} {CHECKOUT}/starter.py "$@"\n')
     reindexer.chmod(0o755)
-    path = f"{tmp_path}{os.pathsep}{stack.environment['PATH']}"
+    path = f"{folder}{os.pathsep}{stack.environment['PATH']}"
     own = stack.beside("reindexer", {"PATH": path})
 
     def run(command: str) -> subprocess.CompletedProcess[str]:
@@ -63,18 +64,22 @@ def shell(
             timeout=120,
         )
 
-    stack.proxy.set_plan(SLOW)
     with own.workers:
         until = time.monotonic() + 60  # seconds; a worker polls a few after its start, on a busy machine
         while run("reindexer doctor").returncode and time.monotonic() < until:
             time.sleep(1)
         yield run
-    stack.proxy.set_plan(FaultPlan())
 
 
-def test_every_command_for_ones_own_table_works_as_written(
-    stack: Stack, shell: Callable[[str], subprocess.CompletedProcess[str]]
-) -> None:
+@pytest.fixture
+def shell(quiet: Stack, served: Shell, make_table: Callable[..., Table]) -> Shell:
+    """The same with a table `orders`, and slow writes."""
+    make_table(name="orders").fill(3000)
+    quiet.proxy.set_plan(SLOW)
+    return served
+
+
+def test_every_command_for_ones_own_table_works_as_written(stack: Stack, shell: Shell) -> None:
     seen = []
     for command in commands(README):
         if command.startswith(("make ", "python worker.py")):
@@ -103,9 +108,7 @@ ELSE = {
 
 
 @pytest.mark.parametrize("page", ["cost.md", "production-traffic.md", "runbook.md", "upgrading.md"])
-def test_every_command_for_operators_works_as_written(
-    stack: Stack, shell: Callable[[str], subprocess.CompletedProcess[str]], page: str
-) -> None:
+def test_every_command_for_operators_works_as_written(shell: Shell, page: str) -> None:
     """On a running job with a record that cannot be written."""
     make_client().put_item(TableName="orders", Item={"id": {"S": "odd"}, "reindexVersion": {"S": "x"}})
     shell("temporal workflow terminate -w reindex-orders")  # another test's

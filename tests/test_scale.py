@@ -15,7 +15,14 @@ pytestmark = pytest.mark.stack
 #: Work of hours: enough for several runs of the root each.
 SCENARIOS = (
     Scenario("hours, half the shards throttled in turn", 0.1, in_flight=48, shards=96, throttles="in turn"),
-    Scenario("an hour, limits changed every minute", 0.05, shards=64, throttles="in turn", limits_every=60),
+    Scenario(
+        "an hour, limits changed every minute",
+        0.05,
+        in_flight=16,
+        shards=32,
+        throttles="in turn",
+        limits_every=60,
+    ),
 )
 
 
