@@ -25,6 +25,7 @@ OF_A_REDRIVE = {f"scope.{name}" for name in Quarantined.model_fields} - {"scope.
 #: Objects whose fields have the options.
 OBJECTS = {"operation", "operation.with", "scope", "limits", "attributes"}
 #: Fields of a second table, which a verb of its own takes.
+BACKFILL = "operation.backfill"
 OF_COMPARE = {path for path in OPTIONS if path.startswith("operation.with.")} | {"operation.leave_out"}
 
 
@@ -56,8 +57,11 @@ def test_every_field_of_the_input_has_an_option_and_start_takes_it() -> None:
         path for path in OPTIONS if not path.endswith("_from")
     }
     flags = {path: option.flag for path, (option, _) in OPTIONS.items()}
-    assert {flag for path, flag in flags.items() if path not in OF_COMPARE} <= set(flags_of("start"))
+    assert {flag for path, flag in flags.items() if path not in {*OF_COMPARE, BACKFILL}} <= set(
+        flags_of("start")
+    )
     assert {flags[path] for path in OF_COMPARE} <= set(flags_of("compare"))
+    assert {flags[path] for path in (*OF_COMPARE, BACKFILL)} <= set(flags_of("repair"))
 
 
 def test_options_have_names_of_their_own_and_a_help() -> None:

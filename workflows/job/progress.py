@@ -149,7 +149,8 @@ class ProgressView:
         # Isolated records are scanned already, and take their time yet.
         unsettled = None if remaining is None else remaining + (0 if reading else figures.isolated)
         compares = job.plan is not None and job.plan.verb.compares
-        planned = len(job.plan.sources) if job.plan and job.plan.target.writer != "none" else 0
+        writes_all = job.plan is not None and job.plan.target.writer != "none" and not compares
+        planned = len(job.plan.sources) if job.plan and writes_all else 0
         return JobProgress(
             state=self._state,
             reason=self._reason(),
@@ -239,6 +240,8 @@ class ProgressView:
         if job.phase in READING:
             read = figures.checked.scanned + figures.compared.scanned
             return max(0, max(figures.tally.scanned, plan.facts.items) - read)
+        if job.phase == "repairing":
+            return max(0, sum(figures.compared.differences.values()) - figures.tally.scanned)
         if all(shard.done for shard in self._shards.all) and self._shards.all:
             return 0
         expected = plan.expected
