@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import boto3
+
+from reindexer.items import key_text
 from reindexer.ledger import Ledger
-from testbed.job import outcome
+from reindexer.models import Comparison
+from testbed.embedded import dynamodb_engine
+from testbed.job import outcome, until
 from testbed.stack import Stack
 from tests.cli import command
 from tests.planted import SLOW, Planted, alike, content
@@ -132,6 +139,53 @@ async def test_a_copy_that_follows_late_is_no_difference_with_a_lag(quiet: Stack
     counts = report["comparison"]["counts"]
     assert (state, report["balanced"]) == ("complete", True)
     assert [counts[kind] for kind in ("different", "missing", "extraneous")] == [2, 2, 2]
+
+
+def _has_found(seen: dict[str, Any]) -> bool:
+    return any(Comparison(**seen.get("comparison", {})).differences.values())
+
+
+async def test_differences_are_listed_before_the_job_has_ended(quiet: Stack, make_table: Make) -> None:
+    planted = Planted(make_table, rows=300)
+    slower = {"read_units_per_second": 10, "other_read_units_per_second": 10}
+    handle = await quiet.start(planted.job(limits=slower))
+    await until(handle, _has_found)
+    code, out, err = await asyncio.to_thread(
+        command, dict(quiet.environment), "differences", handle.id, "--json"
+    )
+    assert code == 0, err
+    assert "has not ended" in err
+    listed = json.loads(out)
+    assert listed["ended"] is False
+    assert {
+        key_text(entry["key"]): entry["kind"] for entry in listed["differences"]
+    }.items() <= planted.kinds.items()
+    assert listed["differences"]
+    await handle.cancel()
+    assert (await outcome(handle))[0] == "CancelledError"
+
+
+async def test_differences_go_to_an_object(quiet: Stack, make_table: Make, tmp_path: Path) -> None:
+    planted = Planted(make_table, rows=100)
+    handle = await quiet.start(planted.job())
+    await outcome(handle)
+    with dynamodb_engine("moto", logs=tmp_path) as s3:  # it serves S3 as well
+        client: Any = boto3.client(
+            "s3",
+            endpoint_url=s3.endpoint_url,
+            region_name="us-east-1",
+            aws_access_key_id="a",
+            aws_secret_access_key="b",
+        )
+        client.create_bucket(Bucket="found-here")
+        environment = {**quiet.environment, "AWS_ENDPOINT_URL_S3": s3.endpoint_url}
+        for bucket, code in (("found-here", 0), ("not-there", 2)):
+            target = f"s3://{bucket}/a/found.jsonl"
+            seen = await asyncio.to_thread(command, environment, "differences", handle.id, "--output", target)
+            assert seen[0] == code, seen
+        assert "there is no bucket not-there" in seen[2]
+        body = client.get_object(Bucket="found-here", Key="a/found.jsonl")["Body"].read()
+    assert {key_text(json.loads(line)["key"]) for line in body.splitlines()} == set(planted.kinds)
 
 
 async def test_keys_as_long_as_dynamodb_takes_them_are_compared(quiet: Stack, make_table: Make) -> None:
