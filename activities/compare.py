@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from itertools import islice
 
 from temporalio import activity
@@ -63,6 +64,8 @@ class CompareActivities:
 
         def keep(number: int, found: Sequence[FoundDifference]) -> None:
             with refusals_as_faults():
+                if number == 0:  # by its run the differences are found before the report is there
+                    ledger.runs.note(place.job, place.run, datetime.now(UTC))
                 ledger.differences.put(place.job, place.run, place.index, number, request.fence, found)
 
         return keep

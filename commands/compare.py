@@ -19,8 +19,8 @@ from reindexer.errors import BadInput
 _FIELDS = Fields(
     "table", "operation.with.table", "operation.with.region", "operation.with.endpoint",
     "operation.with.role_arn", "operation.with.external_id", "operation.leave_out",
-    "limits.read_units_per_second", "limits.other_read_units_per_second", "limits.shards_in_flight",
-    "total_segments", "attributes", "reason",
+    "operation.lag_seconds", "scope", "limits.read_units_per_second", "limits.other_read_units_per_second",
+    "limits.shards_in_flight", "total_segments", "attributes", "reason",
 )  # fmt: skip
 
 

@@ -17,10 +17,11 @@ from commands.failures import newest_run
 from commands.input.json_only import emit_json
 from commands.input.options import AsJson, Job, Run
 from commands.rendering.screen import BAD, DIM, GOOD, Cell, columns, note, say
-from reindexer.errors import BadInput
+from reindexer.errors import BadInput, EnvironmentFault
 from reindexer.items import key_text
 from reindexer.ledger import Ledger
 from reindexer.models import Compared, Difference, Differing, FoundDifference
+from reindexer.objects import ObjectPlace, object_place, write_object
 from reindexer.settings import settings
 from reindexer.words import count, some
 
@@ -49,25 +50,31 @@ def differences(
         str | None, typer.Option(help="Token with which the previous page ended.", metavar="TOKEN")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write all of them to this file, one JSON a line.")
+        str | None,
+        typer.Option(metavar="FILE", help="Write all to this file, or s3://BUCKET/KEY, one JSON a line."),
     ] = None,
     run: Run = None,
     as_json: AsJson = False,
 ) -> None:
     """List how two tables differ, from the ledger, or write all of it to a file.
 
-    Exit codes: 0 listed, 2 no such comparison.
+    Of a job that has not ended: what it has found so far.
+
+    Exit codes: 0 listed, 2 no such comparison, or no such bucket.
     """
+    target = object_place(output) if output is not None else None
     ledger = Ledger(settings().ledger_table)
     the_run = run or newest_run(ledger, job)
-    found = _comparison(ledger, job, the_run)
+    found, ended = _comparison(ledger, job, the_run)
+    if not ended:
+        note(f"{job} has not ended: these are the differences that it has found so far")
     wanted = _every(ledger, job, the_run, found, _place(after))
     if kind is not None:
         wanted = (entry for entry in wanted if entry.difference.kind is kind)
     if output is not None:
-        written = _written(output, wanted)
+        written = _written(target or Path(output), wanted)
         if as_json:
-            emit_json({"job": job, "run": the_run, "file": str(output), "written": written})
+            emit_json({"job": job, "run": the_run, "file": output, "written": written, "ended": ended})
         else:
             note(f"{some(written, 'difference')} written to {output}")
         return
@@ -77,18 +84,24 @@ def differences(
     if as_json:
         counts = {each.value: number for each, number in found.counts.differences.items()}
         lines = [difference.model_dump(mode="json") for difference in shown]
-        emit_json({"job": job, "run": the_run, "counts": counts, "differences": lines, "after": following})
+        page_of = {"job": job, "run": the_run, "ended": ended, "counts": counts if ended else None}
+        emit_json({**page_of, "differences": lines, "after": following})
     else:
-        say(_rendered(job, the_run, found, shown, following, kind))
+        say(_rendered(job, the_run, found if ended else None, shown, following, kind))
 
 
-def _comparison(ledger: Ledger, job: str, run: str) -> Compared:
+def _comparison(ledger: Ledger, job: str, run: str) -> tuple[Compared, bool]:
+    """(what it came to, whether it has ended): before, nothing but how much the ledger has of each shard."""
     report = ledger.reports.find(job, run)
+    if report is None or (report.state == "running" and report.comparison is not None):
+        chunks = ledger.differences.so_far(job, run)
+        if chunks or report is not None:
+            return Compared(chunks=chunks), False
     if report is None:
         raise BadInput(f"the ledger {ledger.table} has no report of run {run} of job {job}")
     if report.comparison is None:
         raise BadInput(f"{job} compared nothing: it is a {report.operation.get('kind', '?')}")
-    return report.comparison
+    return report.comparison, True
 
 
 def _place(token: str | None) -> _Place | None:
@@ -105,32 +118,57 @@ def _every(ledger: Ledger, job: str, run: str, found: Compared, after: _Place | 
         for chunk in range(chunks):
             if after is not None and (shard, chunk) < after[:2]:
                 continue
-            for line, difference in enumerate(ledger.differences.of(job, run, shard, chunk)):
+            for line, difference in enumerate(_whole(ledger, job, run, shard, chunk, found)):
                 place = _Place(shard, chunk, line)
                 if after is None or place > after:
                     yield _Found(place, difference)
 
 
-def _written(file: Path, found: Iterable[_Found]) -> int:
+def _whole(
+    ledger: Ledger, job: str, run: str, shard: int, chunk: int, found: Compared
+) -> Iterator[FoundDifference]:
+    """A chunk; of a job that goes on, one that is just being written counts as not there yet."""
+    try:
+        yield from ledger.differences.of(job, run, shard, chunk)
+    except EnvironmentFault as error:
+        if error.code != "DifferencesMissing" or found.counts.scanned:
+            raise
+
+
+def _written(target: ObjectPlace | Path, found: Iterable[_Found]) -> int:
     number = 0
-    with file.open("w", encoding="utf-8") as lines:
+
+    def lines() -> Iterator[bytes]:
+        nonlocal number
         for entry in found:
-            lines.write(entry.difference.model_dump_json() + "\n")
             number += 1
+            yield entry.difference.model_dump_json().encode() + b"\n"
+
+    if isinstance(target, ObjectPlace):
+        write_object(target, lines())
+    else:
+        with target.open("wb") as file:
+            file.writelines(lines())
     return number
 
 
 def _rendered(
-    job: str, run: str, found: Compared, shown: list[FoundDifference], following: str | None, kind: str | None
+    job: str,
+    run: str,
+    found: Compared | None,
+    shown: list[FoundDifference],
+    following: str | None,
+    kind: str | None,
 ) -> Group | Text:
-    counts = {each: number for each, number in found.counts.differences.items() if number}
-    if not counts:
-        return Text(f"{job}, run {run}: no differences")
-    parts: list[Table | Text] = [
-        columns(((each.value, count(number)) for each, number in counts.items()), ("kind", "keys"), (1,)),
-        Text(),
-        columns(_rows(shown), ("kind", "key", "attribute", "table", "other")),
-    ]
+    """`found`: None while the job goes on, which has no counts yet."""
+    counts = {each: number for each, number in found.counts.differences.items() if number} if found else {}
+    if not counts and not shown:
+        return Text(f"{job}, run {run}: no differences" + ("" if found else " so far"))
+    parts: list[Table | Text] = []
+    if counts:
+        kinds = ((each.value, count(number)) for each, number in counts.items())
+        parts = [columns(kinds, ("kind", "keys"), (1,)), Text()]
+    parts.append(columns(_rows(shown), ("kind", "key", "attribute", "table", "other")))
     if following:
         only = f" --kind {kind}" if kind else ""
         command = f"reindexer differences {job} --run {run}{only} --after {following}"

@@ -18,7 +18,7 @@ from reindexer.errors import BadInput
 _FIELDS = Fields(
     "table", "operation.with.table", "operation.with.region", "operation.with.endpoint",
     "operation.with.role_arn", "operation.with.external_id", "operation.leave_out",
-    "operation.backfill", "dry_run",
+    "operation.lag_seconds", "operation.backfill", "scope", "dry_run",
     "limits.read_units_per_second", "limits.other_read_units_per_second", "limits.write_units_per_second",
     "limits.records_per_second", "limits.shards_in_flight", "limits.quarantined", "total_segments",
     "attributes", "allow_no_recovery", "allow_multi_region", "force_lock", "reason",

@@ -6,7 +6,16 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 
-from reindexer.models import JobInput, OtherTable, PartitionRanges, PartitionScope, Plan, Quarantined
+from reindexer.models import (
+    JobInput,
+    OtherTable,
+    PartitionRanges,
+    PartitionScope,
+    Plan,
+    Quarantined,
+    SampledSegments,
+    Segment,
+)
 from reindexer.words import count, size, some
 
 _READ_UNIT = 4096  # bytes (DynamoDB's unit of a consistent read)
@@ -80,7 +89,13 @@ def _other(plan: Plan, other: OtherTable) -> str:
     ways = (("at", other.endpoint), ("by", other.role_arn))
     text = f"compared with {other.table} in {other.region}"
     text += "".join(f", {word} {value}" for word, value in ways if value)
-    if facts is None:
+    text += f", by what lasts longer than {other.lag_seconds:g} s" if other.lag_seconds else ""
+    sampled = [source for source in plan.sources if isinstance(source, SampledSegments)]
+    if sampled:
+        read = sum(len(source.segments) for source in sampled)
+        keys = some(sum(source.enough for source in sampled), "key")
+        return f"{text}: about {keys}, of at most {count(read)} of {count(sampled[0].total)} segments of both"
+    if facts is None or not any(isinstance(source, Segment) for source in plan.sources):
         return text
     units = [max(1, math.ceil(read.size_bytes / _READ_UNIT)) for read in (plan.facts, facts)]
     return (

@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 from reindexer.compare.segment import Bounds, compare_segment
 from reindexer.dynamo.table import TableClient
 from reindexer.items import key_text
-from reindexer.models import KeyAttribute, OtherTable, Segment, ShardPlace, Share
+from reindexer.models import KeyAttribute, OtherTable, Segment, ShardPlace, Share, Source
 from reindexer.models.comparison import CompareInput, CompareResult, Comparison, FoundDifference
 from reindexer.models.folding import after_comparison
 from reindexer.models.shards import ShardState
@@ -62,9 +62,11 @@ class Rows:
     def scan(self, *, Limit: int, ExclusiveStartKey: Item | None = None, **asked: Any) -> Item:
         assert asked["ConsistentRead"]
         self._begin()
+        segment, total = asked.get("Segment", 0), asked.get("TotalSegments", 1)
         after = self._order(identity(ExclusiveStartKey)) if ExclusiveStartKey else ""
         most = min(Limit, self._page)
-        keys = heapq.nsmallest(most + 1, (key for key in self.rows if self._order(key) > after), self._order)
+        mine = (key for key in self.rows if total == 1 or segment_of(key, total) == segment)
+        keys = heapq.nsmallest(most + 1, (key for key in mine if self._order(key) > after), self._order)
         page = keys[:most]
         items = [dict(self.rows[key]) for key in page]
         self.read += len(items)
@@ -96,6 +98,10 @@ def identity(row: Item) -> str | Decimal:
     return Decimal(content) if kind == "N" else str(content)
 
 
+def segment_of(key: str | Decimal, total: int) -> int:
+    return int.from_bytes(hashlib.sha256(str(key).encode()).digest()[:8]) % total
+
+
 def throttled() -> ClientError:
     answer: Any = {"Error": {"Code": "ThrottlingException", "Message": "no"}}
     answer["ResponseMetadata"] = {"HTTPStatusCode": 400}
@@ -122,16 +128,19 @@ class Comparing:
     last: CompareResult | None = None
     keeps: bool = True  # what is found; else it is only counted
     stale: bool = False  # another attempt may be at work
+    source: Source = field(default_factory=lambda: Segment(segment=0, total=1))
+    lag: float = 0.0
 
     @property
     def request(self) -> CompareInput:
         left_out, expiries = list(self.left_out), list(self.expiries)
         other = OtherTable(
-            table="o", table_arn="arn:o", table_id="id", region="", left_out=left_out, expiries=expiries
-        )
+            table="o", table_arn="arn:o", table_id="id", region="", left_out=left_out, expiries=expiries,
+            lag_seconds=self.lag,
+        )  # fmt: skip
         key = [KeyAttribute(name="id", type=self.kind)]
         return CompareInput(
-            target=target(other=other, key=key), source=Segment(segment=0, total=1), cursor=self.state.cursor,
+            target=target(other=other, key=key), source=self.source, cursor=self.state.cursor,
             chunks=self.state.chunks, share=self.share, seconds=self.seconds,
             place=ShardPlace(job="job", run="run", index=0),
         )  # fmt: skip

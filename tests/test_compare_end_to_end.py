@@ -194,7 +194,10 @@ async def test_a_second_table_that_is_gone_parks_the_job(quiet: Stack, make_tabl
         ({}, "operation.with.table: {table} is the table itself"),
         ({"other": "number"}, "operation.with.table: its key is id (N), that of"),
         ({"with": "no-such-table"}, "operation.with.table: there is no table no-such-table"),
-        ({"scope": {"kind": "sample", "limit": 3}}, "scope: compare reads whole tables"),
+        (
+            {"scope": {"kind": "partitions", "values": ["a"], "index": "i"}},
+            "scope.index: compare and repair read partitions of the tables themselves",
+        ),
         ({"leave_out": ["id"]}, "operation.leave_out[0]: 'id' is a key attribute"),
     ],
 )

@@ -26,7 +26,10 @@ OF_A_REDRIVE = {f"scope.{name}" for name in Quarantined.model_fields} - {"scope.
 OBJECTS = {"operation", "operation.with", "scope", "limits", "attributes"}
 #: Fields of a second table, which a verb of its own takes.
 BACKFILL = "operation.backfill"
-OF_COMPARE = {path for path in OPTIONS if path.startswith("operation.with.")} | {"operation.leave_out"}
+OF_COMPARE = {path for path in OPTIONS if path.startswith("operation.with.")} | {
+    "operation.leave_out",
+    "operation.lag_seconds",
+}
 
 
 def flags_of(verb: str) -> list[str]:

@@ -82,6 +82,18 @@ async def test_a_repaired_table_is_equal_and_each_difference_is_counted(
     assert (state, report["tally"]["scanned"]) == ("complete", 0)
 
 
+async def test_named_keys_alone_are_repaired(quiet: Stack, make_table: Make) -> None:
+    planted = Repaired(make_table, rows=60)
+    keys = [{"id": f"row-{number:06}"} for number in (3, 5, 7, 9)]
+    state, report = await outcome(
+        await quiet.start({**planted.job(), "total_segments": None, "scope": {"kind": "keys", "keys": keys}})
+    )
+    assert state == "complete", report
+    tally = {name: number for name, number in report["tally"].items() if number}
+    assert tally == {"scanned": 3, "created": 1, "replaced": 1, "removed": 1}
+    assert _differing(planted) == len(planted.kinds) - 3
+
+
 async def test_a_dry_run_writes_nothing(quiet: Stack, make_table: Make) -> None:
     planted = Repaired(make_table, rows=100)
     before = contents(planted.other)

@@ -16,6 +16,7 @@ def operation_given(
     params: Sequence[str] | None = None,
     leave_out: Sequence[str] | None = None,
     backfill: bool | None = None,
+    lag_seconds: float | None = None,
     **other: Any,
 ) -> dict[str, Any]:
     """The operation that the options mean. Raises `BadInput` where they do not go together.
@@ -24,10 +25,11 @@ def operation_given(
     """
     if other:
         second = {path.removeprefix("with."): value for path, value in other.items()}
-        left_out = {"leave_out": list(leave_out)} if leave_out else {}
-        filled = {"backfill": backfill} if backfill else {}
-        return {"kind": "repair" if backfill else "compare", "with": second, **left_out, **filled}
-    given: dict[str, Any] = {} if version is None else {"version": _version(version)}
+        given: dict[str, Any] = {"leave_out": list(leave_out)} if leave_out else {}
+        given |= {} if lag_seconds is None else {"lag_seconds": lag_seconds}
+        given |= {"backfill": backfill} if backfill else {}
+        return {"kind": "repair" if backfill else "compare", "with": second, **given}
+    given = {} if version is None else {"version": _version(version)}
     if job is None:
         if kind == "transform":
             raise BadInput("needs --job NAME; `reindexer jobs` lists them", "--operation transform")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from rich.text import Text
 
 from commands.rendering.screen import BAD, DIM, GOOD, WARN
-from reindexer.models import Comparison, Difference
+from reindexer.models import Comparison, Difference, Estimate
 from reindexer.words import count, some
 
 _WORDS = {
@@ -26,6 +26,17 @@ def verdict(counts: Comparison) -> Text:
     if moving := counts.differences[Difference.MOVING]:
         return Text(f", no verdict: {some(moving, 'key')} did not hold still", f"bold {WARN}")
     return Text(", equal", f"bold {GOOD}")
+
+
+def estimate_row(estimate: Estimate) -> tuple[str, str, Text]:
+    """What a sample says of the whole."""
+    interval = f"{_percent(estimate.low)} to {_percent(estimate.high)} differ, by a 95 % interval"
+    words = f"{count(estimate.keys)} keys in {count(estimate.segments)} of {count(estimate.total)} segments"
+    return "estimated", _percent(estimate.share), Text(f"{interval}: {words}", DIM)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g} %"
 
 
 def comparison_rows(counts: Comparison) -> Iterator[tuple[str | Text, ...]]:

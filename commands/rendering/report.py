@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from commands.rendering.comparison import comparison_rows, verdict
+from commands.rendering.comparison import comparison_rows, estimate_row, verdict
 from commands.rendering.dry_run import render_dry_run
 from commands.rendering.partitions import partitions
 from commands.rendering.screen import BAD, DIM, GOOD, WARN, columns, facts, moment
@@ -97,6 +97,8 @@ def _records(report: Report) -> int:
 def _outcomes(report: Report) -> Iterator[tuple[str | Text, ...]]:
     if report.comparison is not None:
         yield from comparison_rows(report.comparison.counts)
+        if report.comparison.estimate:
+            yield estimate_row(report.comparison.estimate)
         if not _repaired(report):
             return
     if _only_reads(report) and report.verification:

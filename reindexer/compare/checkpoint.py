@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-from reindexer.compare.side import Side
+from reindexer.compare.clusters import OpenClusters
+from reindexer.compare.side import Side, place_at
 from reindexer.compare.window import Window
-from reindexer.items import Cursor, to_json_key
+from reindexer.items import Cursor
+from reindexer.models import SampledSegments
 from reindexer.models.comparison import CompareInput, CompareResult, Comparison, FoundDifference
 from reindexer.round_context import RoundContext
 
@@ -38,10 +40,12 @@ class Checkpoint:
     ) -> None:
         self._sides, self._window, self._context = sides, window, context
         self._keep, self._together = keep, together
-        self._places: dict[str, dict[str, Any]] = dict(request.cursor or {})
+        cursor = request.cursor or {}
+        self._places: dict[str, Cursor] = {name: cursor.get(name, place_at(0, None)) for name in _NAMES}
         for name, side in zip(_NAMES, sides, strict=True):
-            place = self._places.setdefault(name, {"after": None, "ended": False})
-            side.begin(place["after"], ended=place["ended"])
+            side.begin(self._places[name])
+        sample = request.source if isinstance(request.source, SampledSegments) else None
+        self._clusters = OpenClusters(sample, cursor.get("clusters"), self._part) if sample else None
         self._counts: Counter[str] = Counter()
         self._unkept: list[FoundDifference] = []
         self._unkept_since = 0.0
@@ -56,13 +60,17 @@ class Checkpoint:
             for last in queue.passed():
                 self._counts[last.outcome] += 1
                 self._counts[scanned] += 1
+                if self._clusters:
+                    self._clusters.count(last.part, last.outcome)
                 if last.difference is not None:
                     self._unkept_since = self._unkept_since if self._unkept else self._context.now()
                     self._unkept.append(last.difference)
             if queue.empty:
                 self._to(name, side.place)
             elif last is not None:
-                self._to(name, {"after": to_json_key(last.key), "ended": False})
+                self._to(name, place_at(last.part, last.key))
+        if self._clusters:
+            self._clusters.close(self._part)
         if not self._unkept:
             self._cover()
         elif len(self._unkept) >= self._together or self._context.now() - self._unkept_since >= _SECONDS:
@@ -85,13 +93,29 @@ class Checkpoint:
         return CompareResult(counts=counts, cursor=cursor, chunks=chunks, read_units=self._sides[0].calls.units)
 
     @property
-    def end(self) -> Cursor:
-        """The cursor once both scans have ended and every row is settled and kept."""
-        return {name: {"after": None, "ended": True} for name in _NAMES}
+    def ended(self) -> bool:
+        """Whether both sides have ended and every row is settled and kept."""
+        places = self._covered[0] or {}
+        return all(name in places and places[name]["ended"] for name in _NAMES)
+
+    @property
+    def enough(self) -> bool:
+        """Whether a sample has as many keys as it is to have."""
+        return self._clusters is not None and self._clusters.enough
+
+    @property
+    def _part(self) -> int:
+        """The first part that is not settled on both sides."""
+        return min(int(place.get("part", 0)) for place in self._places.values())
 
     def _to(self, name: str, place: Cursor) -> None:
         self.moved = self.moved or place != self._places[name]
         self._places = {**self._places, name: place}
 
     def _cover(self) -> None:
-        self._covered = (self._places, Comparison(**self._counts), self._chunks)
+        cursor: Cursor = dict(self._places)
+        counts = Comparison(**self._counts)
+        if self._clusters:
+            cursor["clusters"] = self._clusters.cursor
+            counts = counts.model_copy(update={"clusters": self._clusters.closed})
+        self._covered = (cursor, counts, self._chunks)

@@ -18,7 +18,7 @@ from reindexer.round_context import RoundContext
 from reindexer.throttle import backoff
 
 #: Sandwiches before a key counts as moving: a row that is written twice a second holds still in one of them.
-_TRIES = 5
+TRIES = 5
 
 
 class Verdict(Enum):
@@ -34,10 +34,24 @@ class Verdict(Enum):
 
 @dataclass(slots=True)
 class Suspect:
-    """A key that may differ, with the rows of it that the scans have handed out: of one side or of both."""
+    """A key that may differ, with the rows of it that the scans have handed out: of one side or of both.
+
+    `looks`: how often it was found to differ and left for later; `seen`: what its row was like the last time,
+    None: not there; `due`: when it is looked at again, in monotonic seconds.
+    """
 
     first: Row | None = None
     other: Row | None = None
+    looks: int = 0
+    seen: WireItem | None = None
+    due: float = 0.0
+
+    def looked(self, seen: WireItem | None, due: float) -> None:
+        """It differs, and is looked at again later. What the scans have handed out is no longer needed."""
+        self.looks, self.seen, self.due = self.looks + 1, seen, due
+        for row in (self.first, self.other):
+            if row is not None:
+                row.item = {}
 
     @property
     def row(self) -> Row:
@@ -81,7 +95,7 @@ def confirm(
     """Each of up to 100 suspects that could be read before the slice was over, all its reads together."""
     found: dict[Identity, Confirmed] = {}
     left = list(suspects)
-    for tried in range(_TRIES):
+    for tried in range(TRIES):
         keys = [suspect.row.key for suspect in left]
         reads = []
         for side in (first, other, first):
@@ -100,7 +114,7 @@ def confirm(
         left = again
         if not left:
             return found
-        if tried < _TRIES - 1:
+        if tried < TRIES - 1:
             context.wait(backoff(tried + 1))
     return found | {suspect.identity: Confirmed(Verdict.MOVING) for suspect in left}
 

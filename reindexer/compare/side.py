@@ -1,14 +1,14 @@
-"""One of the two tables of a comparison: its scan, and consistent reads of single keys."""
+"""One of the two tables of a comparison: its parts page by page, and consistent reads of single keys."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from reindexer.checks.calls import Calls
+from reindexer.compare.parts import Parts
 from reindexer.compare.rows import Identity, identity_by
-from reindexer.items import Cursor, Key, WireItem, WireKey, from_json_key, to_json_key
-from reindexer.models import KeyAttribute, Segment
+from reindexer.items import Cursor, WireItem, WireKey, from_json_key, to_json_key
+from reindexer.models import KeyAttribute
 
 _KEYS_PER_CALL = 100  # DynamoDB's limit
 
@@ -16,27 +16,49 @@ _KEYS_PER_CALL = 100  # DynamoDB's limit
 class Side:
     """Every read is consistent: it sees each write that was acknowledged before. `calls`: on this table."""
 
-    def __init__(self, calls: Calls, key: Sequence[KeyAttribute], segment: Segment) -> None:
+    def __init__(self, calls: Calls, key: Sequence[KeyAttribute], parts: Parts) -> None:
         self.calls = calls
         self._names = [attribute.name for attribute in key]
         self.identity: Callable[[WireItem], Identity] = identity_by(key)
-        self._fixed: dict[str, Any] = {"ConsistentRead": True}
-        if segment.total > 1:  # else a plain scan: the same rows, and an engine may go by its own index
-            self._fixed |= {"Segment": segment.segment, "TotalSegments": segment.total}
+        self._parts = parts
         self._start: WireKey | None = None
-        self.ended = False  # the scan
+        self.part = 0  # which is read now
+        self._finished = False
 
-    def begin(self, after: Key | None, *, ended: bool) -> None:
-        """Where the scan goes on."""
-        self._start, self.ended = from_json_key(after) if after else None, ended
+    def begin(self, place: Cursor) -> None:
+        """Where it goes on."""
+        self._start = from_json_key(place["after"]) if place["after"] else None
+        self.part, self._finished = int(place.get("part", 0)), bool(place["ended"])
+
+    @property
+    def ended(self) -> bool:
+        """Whether the last part has been read."""
+        return self._finished or self.part >= len(self._parts)
+
+    @property
+    def between(self) -> bool:
+        """Whether nothing of its part has been read."""
+        return self._start is None
+
+    def finish(self) -> None:
+        """Read no further part."""
+        self._finished = True
+
+    def pass_keys(self, number: int) -> None:
+        """Of named keys: so many more are settled."""
+        self.part += number
 
     def page(self) -> list[WireItem] | None:
-        """The next rows of the scan; None: it failed, and may be asked for again while the calls may go on."""
-        page = self.calls.read("scan", self._fixed, self._start)
+        """The next rows of the part; None: it failed, and may be asked for again while the calls may go on."""
+        operation, shape = self._parts.asked(self.part)
+        page = self.calls.read(operation, {**shape, "ConsistentRead": True}, self._start)
         if page is None:
             return None
-        self._start, self.ended = page.last_key, page.last_key is None
-        return page.rows
+        rows, over = self._parts.own(self.part, page.rows)
+        self._start = None if over else page.last_key
+        if self._start is None:
+            self.part += 1
+        return rows
 
     def get(self, keys: Sequence[WireKey]) -> dict[Identity, WireItem] | None:
         """Those of the keys that exist, each key once; None: not all could be read."""
@@ -45,8 +67,8 @@ class Side:
 
     @property
     def place(self) -> Cursor:
-        """How far the scan has come."""
-        return {"after": to_json_key(self._start) if self._start else None, "ended": self.ended}
+        """How far it has come."""
+        return place_at(self.part, self._start, ended=self.ended)
 
     def key(self, row: WireItem) -> WireKey:
         """Its key attributes."""
@@ -55,3 +77,9 @@ class Side:
     def at_once(self) -> int:
         """Keys to read in one call: about a second's budget at most."""
         return min(_KEYS_PER_CALL, self.calls.page_rows())
+
+
+def place_at(part: int, after: WireKey | None, *, ended: bool = False) -> Cursor:
+    """A place in a side: in this part, after this key."""
+    place = {"after": to_json_key(after) if after else None, "ended": ended}
+    return place | ({"part": part} if part else {})

@@ -23,6 +23,7 @@ class Row:
     key: WireKey
     item: WireItem
     size: int  # bytes, about
+    part: int = 0  # of its side, in which it was read
     place: int = 0
     outcome: str = ""
     difference: FoundDifference | None = None

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 
 from reindexer.errors import EnvironmentFault
-from reindexer.ledger.store import Store
+from reindexer.ledger.store import Store, text
 from reindexer.models import FoundDifference
 
 #: Bytes of JSON lines in one item, before they are compressed: even random keys leave half of an item's 400 KB.
@@ -39,6 +39,15 @@ class Differences:
                     "packed": {"B": zlib.compress(part)},
                 },
             )
+
+    def so_far(self, job: str, run: str) -> list[int]:
+        """How many chunks each shard has kept, by its number: also while it goes on."""
+        chunks: list[int] = []
+        for item in self._store.query(_partition(job, run), only="sk"):
+            shard, number, _ = (int(part) for part in text(item, "sk").split("#"))
+            chunks += [0] * (shard + 1 - len(chunks))
+            chunks[shard] = max(chunks[shard], number + 1)
+        return chunks
 
     def of(self, job: str, run: str, shard: int, number: int) -> Iterator[FoundDifference]:
         """A chunk's differences. Raises `EnvironmentFault` of code `DifferencesMissing`."""

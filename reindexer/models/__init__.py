@@ -37,6 +37,7 @@ from reindexer.models.children import (
     ShardReport,
 )
 from reindexer.models.closing import ClosingInput, ClosingResult
+from reindexer.models.clusters import Clusters, Estimate, estimate
 from reindexer.models.comparison import (
     Compared,
     CompareInput,
@@ -65,7 +66,6 @@ from reindexer.models.job_input import (
     TwoTables,
     Unstamp,
     Verify,
-    With,
 )
 from reindexer.models.job_progress import Consumed, JobProgress, PartitionsDone, ShardsDone, Throttle
 from reindexer.models.lock import Holder, LockInput
@@ -86,6 +86,7 @@ from reindexer.models.plan import (
     PartitionScope,
     Plan,
     PlanInput,
+    SampledSegments,
     Segment,
     SortCondition,
     Source,
@@ -108,6 +109,7 @@ from reindexer.models.rounds import (
     Stop,
 )
 from reindexer.models.scope import Complete, Keys, Partitions, Quarantined, Sample, Scope, SortKey
+from reindexer.models.second_table import With
 from reindexer.models.shards import (
     MAX_STATE_BYTES,
     Counts,
@@ -137,6 +139,7 @@ __all__ = [
     "CloseInput",
     "ClosingInput",
     "ClosingResult",
+    "Clusters",
     "Compare",
     "CompareInput",
     "CompareResult",
@@ -154,6 +157,7 @@ __all__ = [
     "DryRunInput",
     "Elsewhere",
     "EndedShard",
+    "Estimate",
     "Expiry",
     "FailurePage",
     "Fault",
@@ -211,6 +215,7 @@ __all__ = [
     "Sample",
     "SampleInput",
     "Sampled",
+    "SampledSegments",
     "Scope",
     "Seen",
     "Segment",
@@ -244,5 +249,6 @@ __all__ = [
     "VerifyResult",
     "With",
     "chosen",
+    "estimate",
     "within_bytes",
 ]

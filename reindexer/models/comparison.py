@@ -5,13 +5,15 @@ from __future__ import annotations
 import operator
 from collections.abc import Sequence
 from enum import StrEnum
+from functools import reduce
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt
 
 from reindexer.items import Cursor, Key
 from reindexer.models.checks import Keep
+from reindexer.models.clusters import Clusters, Estimate
 from reindexer.models.model import Model
-from reindexer.models.plan import Segment, Target
+from reindexer.models.plan import Source, Target
 from reindexer.models.rounds import Fault, ShardPlace, Share
 
 _BRIEF = 3  # attributes of a difference in a report
@@ -72,6 +74,7 @@ class Comparison(Model):
     other_moving: NonNegativeInt = 0
     other_absent: NonNegativeInt = 0
     other_read_units: NonNegativeFloat = 0.0
+    clusters: Clusters = Field(default=Clusters(), exclude_if=Clusters().__eq__)  # of a sample
 
     @property
     def balanced(self) -> bool:
@@ -93,17 +96,22 @@ class Comparison(Model):
     @classmethod
     def total(cls, parts: Sequence[Comparison]) -> Comparison:
         """Their sum."""
-        return cls(**{name: sum(getattr(part, name) for part in parts) for name in cls.model_fields})
+        return cls(
+            **{
+                name: reduce(operator.add, (getattr(part, name) for part in parts), field.default)
+                for name, field in cls.model_fields.items()
+            }
+        )
 
     def __add__(self, other: Comparison) -> Comparison:
         return self.total((self, other))
 
 
 class CompareInput(Model):
-    """One round of a comparison: segment `source` of both tables. `chunks`: kept so far by this shard."""
+    """One round of a comparison: what `source` names of both tables. `chunks`: kept so far by this shard."""
 
     target: Target
-    source: Segment
+    source: Source
     cursor: Cursor | None = None
     chunks: NonNegativeInt = 0
     share: Share = Share()
@@ -146,5 +154,6 @@ class Compared(Model):
     """
 
     counts: Comparison = Comparison()
+    estimate: Estimate | None = Field(default=None, exclude_if=lambda value: value is None)  # by a sample
     sample: list[FoundDifference] = []
     chunks: list[NonNegativeInt] = Field(default=[], exclude_if=operator.not_)

@@ -15,6 +15,7 @@ from reindexer.items import RESERVED
 from reindexer.models.model import MAX_VERSION, Asked
 from reindexer.models.option import Option
 from reindexer.models.scope import Complete, Scope
+from reindexer.models.second_table import With
 
 _VERSION = Option("--version", "The target version; default: the start time in ms.", "N|next")
 Version = Annotated[int, Field(ge=1, le=MAX_VERSION)]
@@ -109,39 +110,6 @@ class Unstamp(AskedOperation):
         return self
 
 
-class With(Asked):
-    """A second table, and how it is reached: by default as the first one is."""
-
-    table: Annotated[
-        str,
-        Field(min_length=1, max_length=1024),  # an ARN has at most 1,024 characters
-        Option("OTHER", "The other table's name or ARN."),
-    ]
-    region: Annotated[
-        Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]+$")] | None,
-        Option("--with-region", "The other table's Region.", "REGION"),
-    ] = None
-    endpoint: Annotated[
-        Annotated[str, Field(pattern=r"^https?://[^\s/?#]+/?$")] | None,
-        Option("--with-endpoint", "The DynamoDB endpoint of the other table.", "URL"),
-    ] = None
-    #: Assumed by the worker, with its own credentials, to read this table alone.
-    role_arn: Annotated[
-        Annotated[str, Field(pattern=r"^arn:[a-z-]+:iam::[0-9]{12}:role/\S+$")] | None,
-        Option("--role-arn", "A role to assume for the other table.", "ARN"),
-    ] = None
-    external_id: Annotated[
-        Annotated[str, Field(min_length=2, max_length=1224)] | None,  # STS's bounds
-        Option("--external-id", "External ID that the role asks for.", "ID"),
-    ] = None
-
-    @model_validator(mode="after")
-    def _of_a_role(self) -> With:
-        if self.external_id is not None and self.role_arn is None:
-            raise ValueError("external_id goes with role_arn")
-        return self
-
-
 class TwoTables(AskedOperation):
     """What is done with a second table beside the first."""
 
@@ -153,6 +121,12 @@ class TwoTables(AskedOperation):
         Field(max_length=100),  # it travels in the input of each round
         Option("--leave-out", "An attribute that is not compared. Can be repeated.", "NAME"),
     ] = []
+    #: 0: what differs now. Above: of an asynchronous copy; it is looked at again after so long.
+    lag_seconds: Annotated[
+        float,
+        Field(ge=0, le=300),  # a round waits as long: what lags by more is compared once it has caught up
+        Option("--lag", "Count a difference only if it lasts longer than this, 0 to 300.", "SECONDS"),
+    ] = Field(default=0.0, exclude_if=lambda value: not value)
 
     @property
     def version(self) -> None:

@@ -67,6 +67,8 @@ class OtherTable(Model):
     external_id: str | None = None
     left_out: list[str] = []  # attributes that are not compared
     expiries: list[str] = []  # TTL attributes, of both tables
+    #: Seconds for which a difference has to persist.
+    lag_seconds: float = Field(default=0.0, exclude_if=lambda value: not value)
 
 
 class Target(Model):
@@ -113,6 +115,16 @@ class Segment(Model):
     segment: NonNegativeInt
     total: PositiveInt
     limit: PositiveInt | None = None
+
+
+class SampledSegments(Model):
+    """Some segments of a parallel scan, chosen at random: read in this order until there are enough keys."""
+
+    kind: Literal["sampled_segments"] = "sampled_segments"
+    segments: list[NonNegativeInt]
+    total: PositiveInt
+    enough: PositiveInt  # no further segment is read after so many keys
+    at_least: NonNegativeInt  # segments that are read even so
 
 
 class KeyList(Model):
@@ -166,7 +178,8 @@ class PartitionRanges(Model):
 
 
 Source = Annotated[
-    Segment | KeyList | KeptKeys | PartitionRanges | KeptDifferences, Field(discriminator="kind")
+    Segment | KeyList | KeptKeys | PartitionRanges | KeptDifferences | SampledSegments,
+    Field(discriminator="kind"),
 ]
 
 
@@ -215,7 +228,7 @@ class Plan(Model):
     @property
     def counts_by_partition(self) -> bool:
         """Whether the report has a tally for each partition."""
-        return any(
+        return not self.verb.compares and any(
             isinstance(source, PartitionRanges) or (isinstance(source, KeyList) and bool(source.partitions))
             for source in self.sources
         )
@@ -229,6 +242,7 @@ class Plan(Model):
             return None if None in rows else sum(count or 0 for count in rows)
         keys = sum(len(source.keys) for source in self.sources if isinstance(source, KeyList))
         limit = sum(source.limit or 0 for source in self.sources if isinstance(source, Segment))
+        limit += sum(source.enough for source in self.sources if isinstance(source, SampledSegments))
         return keys or (min(limit, self.facts.items) if limit else self.facts.items)
 
 

@@ -13,6 +13,11 @@ from reindexer.models import (
     KeyAttribute,
     Operation,
     OtherTable,
+    Partitions,
+    Quarantined,
+    Repair,
+    Sample,
+    Scope,
     Source,
     TableFacts,
     TwoTables,
@@ -27,6 +32,8 @@ from reindexer.planning.checks import check_replicas
 from reindexer.planning.facts import Described, describe
 from reindexer.planning.probes import Writer, probe_access
 from reindexer.planning.reach import Reach
+from reindexer.planning.sampled_segments import sampled_segments
+from reindexer.planning.scopes import sources_of
 from reindexer.planning.segments import check_segments
 from reindexer.tally import Outcome
 
@@ -58,8 +65,7 @@ def plan_second(job: JobInput, operation: Operation, described: Described, conne
         if job.limits.other_read_units_per_second is not None:
             raise BadInput("only compare and repair read a second table", "limits.other_read_units_per_second")
         return None
-    if job.scope.kind not in ("complete", "quarantined"):
-        raise BadInput(f"{operation.kind} reads whole tables, not {job.scope.kind}", "scope")
+    _check_scope(operation, job.scope)
     _check_left_out(operation, described)
     other = operation.other
     client = connect(other)
@@ -86,6 +92,7 @@ def plan_second(job: JobInput, operation: Operation, described: Described, conne
             external_id=other.external_id,
             left_out=[attributes.version, attributes.run, *operation.leave_out],
             expiries=list(dict.fromkeys(name for name in (described.ttl, found.ttl) if name)),
+            lag_seconds=operation.lag_seconds,
         ),
         described=found,
         facts=found.facts.model_copy(update=dict(capacity_of(found.description, uses))),
@@ -148,6 +155,30 @@ def _check_recovery(found: Described, *, allowed: bool) -> None:
         "switch it on (aws dynamodb update-continuous-backups), or set allow_no_recovery",
         "NoRecovery",
     )
+
+
+def sources_for(job: JobInput, described: Described, second: Second | None, run: str) -> list[Source]:
+    """The sources of a scope that names no partitions; a sample of two tables is one of segments."""
+    facts = larger(described, second)
+    if second and isinstance(job.scope, Sample):
+        return list(sampled_segments(described, second.described, facts.items, job.scope.limit, run))
+    return sources_of(job.scope, described.key, facts, job.total_segments, run)
+
+
+def _check_scope(operation: TwoTables, scope: Scope) -> None:
+    if isinstance(operation, Repair):
+        if isinstance(scope, Sample):
+            raise BadInput("repair takes whole tables, partitions or keys; compare takes a sample", "scope")
+        if operation.backfill and scope.kind != "complete":
+            raise BadInput(f"a backfill fills a whole table, not {scope.kind}", "scope")
+    elif isinstance(scope, Quarantined):
+        raise BadInput("compare gives up no records that could be run again; name them as keys", "scope")
+    if isinstance(scope, Partitions) and scope.index is not None:
+        raise BadInput(
+            "compare and repair read partitions of the tables themselves: an index has no consistent read; name "
+            "values of the tables' partition key",
+            "scope.index",
+        )
 
 
 def _check_left_out(operation: TwoTables, described: Described) -> None:

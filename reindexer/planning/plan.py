@@ -34,7 +34,7 @@ from reindexer.operations import redriven, verb_of
 from reindexer.planning.bounds import check_plan, check_run, check_workflow_id
 from reindexer.planning.capacity import capacity_of, uses_of
 from reindexer.planning.checks import check_index_types, check_replicas, check_reserved, refused_by_indexes
-from reindexer.planning.compare import Connect, check_second, larger, plan_second
+from reindexer.planning.compare import Connect, check_second, plan_second, sources_for
 from reindexer.planning.facts import Described, describe
 from reindexer.planning.index_keys import index_types, keys_of_indexes
 from reindexer.planning.partitions.scope import checked_scope
@@ -43,7 +43,6 @@ from reindexer.planning.probes import probe_access
 from reindexer.planning.reach import Reach, reach_of
 from reindexer.planning.redrive import Redrive, plan_redrive
 from reindexer.planning.sampling import Sampled, sample
-from reindexer.planning.scopes import sources_of
 from reindexer.planning.segments import check_segments
 from reindexer.planning.time_to_live import plan_expiry
 from reindexer.planning.unstamp import plan_unstamp
@@ -107,9 +106,7 @@ def make_plan(
     if redrive:
         sources = list(redrive.sources)
     elif within is None:
-        sources = sources_of(
-            job.scope, described.key, larger(described, second), job.total_segments, request.run
-        )
+        sources = sources_for(job, described, second, request.run)
     reach = reach_of(described.key, within, values, sources)
     writer, notes = probe_access(
         described.table, reach, attributes, writes=writes_here, by_key=second is not None

@@ -16,7 +16,7 @@ with workflow.unsafe.imports_passed_through():
 
 async def compared(job: RunningJob, shards: Shards) -> Compared:
     """Of shards that have ended; with a sample, unless the job is cancelled meanwhile."""
-    found = compared_so_far(shards.all)
+    found = compared_so_far(job.known_plan, shards.all)
     if not any(found.chunks):
         return found
     request = SampleInput(keep=Keep(job=job.job_id, run=job.known_plan.run), chunks=found.chunks)

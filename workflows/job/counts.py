@@ -12,7 +12,18 @@ from temporalio import workflow
 from workflows.job.slot import Shard
 
 with workflow.unsafe.imports_passed_through():
-    from reindexer.models import READING, Compared, Comparison, Counts, Looked, Phase, Verification
+    from reindexer.models import (
+        READING,
+        Compared,
+        Comparison,
+        Counts,
+        Looked,
+        Phase,
+        Plan,
+        SampledSegments,
+        Verification,
+        estimate,
+    )
     from reindexer.tally import Attempts, Tally
 
 #: Shards that are added up together: of 400, a change of one adds 20 again, and 20 sums.
@@ -90,10 +101,13 @@ def _counts(shard: Shard, looked: Looked) -> Counts:
     return other.counts
 
 
-def compared_so_far(shards: Iterable[Shard]) -> Compared:
+def compared_so_far(plan: Plan, shards: Iterable[Shard]) -> Compared:
     """What the shards that compare have come to, as far as it is known."""
     mine = [shard for shard in shards if shard.phase == "comparing"]
+    counts = Comparison.total([shard.counts.compared for shard in mine])
+    total = next((source.total for source in plan.sources if isinstance(source, SampledSegments)), None)
     return Compared(
-        counts=Comparison.total([shard.counts.compared for shard in mine]),
+        counts=counts,
+        estimate=None if total is None else estimate(counts.clusters, total),
         chunks=[shard.summary.chunks for shard in mine],
     )

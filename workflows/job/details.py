@@ -88,7 +88,7 @@ def _figures(progress: JobProgress, failed: list[str]) -> list[tuple[str, str]]:
         rows.append(("verified", f"{verification.scanned:,}"))
         rows.append(("behind", f"{verification.behind:,}"))
     if comparison := progress.comparison:
-        counts = comparison.model_dump()
+        counts = comparison.model_dump(exclude={"clusters"})
         rows += [(name.replace("_", " "), f"{count:,.0f}") for name, count in counts.items() if count]
     if progress.cycle:
         rows.append(("runs of the workflow", f"{progress.cycle + 1:,}"))

@@ -43,7 +43,7 @@ class JobReport:
         tally, totals = shards.tally, self.totals
         counted = bool(totals.partitions or totals.left_out) and not unknown(mine)
         adds_up = not unbalanced and not (counted and (totals.total != tally or totals.unbalanced))
-        comparison = (job.compared or compared_so_far(shards.all)) if plan.verb.compares else None
+        comparison = (job.compared or compared_so_far(plan, shards.all)) if plan.verb.compares else None
         adds_up = adds_up and (comparison is None or comparison.counts.balanced)
         # A closed job has no record under way, and knows what each shard has come to.
         balanced = adds_up and tally.balanced() and not any(shard.lost for shard in mine)

@@ -21,6 +21,7 @@ with workflow.unsafe.imports_passed_through():
         KeyList,
         PartitionRanges,
         Phase,
+        SampledSegments,
         Seen,
         Segment,
         ShardCarried,
@@ -181,6 +182,8 @@ class Shard:
         if isinstance(source, Segment):
             return f"{verb}segment {source.segment} of {source.total}"
         place = f"shard {self.index} of {total}"
+        if isinstance(source, SampledSegments):
+            return f"{verb}a sample of {source.total} segments, {place}"
         if isinstance(source, PartitionRanges):
             names = ", ".join(part.value for part in source.ranges[:3])[:120]  # a line of the Web UI
             return f"{verb}{len(source.ranges)} partitions ({names}), {place}"[:200]

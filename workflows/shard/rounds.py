@@ -74,7 +74,7 @@ class Rounds:
             call.request,
             task_queue=request.rounds_queue,
             summary=call.summary,
-            **round_options(seconds, request.heartbeat_timeout),
+            **round_options(seconds + call.beyond, request.heartbeat_timeout),
         )
 
     def _fold(self, result: Any) -> None:

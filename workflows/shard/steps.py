@@ -21,7 +21,6 @@ with workflow.unsafe.imports_passed_through():
         Progress,
         RoundInput,
         RoundResult,
-        Segment,
         ShardInput,
         ShardState,
         Share,
@@ -40,6 +39,7 @@ class Call(NamedTuple):
     activity: Callable[[Any, Any], Any]
     request: Any
     summary: str
+    beyond: float = 0.0  # seconds that it may take after its time slice
 
 
 class End(NamedTuple):
@@ -136,13 +136,16 @@ class Verifying:
         return _of_reading(result, moved=moved)
 
 
+#: A difference is looked at so often, a lag apart: five times, and once more where it was found late.
+_LOOKS = 6
+
+
 class Comparing:
     """Rounds that read two tables and change neither."""
 
     def call(self, shard: RunningShard, share: Share, seconds: float) -> Call:
         """From the state of the shard."""
         request, state = shard.request, shard.state
-        assert isinstance(request.source, Segment), "whole tables are compared"
         work = CompareInput(
             target=shard.target,
             source=request.source,
@@ -155,7 +158,9 @@ class Comparing:
             heartbeat_timeout=request.heartbeat_timeout,
         )
         summary = f"compare after {state.compared.scanned:,} records"
-        return Call(CompareActivities.compare_segment, work, summary)
+        other = shard.target.other
+        lag = other.lag_seconds if other else 0.0
+        return Call(CompareActivities.compare_segment, work, summary, beyond=_LOOKS * lag)
 
     def heartbeat(self, details: Any) -> CompareResult:
         """What it had compared."""

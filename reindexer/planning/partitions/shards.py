@@ -24,14 +24,17 @@ def plan_partitions(
 ) -> tuple[list[Source], list[str]]:
     """(one source per shard, warnings): each partition looked at, and dealt to shards.
 
-    A dry run and a verification read what there is one after another: for them nothing is looked at. Raises
-    `BadInput`, `Refused`, `EnvironmentFault`.
+    A dry run and a verification read what there is one after another: for them nothing is looked at. Of a
+    comparison the first table's partitions are, and both are read by the same parts.
+
+    Raises `BadInput`, `Refused`, `EnvironmentFault`.
     """
     warnings = index_warning(scope, described)
     parts = [PartitionRange(value=value) for value in values]
     _check_length(parts)
     ranges = [(part, False) for part in parts]
-    if not job.dry_run and verb_of(job.operation).writes:
+    verb = verb_of(job.operation)
+    if not job.dry_run and (verb.writes or verb.compares):
         rate = limits.read_units_per_second
         sizes = looked_at(
             described.table,
