@@ -46,7 +46,7 @@ def test_a_comparison_is_started_followed_and_its_differences_are_paged(
         if page["after"] is None:
             break
         token = ["--after", page["after"]]
-    assert seen == planted.kinds
+    assert seen == planted.kinds == planted.judged()
     assert page["counts"] == {"different": 6, "missing": 6, "extraneous": 6, "moving": 0}
 
     code, out, _ = command(environment, "differences", job, "--kind", "missing", "--json")
