@@ -31,9 +31,10 @@ check: .venv/dev            ## the quick part: style, types, everything that sta
 	$(BIN)/mypy
 	$(BIN)/pytest -m unit -n auto $(SIDE_BY_SIDE) $(ARGS)
 
-nightly: .venv/dev          ## crashes of servers, the other engines, and whether the tests notice each mutation
+nightly: .venv/dev          ## crashes of servers, the other engines, more examples of each property, mutations
 	$(BIN)/python -m testbed
 	$(BIN)/pytest -m nightly -n $(AT_ONCE) $(SIDE_BY_SIDE) $(ARGS)
+	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -m hypothesis -n auto $(SIDE_BY_SIDE) $(ARGS)
 	$(BIN)/python -m evidence.exactness.mutants
 
 bench: .venv/dev            ## speeds as ratios, all in one run (about a quarter of an hour)

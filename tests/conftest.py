@@ -52,9 +52,14 @@ from tests.tables import Table, create_table  # noqa: E402
 
 settings.register_profile(
     "default",
-    max_examples=200,  # seconds in all
+    max_examples=100,  # half a second a test, of the minute that `make check` has
     deadline=None,
     derandomize=True,  # the same ones each time
+)
+settings.register_profile(
+    "nightly",
+    settings.get_profile("default"),
+    max_examples=400,  # also what the mutations of the code have to get past
 )
 settings.register_profile(
     "deep",

@@ -8,6 +8,7 @@ Exit code 1 if one survives, 2 if the tests fail without any mutation.
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -58,7 +59,14 @@ def _tested(checkout: Path, tests: tuple[str, ...]) -> str | None:
     """The first test that failed; None: all passed."""
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
     try:
-        ran = subprocess.run(command, cwd=checkout, capture_output=True, text=True, timeout=_LONGEST)
+        ran = subprocess.run(
+            command,
+            cwd=checkout,
+            env={**os.environ, "HYPOTHESIS_PROFILE": "nightly"},  # more examples than `make check` has time for
+            capture_output=True,
+            text=True,
+            timeout=_LONGEST,
+        )
     except subprocess.TimeoutExpired:
         return "none ended in time"
     if ran.returncode == 0:
