@@ -175,8 +175,8 @@ def _check_scope(operation: TwoTables, scope: Scope) -> None:
         raise BadInput("compare gives up no records that could be run again; name them as keys", "scope")
     if isinstance(scope, Partitions) and scope.index is not None:
         raise BadInput(
-            "compare and repair read partitions of the tables themselves: an index has no consistent read; name "
-            "values of the tables' partition key",
+            "compare and repair read partitions of the tables themselves: an index has no consistent read; "
+            "name values of the tables' partition key",
             "scope.index",
         )
 

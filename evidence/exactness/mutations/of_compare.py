@@ -21,15 +21,15 @@ MUTATIONS = (
     ),
     Mutation(
         "what two scans handed out at different times is not confirmed",
-        "reindexer/compare/segment.py",
-        "            self._suspects.append(Suspect(first, other))",
+        "reindexer/compare/meeting.py",
+        "            self._judge.add(Suspect(first, other))",
         '            first.settle("different")\n            other.settle("matched")',
         COMPARE,
     ),
     Mutation(
         "a row that was looked up and not found is missing without being confirmed",
-        "reindexer/compare/segment.py",
-        "self._suspects.append(Suspect(other=row) if number else Suspect(first=row))",
+        "reindexer/compare/meeting.py",
+        "self._judge.add(Suspect(other=row) if number else Suspect(first=row))",
         'row.settle("extraneous" if number else "missing")',
         COMPARE,
     ),
@@ -64,8 +64,8 @@ MUTATIONS = (
     Mutation(
         "the scans are eventually consistent",
         "reindexer/compare/side.py",
-        '{"ConsistentRead": True}',
-        '{"ConsistentRead": False}',
+        '"ConsistentRead": True',
+        '"ConsistentRead": False',
         COMPARE,
     ),
     Mutation(
@@ -105,14 +105,14 @@ MUTATIONS = (
     ),
     Mutation(
         "a tombstone of the other table counts as its row",
-        "reindexer/compare/segment.py",
+        "reindexer/compare/meeting.py",
         "there = counterpart is not None and present(counterpart)",
         "there = counterpart is not None",
         COMPARE,
     ),
     Mutation(
         "rows that fall out of the window are dropped",
-        "reindexer/compare/segment.py",
+        "reindexer/compare/meeting.py",
         "self._overdue[place].extend(queue.overdue())",
         "[row.settle('other_absent' if place else 'absent') for row in queue.overdue()]",
         COMPARE,
