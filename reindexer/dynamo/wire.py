@@ -206,7 +206,10 @@ def delete_parameters(key: WireKey, write: Write, stamp: Stamp) -> dict[str, Any
     """A deletion for DeleteItem: only what this run has marked, as it was marked; if bare, by its guards."""
     names, values = dict[str, str](), dict[str, Any]()
     conditions = _guards(write, names, values)
-    if not write.bare:
+    if write.bare:  # of an item that is its key alone, this is the only condition
+        names["#k"] = next(iter(key))
+        conditions.append("attribute_exists(#k)")
+    else:
         names |= {"#v": stamp.version_attribute, "#r": stamp.run_attribute}
         values |= {":v": stamp.version_value, ":r": stamp.mark_value}
         conditions += ["#v=:v", "#r=:r"]
@@ -214,7 +217,7 @@ def delete_parameters(key: WireKey, write: Write, stamp: Stamp) -> dict[str, Any
         "Key": key,
         "ConditionExpression": " AND ".join(conditions),
         "ExpressionAttributeNames": names,
-        "ExpressionAttributeValues": values,
+        **({"ExpressionAttributeValues": values} if values else {}),  # an empty map is refused
         "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
     }
 
