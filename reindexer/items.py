@@ -91,7 +91,7 @@ class Write:
     `guards` are attributes that must still hold these values when the write lands; None: still be missing.
     A deletion is two writes: `mark` stamps the item as one to be deleted, `delete` deletes what is so marked.
     `bare`: it carries no stamp, and its guards are its only condition. `create`: bare, of an item that must not
-    exist yet; `sets` are all its attributes but the key.
+    exist yet; `sets` are all its attributes but the key. `revives`: of an item that counted as not there.
     """
 
     sets: Mapping[str, WireValue] = field(default_factory=dict)
@@ -101,6 +101,7 @@ class Write:
     mark: bool = False
     bare: bool = False
     create: bool = False
+    revives: bool = False
 
 
 def second_write(mark: Write, own: Iterable[str]) -> Write:

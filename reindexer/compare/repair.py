@@ -21,7 +21,7 @@ REPAIRED: Mapping[str, Outcome] = {
 
 def outcome_of(write: Write) -> Outcome:
     """The outcome of a repair that was applied."""
-    if write.create:
+    if write.create or write.revives:  # for a comparison it was missing
         return Outcome.CREATED
     return Outcome.REMOVED if write.delete else Outcome.REPLACED
 
@@ -57,7 +57,11 @@ def needed(
         return None
     watched = [*sets, *removes, *([ORDER] if ORDER in other else [])]
     return Write(
-        sets=sets, removes=tuple(removes), guards={name: other.get(name) for name in watched}, bare=True
+        sets=sets,
+        removes=tuple(removes),
+        guards={name: other.get(name) for name in watched},
+        bare=True,
+        revives=not present(other),
     )
 
 

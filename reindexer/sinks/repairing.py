@@ -84,7 +84,7 @@ class RepairAnswers:
             unknown=work.unknown,
             given_up=given_up,
             deleting=work.unknown and work.write.delete,
-            creating=work.unknown and work.write.create,
+            creating=work.unknown and outcome_of(work.write) is Outcome.CREATED,
         )
 
 
@@ -133,17 +133,30 @@ class Repairing:
             return Outcome.FILTERED
         if both.write is None:
             self.meaning.attempts["ambiguous"] += unknown
-            return self._as_sent(position, key) if unknown or doubt else equal_already(both)
+            return self._as_sent(position, key, both) if unknown or doubt else equal_already(both)
         if self._each:
-            return Isolated(key=to_json_key(key), message="isolation: record", unknown=unknown)
-        # Of a backfill nothing is known of the other table: what is refused may be a lost attempt's.
-        return PendingWrite(position, key, both.write, unknown=self._scans and (unknown or doubt))
+            return self._isolated(key, unknown=unknown)
+        # What an earlier round or a lost attempt has sent may land before this write, and refuse it. Of a
+        # backfill nothing is known of the other table: there it may have landed already.
+        unknown = unknown or self._doubt or (self._scans and doubt)
+        return PendingWrite(position, key, both.write, unknown=unknown)
 
-    def _as_sent(self, position: int, key: WireKey) -> Outcome:
+    def _isolated(self, key: WireKey, *, unknown: bool) -> Isolated:
+        """A record for an activity of its own, with what is known of the write that was sent to it."""
+        sent = self._unconfirmed.outcome(key) if unknown else None
+        return Isolated(
+            key=to_json_key(key),
+            message="isolation: record",
+            unknown=unknown,
+            deleting=sent is Outcome.REMOVED,
+            creating=sent is Outcome.CREATED,
+        )
+
+    def _as_sent(self, position: int, key: WireKey, both: Both) -> Outcome:
         """The outcome of what was sent to a row that is equal now."""
-        if self._found:
-            return self._found[position]
-        return self._unconfirmed.outcome(key)
+        if key in self._unconfirmed:
+            return self._unconfirmed.outcome(key)
+        return self._found[position] if self._found else equal_already(both)
 
     def settled(self, key: WireKey, result: Outcome | Isolated) -> None:  # noqa: ARG002
         """The record has its outcome, or has left the round."""
@@ -158,7 +171,7 @@ class Repairing:
     ) -> list[Unconfirmed]:
         """Writes that were not answered."""
         sent = [
-            *((work.key, work.write.delete, work.write.create) for work in works),
+            *((work.key, work.write.delete, outcome_of(work.write) is Outcome.CREATED) for work in works),
             *((key, record.deleting, record.creating) for key, record in isolated if record.unknown),
         ]
         return self._unconfirmed.with_new(
