@@ -31,6 +31,7 @@ from reindexer.models import (
 )
 from reindexer.models.folding import after_closing, at_the_end
 from reindexer.rounds.pending_write import Patience
+from reindexer.rounds.round import Round
 from reindexer.sinks.seen import DRIFT_ROWS
 from reindexer.table_rounds import make_round
 from reindexer.tally import Attempts, Tally
@@ -193,9 +194,8 @@ class Shard:
             deliver=lambda n: n % life.delivered_each == 0,
             look=self._look,
         )
-        table = TableClient(self.model, "t")  # type: ignore[arg-type]
         try:
-            result = make_round(self.request, table, context, self.patience, self.seen).run()
+            result = self._made(context).run()
         except Killed:
             self.last = None
             if context.delivered:
@@ -208,6 +208,11 @@ class Shard:
             self.running.state = at_the_end(self.running.state)
         self.last = result
         self.stops.append(result.stop)
+
+    def _made(self, context: FakeContext) -> Round:
+        """The round to be run next."""
+        table = TableClient(self.model, "t")  # type: ignore[arg-type]
+        return make_round(self.request, table, context, self.patience, self.seen)
 
     def closed(self) -> Shard:
         """As a cancelled job leaves it: with what carries the stamp beyond the cursor, and never more work."""

@@ -1,4 +1,4 @@
-"""Reading the two forms of write that the engine sends: PartiQL's UPDATE and UpdateItem's expressions.
+"""Reading the writes that the engine sends: PartiQL's statements, and the expressions of calls of one item.
 
 Any other form fails the test that sent it.
 """
@@ -23,13 +23,17 @@ class Statement:
     guards: list[tuple[str, Any]] = field(default_factory=list)  # None: must be missing
     below: tuple[str, Any] | None = None  # NOT attribute >= value
     delete: bool = False
+    create: bool = False  # of an item that must not exist
+    must_exist: bool = False  # refused where it is gone, as every UPDATE is; PartiQL's DELETE is not
 
 
 def parse_statement(text: str, parameters: Sequence[Item], key_names: Sequence[str]) -> Statement:
-    """`UPDATE … SET … REMOVE … WHERE …` or `DELETE FROM … WHERE …`, with its parameters in their places.
+    """`UPDATE … SET … REMOVE … WHERE …`, `DELETE FROM … WHERE …` or `INSERT INTO … VALUE {…}`.
 
-    An UPDATE has one of SET and REMOVE at least.
+    Its parameters are in their places. An UPDATE has one of SET and REMOVE at least.
     """
+    if text.startswith("INSERT"):
+        return _insert(text, parameters, key_names)
     if text.startswith("DELETE"):
         where = text.partition(" WHERE ")[2]
         return _where(Statement(delete=True), where, iter(parameters), key_names)
@@ -44,6 +48,15 @@ def parse_statement(text: str, parameters: Sequence[Item], key_names: Sequence[s
         statement.sets[_name(part.removesuffix("=?"))] = next(rest)
     statement.removes = [_name(part) for part in removes.split(" REMOVE ")[1:]]
     return _where(statement, where, rest, key_names)
+
+
+def _insert(text: str, parameters: Sequence[Item], key_names: Sequence[str]) -> Statement:
+    table, members = re.fullmatch(r'INSERT INTO ("(?:[^"]|"")*") VALUE \{(.*)\}', text).groups()  # type: ignore[union-attr]
+    _name(table)
+    names = [name.replace("''", "'") for name in re.findall(r"'((?:[^']|'')*)': \?(?:, |$)", members)]
+    item = dict(zip(names, parameters, strict=True))
+    key = {name: item.pop(name) for name in key_names}
+    return Statement(key, item, create=True)
 
 
 def _where(statement: Statement, where: str, rest: Iterator[Item], key_names: Sequence[str]) -> Statement:
@@ -82,13 +95,26 @@ def parse_update(request: Item) -> Statement:
 def parse_delete(request: Item) -> Statement:
     """DeleteItem's condition."""
     statement = Statement(request["Key"], delete=True)
+    values = request.get("ExpressionAttributeValues")
+    assert values is None or values, "DynamoDB takes no empty map of values"
     _conditions(request, statement)
+    statement.must_exist = True  # by attribute_exists, or by a value that it must hold
     return statement
+
+
+def parse_put(request: Item, key_names: Sequence[str]) -> Statement:
+    """PutItem's item, which must not exist."""
+    names = request["ExpressionAttributeNames"]
+    found = re.fullmatch(r"attribute_not_exists\((\S+)\)", request["ConditionExpression"])
+    assert found is not None, "PutItem replaces what exists"
+    assert names[found[1]] in key_names
+    item = dict(request["Item"])
+    return Statement({name: item.pop(name) for name in key_names}, item, create=True)
 
 
 def _conditions(request: Item, statement: Statement) -> bool:
     """Whether the item has to exist."""
-    names, values = request["ExpressionAttributeNames"], request["ExpressionAttributeValues"]
+    names, values = request["ExpressionAttributeNames"], request.get("ExpressionAttributeValues", {})
     exists = False
     for part in request["ConditionExpression"].split(" AND "):
         if part.startswith("attribute_exists"):

@@ -16,7 +16,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 
-from tests.model_statements import Statement, parse_delete, parse_statement, parse_update
+from tests.model_statements import Statement, parse_delete, parse_put, parse_statement, parse_update
 
 Item = dict[str, Any]
 Identity = tuple[Any, ...]
@@ -39,6 +39,8 @@ READ_FAULTS = (
 )
 #: What other writers do between two calls.
 WRITERS = ("touch", "replace", "delete", "recreate", "bump", "same version")
+#: How a statement and a call of its own name the refusal to create what exists.
+_AS_PUT = ("DuplicateItem", "ConditionalCheckFailed")
 
 
 class Killed(BaseException):
@@ -192,6 +194,14 @@ class ModelTable:
             raise self._single("DeleteItem", error)
         return {"ConsumedCapacity": {"CapacityUnits": 1.0}}
 
+    def put_item(self, **request: Any) -> Item:
+        statement = parse_put(request, self.key_names)
+        plan = self._begin("write", "PutItem", [statement])
+        error = self._one(statement, plan, plan.statements.get(0))
+        if error:
+            raise self._single("PutItem", {**error, "Code": error["Code"].replace(*_AS_PUT)})
+        return {"ConsumedCapacity": {"CapacityUnits": 1.0}}
+
     def land(self) -> None:
         """Whatever was sent and is still under way arrives."""
         for _, statement in self._late:
@@ -211,8 +221,7 @@ class ModelTable:
                 self._apply(statement)
         self._late = [entry for entry in self._late if entry[0] > self.calls]
         plan = self.plan(self.calls) or Plan()
-        for writer, number in plan.writers:
-            self.other_writer(writer, sorted(self.first)[number % len(self.first)])
+        self._others(plan)
         if self.denied_from is not None and self.calls >= self.denied_from:
             raise self._error(operation, "AccessDeniedException", 400)
         keys = [self.identity(statement.key) for statement in statements or []]
@@ -224,6 +233,11 @@ class ModelTable:
             raise self._error(operation, self.refusal, 400)
         self._whole_call(plan, operation, statements, set(keys))
         return plan
+
+    def _others(self, plan: Plan) -> None:
+        """What other writers do before a call."""
+        for writer, number in plan.writers:
+            self.other_writer(writer, sorted(self.first)[number % len(self.first)])
 
     def _whole_call(
         self, plan: Plan, operation: str, statements: list[Statement] | None, keys: set[Identity]
@@ -279,6 +293,8 @@ class ModelTable:
             self.unanswered.discard(identity)
         if self._apply(statement, answered=not torn):
             return None
+        if statement.create:  # AWS does not say what is there
+            return {"Code": "DuplicateItem", "Message": "Duplicate primary key exists in table"}
         error: Item = {"Code": "ConditionalCheckFailed", "Message": "The conditional request failed"}
         if identity in self.rows and not plan.strip_items:
             error["Item"] = dict(self.rows[identity])
@@ -287,8 +303,12 @@ class ModelTable:
     def _apply(self, statement: Statement, *, answered: bool = False) -> bool:
         identity = self.identity(statement.key)
         item = self.rows.get(identity)
+        if statement.create:
+            if item is None:
+                self.rows[identity] = {**statement.key, **statement.sets}
+            return item is None
         if item is None and statement.delete:
-            return True  # as AWS: to delete what is not there succeeds
+            return not statement.must_exist  # as AWS: without a condition to delete what is not there succeeds
         if item is None or not self._holds(statement, item):
             return False
         if statement.delete:
