@@ -14,6 +14,7 @@ CLOSING = ("tests/test_closing_look.py", "tests/test_round_properties.py")  # ag
 DELETIONS = ("tests/test_transform.py", "tests/test_deletions.py")
 UNSTAMP = ("tests/test_unstamp_properties.py",)  # against the model, too
 COMPARE = ("tests/test_compare.py", "tests/test_compare_properties.py")  # against two tables in memory
+REPAIR = ("tests/test_repair.py", "tests/test_repair_properties.py")  # the same
 FOLDING = ("tests/test_folding.py",)
 SLOT = ("tests/test_slot.py",)
 
