@@ -92,6 +92,7 @@ class Write:
     A deletion is two writes: `mark` stamps the item as one to be deleted, `delete` deletes what is so marked.
     `bare`: it carries no stamp, and its guards are its only condition. `create`: bare, of an item that must not
     exist yet; `sets` are all its attributes but the key. `revives`: of an item that counted as not there.
+    `rest`: what follows it, where one write cannot name all attributes.
     """
 
     sets: Mapping[str, WireValue] = field(default_factory=dict)
@@ -102,6 +103,7 @@ class Write:
     bare: bool = False
     create: bool = False
     revives: bool = False
+    rest: Write | None = None
 
 
 def second_write(mark: Write, own: Iterable[str]) -> Write:

@@ -162,8 +162,8 @@ class TwoTables:
             return  # a look whether the service is there
         for item in self.table.at(identity, self.other.read_at[identity]):
             wanted = compared(item)
-            if statement.delete or wanted is None:
-                if statement.delete and wanted is None:
+            if wanted is None or statement.delete:
+                if wanted is None and not statement.sets:  # a removal, or a part of it
                     return
             elif all(wanted.get(name) == value for name, value in statement.sets.items()) and not (
                 wanted.keys() & set(statement.removes)

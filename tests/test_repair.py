@@ -250,3 +250,39 @@ def test_a_key_alone_is_created_and_removed(how: str) -> None:
     pair = TwoTables([keys[0]], [keys[1]])
     assert repairing(pair, how=how).run().tally == Tally(scanned=2, created=1, removed=1)
     assert list(pair.other.rows.values()) == [keys[0]]
+
+
+def _wide(by: int) -> dict[str, Any]:
+    return {f"attribute {number:03}": {"N": str(number + by)} for number in range(250)}
+
+
+@pytest.mark.parametrize("call", range(4, 10))
+@pytest.mark.parametrize("fault", ["killed before", "killed after", "timeout late", "500 after"])
+@pytest.mark.parametrize(
+    ("first", "other", "outcome"), [(0, 1, "replaced"), (None, 1, "removed"), (0, None, "created")]
+)
+def test_a_row_with_more_attributes_than_a_write_can_compare_is_written_in_parts_and_counted_once(
+    how: str, first: int | None, other: int | None, outcome: str, fault: str, call: int
+) -> None:
+    rows = [[] if by is None else [{**KEY, **_wide(by)}] for by in (first, other)]
+    pair = TwoTables(rows[0], rows[1], [*[Plan()] * (call - 1), Plan(call=fault, late_by=2)])
+    carried = repairing(pair, how=how).run()
+    assert carried.tally == Tally(scanned=1, **{outcome: 1})
+    assert pair.other.rows.get(ROW) == pair.table.rows.get(ROW)
+    assert (pair.wrong, len(pair.other.done[ROW])) == ([], 1 if outcome == "created" else 3)
+
+
+@pytest.mark.parametrize("call", [4, 5, 6])
+@pytest.mark.parametrize("what", ["replace", "delete", "touch"])
+@pytest.mark.parametrize("first", [0, None])
+def test_what_others_write_between_the_parts_is_seen(how: str, first: int | None, what: str, call: int) -> None:
+    rows = [[] if by is None else [{**KEY, **_wide(by), "n": {"N": "1"}}] for by in (first, 1)]
+    pair = TwoTables(rows[0], rows[1], _writers((call, what, 1)))
+    carried = repairing(pair, how=how).run()
+    assert carried.tally.scanned == carried.tally.settled == 1
+    assert pair.wrong == []
+    found, wanted = pair.other.rows.get(ROW), pair.table.rows.get(ROW)
+    if what == "touch" and first is not None:  # of an attribute that was equal, and is not written
+        assert found == {**(wanted or {}), "n": {"S": "theirs 1"}}
+    else:
+        assert found == wanted

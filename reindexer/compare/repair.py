@@ -10,6 +10,10 @@ from reindexer.models import Difference
 from reindexer.tally import Outcome
 from reindexer.values import same
 
+#: Attributes that one write compares: DynamoDB takes 300 operators and 4 KB in a condition, and each takes two
+#: operators and some 16 characters.
+_MOST = 100
+
 #: What a difference becomes once it is repaired. A key that moved was in both tables, as far as is known.
 REPAIRED: Mapping[str, Outcome] = {
     Difference.MISSING: Outcome.CREATED,
@@ -37,7 +41,8 @@ def needed(
 
     It is refused where an attribute that it changes is not what it was when it was read. What is left out of
     comparisons is neither copied nor removed, unless the whole item goes. An attribute that another writer adds
-    to an item between its read and its deletion goes with it.
+    to an item between its read and its deletion goes with it. An item with more attributes than one write can
+    compare is changed by several; one that is to be removed first loses those that its deletion cannot compare.
     """
     wanted = rules.content(first) if first is not None and present(first) else None
     if other is None:
@@ -47,7 +52,7 @@ def needed(
     if wanted is None:
         if not present(other):  # TTL, or whoever keeps tombstones, removes it
             return None
-        return Write(guards=_without(other, keys), delete=True, bare=True)
+        return _removal(_without(other, keys))
     has = rules.content(other)
     sets = {name: value for name, value in wanted.items() if name not in has or not same(value, has[name])}
     removes = [name for name in has if name not in wanted]
@@ -55,14 +60,31 @@ def needed(
         removes.append(GONE)
     if not sets and not removes:
         return None
-    watched = [*sets, *removes, *([ORDER] if ORDER in other else [])]
-    return Write(
-        sets=sets,
-        removes=tuple(removes),
-        guards={name: other.get(name) for name in watched},
-        bare=True,
-        revives=not present(other),
-    )
+    order = [ORDER] if ORDER in other else []
+    write: Write | None = None
+    for some in reversed(_parts([*sets, *removes])):  # the mark of a deletion goes last
+        write = Write(
+            sets={name: sets[name] for name in some if name in sets},
+            removes=tuple(name for name in some if name not in sets),
+            guards={name: other.get(name) for name in (*some, *order)},
+            bare=True,
+            revives=not present(other),
+            rest=write,
+        )
+    return write
+
+
+def _removal(item: WireItem) -> Write:
+    *before, last = _parts(list(item)) or [[]]
+    write = Write(guards={name: item[name] for name in last}, delete=True, bare=True)
+    for some in reversed(before):
+        guards = {name: item[name] for name in some}
+        write = Write(removes=tuple(some), guards=guards, bare=True, rest=write)
+    return write
+
+
+def _parts(names: list[str]) -> list[list[str]]:
+    return [names[start : start + _MOST] for start in range(0, len(names), _MOST)]
 
 
 def _without(item: WireItem, keys: Collection[str]) -> WireItem:

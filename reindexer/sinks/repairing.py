@@ -13,7 +13,7 @@ from dataclasses import replace
 from reindexer.answers import Action, CallFailed
 from reindexer.compare.repair import REPAIRED, outcome_of
 from reindexer.dynamo.table import TableClient
-from reindexer.items import WireItem, WireKey, key_identity, to_json_key
+from reindexer.items import WireItem, WireKey, Write, key_identity, to_json_key
 from reindexer.models import Isolated, RoundInput, Segment, Unconfirmed
 from reindexer.page import Page
 from reindexer.round_context import RoundContext
@@ -40,9 +40,9 @@ class RepairAnswers:
         """Of the table itself."""
         return self._pair.units
 
-    def applied(self, work: PendingWrite) -> Outcome:
-        """It is there."""
-        return outcome_of(work.write)
+    def applied(self, work: PendingWrite) -> Outcome | Write:
+        """It is there, or the next part of it follows."""
+        return work.write.rest or outcome_of(work.write)
 
     def refused(self, refusals: Sequence[Refusal]) -> Iterator[tuple[PendingWrite, Verdict]]:
         """Equal by now, or to be written again, from what both tables hold now."""

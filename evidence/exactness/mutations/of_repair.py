@@ -17,14 +17,14 @@ MUTATIONS = (
     Mutation(
         "a repair does not compare what it changes",
         _NEEDED,
-        "guards={name: other.get(name) for name in watched},",
+        "guards={name: other.get(name) for name in (*some, *order)},",
         "guards={},",
         REPAIR,
     ),
     Mutation(
         "a repair removes a row whatever it has become",
         _NEEDED,
-        "Write(guards=_without(other, keys), delete=True, bare=True)",
+        "Write(guards={name: item[name] for name in last}, delete=True, bare=True)",
         "Write(delete=True, bare=True)",
         REPAIR,
     ),
@@ -110,6 +110,13 @@ MUTATIONS = (
         "reindexer/sources/differences.py",
         "            first = 0\n",
         "",
+        REPAIR,
+    ),
+    Mutation(
+        "what does not fit one write of a repair is left out",
+        _REPAIRING,
+        "return work.write.rest or outcome_of(work.write)",
+        "return outcome_of(work.write)",
         REPAIR,
     ),
 )
