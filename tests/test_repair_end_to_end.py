@@ -15,6 +15,7 @@ from reindexer.tally import Outcome
 from testbed.faults import Fault, FaultKind, FaultPlan
 from testbed.job import outcome, until
 from testbed.stack import Stack
+from tests.cli import command
 from tests.planted import FAST, SLOW, Make, Planted, has_compared
 from tests.tables import Table, made_up_key
 
@@ -92,6 +93,18 @@ async def test_named_keys_alone_are_repaired(quiet: Stack, make_table: Make) -> 
     tally = {name: number for name, number in report["tally"].items() if number}
     assert tally == {"scanned": 3, "created": 1, "replaced": 1, "removed": 1}
     assert _differing(planted) == len(planted.kinds) - 3
+
+
+async def test_one_key_is_repaired_by_the_command(quiet: Stack, make_table: Make) -> None:
+    planted = Repaired(make_table, rows=60)
+    environment = dict(quiet.environment)
+    tables = (planted.table.name, planted.other.name)
+    options = ("--key", '{"id": "row-000005"}', "--yes", "--wait", "--allow-no-recovery")
+    code, out, err = await asyncio.to_thread(command, environment, "repair", *tables, *options)
+    assert (code, "created" in out) == (0, True), err
+    assert _differing(planted) == len(planted.kinds) - 1
+    code, out, err = await asyncio.to_thread(command, environment, "repair", *tables, "--key", "[]")
+    assert (code, "--key: should be an object" in err) == (2, True), out
 
 
 async def test_a_dry_run_writes_nothing(quiet: Stack, make_table: Make) -> None:
@@ -199,7 +212,7 @@ async def test_what_was_given_up_is_repaired_by_a_redrive(quiet: Stack, make_tab
     assert given_up == len(planted.kinds)
     assert report.balanced
     scope = {"kind": "quarantined", "job": handle.id, "run": report.run}
-    again = {"table": planted.table.name, "scope": scope, "allow_no_recovery": True}
+    again = {"table": planted.table.name, "scope": scope}
     state, redriven = await outcome(await quiet.start(again))
     assert state == "complete", redriven
     assert redriven["tally"]["scanned"] == given_up

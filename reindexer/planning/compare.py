@@ -119,7 +119,8 @@ def check_second(
     if writes:
         warnings += check_replicas(found, allowed=job.allow_multi_region)
         if Outcome.REMOVED in verb.outcomes:
-            _check_recovery(found, allowed=job.allow_no_recovery)
+            # A redrive takes up what a job that was allowed has given up.
+            _check_recovery(found, allowed=job.allow_no_recovery or isinstance(job.scope, Quarantined))
         else:
             _check_empty(found)
     writer, notes = probe_access(found.table, reach, job.attributes, writes=writes, by_key=True)
