@@ -57,7 +57,7 @@ async def run_comparison(cell: Comparison, stand: Stand) -> Row:
 
 async def _once(cell: Comparison, stand: Stand) -> _Seen:
     stand.quiet()
-    table, other = await asyncio.to_thread(_made, stand)
+    table, other = await asyncio.to_thread(made, stand)
     plan = FaultPlan(faults=cell.plan(table, other))
     began = time.monotonic()
     operation = {"kind": "compare", "with": {"table": other}}
@@ -88,7 +88,8 @@ async def _once(cell: Comparison, stand: Stand) -> _Seen:
     return seen
 
 
-def _made(stand: Stand) -> tuple[str, str]:
+def made(stand: Stand) -> tuple[str, str]:
+    """Two tables with the planted differences; their names."""
     rows = [[row(number, other=other) for number in range(RECORDS)] for other in (False, True)]
     first, second = (tables.make(stand.direct, COMPLETE, filter(None, each)) for each in rows)
     return first, second

@@ -32,6 +32,8 @@ from evidence.exactness.cells import QUICK_RECORDS, RECORDS, cells
 from evidence.exactness.comparing import run_comparison
 from evidence.exactness.comparisons import Comparison, comparisons
 from evidence.exactness.document import put_between_markers
+from evidence.exactness.repairing import run_repair
+from evidence.exactness.repairs import Repair, repairs
 from evidence.exactness.row import Row, markdown
 from evidence.exactness.running import run
 from evidence.exactness.stand import Stand, stand
@@ -41,7 +43,8 @@ from evidence.exactness.summary import summary
 async def rows_of(servers: Stand, part: Part) -> list[tuple[int, Row]]:
     """Each row of the part with its place in the table, printed once it is known."""
     rows = []
-    every: Iterator[Cell | Comparison] = chain(cells(part.quick), comparisons(part.quick))
+    every: Iterator[Cell | Comparison | Repair]
+    every = chain(cells(part.quick), comparisons(part.quick), repairs(part.quick))
     for place, cell in enumerate(every):
         if part.has(place) and all(word in cell.name for word in part.words):
             rows.append((place, part.kept(place) or await _run(cell, servers)))
@@ -55,7 +58,9 @@ async def rows_of(servers: Stand, part: Part) -> list[tuple[int, Row]]:
     return rows
 
 
-async def _run(cell: Cell | Comparison, servers: Stand) -> Row:
+async def _run(cell: Cell | Comparison | Repair, servers: Stand) -> Row:
+    if isinstance(cell, Repair):
+        return await run_repair(cell, servers)
     return await (run_comparison(cell, servers) if isinstance(cell, Comparison) else run(cell, servers))
 
 
