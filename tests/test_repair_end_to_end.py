@@ -98,6 +98,7 @@ async def test_named_keys_alone_are_repaired(quiet: Stack, make_table: Make) -> 
 async def test_one_key_is_repaired_by_the_command(quiet: Stack, make_table: Make) -> None:
     planted = Repaired(make_table, rows=60)
     environment = dict(quiet.environment)
+    assert (await outcome(await quiet.start(planted.job(dry_run=True))))[0] == "complete"  # the workers are up
     tables = (planted.table.name, planted.other.name)
     options = ("--key", '{"id": "row-000005"}', "--yes", "--wait", "--allow-no-recovery")
     code, out, err = await asyncio.to_thread(command, environment, "repair", *tables, *options)
