@@ -41,7 +41,7 @@ def repair(
 
     Each write is refused if the record is no longer what was compared. With --dry-run: compare alone.
 
-    Exit codes: 0 started (with --wait: complete), 2 refused, 3 not complete.
+    Exit codes: 0 started (with --wait: complete), 1 incomplete or failed, 2 refused, 3 not finished.
     """
     if "with" not in given.get("operation", {}) or "table" not in given["operation"]["with"]:
         raise BadInput("which one? For example `reindexer repair cities cities-eu`", "OTHER")

@@ -56,12 +56,15 @@ def _no_report(ledger: Ledger, job: str, run: str | None) -> Exception:
     if run and known and run != known:
         return BadInput(f"the ledger {ledger.table} has no report of {which}; the newest run is {known}")
     try:
-        talk(lambda client: asyncio.wait_for(describe(client, job), _SECONDS), _SECONDS)
+        described = talk(lambda client: asyncio.wait_for(describe(client, job), _SECONDS), _SECONDS)
     except BadInput as error:
         return BadInput(f"the ledger {ledger.table} has no report of {which}, and {error}")
     except (EnvironmentFault, RPCError, TimeoutError):
         said = "it has not ended, or never began; Temporal does not answer"
     else:
+        if not is_open(described):
+            said = f"it ended before it had one; `reindexer status {job}` says how"
+            return Stopped(Exit.INCOMPLETE, f"the ledger {ledger.table} has no report of {which}: {said}")
         said = f"it has not ended; `reindexer status {job}` asks Temporal"
     return Stopped(Exit.NOT_FINISHED, f"the ledger {ledger.table} has no report of {which}: {said}")
 

@@ -41,18 +41,21 @@ def plan_rows(plan: Plan, job: JobInput, own_queue: str | None) -> Iterator[tupl
         yield "partitions", _partitions(plan, plan.target.within)
     yield "shards", _shards(plan)
     yield "limits", plan.limits_from or "none"
-    yield "up to", f"{some(plan.limits.quarantined, 'quarantined record')}, then the job parks itself"
-    yield (
-        "writer",
-        {
-            "partiql": "conditional PartiQL batches",
-            "update_item": "UpdateItem, one record a call",
-            "none": "none: it only reads",
-        }[target.writer],
-    )
+    if target.writer != "none":
+        yield "up to", f"{some(plan.limits.quarantined, 'quarantined record')}, then the job parks itself"
+    writer = {
+        "partiql": "conditional PartiQL batches",
+        "update_item": "one record a call, conditionally",
+        "none": "none: it only reads",
+    }[target.writer]
+    written = target.other if plan.verb.writes_other and target.writer != "none" else None
+    yield "writer", writer if written is None else f"{writer}, to {written.table}"
+    if written is not None and plan.other_facts is not None:
+        safe = plan.other_facts.point_in_time_recovery
+        yield "", f"{written.table} has {'' if safe else 'no '}point-in-time recovery"
     if own_queue:
         yield "workers", f"the job's own, on task queue {own_queue}"
-    if not plan.verb.compares:
+    if not plan.verb.compares and not plan.verb.writes_other:
         yield "afterwards", _afterwards(job)
 
 

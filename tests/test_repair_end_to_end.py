@@ -108,6 +108,17 @@ async def test_one_key_is_repaired_by_the_command(quiet: Stack, make_table: Make
     assert (code, "--key: should be an object" in err) == (2, True), out
 
 
+async def test_the_command_fills_an_empty_table(quiet: Stack, make_table: Make) -> None:
+    table, other = make_table(), make_table()
+    table.fill(30, size={"N": "3"})
+    operation = {"kind": "compare", "with": {"table": other.name}}
+    await outcome(await quiet.start({"table": table.name, "operation": operation}))  # the workers are up
+    arguments = ("repair", table.name, other.name, "--backfill", "--lag", "0.5", "--yes", "--wait")
+    code, out, err = await asyncio.to_thread(command, dict(quiet.environment), *arguments)
+    assert (code, f"filling {other.name}" in " ".join(out.split())) == (0, True), err + out
+    assert contents(other) == contents(table)
+
+
 async def test_a_dry_run_writes_nothing(quiet: Stack, make_table: Make) -> None:
     planted = Repaired(make_table, rows=100)
     before = contents(planted.other)

@@ -131,7 +131,7 @@ def _type(option: Option, field: FieldInfo) -> Any:
         return list[str] | None
     if kinds == [bool]:
         return bool
-    return kinds[0] | None if kinds == [int] or get_origin(kinds[0]) is Literal else str | None
+    return kinds[0] | None if kinds in ([int], [float]) or get_origin(kinds[0]) is Literal else str | None
 
 
 def _can_be_given(model: type[BaseModel]) -> bool:
@@ -149,11 +149,11 @@ def _given(values: Mapping[str, Any]) -> Given:
         option, field = _OPTIONS[path]
         part, _, name = path.partition(".")
         if value is True:  # a switch turns its field to the other side
-            given[part] = not field.default
-        elif name:
-            given.setdefault(part, {})[name] = (
-                read_rate(value, option.flag) if option.metavar == "RATE" else value
-            )
+            value = not field.default
+        elif option.metavar == "RATE":
+            value = read_rate(value, option.flag)
+        if name:
+            given.setdefault(part, {})[name] = value
         else:
             given[part] = value
     return {name: _READ[name](**value) if name in _READ else value for name, value in given.items()}

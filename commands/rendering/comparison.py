@@ -46,7 +46,11 @@ def comparison_rows(counts: Comparison) -> Iterator[tuple[str | Text, ...]]:
         style = "" if not number else WARN if kind is Difference.MOVING else BAD
         yield Text(kind.value, style), Text(count(number), style), Text(_WORDS[kind], DIM)
     if absent := counts.absent + counts.other_absent:
-        yield "absent", count(absent), Text("past their time to live, tombstones, or deleted meanwhile", DIM)
+        yield (
+            "absent",
+            count(absent),
+            Text("in neither table, past their time to live, or deleted meanwhile", DIM),
+        )
     balance = Text("balanced", DIM) if counts.balanced else Text("NOT balanced: outcomes do not add up", BAD)
     yield "scanned", count(counts.scanned), balance
     yield "scanned there", count(counts.other_scanned), Text("in the other table", DIM)

@@ -38,7 +38,7 @@ def look_ahead(job: JobInput, workflow_id: str) -> Plan | None:
         )
     except EnvironmentFault as fault:
         # Who may start jobs need not have access to the table: the workers do.
-        note(f"the plan cannot be shown, since the table cannot be asked from here: {fault}", WARN)
+        note(f"the plan cannot be made from here: {fault}", WARN)
         note("the job is planned by its worker", DIM)
         return None
 
@@ -48,8 +48,8 @@ def summary(job: JobInput) -> str:
     scope = "" if job.scope.kind == "complete" else f", {job.scope.kind}"
     version = job.operation.version
     target = f" to version {version}" if version else ""
-    verb = f"{job.operation.words}{' (dry run)' if job.dry_run else ''}"
-    return f"{verb} {job.table.rsplit('/', 1)[-1]}{target}{scope}"
+    what = job.operation.on(job.table.rsplit("/", 1)[-1])
+    return f"{what}{target}{scope}{', dry run' if job.dry_run else ''}"
 
 
 def plan_text(plan: Plan | None, job: JobInput, name: str) -> RenderableType:

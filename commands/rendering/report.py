@@ -11,7 +11,7 @@ from commands.rendering.comparison import comparison_rows, estimate_row, verdict
 from commands.rendering.dry_run import render_dry_run
 from commands.rendering.partitions import partitions
 from commands.rendering.screen import BAD, DIM, GOOD, WARN, columns, facts, moment
-from reindexer.models import Report, Verb
+from reindexer.models import Compared, Report, Verb
 from reindexer.models.by_partition import brief
 from reindexer.operations import VERBS
 from reindexer.tally import MEANING, Attempts, Outcome
@@ -60,8 +60,14 @@ def _headline(report: Report) -> Text:
         f"  {some(records, 'record')} in {duration(report.seconds)}, ",
         (f"{per_second(speed).removesuffix('/s')} records/s", "bold"),
         *((f", {words}", f"bold {WARN}") for words in report.not_found),
-        *([verdict(report.comparison.counts)] if report.comparison and report.state == "complete" else []),
+        *([_verdict(report, report.comparison)] if report.comparison and report.state == "complete" else []),
     )
+
+
+def _verdict(report: Report, found: Compared) -> Text:
+    if not _repaired(report):
+        return verdict(found.counts)
+    return Text(f", {count(report.tally.settled)} repaired", f"bold {GOOD}")
 
 
 def _verb(report: Report) -> Verb | None:
@@ -115,7 +121,12 @@ def _outcomes(report: Report) -> Iterator[tuple[str | Text, ...]]:
             style = BAD if number and outcome is Outcome.QUARANTINED else ""
             words = own.get(outcome, MEANING[outcome])
             yield Text(outcome.value, style), Text(count(number), style), Text(words, DIM)
-    yield "to repair" if _repaired(report) else "scanned", count(report.tally.scanned), _balance(report)
+    if report.comparison is not None:
+        differ = sum(report.comparison.counts.differences.values())
+        done = Text(f"{count(report.tally.settled)} of them repaired", WARN)
+        yield "to repair", count(differ), _balance(report) if differ == report.tally.settled else done
+    else:
+        yield "scanned", count(report.tally.scanned), _balance(report)
 
 
 def _balance(report: Report) -> Text:
@@ -169,7 +180,9 @@ def _facts(report: Report) -> Iterator[tuple[str, RenderableType]]:
         yield "attempts", attempts_text(report.attempts)
         if report.attempts.ambiguous:
             yield "", ambiguous_text(report.attempts.ambiguous)
-        if report.verification or not report.as_of:
+        if (verb := _verb(report)) and verb.writes_other:
+            yield "verify with", f"reindexer compare {report.table} {_other(report)}"
+        elif report.verification or not report.as_of:
             yield "verified", _verification(report)
         yield "shards", count(report.shards) + _unbalanced(str(i) for i in report.unbalanced_shards)
         if report.partitions or report.unbalanced_partitions:
@@ -188,11 +201,17 @@ def _facts(report: Report) -> Iterator[tuple[str, RenderableType]]:
 
 def _aim(report: Report) -> str:
     operation = report.operation
+    verb = _verb(report)
+    if verb and verb.writes_other and report.writer != "none":
+        return f"{report.table}, {'filling' if operation.get('backfill') else 'repairing'} {_other(report)}"
     if report.comparison is not None:
-        relation = "repairing" if _repaired(report) else "compared with"
-        return f"{report.table}, {relation} {operation.get('with', {}).get('table', '?')}"
+        return f"{report.table}, compared with {_other(report)}"
     to = f" to version {report.version}" if _stamps(report) else ""
     return f"{report.table}, {operation.get('kind', '?')}{to}"
+
+
+def _other(report: Report) -> str:
+    return str(report.operation.get("with", {}).get("table", "?"))
 
 
 def _verification(report: Report) -> Text:

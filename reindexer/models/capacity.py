@@ -69,7 +69,8 @@ def chosen(
             words.append(f"{units} {_shown(given)} as given")
         elif most is None:
             resolved[name] = "unlimited"
-            words.append(f"{units} unlimited, the table's capacity is not known")
+            whose = "the other table's" if used is other else "the table's"
+            words.append(f"{units} unlimited, {whose} capacity is not known")
         else:
             resolved[name] = most * _SHARE
             of = f" of index {index}, the smallest that is {_TAKEN[units]}" if index else ""

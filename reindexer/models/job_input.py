@@ -33,6 +33,10 @@ class AskedOperation(Asked):
         """For a line of a list."""
         return self.kind
 
+    def on(self, table: str) -> str:
+        """For the title of a plan: what is done to which table."""
+        return f"{self.words} {table}"
+
     def at(self, version: int) -> Self:
         """The same with the version that was chosen for it."""
         return self.model_copy(update={"version": version})
@@ -144,6 +148,10 @@ class Compare(TwoTables):
 
     kind: Literal["compare"]
 
+    def on(self, table: str) -> str:
+        """Both tables, in their order."""
+        return f"compare {table} with {self.other.table}"
+
 
 class Repair(TwoTables):
     """Compare, and make the other table equal. Locks the other table, and writes to it alone."""
@@ -151,6 +159,10 @@ class Repair(TwoTables):
     kind: Literal["repair"]
     #: Compares nothing first: every record is created that is not there.
     backfill: Annotated[bool, Option("--backfill", "Fill an empty table, without comparing first.")] = False
+
+    def on(self, table: str) -> str:
+        """Which table is written, and from which."""
+        return f"{'fill' if self.backfill else 'repair'} {self.other.table} from {table}"
 
 
 Operation = Annotated[Touch | Transform | Verify | Unstamp | Compare | Repair, Field(discriminator="kind")]
@@ -251,9 +263,7 @@ class JobInput(Asked):
     ] = False
     #: There conditions hold in one Region only.
     allow_multi_region: Annotated[bool, Option("--allow-multi-region", "Accept a global table.")] = False
-    dry_run: Annotated[bool, Option("--dry-run", "Show what the job would do to a sample; write nothing.")] = (
-        False
-    )
+    dry_run: Annotated[bool, Option("--dry-run", "Show what the job would do; write nothing.")] = False
     #: Delete records or attributes of a table without point-in-time recovery.
     allow_no_recovery: Annotated[
         bool, Option("--allow-no-recovery", "Allow deletions without point-in-time recovery.")

@@ -90,6 +90,10 @@ def typed_key(given: Mapping[str, str | int], schema: Sequence[KeyAttribute], fi
 
 def typed_value(value: str | int, attribute: KeyAttribute, position: int, field: str) -> str:
     """One key attribute's value as DynamoDB JSON's text. `position`: 0 partition key, 1 sort key."""
+    if isinstance(value, float):
+        raise BadInput(f'{value} may have been rounded; write it as a string: "{value}"', field)
+    if isinstance(value, dict):
+        raise BadInput("is DynamoDB JSON; write the value alone, without its type", field)
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise BadInput(f"{value!r} is no key value; it has to be {_WORDS[attribute.type]}", field)
     if attribute.type == "N":

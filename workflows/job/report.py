@@ -110,7 +110,7 @@ class JobReport:
                 f"somebody had to do with them: {few(names)}; the job's own tally is exact"
             )
         warnings += self._index_warnings()
-        if job.tried:
+        if job.tried or (job.input and job.input.dry_run):
             warnings.append("a dry run: nothing was written")
         elif job.verification is None and self._plan.verb.writes and not self._plan.verb.writes_other:
             warnings.append("not verified: no consistent read was made after the job")
