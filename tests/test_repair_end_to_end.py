@@ -206,6 +206,36 @@ async def test_an_empty_table_is_filled_and_one_that_is_not_is_refused(quiet: St
     assert (kind, "holds records" in failure["message"]) == ("NotEmpty", True)
 
 
+async def test_what_a_backfill_gave_up_is_created_by_a_redrive_and_nothing_is_replaced(
+    quiet: Stack, make_table: Make
+) -> None:
+    table, other = make_table(), make_table()
+    keys = table.fill(40, size={"N": "3"})
+    operation = {"kind": "repair", "with": {"table": other.name}, "backfill": True}
+    refused = Fault(
+        kind=FaultKind.STATEMENT_ERROR, code="ValidationError", probability=1.0, tables=frozenset((other.name,))
+    )
+    limits = {"records_per_second": 4}
+    handle = await quiet.start({"table": table.name, "operation": operation, "limits": limits})
+    await until(handle, lambda seen: bool(seen["tally"]["created"]))
+    quiet.proxy.set_plan(FaultPlan(faults=(refused,)))
+    kind, failure = await outcome(handle)
+    quiet.proxy.set_plan(FaultPlan())
+    assert kind == "Incomplete", failure
+    report = quiet.ledger().reports.find(handle.id)
+    assert report is not None
+    given_up = report.tally[Outcome.QUARANTINED]
+    assert given_up == 40 - report.tally[Outcome.CREATED] > 1
+    key = next(key for key in keys if other.get(key) is None)
+    other.put({**key, "theirs": {"BOOL": True}})
+    scope = {"kind": "quarantined", "job": handle.id, "run": report.run}
+    kind, redriven = await outcome(await quiet.start({"table": table.name, "scope": scope}))
+    assert kind == "Incomplete", redriven
+    tally = {name: number for name, number in redriven["tally"].items() if number}
+    assert tally == {"scanned": given_up, "created": given_up - 1, "superseded": 1}
+    assert other.get(key) == {**key, "theirs": {"BOOL": True}}
+
+
 async def test_what_was_given_up_is_repaired_by_a_redrive(quiet: Stack, make_table: Make) -> None:
     planted = Repaired(make_table, rows=200)
     refused = Fault(

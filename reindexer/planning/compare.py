@@ -118,9 +118,10 @@ def check_second(
     writes = verb.writes_other and not job.dry_run
     if writes:
         warnings += check_replicas(found, allowed=job.allow_multi_region)
-        if Outcome.REMOVED in verb.outcomes:
-            # A redrive takes up what a job that was allowed has given up.
-            _check_recovery(found, allowed=job.allow_no_recovery or isinstance(job.scope, Quarantined))
+        if isinstance(job.scope, Quarantined):
+            pass  # what it takes up, a job that was allowed has given up
+        elif Outcome.REMOVED in verb.outcomes:
+            _check_recovery(found, allowed=job.allow_no_recovery)
         else:
             _check_empty(found)
     writer, notes = probe_access(found.table, reach, job.attributes, writes=writes, by_key=True)
@@ -170,7 +171,7 @@ def _check_scope(operation: TwoTables, scope: Scope) -> None:
     if isinstance(operation, Repair):
         if isinstance(scope, Sample):
             raise BadInput("repair takes whole tables, partitions or keys; compare takes a sample", "scope")
-        if operation.backfill and scope.kind != "complete":
+        if operation.backfill and scope.kind not in ("complete", "quarantined"):
             raise BadInput(f"a backfill fills a whole table, not {scope.kind}", "scope")
     elif isinstance(scope, Quarantined):
         raise BadInput("compare gives up no records that could be run again; name them as keys", "scope")

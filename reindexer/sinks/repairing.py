@@ -15,6 +15,7 @@ from reindexer.compare.repair import REPAIRED, outcome_of
 from reindexer.dynamo.table import TableClient
 from reindexer.items import WireItem, WireKey, Write, key_identity, to_json_key
 from reindexer.models import Isolated, RoundInput, Segment, Unconfirmed
+from reindexer.operations import verb_of
 from reindexer.page import Page
 from reindexer.round_context import RoundContext
 from reindexer.rounds.pending_write import Patience, PendingWrite
@@ -101,7 +102,8 @@ class Repairing:
         self._pair = Pair(request.target, tables, request.share, context)
         self.sink = OtherTableSink(tables[1], request.target)
         self._scans = isinstance(request.source, Segment)  # a backfill: its rows are at hand
-        self.meaning = RepairAnswers(self._pair, patience, creates_only=self._scans)
+        self._creates_only = Outcome.REPLACED not in verb_of(request.target.operation).outcomes
+        self.meaning = RepairAnswers(self._pair, patience, creates_only=self._creates_only)
         self.max_batch, self.may_look_ahead = self.sink.max_changes, True
         self._unconfirmed = UnconfirmedWrites(request.unconfirmed)
         self._key_names = tuple(attribute.name for attribute in request.target.key)
@@ -134,6 +136,8 @@ class Repairing:
         if both.write is None:
             self.meaning.attempts["ambiguous"] += unknown
             return self._as_sent(position, key, both) if unknown or doubt else equal_already(both)
+        if self._creates_only and not both.write.create:
+            return Outcome.SUPERSEDED
         if self._each:
             return self._isolated(key, unknown=unknown)
         # What an earlier round or a lost attempt has sent may land before this write, and refuse it. Of a
