@@ -15,13 +15,11 @@ from activities.identity import Identities, TableTrouble
 from activities.round_context import TemporalContext
 from activities.second import trouble_of_either
 from reindexer.compare.checkpoint import Keep
-from reindexer.compare.segment import compare_segment, of_other
-from reindexer.errors import EnvironmentFault
+from reindexer.compare.segment import compare_segment
 from reindexer.ledger import Ledger
 from reindexer.models import (
     CompareInput,
     CompareResult,
-    Fault,
     FoundDifference,
     Sampled,
     SampleInput,
@@ -46,15 +44,12 @@ class CompareActivities:
         context.heartbeat(lambda: _nothing(request))
         other = request.target.other
         assert other is not None, "compared with what?"
-        try:
-            if trouble := trouble_of_either(self._identities.trouble_before, request.target, context):
-                return _nothing(request, trouble)
-            tables = (self._clients.table(request.target), self._clients.table(other))
-            result = compare_segment(request, tables, context, self._keeper(request))
-            if result.done:
-                trouble = trouble_of_either(self._identities.trouble_after, request.target, context)
-        except EnvironmentFault as error:  # of the settings that reach the other table
-            return _nothing(request, TableTrouble(Stop.FAULT, of_other(Fault.of(error), other.table)))
+        if trouble := trouble_of_either(self._identities.trouble_before, request.target, context):
+            return _nothing(request, trouble)
+        tables = (self._clients.table(request.target), self._clients.table(other))
+        result = compare_segment(request, tables, context, self._keeper(request))
+        if result.done:
+            trouble = trouble_of_either(self._identities.trouble_after, request.target, context)
         if trouble:  # what was read counts for nothing; this part is read again
             return _nothing(request, trouble)
         return result

@@ -12,7 +12,6 @@ from activities.round_context import TemporalContext
 from activities.second import second_of, trouble_of_either
 from activities.seen import seen_by
 from activities.sources import fetched
-from reindexer.errors import EnvironmentFault
 from reindexer.models import Fault, RoundInput, RoundResult, Stop
 from reindexer.table_rounds import run_round
 from reindexer.telemetry import round_ended
@@ -42,12 +41,6 @@ class RoundActivities:
         work = fetched(request, self._clients.ledger)
         if isinstance(work, Fault):
             return RoundResult(progress=request.beginning, stop=Stop.FAULT, fault=work)
-        try:
-            return self._worked(request, work, context)
-        except EnvironmentFault as error:  # of the settings that reach another table
-            return RoundResult(progress=request.beginning, stop=Stop.FAULT, fault=Fault.of(error))
-
-    def _worked(self, request: RoundInput, work: RoundInput, context: TemporalContext) -> RoundResult:
         with (
             seen_by(self._clients.ledger, work, context) as seen,
             second_of(self._clients, work.target, context, work.source) as second,

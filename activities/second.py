@@ -11,7 +11,8 @@ from activities.asking import answered
 from activities.clients import Clients
 from activities.identity import TableTrouble
 from reindexer.compare.segment import of_other
-from reindexer.models import FoundDifference, KeptDifferences, OtherTable, Source, Target
+from reindexer.errors import EnvironmentFault
+from reindexer.models import Fault, FoundDifference, KeptDifferences, OtherTable, Source, Stop, Target
 from reindexer.operations import verb_of
 from reindexer.round_context import RoundContext
 from reindexer.sources.differences import Chunks
@@ -52,5 +53,8 @@ def trouble_of_either(ask: Ask, target: Target, context: RoundContext) -> TableT
         return trouble
     if target.other is None:
         return None
-    trouble = ask(target.other, context)
+    try:
+        trouble = ask(target.other, context)
+    except EnvironmentFault as error:  # of the settings that reach it
+        trouble = TableTrouble(Stop.FAULT, Fault.of(error))
     return trouble and replace(trouble, fault=of_other(trouble.fault, target.other.table))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from commands.input.fields import Fields, Given
-from commands.input.files import json_option
 from commands.input.job_input import job_input
+from commands.input.keys import key_given
 from commands.input.options import AsJson, KeyOptions, Yes
 from commands.rendering.plan import summary
 from commands.running.launch import Wait, launch
@@ -48,15 +48,8 @@ def repair(
     if key:
         if "scope" in given:
             raise BadInput("goes without --scope", "--key")
-        given["scope"] = {"kind": "keys", "keys": [_key(text) for text in key]}
+        given["scope"] = {"kind": "keys", "keys": [key_given(text) for text in key]}
     job = job_input({**given, "operation": {**given["operation"], "kind": "repair"}}, None)
     name = workflow_id or f"repair-{job.table.rsplit('/', 1)[-1]}"
     show_plan(job, name, ask=not yes)
     raise typer.Exit(launch(job, name, summary=summary(job), wait=wait, as_json=as_json))
-
-
-def _key(text: str) -> dict[str, Any]:
-    key = json_option(text, "--key")
-    if not isinstance(key, dict) or not key:
-        raise BadInput(f'should be an object such as {{"id": "a"}} (given: {text})', "--key")
-    return key

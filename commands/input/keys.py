@@ -22,6 +22,14 @@ def plain_text(entry: QuarantineEntry) -> str:
     return json.dumps(plain_key(entry), ensure_ascii=False)
 
 
+def key_given(text: str) -> dict[str, Any]:
+    """The value of one --key. Raises `BadInput`."""
+    key = json_option(text, "--key")
+    if not isinstance(key, dict) or not key:
+        raise BadInput(f'should be an object such as {{"id": "a"}} (given: {text})', "--key")
+    return key
+
+
 def chosen(entries: Iterable[QuarantineEntry], keys: list[str] | None) -> list[QuarantineEntry]:
     """The entries with one of these keys; all where none is given. Raises `BadInput` for an unknown key."""
     entries = list(entries)
@@ -29,9 +37,7 @@ def chosen(entries: Iterable[QuarantineEntry], keys: list[str] | None) -> list[Q
         return entries
     found = []
     for text in keys:
-        asked = json_option(text, "--key")
-        if not isinstance(asked, dict) or not asked:
-            raise BadInput(f'should be an object such as {{"id": "a"}} (given: {text})', "--key")
+        asked = key_given(text)
         matching = [entry for entry in entries if _same(entry, asked)]
         if not matching:
             raise BadInput(f"no open quarantined record has the key {text}", "--key")

@@ -17,7 +17,7 @@ _PATIENCE = 60.0  # seconds for an answer of the engine
 
 
 class Meter:
-    """Stands between a command and the engine. `units`: of reads of `tables`, by table; `calls`: by operation.
+    """Forwards a command's calls to the engine. `units`: of reads of `tables`, by table; `calls`: by operation.
 
     It asks the engine to say what each read consumed, whether the command asked or not.
     """

@@ -85,7 +85,7 @@ class Judge:
 
     @property
     def full(self) -> bool:
-        """Whether so many wait that no more should be read."""
+        """Whether too many wait for more to be read."""
         return len(self._waiting) >= _MOST_WAITING or self._bytes >= _WAITING_BYTES
 
     def wait(self) -> bool:

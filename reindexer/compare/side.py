@@ -45,7 +45,7 @@ class Side:
         self._finished = True
 
     def pass_keys(self, number: int) -> None:
-        """Of named keys: so many more are settled."""
+        """Of named keys: this many more are settled."""
         self.part += number
 
     def page(self) -> list[WireItem] | None:

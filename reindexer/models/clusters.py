@@ -8,7 +8,7 @@ from pydantic import NonNegativeFloat, NonNegativeInt
 
 from reindexer.models.model import Model
 
-_Z = 1.959964  # of a normal distribution, 95 % lie within so many standard deviations
+_Z = 1.959964  # of a normal distribution, 95 % lie within this many standard deviations
 #: Segments that differ, below which their spread is an accident: simulated intervals held the share in 85 of
 #: 100 samples where whole segments differ, and in 95 from here on.
 _FEW = 10

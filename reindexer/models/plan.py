@@ -123,7 +123,7 @@ class SampledSegments(Model):
     kind: Literal["sampled_segments"] = "sampled_segments"
     segments: list[NonNegativeInt]
     total: PositiveInt
-    enough: PositiveInt  # no further segment is read after so many keys
+    enough: PositiveInt  # no further segment is read after this many keys
     at_least: NonNegativeInt  # segments that are read even so
 
 

@@ -1,4 +1,4 @@
-"""Which segments of two tables a sample reads: random ones of so many that each has few keys.
+"""Which segments of two tables a sample reads: random ones, each with few keys.
 
 The first rows of one segment say nothing of the rest of a table. All keys of random segments do: by its hash
 DynamoDB decides which segment a partition key is in.
@@ -18,7 +18,7 @@ from reindexer.planning.sizing import RECORDS_PER_SHARD
 _MOST_SEGMENTS = 1_000_000  # DynamoDB's limit of TotalSegments
 #: Keys that a segment should have: each costs a call to both tables, and its keys say less than others'.
 _KEYS_PER_SEGMENT = 10
-#: With so many the spread between them is known well enough for the interval's normal distribution.
+#: With this many the spread between them is known well enough for the interval's normal distribution.
 _AT_LEAST = 30
 #: More would not travel in a plan: 10,000 are 70 KB of JSON. With a larger sample each has more keys.
 _MOST_READ = 10_000
