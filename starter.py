@@ -22,6 +22,7 @@ from commands.differences import differences
 from commands.doctor import doctor
 from commands.estimate import estimate_job
 from commands.failures import failures
+from commands.index import index
 from commands.input.exits import EXPECTED, Exit, meaning
 from commands.input.fields import with_fields
 from commands.input.json_only import json_only
@@ -61,6 +62,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "start": start,
     "compare": compare,
     "repair": repair,
+    "index": index,
     "list": list_jobs,
     "status": status,
     "watch": watch,

@@ -9,7 +9,8 @@ from reindexer.dynamo.client import make_client
 from reindexer.dynamo.others import other_client
 from reindexer.dynamo.table import TableClient
 from reindexer.ledger import Ledger
-from reindexer.models import CapacityInput, OtherTable, Target
+from reindexer.models import CapacityInput, OtherTable, SearchIndex, Target
+from reindexer.search.client import SearchClient
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -24,6 +25,7 @@ class Clients:
         self.own = make_client(pool=pool)
         self._by_region = {self.own.meta.region_name: self.own}
         self._others: dict[tuple[str | None, ...], DynamoDBClient] = {}
+        self._clusters: dict[tuple[str | None, ...], SearchClient] = {}
         self.ledger = ledger
 
     def raw(self, target: Target | CapacityInput) -> DynamoDBClient:
@@ -47,6 +49,15 @@ class Clients:
             client = self._others.get(place)
             if client is None:
                 client = self._others[place] = other_client(other, self._pool)
+        return client
+
+    def search(self, index: SearchIndex) -> SearchClient:
+        """The client of an index's cluster. Raises `EnvironmentFault` where its secret is not here."""
+        place = (index.search, index.auth, index.region)
+        with self._lock:
+            client = self._clusters.get(place)
+            if client is None:
+                client = self._clusters[place] = SearchClient(index, self._pool)
         return client
 
     def table(self, target: Target | CapacityInput | OtherTable) -> TableClient:

@@ -8,6 +8,7 @@ from temporalio import activity
 
 from activities.clients import Clients
 from activities.failures import translated
+from reindexer.checks.last_look_elsewhere import InCopy, InIndex, Landed
 from reindexer.dynamo.index_keys import INDEX_KEY, IndexKeys
 from reindexer.dynamo.reading import read_consistently
 from reindexer.errors import EnvironmentFault, Refused, cut
@@ -17,6 +18,7 @@ from reindexer.models import CloseInput, Fault, Isolated, QuarantineEntry, Quara
 from reindexer.operations import verb_of
 from reindexer.sinks.evidence import shows_change
 from reindexer.sinks.pair import Pair
+from reindexer.sinks.search_index import SearchSink
 from reindexer.sinks.unconfirmed_writes import sent
 from reindexer.tally import Attempts, Outcome
 
@@ -34,8 +36,8 @@ class QuarantineActivities:
         With `applied`. Idempotent: a second attempt writes the same ledger row. A ledger that cannot be written
         is a fault.
         """
-        if verb_of(request.target.operation).writes_other:
-            record, written = request.record, self._repaired(request)
+        if not verb_of(request.target.operation).in_place:
+            record, written = request.record, self._elsewhere(request)
         else:
             item = self._read(request)
             record = _explained(request.record, item, request.target)
@@ -92,15 +94,21 @@ class QuarantineActivities:
         entries = self._clients.ledger.failures.open(job, run)
         return {key_identity(from_json_key(entry.key)) for entry in entries}
 
-    def _repaired(self, request: QuarantineInput) -> Outcome | None:
-        """What a write to another table that was never answered has done after all; None: nothing, so far."""
+    def _elsewhere(self, request: QuarantineInput) -> Outcome | None:
+        """What a write elsewhere that was never answered has done after all; None: nothing, so far."""
         record, target = request.record, request.target
-        if not record.unknown or target.other is None:
+        if not record.unknown:
             return None
         with translated():
-            tables = (self._clients.table(target), self._clients.table(target.other))
-            [both] = Pair(target, tables).read([from_json_key(record.key)])
-        return None if both.write else sent(deletion=record.deleting, creation=record.creating)
+            landed: Landed
+            if target.search is not None:
+                landed = InIndex(SearchSink(self._clients.search(target.search), target), target)
+            else:
+                assert target.other is not None, "written where?"
+                landed = InCopy(Pair(target, (self._clients.table(target), self._clients.table(target.other))))
+            outcome = sent(deletion=record.deleting, creation=record.creating)
+            [found] = landed.of([from_json_key(record.key)], [outcome])
+        return found
 
     def _read(self, request: QuarantineInput) -> WireItem | None:
         """The item as it is, as far as it tells what became of it; None: it is gone."""

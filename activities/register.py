@@ -21,6 +21,7 @@ from activities.quarantine import QuarantineActivities
 from activities.record import RecordActivities
 from activities.report import ReportActivities
 from activities.round import RoundActivities
+from activities.search import IndexActivities
 from activities.verify import VerifyActivities
 from reindexer.settings import Settings
 
@@ -40,6 +41,7 @@ def control_activities(
 ) -> list[Callable[..., Any]]:
     """On the task queue itself: everything but rounds, so that none of it waits behind them."""
     lock, report = LockActivities(clients, client), ReportActivities(clients)
+    index = IndexActivities(clients)
     kept, quarantine = KeptActivities(clients), QuarantineActivities(clients)
     return [
         *job_activities(clients, settings, questions, guard),
@@ -53,6 +55,8 @@ def control_activities(
         kept.partition_totals,
         DifferenceActivities(clients).sample_differences,
         quarantine.close_redriven,
+        index.prepare_index,
+        index.finish_index,
         report.write_report,
         report.record_version,
         EndedShardActivities(clients, client).last_state,

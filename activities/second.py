@@ -1,4 +1,4 @@
-"""What rounds need that write to another table: a client for it, and what a comparison has kept."""
+"""What rounds need that write elsewhere: a client for it, and what a comparison has kept."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from reindexer.errors import EnvironmentFault
 from reindexer.models import Fault, FoundDifference, KeptDifferences, OtherTable, Source, Stop, Target
 from reindexer.operations import verb_of
 from reindexer.round_context import RoundContext
+from reindexer.search.client import SearchClient
 from reindexer.sources.differences import Chunks
 from reindexer.table_rounds import Second
 
@@ -25,8 +26,14 @@ Ask = Callable[[Target | OtherTable, RoundContext], TableTrouble | None]
 @contextmanager
 def second_of(
     clients: Clients, target: Target, context: RoundContext, source: Source | None = None
-) -> Iterator[Second | None]:
-    """None where the verb writes to its own table. Raises `EnvironmentFault` where the other is not reached."""
+) -> Iterator[Second | SearchClient | None]:
+    """Of the other table, or of an index; None where the verb writes to its own table.
+
+    Raises `EnvironmentFault` where the other is not reached.
+    """
+    if target.search is not None:
+        yield clients.search(target.search)
+        return
     if not verb_of(target.operation).writes_other:
         yield None
         return

@@ -14,6 +14,10 @@ from dataclasses import dataclass, field
 from decimal import Context, Decimal
 from typing import Any, TypeAlias
 
+from typing_extensions import TypeVar
+
+from reindexer.tally import Outcome
+
 #: One attribute value on the wire: {"S": "a"}, {"N": "1"}, {"B": b"…"}, {"M": {…}} …
 WireValue: TypeAlias = dict[str, Any]
 #: A whole item, or the part that was asked for.
@@ -104,6 +108,22 @@ class Write:
     create: bool = False
     revives: bool = False
     rest: Write | None = None
+
+
+@dataclass(slots=True, frozen=True)
+class Put:
+    """A whole value at its place in an order: it lands only where nothing of that order or above is stored.
+
+    `body` is what a destination takes, without the order; None: the record is gone there.
+    """
+
+    order: int
+    body: bytes | None
+    outcome: Outcome  # what the record has come to once it is there
+
+
+#: What a destination is sent: changes of an item by default.
+Change = TypeVar("Change", default=Write)
 
 
 def second_write(mark: Write, own: Iterable[str]) -> Write:

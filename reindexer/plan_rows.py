@@ -14,6 +14,7 @@ from reindexer.models import (
     Plan,
     Quarantined,
     SampledSegments,
+    SearchIndex,
     Segment,
 )
 from reindexer.words import count, size, some
@@ -46,6 +47,7 @@ def plan_rows(plan: Plan, job: JobInput, own_queue: str | None) -> Iterator[tupl
     writer = {
         "partiql": "conditional PartiQL batches",
         "update_item": "one record a call, conditionally",
+        "bulk": f"bulk requests to {target.search.search}" if target.search else "",
         "none": "none: it only reads",
     }[target.writer]
     written = target.other if plan.verb.writes_other and target.writer != "none" else None
@@ -55,8 +57,10 @@ def plan_rows(plan: Plan, job: JobInput, own_queue: str | None) -> Iterator[tupl
         yield "", f"{written.table} has {'' if safe else 'no '}point-in-time recovery"
     if own_queue:
         yield "workers", f"the job's own, on task queue {own_queue}"
-    if not plan.verb.compares and not plan.verb.writes_other:
+    if plan.verb.in_place or not (plan.verb.writes or plan.verb.compares):
         yield "afterwards", _afterwards(job)
+    if plan.verb.writes_index:
+        yield "afterwards", "the documents are counted, and the alias moves to the index if it is complete"
 
 
 def _followers(plan: Plan) -> list[str]:
@@ -75,6 +79,8 @@ def _capacity(plan: Plan) -> str:
 def _target(plan: Plan, job: JobInput) -> str:
     if plan.target.other is not None:
         return _other(plan, plan.target.other)
+    if plan.target.search is not None:
+        return _index(plan, plan.target.search)
     if not plan.verb.stamps:
         return f"neither {plan.target.attributes.version} nor {plan.target.attributes.run} in any record"
     version = f"version {plan.target.version} in {plan.target.attributes.version}"
@@ -84,6 +90,17 @@ def _target(plan: Plan, job: JobInput) -> str:
         return version
     chosen = "one above the highest recorded" if job.operation.version == "next" else "the start time in ms"
     return f"{version} ({chosen})"
+
+
+def _index(plan: Plan, search: SearchIndex) -> str:
+    """The index, how it is created, and what reading the table costs."""
+    units = count(max(1, math.ceil(plan.facts.size_bytes / _READ_UNIT)))
+    text = f"index {search.index}, for the readers of {search.alias}; reads about {units} read units"
+    if plan.creation is None:
+        return text
+    fields = len(plan.creation.mappings.get("properties", {}))
+    made = "made from a sample of the records" if plan.creation.made_from_sample else "as given"
+    return f"{text}; mapping {made}, {some(fields, 'field')}"
 
 
 def _other(plan: Plan, other: OtherTable) -> str:

@@ -54,6 +54,8 @@ class Settings(BaseSettings):
     graceful_shutdown_seconds: float = Field(default=20.0, ge=1, le=3600)
     #: Folder of the job files. The default is the checkout's own.
     jobs: Path = Path(__file__).resolve().parent.parent / "jobs"
+    #: File with the certificate authorities that OpenSearch endpoints are checked by. Empty: the system's own.
+    search_ca: str = ""
     #: Log level.
     log_level: str = "INFO"
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from typing import Any
 
 from reindexer.checks.last_look import count_ahead
-from reindexer.checks.last_look_at_copy import count_repaired
+from reindexer.checks.last_look_elsewhere import InCopy, InIndex, count_landed
 from reindexer.dynamo.table import TableClient
 from reindexer.errors import EnvironmentFault
+from reindexer.items import Put
 from reindexer.models import (
     ClosingInput,
     ClosingResult,
@@ -22,14 +24,18 @@ from reindexer.models import (
     Stop,
 )
 from reindexer.operations import verb_of
+from reindexer.operations.index import IndexOperation
 from reindexer.round_context import RoundContext
 from reindexer.rounds.pending_write import Patience
 from reindexer.rounds.protocols import Source
 from reindexer.rounds.record import ONE_ATTEMPT, record_result, round_of
 from reindexer.rounds.round import Round, defect
+from reindexer.search.client import SearchClient
 from reindexer.sinks.in_place import InPlace
+from reindexer.sinks.ordered import Ordered
 from reindexer.sinks.pair import Pair
 from reindexer.sinks.repairing import Repairing
+from reindexer.sinks.search_index import SearchSink
 from reindexer.sinks.seen import Seen
 from reindexer.sinks.unstamping import Unstamping
 from reindexer.sources import make_source
@@ -52,16 +58,18 @@ def make_round(
     context: RoundContext,
     patience: Patience = Patience(),  # noqa: B008 – frozen
     seen: Seen | None = None,
-    second: Second | None = None,
-) -> Round:
-    """A round that changes records. `seen`: for one that removes stamps; `second`: for one that repairs.
+    second: Second | SearchClient | None = None,
+) -> Round[Any]:
+    """A round that changes records. `seen`: for one that removes stamps; `second`: where others write.
 
     Raises `EnvironmentFault` where the job's code is not there, or has changed.
     """
     verb = verb_of(request.target.operation)
-    if verb.writes_other:
-        assert second is not None, "written where?"
+    if isinstance(second, SearchClient):
+        return _index(request, table, second, context, patience)
+    if isinstance(second, Second):
         return _repair(request, table, second, context, patience)
+    assert verb.in_place, "written where?"
     if verb.stamps:
         destination = InPlace(request, table, context, patience)
     else:
@@ -85,6 +93,17 @@ def _repair(
     return Round(request, _source(request, table, second, context), destination, context, patience)
 
 
+def _index(
+    request: RoundInput, table: TableClient, client: SearchClient, context: RoundContext, patience: Patience
+) -> Round[Put]:
+    operation = IndexOperation(request.target, context)
+    destination = Ordered(request, SearchSink(client, request.target), operation, patience)
+    source = make_source(
+        request.source, request.target, table, None, operation.filter, context, consistent=True
+    )
+    return Round(request, source, destination, context, patience)
+
+
 def _source(
     request: RoundInput | ClosingInput, table: TableClient, second: Second, context: RoundContext
 ) -> Source:
@@ -99,14 +118,19 @@ def look_ahead(
     table: TableClient,
     context: RoundContext,
     seen: Seen | None = None,
-    second: Second | None = None,
+    second: Second | SearchClient | None = None,
 ) -> ClosingResult:
     """Count what a shard that ends here has done beyond its cursor."""
     if second is None:
         return count_ahead(request, table, context, seen)
-    pair = Pair(request.target, (table, second.table), request.share, context)
     named = isinstance(request.source, KeyList)
-    return count_repaired(request, pair, None if named else _source(request, table, second, context), context)
+    if isinstance(second, SearchClient):
+        landed = InIndex(SearchSink(second, request.target), request.target)
+        rows = None if named else make_source(request.source, request.target, table, None, {}, context)
+        return count_landed(request, landed, rows, context)
+    pair = Pair(request.target, (table, second.table), request.share, context)
+    source = None if named else _source(request, table, second, context)
+    return count_landed(request, InCopy(pair), source, context)
 
 
 def run_round(
@@ -114,7 +138,7 @@ def run_round(
     context: RoundContext,
     table: TableClient,
     seen: Seen | None = None,
-    second: Second | None = None,
+    second: Second | SearchClient | None = None,
 ) -> RoundResult:
     """Carry a shard forward until it is done or there is a reason to stop. Raises nothing."""
     try:
@@ -128,7 +152,7 @@ def run_round(
 
 
 def attempt_record(
-    request: RecordInput, table: TableClient, context: RoundContext, second: Second | None = None
+    request: RecordInput, table: TableClient, context: RoundContext, second: Second | SearchClient | None = None
 ) -> RecordResult:
     """Read the record consistently, decide, write once, settle.
 

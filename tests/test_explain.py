@@ -44,8 +44,8 @@ from reindexer.models import (
         ({"table": 7}, "table: 7 is not possible; it has to be a string"),
         (
             {"table": "c", "operation": {"kind": "toutch"}},
-            'operation.kind: "toutch" is unknown; it has to be touch, transform, verify, unstamp, compare or '
-            "repair (did you mean touch?)",
+            'operation.kind: "toutch" is unknown; it has to be touch, transform, verify, unstamp, compare, '
+            "repair or index (did you mean touch?)",
         ),
         (
             {"table": "c", "scope": {"kind": "everything"}},

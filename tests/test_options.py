@@ -23,12 +23,21 @@ OPTIONS = options()
 #: Fields that no option gives: of a scope that `redrive` makes.
 OF_A_REDRIVE = {f"scope.{name}" for name in Quarantined.model_fields} - {"scope.kind", "scope.keys"}
 #: Objects whose fields have the options.
-OBJECTS = {"operation", "operation.with", "scope", "limits", "attributes"}
+OBJECTS = {"operation", "operation.with", "operation.to", "scope", "limits", "attributes"}
 #: Fields of a second table, which a verb of its own takes.
 BACKFILL = "operation.backfill"
 OF_COMPARE = {path for path in OPTIONS if path.startswith("operation.with.")} | {
     "operation.leave_out",
     "operation.lag_seconds",
+}
+
+
+#: Fields of a search index, likewise.
+OF_INDEX = {path for path in OPTIONS if path.startswith("operation.to.")} | {
+    "operation.mapping",
+    "operation.settings",
+    "operation.move_alias",
+    "operation.replace_index",
 }
 
 
@@ -60,9 +69,10 @@ def test_every_field_of_the_input_has_an_option_and_start_takes_it() -> None:
         path for path in OPTIONS if not path.endswith("_from")
     }
     flags = {path: option.flag for path, (option, _) in OPTIONS.items()}
-    assert {flag for path, flag in flags.items() if path not in {*OF_COMPARE, BACKFILL}} <= set(
+    assert {flag for path, flag in flags.items() if path not in {*OF_COMPARE, *OF_INDEX, BACKFILL}} <= set(
         flags_of("start")
     )
+    assert {flags[path] for path in OF_INDEX} <= set(flags_of("index"))
     assert {flags[path] for path in OF_COMPARE} <= set(flags_of("compare"))
     assert {flags[path] for path in (*OF_COMPARE, BACKFILL)} <= set(flags_of("repair"))
 
@@ -81,6 +91,7 @@ def test_the_order_of_the_help_is_the_order_of_the_verb() -> None:
         "--read-units",
         "--write-units",
         "--other-read-units",
+        "--bytes-per-second",
         "--records-per-second",
         "--shards-in-flight",
         "--quarantined",

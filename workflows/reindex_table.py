@@ -13,6 +13,7 @@ from workflows.job.closing import close, note_progress, note_start
 from workflows.job.cycle import HandingOver, too_large
 from workflows.job.dry_run import dry_run
 from workflows.job.incomplete import reasons
+from workflows.job.index import prepare_index
 from workflows.job.lock import give_back, lock_of, take_lock
 from workflows.job.looking import Looking
 from workflows.job.partition_totals import as_result
@@ -224,6 +225,7 @@ class ReindexTable:
                 await note_start(job, JobReport(job, self._shards))
             except ActivityError as error:  # nothing was changed yet: the start fails, and says why
                 raise plainly(error) from error
+            await prepare_index(job)
         Phases(job, self._shards, asked).begin()
         self._view.announce()
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from commands.input.files import NotJson, parse_json
+from commands.input.files import NotJson, parse_json, read_json
 from reindexer.errors import BadInput
 
 
@@ -21,8 +21,10 @@ def operation_given(
 ) -> dict[str, Any]:
     """The operation that the options mean. Raises `BadInput` where they do not go together.
 
-    `other`: fields of a second table, such as `with.region`, by their paths below the operation.
+    `other`: fields of one verb alone, such as `with.region`, by their paths below the operation.
     """
+    if any(path.startswith("to.") for path in other):
+        return _index(job, params, other)
     if other:
         second = {path.removeprefix("with."): value for path, value in other.items()}
         given: dict[str, Any] = {"leave_out": list(leave_out)} if leave_out else {}
@@ -41,6 +43,21 @@ def operation_given(
     if params:
         given["params"] = _params(params)
     return {"kind": "transform", "job": job, **given}
+
+
+def _index(job: str | None, params: Sequence[str] | None, other: Mapping[str, Any]) -> dict[str, Any]:
+    if params and job is None:
+        raise BadInput("needs --job NAME", "--param")
+    given = {path: value for path, value in other.items() if not path.startswith("to.")}
+    files = {name: given.pop(name) for name in ("mapping", "settings") if name in given}
+    for name, file in files.items():
+        given[name] = content = read_json(file, f"--{name}")
+        if not isinstance(content, dict):
+            raise BadInput(f"{file} should hold one object", f"--{name}")
+    to = {path.removeprefix("to."): value for path, value in other.items() if path.startswith("to.")}
+    given |= {} if job is None else {"job": job}
+    given |= {"params": _params(params)} if params else {}
+    return {"kind": "index", "to": to, **given}
 
 
 def _version(text: str) -> int | str:

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from commands.rendering.comparison import comparison_rows, estimate_row, verdict
 from commands.rendering.dry_run import render_dry_run
+from commands.rendering.index import index_rows
 from commands.rendering.partitions import partitions
 from commands.rendering.screen import BAD, DIM, GOOD, WARN, columns, facts, moment
 from reindexer.models import Compared, Report, Verb
@@ -182,6 +183,8 @@ def _facts(report: Report) -> Iterator[tuple[str, RenderableType]]:
             yield "", ambiguous_text(report.attempts.ambiguous)
         if (verb := _verb(report)) and verb.writes_other:
             yield "verify with", f"reindexer compare {report.table} {_other(report)}"
+        elif verb and verb.writes_index:
+            yield from index_rows(report)
         elif report.verification or not report.as_of:
             yield "verified", _verification(report)
         yield "shards", count(report.shards) + _unbalanced(str(i) for i in report.unbalanced_shards)
@@ -206,6 +209,8 @@ def _aim(report: Report) -> str:
         return f"{report.table}, {'filling' if operation.get('backfill') else 'repairing'} {_other(report)}"
     if report.comparison is not None:
         return f"{report.table}, compared with {_other(report)}"
+    if verb and verb.writes_index:
+        return f"{report.table}, to the index of epoch {report.version}"
     to = f" to version {report.version}" if _stamps(report) else ""
     return f"{report.table}, {operation.get('kind', '?')}{to}"
 

@@ -14,7 +14,7 @@ from reindexer.dynamo.reading import read_consistently
 from reindexer.dynamo.table import TableClient
 from reindexer.errors import RecordFailed, cut, named_failure
 from reindexer.items import Skip, WireItem, WireValue, Write, from_json_key, key_identity, to_json_key
-from reindexer.jobs.conditions import built
+from reindexer.jobs.conditions import as_filter
 from reindexer.models import Change, DryRun, DryRunInput, KeyList, Pair, PartitionRanges, Share
 from reindexer.operations.within_index import belongs
 from reindexer.round_context import RoundContext
@@ -66,9 +66,7 @@ def _pages(
         return
     parameters: dict[str, Any] = {}
     if trial.condition is not None:
-        expression, names, values = built(trial.condition)
-        parameters = {"FilterExpression": expression, "ExpressionAttributeNames": names}
-        parameters |= {"ExpressionAttributeValues": values} if values else {}
+        parameters = as_filter(trial.condition)
     else:
         parameters = {"Limit": min(request.limit, _ROWS_PER_PAGE)}
     left, cursor, tries = request.limit, None, 0
@@ -96,9 +94,7 @@ def _partitions(
     target, left, cursor, tries = request.target, request.limit, None, 0
     within, row_filter = target.within, {}
     if trial.condition is not None:
-        expression, names, values = built(trial.condition)
-        row_filter = {"FilterExpression": expression, "ExpressionAttributeNames": names}
-        row_filter |= {"ExpressionAttributeValues": values} if values else {}
+        row_filter = as_filter(trial.condition)
     source = make_source(request.source, target, table, None, row_filter, context)
     while True:
         try:

@@ -69,6 +69,13 @@ def filter_of(condition: Condition, stamp: Stamp) -> dict[str, Any]:
     }
 
 
+def as_filter(condition: Condition) -> dict[str, Any]:
+    """Parameters of a read that leave out rows outside the query. Raises `BadQuery`."""
+    expression, names, values = built(condition)
+    found: dict[str, Any] = {"FilterExpression": expression, "ExpressionAttributeNames": names}
+    return found | ({"ExpressionAttributeValues": values} if values else {})
+
+
 def built(condition: Condition) -> tuple[str, dict[str, str], dict[str, WireValue]]:
     """(expression, names, values on the wire). Raises `BadQuery`."""
     if not isinstance(condition, Condition):

@@ -70,7 +70,7 @@ class Decider:
         single: bool = False,
         expiry: Expiry | None = None,
     ) -> None:
-        self._job, self._params = job, params
+        self._job, self.params = job, params
         self._keys, self._hidden = frozenset(keys), frozenset(hidden)
         self._index_keys = IndexKeys(index_keys or {}, indexes)
         self._table, self._single, self._expiry = table, single, expiry
@@ -94,17 +94,21 @@ class Decider:
         """Whether the function is asked about it: the query holds, and it is not left alone as expired."""
         return self.matches(item) and not expired(self._expiry, item)
 
+    def row(self, item: WireItem) -> Row:
+        """The item as the job's function sees it."""
+        return Row(item, self._hidden)
+
     def __call__(self, item: WireItem) -> Write | Skip:
         if not self.matches(item):
             return OUTSIDE
         if expired(self._expiry, item):
             return EXPIRED
-        row = Row(item, self._hidden)
+        row = self.row(item)
         if self._job.process is not None:
-            self._job.process(row, self._params)
+            self._job.process(row, self.params)
             return Write()  # the stamp alone: it says that this record's work was done
         assert self._job.transform is not None
-        change: Any = self._job.transform(row, self._params)
+        change: Any = self._job.transform(row, self.params)
         if isinstance(change, Update):
             return self._update(item, row, change)
         if isinstance(change, Skip):

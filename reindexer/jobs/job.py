@@ -5,7 +5,8 @@
     class Trim(Params): …             its parameters, if it has any
     def query(params): …              which records; may be left out: every record
     def transform(item, params): …    what becomes of one; or
-    def process(item, params): …      what is done for one
+    def process(item, params): …      what is done for one; or
+    def document(item, params): …     what a search index has of one
 
 Besides, a file may say `lock = "attribute"` (guard by a counter), `seconds = 30` (time for one record),
 `destructive = True` (it deletes in a way that its text does not show) and `task_queue = "name"` (it has workers
@@ -26,18 +27,21 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from reindexer.errors import BadInput, ReindexerError
 from reindexer.explain import explain
-from reindexer.items import RESERVED
-from reindexer.jobs.changes import Change
+from reindexer.items import RESERVED, Skip
+from reindexer.jobs.changes import Change, Delete
 from reindexer.jobs.conditions import Condition
 from reindexer.settings import ROUNDS_SUFFIX
 
 #: Seconds for one record unless the file says otherwise: pure functions take microseconds, calls out more.
 _SECONDS_TRANSFORM, _SECONDS_PROCESS = 10.0, 60.0
+#: The functions of which a job has one.
+_WORK = ("transform", "process", "document")
 #: Digits of a job's code that are shown: 12 of SHA-256 tell two versions of a file apart.
 CODE_SHOWN = 12
 _MAX_SECONDS = 600.0  # a record is not to occupy its shard for longer than ten minutes
 
 Function: TypeAlias = Callable[[Mapping[str, Any], Any], Change]
+Document: TypeAlias = Callable[[Mapping[str, Any], Any], "Mapping[str, Any] | Delete | Skip"]
 Process: TypeAlias = Callable[[Mapping[str, Any], Any], object]
 
 
@@ -56,7 +60,7 @@ class JobBroken(ReindexerError):
 
 @dataclass(frozen=True)
 class Job:
-    """A loaded job. Exactly one of `transform` and `process` is there."""
+    """A loaded job. Exactly one of `transform`, `process` and `document` is there."""
 
     name: str
     file: str
@@ -69,6 +73,7 @@ class Job:
     lock: str | None  # an attribute compared and incremented, instead of comparing what was read
     seconds: float  # most time for one record
     destructive: bool  # it may delete records, or attributes
+    document: Document | None = None
     task_queue: str | None = None  # of workers of its own; None: any worker runs it
 
     def parameters(self, given: Mapping[str, Any]) -> Params:
@@ -111,16 +116,17 @@ def code_of(source: bytes) -> str:
 
 def job_of(name: str, file: str, source: bytes, module: Any) -> Job:
     """The job a loaded module holds. Raises `JobBroken` where it holds none."""
-    functions = {part: getattr(module, part, None) for part in ("query", "transform", "process")}
+    functions = {part: getattr(module, part, None) for part in ("query", *_WORK)}
     lines = _lines(source)
-    for part, arguments in (("query", 1), ("transform", 2), ("process", 2)):
+    for part, arguments in (("query", 1), *((part, 2) for part in _WORK)):
         if functions[part] is not None:
             _check_function(functions[part], part, arguments, f"{file}, line {lines.get(part, 1)}")
-    transform, process = functions["transform"], functions["process"]
-    if (transform is None) == (process is None):
-        have = "both, and has to choose one" if transform else "neither"
+    there = [part for part in _WORK if functions[part] is not None]
+    if len(there) != 1:
+        have = f"{' and '.join(there)}, and has to choose one" if there else "none of them"
         raise JobBroken(
-            f"{file}, line 1: a job defines transform(item, params) or process(item, params); it has {have}"
+            f"{file}, line 1: a job defines transform(item, params), process(item, params) or "
+            f"document(item, params); it has {have}"
         )
     seconds = getattr(module, "seconds", None)
     lock = _name(module, "lock", "an attribute's name", f"{file}, line {lines.get('lock', 1)}")
@@ -131,7 +137,7 @@ def job_of(name: str, file: str, source: bytes, module: Any) -> Job:
     if task_queue and task_queue.endswith(ROUNDS_SUFFIX):  # rounds are sent to <task_queue>-rounds
         raise JobBroken(f"{where}: task_queue must not end in {ROUNDS_SUFFIX}, as the queues of rounds do")
     if seconds is None:
-        seconds = _SECONDS_TRANSFORM if transform else _SECONDS_PROCESS
+        seconds = _SECONDS_PROCESS if functions["process"] else _SECONDS_TRANSFORM
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= _MAX_SECONDS:
         raise JobBroken(
             f"{file}, line {lines.get('seconds', 1)}: seconds has to be above 0 and at most {_MAX_SECONDS:.0f}"
@@ -143,8 +149,7 @@ def job_of(name: str, file: str, source: bytes, module: Any) -> Job:
         code=code_of(source),
         params=_params(module, file),
         query=functions["query"] or (lambda _: None),
-        transform=transform,
-        process=process,
+        **{part: functions[part] for part in _WORK},
         lock=lock,
         seconds=float(seconds),
         destructive=bool(getattr(module, "destructive", False)) or _takes_away(source),

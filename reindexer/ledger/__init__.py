@@ -7,6 +7,7 @@ Keys `pk` and `sk` are strings; every read is consistent. Layout (`attribute`: t
 | `table#<arn>#<attribute>` | `lock`                        | who works on the table: see `locks`            |
 | `table#<arn>#<attribute>` | `version`                     | the highest version a job has aimed at         |
 | `table#<arn>#<attribute>` | `use#<version>#<hash>`        | what a version was used for, as JSON in `used` |
+| `destination#<name>`      | `epoch`                       | the last epoch taken: see `epochs`             |
 | `job#<workflow id>`       | `last`                        | the newest run of the job                      |
 | `job#<workflow id>`       | `report#<start>#<run>`        | a report, as JSON in `report`                  |
 | `job#<workflow id>`       | `partitions#<hash>#<part>`    | its partitions, compressed                     |
@@ -27,6 +28,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reindexer.ledger.differences import Differences
+from reindexer.ledger.epochs import Epochs
 from reindexer.ledger.failures import Failures
 from reindexer.ledger.kept import KeptWhileRunning
 from reindexer.ledger.locks import Locks
@@ -54,6 +56,7 @@ class Ledger(Store):
         self.locks = Locks(self, self.runs)
         self.reports = Reports(self, self.runs)
         self.versions = Versions(self)
+        self.epochs = Epochs(self)
         self.failures = Failures(self)
         self.kept = KeptWhileRunning(self)
         self.seen = SeenStamps(self)

@@ -52,14 +52,14 @@ from reindexer.models.comparison import (
 from reindexer.models.control import Control, Resume
 from reindexer.models.cycle import READING, Carried, Phase, RunCarried, ShardCarried
 from reindexer.models.failures import CloseInput, FailurePage, QuarantineEntry, QuarantineInput
-from reindexer.models.job_input import (
-    RATE_TEXT,
-    Attributes,
+from reindexer.models.job_input import RATE_TEXT, Attributes, JobInput, Limits, Rate
+from reindexer.models.job_progress import Consumed, JobProgress, PartitionsDone, ShardsDone, Throttle
+from reindexer.models.lock import Holder, LockInput
+from reindexer.models.model import MAX_VERSION, Model
+from reindexer.models.operations import (
     Compare,
-    JobInput,
-    Limits,
+    Index,
     Operation,
-    Rate,
     Repair,
     Touch,
     Transform,
@@ -67,9 +67,6 @@ from reindexer.models.job_input import (
     Unstamp,
     Verify,
 )
-from reindexer.models.job_progress import Consumed, JobProgress, PartitionsDone, ShardsDone, Throttle
-from reindexer.models.lock import Holder, LockInput
-from reindexer.models.model import MAX_VERSION, Model
 from reindexer.models.option import Option
 from reindexer.models.plan import (
     CycleBounds,
@@ -109,6 +106,7 @@ from reindexer.models.rounds import (
     Stop,
 )
 from reindexer.models.scope import Complete, Keys, Partitions, Quarantined, Sample, Scope, SortKey
+from reindexer.models.search_index import IndexCreation, Indexed, IndexInput, SearchAddress, SearchIndex
 from reindexer.models.second_table import With
 from reindexer.models.shards import (
     MAX_STATE_BYTES,
@@ -164,8 +162,12 @@ __all__ = [
     "FoundDifference",
     "HandBack",
     "Holder",
+    "Index",
     "IndexCapacity",
+    "IndexCreation",
+    "IndexInput",
     "IndexKey",
+    "Indexed",
     "Isolated",
     "JobInput",
     "JobProgress",
@@ -217,6 +219,8 @@ __all__ = [
     "Sampled",
     "SampledSegments",
     "Scope",
+    "SearchAddress",
+    "SearchIndex",
     "Seen",
     "Segment",
     "ShardCarried",

@@ -13,6 +13,7 @@ from reindexer.models.checks import DryRun, Verification
 from reindexer.models.comparison import Compared
 from reindexer.models.model import Model
 from reindexer.models.purpose import Purpose, Used
+from reindexer.models.search_index import Indexed
 from reindexer.models.shards import Kept
 from reindexer.tally import Attempts, Tally
 
@@ -40,6 +41,7 @@ class Report(Model):
     balanced: bool
     verification: Verification | None
     comparison: Compared | None = Field(default=None, exclude_if=lambda value: value is None)
+    index: Indexed | None = Field(default=None, exclude_if=lambda value: value is None)
     shards: NonNegativeInt
     warnings: list[str]
     controls: list[ControlEvent]

@@ -47,13 +47,19 @@ class Uses(Model):
 
 
 def chosen(
-    limits: Limits, capacity: Capacity, other: Capacity | None = None, *, writes_other: bool = False
+    limits: Limits,
+    capacity: Capacity,
+    other: Capacity | None = None,
+    *,
+    writes_other: bool = False,
+    writes_index: bool = False,
 ) -> tuple[Limits, str]:
     """The limits with a number or "unlimited" in each field, and where they come from, for people.
 
     A limit that is not given is half of the smallest capacity that its units are taken from. Units are counted
     with indexes, so whatever part of them goes to one index, that index keeps the other half of its capacity.
-    `other`: of a second table, which is read, and written instead of the first with `writes_other`.
+    `other`: of a second table, which is read, and written instead of the first with `writes_other`. With
+    `writes_index` no table is written.
     """
     resolved: dict[str, float | Literal["unlimited"]] = {}
     words = []
@@ -79,6 +85,11 @@ def chosen(
         alone, text = chosen(Limits(read_units_per_second=limits.other_read_units_per_second), other)
         resolved["other_read_units_per_second"] = alone.read_units_per_second or "unlimited"
         words.append("of the other table " + text.split("; ", 1)[0])
+    if writes_index:
+        resolved["write_units_per_second"] = "unlimited"  # of none
+        words.pop()
+        resolved["bytes_per_second"] = limits.bytes_per_second or "unlimited"
+        words.append(f"documents {_shown(limits.bytes_per_second or 'unlimited')} bytes as given")
     records = limits.records_per_second
     resolved["records_per_second"] = "unlimited" if records is None else records
     if records is not None:

@@ -10,9 +10,11 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 
 from reindexer.items import Key
 from reindexer.models.capacity import Capacity, Uses, chosen
-from reindexer.models.job_input import Attributes, JobInput, Limits, Operation, Touch
+from reindexer.models.job_input import Attributes, JobInput, Limits
 from reindexer.models.model import Model
+from reindexer.models.operations import Operation, Touch
 from reindexer.models.purpose import Purpose
+from reindexer.models.search_index import IndexCreation, SearchIndex
 from reindexer.models.unconfirmed import Unconfirmed
 from reindexer.models.verb import Verb
 
@@ -81,7 +83,7 @@ class Target(Model):
     attributes: Attributes
     version: int
     stamp: str  # the run stamp: value of the run attribute
-    writer: Literal["partiql", "update_item", "none"]
+    writer: Literal["partiql", "update_item", "bulk", "none"]
     operation: Operation = Touch()
     code: str | None = None  # SHA-256 of the job file that was planned with, or as many digits as were accepted
     index_keys: dict[str, str] = {}  # attributes that are keys of an index, and their types
@@ -89,6 +91,7 @@ class Target(Model):
     within: PartitionScope | None = None  # of a `partitions` scope; the values are the sources'
     expiry: Expiry | None = None  # None: records past their TTL are processed like others
     other: OtherTable | None = Field(default=None, exclude_if=lambda value: value is None)
+    search: SearchIndex | None = Field(default=None, exclude_if=lambda value: value is None)
 
     def running(self, code: str | None) -> Target:
         """The same with other code of its job; None: with what was planned."""
@@ -207,6 +210,7 @@ class Plan(Model):
     ttl: str = ""  # the TTL attribute, and the sample's share of expired records, for people
     #: Of the table that it compares with.
     other_facts: TableFacts | None = Field(default=None, exclude_if=lambda value: value is None)
+    creation: IndexCreation | None = Field(default=None, exclude_if=lambda value: value is None)
     uses: Uses | None = None  # what its limits are chosen by; None: planned by an older worker
     verb: Verb  # what the operation's verb says of itself
     purpose: Purpose | None = None  # of the version; None: a redrive keeps it, and who only reads has none
@@ -223,7 +227,14 @@ class Plan(Model):
 
     def chosen(self, asked: Limits) -> tuple[Limits, str]:
         """The limits as `capacity.chosen` resolves them from what is known of the tables."""
-        return chosen(asked, self.facts, self.other_facts, writes_other=self.verb.writes_other)
+        verb = self.verb
+        return chosen(
+            asked,
+            self.facts,
+            self.other_facts,
+            writes_other=verb.writes_other,
+            writes_index=verb.writes_index,
+        )
 
     @property
     def counts_by_partition(self) -> bool:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import operator
+
+from pydantic import Field
+
 from reindexer.models.model import Model
 from reindexer.tally import Outcome
 
@@ -27,13 +31,20 @@ class Verb(Model):
     compares: bool = False
     #: What it writes goes to that second table, which is the one that is locked.
     writes_other: bool = False
+    #: What it writes goes to a search index, which is locked instead of the table.
+    writes_index: bool = Field(default=False, exclude_if=operator.not_)
     #: What an outcome means where its general words do not fit.
     words: dict[Outcome, str] = {}
 
     @property
+    def in_place(self) -> bool:
+        """Whether what it writes goes to the table itself."""
+        return self.writes and not self.writes_other and not self.writes_index
+
+    @property
     def removes_stamps(self) -> bool:
         """Whether its own writes leave nothing in a record that would tell of them."""
-        return self.writes and not self.stamps and not self.writes_other
+        return self.in_place and not self.stamps
 
     @property
     def tried_out(self) -> bool:

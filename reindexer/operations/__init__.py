@@ -7,9 +7,10 @@ from typing import Any, Protocol
 
 from reindexer.dynamo.wire import Stamp
 from reindexer.items import Skip, WireItem, Write
+from reindexer.models import Index, Repair, Target, Verb
 from reindexer.models import Operation as Asked
-from reindexer.models import Repair, Target, Verb
 from reindexer.operations.compare import COMPARE
+from reindexer.operations.index import INDEX, INDEX_BY_JOB
 from reindexer.operations.repair import BACKFILL, REDRIVEN, REPAIR
 from reindexer.operations.touch import TOUCH, TouchOperation
 from reindexer.operations.transform import TRANSFORM, TransformOperation
@@ -49,7 +50,9 @@ class Operation(Protocol):
 
 
 #: Every verb by its kind. To add one: a file here, its input in `models.job_input`, its planner in `planning`.
-VERBS: Mapping[str, Verb] = {verb.kind: verb for verb in (TOUCH, TRANSFORM, VERIFY, UNSTAMP, COMPARE, REPAIR)}
+VERBS: Mapping[str, Verb] = {
+    verb.kind: verb for verb in (TOUCH, TRANSFORM, VERIFY, UNSTAMP, COMPARE, REPAIR, INDEX)
+}
 #: What decides about records, of those verbs that write any.
 _DECIDING: Mapping[str, Callable[[Target, Stamp, RoundContext | None], Operation]] = {
     TOUCH.kind: lambda target, stamp, _context: TouchOperation(target, stamp),
@@ -62,6 +65,8 @@ def verb_of(operation: Asked) -> Verb:
     """What the operation's verb says of itself."""
     if isinstance(operation, Repair) and operation.backfill:
         return BACKFILL
+    if isinstance(operation, Index) and operation.job:
+        return INDEX_BY_JOB
     return VERBS[operation.kind]
 
 

@@ -6,19 +6,19 @@ alone, which says that the work was done.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from reindexer.dynamo.wire import Stamp
 from reindexer.errors import BadInput, EnvironmentFault
 from reindexer.items import Skip, WireItem, Write, second_write
-from reindexer.jobs.bounded import Bounded
 from reindexer.jobs.catalogue import find_job
 from reindexer.jobs.conditions import filter_of
 from reindexer.jobs.deciding import Decider, failure_of
 from reindexer.jobs.job import CODE_SHOWN, Job
-from reindexer.models import Target, Transform, Verb
+from reindexer.models import Index, Target, Transform, Verb
+from reindexer.operations.prefetched import Prefetched
 from reindexer.page import Page
 from reindexer.round_context import RoundContext
 from reindexer.tally import Outcome
@@ -34,9 +34,6 @@ TRANSFORM = Verb(
     ],
     incomplete=[Outcome.QUARANTINED, Outcome.SUPERSEDED],  # past the target, a record was not transformed
 )  # fmt: skip
-
-#: Records per handover to the helper thread: a handover costs about what deciding one record does.
-_AHEAD = 50
 
 
 class TransformOperation:
@@ -57,34 +54,15 @@ class TransformOperation:
         self.max_batch = 25 if self.pure else 1
         #: Whether it may delete records: the decider refuses a deletion by a job that does not declare it.
         self.deletes = self.job.destructive
-        self._ahead = _AHEAD if self.pure else 1
-        self._bounded: Bounded[WireItem, Write | Skip] = Bounded(
-            self._decider, self.job.seconds, context, may_leave=self.pure
-        )
-        self._rows: Sequence[WireItem] = ()
-        self._next = 0
-        self._known: dict[int, Write | Skip | Exception] = {}
+        self._results: Prefetched[Write | Skip] = Prefetched(self.job, self._decider, context, pure=self.pure)
 
     def prefetch(self, page: Page) -> None:
         """These are going to be asked for, in this order; some may be left out."""
-        self._rows, self._next = page.rows, 0
-        self._known.clear()
+        self._results.turn_to(page)
 
     def decide(self, item: WireItem) -> Write | Skip:
         """Raises `RecordFailed`, `Interrupted`, `EnvironmentFault`."""
-        found = self._known.pop(id(item), None)
-        if found is None:
-            chunk = self._chunk(item)
-            results = self._bounded.run(chunk)
-            self._next += len(results) if chunk[0] is self._row(self._next) else 0
-            found = results[0]
-            for row, result in zip(chunk[1:], results[1:], strict=False):
-                self._known[id(row)] = result
-        if isinstance(found, EnvironmentFault):
-            raise found
-        if isinstance(found, Exception):
-            raise failure_of(found, self.job.file) from found
-        return found
+        return self._results.of(item)
 
     def redecide(self, item: WireItem) -> Write | Skip:
         """What an item needs that this run has marked for deletion; Skip: it is not to be deleted any more."""
@@ -93,24 +71,12 @@ class TransformOperation:
             return second_write(replace(decision, sets={}), self._own)
         return Skip("not to be deleted any more")
 
-    def _chunk(self, item: WireItem) -> Sequence[WireItem]:
-        """The item, and those that are going to be asked for after it."""
-        rows = self._rows
-        for place in range(self._next, len(rows)):
-            if rows[place] is item:
-                self._known.clear()  # of rows that were passed over
-                self._next = place
-                return rows[place : place + self._ahead]
-        return [item]
-
-    def _row(self, place: int) -> WireItem | None:
-        return self._rows[place] if place < len(self._rows) else None
-
 
 def prepared(target: Target) -> tuple[Job, Decider]:
     """The job the target names, and what decides for it. Raises `EnvironmentFault` where it is not that job."""
     operation = target.operation
-    assert isinstance(operation, Transform)
+    assert isinstance(operation, Transform | Index)
+    assert operation.job is not None
     try:
         job = find_job(operation.job)
         check_code(job, target.code)

@@ -7,7 +7,7 @@ from typing import Any
 
 from reindexer.dynamo.index_keys import INDEX_KEY, IndexKeys
 from reindexer.errors import BadInput, Refused
-from reindexer.models import Attributes
+from reindexer.models import Attributes, Verb
 from reindexer.planning.facts import Described
 from reindexer.planning.sampling import Sampled
 
@@ -77,3 +77,36 @@ def check_replicas(described: Described, *, allowed: bool) -> list[str]:
         "Regions and set allow_multi_region",
         "MultiRegion",
     )
+
+
+def check_attributes(attributes: Attributes, described: Described) -> list[str]:
+    """Version and run must not be keys of the table; as an index's key each write costs more."""
+    keys = [attribute.name for attribute in described.key]
+    warnings = []
+    for field, name in (("version", attributes.version), ("run", attributes.run)):
+        if name in keys:
+            raise BadInput(
+                f"{name!r} is a key attribute of {described.table.table}, which cannot be changed; "
+                "choose another name",
+                f"attributes.{field}",
+            )
+        for index, index_keys in described.index_keys.items():
+            if name in index_keys:
+                warnings.append(
+                    f"{name} is a key of index {index}: each write moves the record there too, "
+                    "two index writes more"
+                )
+    return warnings
+
+
+def followers_advice(verb: Verb, described: Described) -> list[str]:
+    """A warning of a touch that nothing follows."""
+    facts, table = described.facts, described.table.table
+    if not verb.for_stream or facts.stream is not None or facts.kinesis:
+        return []
+    if described.kinesis_unknown:
+        return [
+            f"{table} has no stream, and whether it feeds a Kinesis data stream is not known "
+            f"({described.kinesis_unknown}): perhaps nothing follows a touch"
+        ]
+    return [f"{table} has neither a stream nor a Kinesis destination: nothing follows a touch"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from reindexer.answers import CallFailed
 from reindexer.dynamo.taxonomy import of_statement
@@ -17,6 +17,7 @@ from reindexer.jobs.deciding import Decider, failure_of
 from reindexer.jobs.job import Job, JobBroken, Params
 from reindexer.models import (
     Attributes,
+    Index,
     JobInput,
     PartitionRange,
     Purpose,
@@ -32,25 +33,32 @@ from reindexer.planning.probes import Writer
 from reindexer.planning.reach import NO_RUN, Reach
 from reindexer.planning.sampling import Sampled
 
+#: An operation that may have a job.
+Planned = TypeVar("Planned", Transform, Index)
 
-def checked_job(operation: Transform) -> tuple[Job, Params]:
+
+def checked_job(operation: Transform | Index) -> tuple[Job, Params]:
     """The job and its parameters. Raises `BadInput` naming what there is."""
     job = named_job(operation)
+    if (job.document is not None) != isinstance(operation, Index):
+        does, verb = ("makes documents", "index") if job.document else ("changes records", "transform")
+        raise BadInput(f"job {job.name!r} {does}: it is for {verb}", "operation.job")
     check_params(operation.params)
     return job, job.parameters(operation.params)
 
 
-def named_job(operation: Transform) -> Job:
+def named_job(operation: Transform | Index) -> Job:
     """The job that the operation names. Raises `BadInput`."""
+    assert operation.job is not None, "which one?"
     try:
         return find_job(operation.job)
     except JobBroken as error:
         raise BadInput(str(error), "operation.job") from error
 
 
-def queue_of_job(operation: Transform) -> str | None:
+def queue_of_job(operation: Transform | Index) -> str | None:
     """The task queue of workers that the job has of its own; None: it has none. Raises `BadInput`."""
-    return named_job(operation).task_queue
+    return named_job(operation).task_queue if operation.job else None
 
 
 def may_change_any(operation: Transform) -> bool:
@@ -71,15 +79,17 @@ def purpose_of_job(operation: Transform) -> Purpose:
 
 
 def plan_job(
-    operation: Transform,
+    operation: Planned,
     request: JobInput,
     attributes: Attributes,
     described: Described,
     writer: Writer,
     reach: Reach,
     found: Sampled | None = None,
-) -> tuple[Transform, str, list[str]]:
+) -> tuple[Planned, str | None, list[str]]:
     """(the operation with all parameters, the code's hash, warnings). Raises `BadInput`, `Refused`."""
+    if operation.job is None:
+        return operation, None, []
     job, params = checked_job(operation)
     condition = _query(job, params, attributes, described)
     if job.destructive and not request.dry_run and not isinstance(request.scope, Quarantined):

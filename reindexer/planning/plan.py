@@ -6,7 +6,7 @@ Nothing is written but probes to a key that no item has.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from reindexer.dynamo.index_keys import IndexKeys
@@ -15,7 +15,7 @@ from reindexer.errors import BadInput
 from reindexer.items import Key
 from reindexer.ledger import Ledger
 from reindexer.models import (
-    Attributes,
+    Index,
     JobInput,
     KeyList,
     Operation,
@@ -33,7 +33,14 @@ from reindexer.models import (
 from reindexer.operations import redriven, verb_of
 from reindexer.planning.bounds import check_plan, check_run, check_workflow_id
 from reindexer.planning.capacity import capacity_of, uses_of
-from reindexer.planning.checks import check_index_types, check_replicas, check_reserved, refused_by_indexes
+from reindexer.planning.checks import (
+    check_attributes,
+    check_index_types,
+    check_replicas,
+    check_reserved,
+    followers_advice,
+    refused_by_indexes,
+)
 from reindexer.planning.compare import Connect, check_second, plan_second, sources_for
 from reindexer.planning.facts import Described, describe
 from reindexer.planning.index_keys import index_types, keys_of_indexes
@@ -43,11 +50,13 @@ from reindexer.planning.probes import probe_access
 from reindexer.planning.reach import Reach, reach_of
 from reindexer.planning.redrive import Redrive, plan_redrive
 from reindexer.planning.sampling import Sampled, sample
+from reindexer.planning.search import ConnectSearch, check_index, plan_index
 from reindexer.planning.segments import check_segments
 from reindexer.planning.time_to_live import plan_expiry
 from reindexer.planning.unstamp import plan_unstamp
 from reindexer.planning.verbs import planner_of
 from reindexer.planning.versions import check_used, target_version
+from reindexer.search.client import SearchClient
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -74,10 +83,11 @@ def make_plan(
     ledger: Ledger,
     heartbeat_timeout: float,
     connect: Connect = other_client,
+    connect_search: ConnectSearch = SearchClient,
 ) -> Plan:
     """Decide what the job is going to do. `client` makes single attempts; a busy service is asked for 10 s.
 
-    `connect` makes one for a second table.
+    `connect` makes one for a second table, `connect_search` one for a search index.
 
     Raises `BadInput` where the input is at fault, `Refused` where the job may not start as things are,
     `EnvironmentFault` (retryable: `Unavailable`) where AWS does not let it be found out.
@@ -92,11 +102,12 @@ def make_plan(
     redrive = _redrive(job, described, ledger)
     asked = redrive.operation if redrive else job.operation
     verb = redriven(asked) if redrive else verb
+    check_index(job, asked)
     second = plan_second(job, asked, described, connect)
     writes = verb.writes and not job.dry_run
-    writes_here = writes and not verb.writes_other
+    writes_here = writes and verb.in_place
     attributes = redrive.attributes if redrive else job.attributes
-    warnings = _check_attributes(attributes, described)
+    warnings = check_attributes(attributes, described)
     if verb.writes and verb.stamps:  # a dry run is to show what a run would meet
         check_index_types(attributes, described)
     if writes_here:
@@ -115,7 +126,11 @@ def make_plan(
     uses = uses_of(asked, attributes, within, writes=writes_here)
     facts = described.facts.model_copy(update=dict(capacity_of(described.description, uses)))
     limits, limits_from = chosen(
-        job.limits, facts, second.facts if second else None, writes_other=verb.writes_other
+        job.limits,
+        facts,
+        second.facts if second else None,
+        writes_other=verb.writes_other,
+        writes_index=verb.writes_index,
     )
     if redrive:
         aim = _Aim(redrive.operation, redrive.version, redrive.stamp)
@@ -132,7 +147,15 @@ def make_plan(
     if second:
         writer, notes = check_second(second, verb, reach, job, sources)
         warnings += notes
-    warnings += _advice(verb_of(aim.operation), described)
+    indexed = None
+    if isinstance(asked, Index):
+        indexed = plan_index(
+            asked, attributes, described, ledger, request.started_at, aim.found, aim.version, connect_search
+        )
+        aim = replace(aim, version=indexed.epoch)
+        writer = "bulk" if writes else "none"
+        warnings += indexed.warnings
+    warnings += followers_advice(verb_of(aim.operation), described)
     expiry, ttl, notes = plan_expiry(job, attributes, described, aim.found, request.started_at)
     warnings += notes
     operation, code = aim.operation, None
@@ -157,8 +180,10 @@ def make_plan(
             within=within,
             expiry=expiry,
             other=second.table if second else None,
+            search=indexed.search if indexed else None,
         ),
         other_facts=second.facts if second else None,
+        creation=indexed.creation if indexed and writes else None,
         verb=verb,
         facts=facts,
         limits=limits,
@@ -222,26 +247,6 @@ def _redrive(job: JobInput, described: Described, ledger: Ledger) -> Redrive | N
     return plan_redrive(job, job.scope, described.arn, described.key, ledger)
 
 
-def _check_attributes(attributes: Attributes, described: Described) -> list[str]:
-    """Version and run must not be keys of the table; as an index's key each write costs more."""
-    keys = [attribute.name for attribute in described.key]
-    warnings = []
-    for field, name in (("version", attributes.version), ("run", attributes.run)):
-        if name in keys:
-            raise BadInput(
-                f"{name!r} is a key attribute of {described.table.table}, which cannot be changed; "
-                "choose another name",
-                f"attributes.{field}",
-            )
-        for index, index_keys in described.index_keys.items():
-            if name in index_keys:
-                warnings.append(
-                    f"{name} is a key of index {index}: each write moves the record there too, "
-                    "two index writes more"
-                )
-    return warnings
-
-
 def _version(
     request: PlanInput, described: Described, ledger: Ledger, reach: Reach
 ) -> tuple[int, Sampled | None, list[str]]:
@@ -249,6 +254,8 @@ def _version(
     verb, asked = verb_of(job.operation), job.operation.version
     if verb.compares or verb.writes_other:
         return 0, None, []  # it judges by none
+    if verb.writes_index:  # for its mapping; the epoch is chosen later
+        return 0, sample(described.table, job.attributes, request.run, reach, items=True), []
     if not verb.writes:
         assert isinstance(asked, int), "what only reads names the version that it judges by"
         return asked, None, []
@@ -273,18 +280,6 @@ def _version(
             "time is not known and large tables are better given total_segments"
         )
     return version, found, warnings
-
-
-def _advice(verb: Verb, described: Described) -> list[str]:
-    facts, table = described.facts, described.table.table
-    if not verb.for_stream or facts.stream is not None or facts.kinesis:
-        return []
-    if described.kinesis_unknown:
-        return [
-            f"{table} has no stream, and whether it feeds a Kinesis data stream is not known "
-            f"({described.kinesis_unknown}): perhaps nothing follows a touch"
-        ]
-    return [f"{table} has neither a stream nor a Kinesis destination: nothing follows a touch"]
 
 
 def _isolation(job: JobInput, sources: Sequence[Source]) -> Literal["batch", "record"]:

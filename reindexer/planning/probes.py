@@ -24,7 +24,7 @@ from reindexer.planning.partitions.scope import where
 from reindexer.planning.reach import NO_RUN, Reach
 from reindexer.throttle import backoff
 
-Writer = Literal["partiql", "update_item", "none"]
+Writer = Literal["partiql", "update_item", "bulk", "none"]
 
 #: Tries of a statement that is throttled or answered by 5xx inside a 200; the call itself has its own.
 _STATEMENT_TRIES = 4

@@ -8,6 +8,7 @@ from typing import Any
 
 from reindexer.models import Operation, Purpose
 from reindexer.operations.compare import COMPARE
+from reindexer.operations.index import INDEX
 from reindexer.operations.repair import REPAIR
 from reindexer.operations.touch import TOUCH
 from reindexer.operations.transform import TRANSFORM
@@ -29,7 +30,7 @@ class Planner:
     #: What it makes of the version that it writes; None: it writes none.
     purpose: Callable[[Any], Purpose | None] = lambda _operation: None
     #: (the operation with all that it needs, its code's hash, warnings); None: it is planned as it is.
-    finish: Callable[..., tuple[Any, str, list[str]]] | None = None
+    finish: Callable[..., tuple[Any, str | None, list[str]]] | None = None
 
 
 _PLANNERS: Mapping[str, Planner] = {
@@ -45,6 +46,11 @@ _PLANNERS: Mapping[str, Planner] = {
     UNSTAMP.kind: Planner(),
     COMPARE.kind: Planner(),
     REPAIR.kind: Planner(),
+    INDEX.kind: Planner(
+        check=lambda operation: checked_job(operation) if operation.job else None,
+        queue=queue_of_job,
+        finish=plan_job,
+    ),
 }
 
 

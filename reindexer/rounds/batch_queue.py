@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import Generic
 
-from reindexer.items import Write
+from reindexer.items import Change
 from reindexer.round_context import RoundContext
 from reindexer.rounds.pending_write import PendingWrite
 from reindexer.throttle import Budget
 
 
-class BatchQueue:
+class BatchQueue(Generic[Change]):
     """Says what the next call carries, within the budget and the sink's limits; all waiting happens here.
 
     `in_trouble`: with this many waiting to be tried again no fresh one is begun; nor where `room` says that no
@@ -23,7 +24,7 @@ class BatchQueue:
         *,
         max_changes: int,
         max_bytes: int,
-        size_of: Callable[[Write], int],
+        size_of: Callable[[Change], int],
         in_trouble: int,
         may_look_ahead: bool,
         room: Callable[[], bool],
@@ -34,14 +35,14 @@ class BatchQueue:
         self._in_trouble, self._may_look_ahead = in_trouble, may_look_ahead
         self._room = room
         self._budget, self._context = budget, context
-        self.retries: list[PendingWrite] = []
-        self._fresh: Iterator[PendingWrite] = iter(())
-        self._ahead: list[PendingWrite] = []  # drawn, and not sent yet: one at the most
+        self.retries: list[PendingWrite[Change]] = []
+        self._fresh: Iterator[PendingWrite[Change]] = iter(())
+        self._ahead: list[PendingWrite[Change]] = []  # drawn, and not sent yet: one at the most
         self._more = False  # whether fresh ones may be left
         self._any_left: Callable[[], bool] = lambda: True
         self._quiet_until = 0.0  # no call before this moment, whichever works are due
 
-    def begin(self, pending: Iterable[PendingWrite], any_left: Callable[[], bool]) -> None:
+    def begin(self, pending: Iterable[PendingWrite[Change]], any_left: Callable[[], bool]) -> None:
         """Draw fresh ones from `pending`, as long as `any_left` says that there are more."""
         self._fresh, self._ahead, self._more, self._any_left = iter(pending), [], True, any_left
 
@@ -54,7 +55,7 @@ class BatchQueue:
         """Make no call for this number of seconds."""
         self._quiet_until = self._context.now() + seconds
 
-    def next_batch(self) -> list[PendingWrite]:
+    def next_batch(self) -> list[PendingWrite[Change]]:
         """Due retries first, then fresh ones, within the budget; waits and returns [] when there is none."""
         now = self._context.now()
         if now < self._quiet_until:
@@ -89,7 +90,7 @@ class BatchQueue:
             self._ahead = self._drawn(1)
         return self._more or bool(self._ahead)
 
-    def _drawn(self, wanted: int) -> list[PendingWrite]:
+    def _drawn(self, wanted: int) -> list[PendingWrite[Change]]:
         """Up to this many fresh ones."""
         drawn, self._ahead = self._ahead[:wanted], self._ahead[wanted:]
         missing = wanted - len(drawn)
@@ -102,7 +103,7 @@ class BatchQueue:
             self._more = False
         return drawn
 
-    def _fitting(self, batch: list[PendingWrite]) -> list[PendingWrite]:
+    def _fitting(self, batch: list[PendingWrite[Change]]) -> list[PendingWrite[Change]]:
         """The batch, cut where it would get too large for one call."""
         total = 0
         for count, work in enumerate(batch):

@@ -8,9 +8,10 @@ condition, throttled, unknown, or impossible. What an applied or a refused chang
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Generic, TypeAlias
 
 from reindexer.answers import Action, Answers, CallFailed, Failure, Scope
-from reindexer.items import Write
+from reindexer.items import Change
 from reindexer.models import Fault, Isolated, Stop
 from reindexer.round_context import RoundContext
 from reindexer.rounds.batch_queue import BatchQueue
@@ -24,17 +25,17 @@ from reindexer.throttle import Budget, backoff
 _UNLUCKY = 2
 
 #: Called for each record that leaves the loop: with its outcome, or as an isolated record.
-Settled = Callable[[PendingWrite, Outcome | Isolated], None]
+Settled: TypeAlias = Callable[[PendingWrite[Change], Outcome | Isolated], None]
 
 
-class Delivery:
+class Delivery(Generic[Change]):
     """Carries the changes of one round to the sink. Counts attempts, consumed units and records settled."""
 
     def __init__(
         self,
         *,
-        sink: Sink,
-        meaning: AnswerMeaning,
+        sink: Sink[Change],
+        meaning: AnswerMeaning[Change],
         budget: Budget,
         context: RoundContext,
         deadline: float,
@@ -45,7 +46,7 @@ class Delivery:
     ) -> None:
         self._sink, self._meaning = sink, meaning
         self._budget, self._context, self._deadline, self._patience = budget, context, deadline, patience
-        self._queue = BatchQueue(
+        self._queue = BatchQueue[Change](
             max_changes=min(sink.max_changes, max_batch),
             max_bytes=sink.max_bytes,
             size_of=sink.size_of,
@@ -59,34 +60,37 @@ class Delivery:
         self.write_units = 0.0
         self.fault: Fault | None = None
         self.throttle: Scope | None = None
-        self._settled: Settled = lambda _work, _result: None
+        self._settled: Settled[Change] = lambda _work, _result: None
         self._tried = False  # whether a batch was sent at all
         self._deleted = False  # since the last heartbeat: no row tells a successor of it
         self._done = 0  # records that left the loop so far
         self._through = 0  # those of them that got an outcome: isolating one proves nothing for another
-        self._in_hand: list[PendingWrite] = []  # being sent, or being settled by the answer
+        self._in_hand: list[PendingWrite[Change]] = []  # being sent, or being settled by the answer
         self._streak = 0  # calls in a row that settled nothing
         self._moved_at = context.now()  # when a record was last settled
         self._stall: tuple[Stop, Fault | None] = Stop.UNAVAILABLE, None
 
     @property
-    def unknown(self) -> list[PendingWrite]:
+    def unknown(self) -> list[PendingWrite[Change]]:
         """Records whose last answer never came and which are not settled."""
         return [work for work in self._under_way() if work.unknown]
 
     @property
-    def sent(self) -> list[PendingWrite]:
+    def sent(self) -> list[PendingWrite[Change]]:
         """Records that are not settled, and to which a write was sent that may have been applied."""
         in_hand = {id(work) for work in self._in_hand}
         return [work for work in self._under_way() if work.unknown or id(work) in in_hand]
 
-    def _under_way(self) -> list[PendingWrite]:
+    def _under_way(self) -> list[PendingWrite[Change]]:
         waiting = {id(work) for work in self._queue.retries}
         in_hand = [work for work in self._in_hand if not work.settled and id(work) not in waiting]
         return [*self._queue.retries, *in_hand]
 
     def deliver(
-        self, pending: Iterable[PendingWrite], settled: Settled, any_left: Callable[[], bool] = lambda: True
+        self,
+        pending: Iterable[PendingWrite[Change]],
+        settled: Settled[Change],
+        any_left: Callable[[], bool] = lambda: True,
     ) -> Stop | None:
         """Work until all are settled or isolated (None), or there is a reason to stop.
 
@@ -133,7 +137,7 @@ class Delivery:
             return stop
         return None
 
-    def _attempt(self, batch: list[PendingWrite]) -> None:
+    def _attempt(self, batch: list[PendingWrite[Change]]) -> None:
         before = self._done
         self._tried = True
         try:
@@ -143,14 +147,14 @@ class Delivery:
         tried = len(answers.failures)
         self._queue.retries += batch[tried:]
         self.write_units += self._budget.wrote(answers.costly, answers.consumed)
-        refused: list[Refusal] = []
+        refused: list[Refusal[Change]] = []
         for work, failure in zip(batch, answers.failures, strict=False):
             if failure is None:
                 result = self._meaning.applied(work)
-                if isinstance(result, Write):
-                    self._follow_up(work, result)
-                else:
+                if isinstance(result, Outcome):
                     self._settle(work, result)
+                else:
+                    self._follow_up(work, result)
             elif failure.action is Action.SETTLE:
                 refused.append((work, failure))
             else:
@@ -167,13 +171,13 @@ class Delivery:
             if self._streak > _UNLUCKY:
                 self._queue.keep_quiet(backoff(self._streak - _UNLUCKY))
 
-    def _follow_up(self, work: PendingWrite, write: Write) -> None:
+    def _follow_up(self, work: PendingWrite[Change], write: Change) -> None:
         """The change was applied, and one more follows it."""
         self._done += 1  # a step, though not the last
         work.write, work.unknown, work.not_before = write, False, 0.0
         self._queue.retries.append(work)
 
-    def _take(self, work: PendingWrite, verdict: Verdict, company: int) -> None:
+    def _take(self, work: PendingWrite[Change], verdict: Verdict, company: int) -> None:
         """A refused change has its meaning."""
         if isinstance(verdict, Again):
             self._moved_at = self._context.now()  # the service answers: this is no stall
@@ -186,14 +190,14 @@ class Delivery:
         else:
             self._settle(work, verdict)
 
-    def _settle(self, work: PendingWrite, result: Outcome | Isolated) -> None:
+    def _settle(self, work: PendingWrite[Change], result: Outcome | Isolated) -> None:
         self._done += 1
         work.settled = True
         self._deleted = self._deleted or result is Outcome.DELETED
         self._through += not isinstance(result, Isolated)
         self._settled(work, result)
 
-    def _failed(self, work: PendingWrite, failure: Failure, company: int) -> None:
+    def _failed(self, work: PendingWrite[Change], failure: Failure, company: int) -> None:
         """One attempt at one record failed: decide what is next."""
         work.error, work.message = failure.code, failure.message
         work.unknown = work.unknown or failure.applied is None
@@ -218,7 +222,7 @@ class Delivery:
         else:
             self._troubled(work, failure, company)
 
-    def _troubled(self, work: PendingWrite, failure: Failure, company: int) -> None:
+    def _troubled(self, work: PendingWrite[Change], failure: Failure, company: int) -> None:
         """An error that may be the record's, its company's, or the service's own."""
         self._stall = (Stop.UNAVAILABLE, None) if failure.known else (Stop.FAILED, Fault.of(failure))
         if not failure.reached:
@@ -233,13 +237,13 @@ class Delivery:
         else:
             self._again(work, max(work.failures, self._streak))
 
-    def _others_go_through(self, work: PendingWrite) -> bool:
+    def _others_go_through(self, work: PendingWrite[Change]) -> bool:
         """Whether the trouble is this record's: another got its outcome since, or a probe goes through."""
         if self._through > work.settled_before:
             return True
         self._context.heartbeat()  # the attempt may have taken a read time-out, and the probe may take another
         return self._sink.healthy()
 
-    def _again(self, work: PendingWrite, tries: int, *, throttled: bool = False) -> None:
+    def _again(self, work: PendingWrite[Change], tries: int, *, throttled: bool = False) -> None:
         work.not_before = self._context.now() + backoff(tries, throttled=throttled)
         self._queue.retries.append(work)

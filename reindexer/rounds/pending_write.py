@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Generic
 
-from reindexer.items import WireKey, Write
+from reindexer.items import Change, WireKey
 
 
 @dataclass(slots=True)
-class PendingWrite:
+class PendingWrite(Generic[Change]):
     """One record under way."""
 
     position: int  # in its page
     key: WireKey
-    write: Write
+    write: Change
     unknown: bool = False  # a write was sent whose answer never came
     failures: int = 0  # errors that may be the record's own; throttles are not
     races: int = 0  # refused, yet the stored item was below the target

@@ -11,8 +11,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
+from typing_extensions import TypeVar
+
 from reindexer.answers import Answers, Failure
-from reindexer.items import Cursor, WireItem, WireKey, Write
+from reindexer.items import Change, Cursor, WireItem, WireKey, Write
 from reindexer.models import Fault, Isolated, Unconfirmed
 from reindexer.page import Page
 from reindexer.rounds.pending_write import PendingWrite
@@ -31,17 +33,21 @@ class Source(Protocol):
         ...
 
 
-class Sink(Protocol):
+#: As `Change`, of who only takes them.
+Sent = TypeVar("Sent", default=Write, contravariant=True)
+
+
+class Sink(Protocol[Sent]):
     """Where changes go: one honest attempt per call, nothing is retried."""
 
     max_changes: int  # per call
     max_bytes: int  # per call, as `size_of` counts them
 
-    def size_of(self, write: Write) -> int:
+    def size_of(self, write: Sent) -> int:
         """Bytes of a change that count towards `max_bytes`."""
         ...
 
-    def attempt(self, writes: Sequence[tuple[WireKey, Write]]) -> Answers:
+    def attempt(self, writes: Sequence[tuple[WireKey, Sent]]) -> Answers:
         """An answer for each; fewer answers than changes: the rest was not tried. Raises `CallFailed`."""
         ...
 
@@ -63,10 +69,10 @@ Verdict: TypeAlias = Outcome | Isolated | Again | Failure | Fault
 
 
 #: A change that its condition refused, with what the answer said.
-Refusal: TypeAlias = tuple[PendingWrite, Failure]
+Refusal: TypeAlias = tuple[PendingWrite[Change], Failure]
 
 
-class AnswerMeaning(Protocol):
+class AnswerMeaning(Protocol[Change]):
     """What the answer to a change means."""
 
     attempts: Counter[str]  # the fields of `Attempts`; the loop counts its failures here, too
@@ -76,30 +82,30 @@ class AnswerMeaning(Protocol):
         """Of what was read to find out."""
         ...
 
-    def applied(self, work: PendingWrite) -> Outcome | Write:
-        """The change is there. A `Write` is one more that follows it."""
+    def applied(self, work: PendingWrite[Change]) -> Outcome | Change:
+        """The change is there. A change is one more that follows it."""
         ...
 
-    def refused(self, refusals: Sequence[Refusal]) -> Iterator[tuple[PendingWrite, Verdict]]:
+    def refused(self, refusals: Sequence[Refusal[Change]]) -> Iterator[tuple[PendingWrite[Change], Verdict]]:
         """What each refused change has come to. Found out one by one, as the loop takes them.
 
         With `Again` the work holds the change to be sent.
         """
         ...
 
-    def isolated(self, work: PendingWrite, *, given_up: bool) -> Isolated:
+    def isolated(self, work: PendingWrite[Change], *, given_up: bool) -> Isolated:
         """The record as it leaves the loop without an outcome."""
         ...
 
 
-class Destination(Protocol):
+class Destination(Protocol[Change]):
     """Where a round's results go, and what its rows need."""
 
     @property
-    def sink(self) -> Sink: ...
+    def sink(self) -> Sink[Change]: ...
 
     @property
-    def meaning(self) -> AnswerMeaning: ...
+    def meaning(self) -> AnswerMeaning[Change]: ...
 
     max_batch: int  # records per call that the operation allows
     may_look_ahead: bool  # whether a row may be begun before it can be sent
@@ -113,7 +119,9 @@ class Destination(Protocol):
         """The next page is in hand; returns it without rows that this run has counted already."""
         ...
 
-    def begin(self, position: int, key: WireKey, item: WireItem | None) -> PendingWrite | Outcome | Isolated:
+    def begin(
+        self, position: int, key: WireKey, item: WireItem | None
+    ) -> PendingWrite[Change] | Outcome | Isolated:
         """What a row needs: a change, or nothing more. `item` None: a consistent read found none.
 
         Raises `EnvironmentFault`, `Interrupted`.
@@ -126,7 +134,7 @@ class Destination(Protocol):
 
     def unconfirmed(
         self,
-        works: Iterable[PendingWrite],
+        works: Iterable[PendingWrite[Change]],
         isolated: Iterable[tuple[WireKey, Isolated]],
         deleted: Iterable[WireKey],
         partition: str | None,

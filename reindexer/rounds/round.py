@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Generic
 
 from reindexer.answers import Action, CallFailed
 from reindexer.errors import EnvironmentFault, Interrupted, one_line
-from reindexer.items import WireKey
+from reindexer.items import Change, WireKey
 from reindexer.models import Fault, Isolated, KeyList, Progress, RoundInput, RoundResult, Stop
 from reindexer.page import Page
 from reindexer.round_context import RoundContext
@@ -25,14 +26,14 @@ log = logging.getLogger(__name__)
 _ROWS_PER_LOOK = 25
 
 
-class Round:
+class Round(Generic[Change]):
     """One attempt at carrying a shard forward."""
 
     def __init__(
         self,
         request: RoundInput,
         source: Source,
-        destination: Destination,
+        destination: Destination[Change],
         context: RoundContext,
         patience: Patience = Patience(),  # noqa: B008 – frozen
     ) -> None:
@@ -43,7 +44,7 @@ class Round:
         self._budget = Budget(request.share, context, request.levels)
         self._started = context.now()
         self._deadline = self._started + request.seconds
-        self._delivery = Delivery(
+        self._delivery = Delivery[Change](
             sink=destination.sink,
             meaning=destination.meaning,
             budget=self._budget,
@@ -179,7 +180,7 @@ class Round:
         self._context.heartbeat()
         return stop
 
-    def _works(self, page: Page) -> Iterator[PendingWrite]:
+    def _works(self, page: Page) -> Iterator[PendingWrite[Change]]:
         """The rows of a page that need a write, begun as the delivery asks for them.
 
         It ends early when enough records are isolated, on a stop and at the end of the slice.
@@ -203,7 +204,7 @@ class Round:
             else:
                 self._settle(position, key, begun)
 
-    def _settled(self, work: PendingWrite, result: Outcome | Isolated) -> None:
+    def _settled(self, work: PendingWrite[Change], result: Outcome | Isolated) -> None:
         self._settle(work.position, work.key, result)
 
     def _settle(self, position: int, key: WireKey, result: Outcome | Isolated) -> None:

@@ -9,6 +9,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
 from workflows.faults import in_plain_words
+from workflows.job.index import finishing
 from workflows.job.partition_totals import known, of_shards
 from workflows.job.report import JobReport
 from workflows.job.running_job import RunningJob
@@ -19,6 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.kept import KeptActivities
     from activities.quarantine import QuarantineActivities
     from activities.report import ReportActivities
+    from activities.search import IndexActivities
     from reindexer.models import (
         ClearKeptInput,
         CloseInput,
@@ -40,6 +42,10 @@ R = TypeVar("R")  # what it answers
 async def close(job: RunningJob, shards: Shards, job_report: JobReport, scope: Scope) -> Report:
     """Settle with the ledger, and give it the report."""
     await _close_redriven(job, shards, scope)
+    if job.known_plan.verb.writes_index and job.known_plan.target.writer != "none" and not job.gate.stopping:
+        job.index = await retry_while_parked(
+            job, IndexActivities.finish_index, lambda: finishing(job, shards, scope)
+        )
     partitions = PartitionsInput()
     if job.known_plan.counts_by_partition:
         partitions = of_shards(shards.changing)

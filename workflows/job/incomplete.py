@@ -25,6 +25,10 @@ def reasons(report: Report, verb: Verb) -> list[str]:
         for outcome in Outcome
         if outcome in verb.incomplete and (number := report.tally[outcome])
     ]
+    if report.index and not report.index.complete:
+        found.append(
+            f"the index holds {report.index.documents:,} of {report.index.expected:,} documents written"
+        )
     current = report.tally[Outcome.CURRENT]
     if current and report.used:
         found.append(

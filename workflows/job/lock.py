@@ -24,10 +24,13 @@ def lock_of(job: RunningJob, *, take: bool = False) -> LockInput | None:
         return None
     target = plan.target
     written = target.other if plan.verb.writes_other and target.other else target
+    place, attributes = written.table_arn, (target.attributes.version, target.attributes.run)
+    if target.search is not None:  # one job at a time gives its documents an order
+        place, attributes = target.search.destination, ("orderer", "orderer")
     return LockInput(
-        table_arn=written.table_arn,
-        version_attribute=target.attributes.version,
-        run_attribute=target.attributes.run,
+        table_arn=place,
+        version_attribute=attributes[0],
+        run_attribute=attributes[1],
         workflow_id=job.job_id,
         run_id=job.first_run_id,
         namespace=workflow.info().namespace,

@@ -43,7 +43,7 @@ class Phases:
         self._job, self._shards, self._asked = job, shards, asked
         self._compares = job.known_plan.verb.compares
         reads_only = job.known_plan.target.writer == "none"
-        in_place = not self._compares and not job.known_plan.verb.writes_other
+        in_place = not (self._compares or job.known_plan.verb.writes_other or job.known_plan.verb.writes_index)
         self._verifies = in_place and (asked.verify or reads_only)
         self._repairs = self._compares and not reads_only
         job.sweeps = asked.sweep and not reads_only

@@ -47,6 +47,7 @@ class JobReport:
         adds_up = adds_up and (comparison is None or comparison.counts.balanced)
         # A closed job has no record under way, and knows what each shard has come to.
         balanced = adds_up and tally.balanced() and not any(shard.lost for shard in mine)
+        written = "bytes" if plan.verb.writes_index else "write_units"
         report = Report(
             job=job.job_id,
             run=plan.run,
@@ -59,6 +60,7 @@ class JobReport:
             balanced=balanced,
             verification=job.verification,
             comparison=comparison,
+            index=job.index,
             shards=len(shards.all) if plan.verb.compares else len(mine),
             warnings=self._warnings(),
             controls=list(job.controls),
@@ -68,7 +70,7 @@ class JobReport:
             writer=plan.target.writer,
             consumed={
                 "read_units": round(sum(s.counts.read_units for s in shards.all), 1),
-                "write_units": round(sum(s.counts.write_units for s in shards.all), 1),
+                written: round(sum(s.counts.write_units for s in shards.all), 1),
             },
             unbalanced_shards=unbalanced,
             code=plan.target.running(job.code).code,
@@ -112,7 +114,7 @@ class JobReport:
         warnings += self._index_warnings()
         if job.tried or (job.input and job.input.dry_run):
             warnings.append("a dry run: nothing was written")
-        elif job.verification is None and self._plan.verb.writes and not self._plan.verb.writes_other:
+        elif job.verification is None and self._plan.verb.in_place:
             warnings.append("not verified: no consistent read was made after the job")
         return warnings
 

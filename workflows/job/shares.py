@@ -19,12 +19,12 @@ _LEAST = 0.1
 #: A share is only sent again when it changes by more than this part: each change ends a round.
 _WORTH_TELLING = 0.25
 
-#: Field of a share → field of the limits.
+#: Field of a share → fields of the limits, of which a job has one.
 _BUDGETS = {
-    "read_units": "read_units_per_second",
-    "write_units": "write_units_per_second",
-    "records": "records_per_second",
-    "other_read_units": "other_read_units_per_second",
+    "read_units": ("read_units_per_second",),
+    "write_units": ("write_units_per_second", "bytes_per_second"),  # what the destination counts in
+    "records": ("records_per_second",),
+    "other_read_units": ("other_read_units_per_second",),
 }
 
 
@@ -106,5 +106,5 @@ def _differs(new: float | None, old: float | None) -> bool:
 
 
 def _rate(limits: Limits, name: str) -> float | None:
-    value = getattr(limits, _BUDGETS[name])
-    return None if value in (None, "unlimited") else float(value)
+    given = [getattr(limits, field) for field in _BUDGETS[name]]
+    return next((float(value) for value in given if value not in (None, "unlimited")), None)

@@ -1,23 +1,26 @@
-"""The closing look of a repair: what a cancelled shard did beyond its cursor, by what both tables hold.
+"""The closing look where something else is written: what a cancelled shard did beyond its cursor.
 
-A row that is equal now, and that this run may have written, counts as written by it. It writes nothing.
+Of another table both are read: a row that is equal now, and that this run may have written, counts as written
+by it. Of an index the stored order tells. It writes nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from reindexer.answers import Action, CallFailed
 from reindexer.compare.repair import REPAIRED
 from reindexer.errors import EnvironmentFault
-from reindexer.items import WireKey, from_json_key, key_identity
-from reindexer.models import ClosingInput, ClosingResult, Fault, Isolated
+from reindexer.items import Key, WireKey, from_json_key, key_identity
+from reindexer.models import ClosingInput, ClosingResult, Fault, Isolated, Target
 from reindexer.page import Page
 from reindexer.round_context import RoundContext
 from reindexer.rounds.protocols import Source
+from reindexer.sinks.ordered import OrderedSink
 from reindexer.sinks.pair import Pair
 from reindexer.sinks.unconfirmed_writes import sent
+from reindexer.streams.order import floor_of
 from reindexer.tally import Attempts, Outcome, Tally
 from reindexer.throttle import Budget, backoff
 
@@ -29,15 +32,68 @@ _QUIET_ROWS = 200
 T = TypeVar("T")
 
 
-def count_repaired(
-    request: ClosingInput, pair: Pair, source: Source | None, context: RoundContext
+class Landed(Protocol):
+    """Tells which writes of this run are there."""
+
+    @property
+    def units(self) -> float:
+        """Read units of the table itself that it took."""
+        ...
+
+    def of(self, keys: Sequence[WireKey], sent: Sequence[Outcome]) -> list[Outcome | None]:
+        """What each record has come to, if what was sent for it would make it `sent`; None: nothing landed.
+
+        Raises `CallFailed`.
+        """
+        ...
+
+
+class InCopy:
+    """Writes to another table, by what both hold."""
+
+    def __init__(self, pair: Pair) -> None:
+        self._pair = pair
+
+    @property
+    def units(self) -> float:
+        """As of the pair."""
+        return self._pair.units
+
+    def of(self, keys: Sequence[WireKey], sent: Sequence[Outcome]) -> list[Outcome | None]:
+        """Equal rows. Raises `CallFailed`."""
+        pairs = zip(self._pair.read(keys), sent, strict=True)
+        return [outcome if both.write is None else None for both, outcome in pairs]
+
+
+class InIndex:
+    """Documents of an index, by their order: that of this run's scan."""
+
+    units = 0.0  # of the table
+
+    def __init__(self, sink: OrderedSink, target: Target) -> None:
+        self._sink, self._floor = sink, floor_of(target.version)
+
+    def of(self, keys: Sequence[WireKey], sent: Sequence[Outcome]) -> list[Outcome | None]:  # noqa: ARG002
+        """Documents and tombstones at the floor. Raises `CallFailed`."""
+        return [
+            None
+            if found is None or found.order != self._floor
+            else Outcome.VANISHED
+            if found.gone
+            else Outcome.UPDATED
+            for found in self._sink.stored(keys)
+        ]
+
+
+def count_landed(
+    request: ClosingInput, landed: Landed, source: Source | None, context: RoundContext
 ) -> ClosingResult:
-    """Count what this run has written to the other table among unanswered writes and the rows ahead.
+    """Count what this run has written elsewhere among unanswered writes and the rows ahead.
 
     `source` None: its records are named, and whatever is not settled is isolated or unconfirmed. Faults of the
     environment are returned, with what was counted before. A busy service is waited for.
     """
-    look = _Look(request, pair, context)
+    look = _Look(request, landed, context)
     context.heartbeat(look.result)
     try:
         look.by_key()
@@ -57,8 +113,8 @@ class _Over(Exception):
 
 
 class _Look:
-    def __init__(self, request: ClosingInput, pair: Pair, context: RoundContext) -> None:
-        self._request, self._pair, self._context = request, pair, context
+    def __init__(self, request: ClosingInput, landed: Landed, context: RoundContext) -> None:
+        self._request, self._landed, self._context = request, landed, context
         self._until = context.now() + request.seconds
         self._tally, self._ambiguous = Tally(), 0
         self._left: list[Isolated] = list(request.isolated)
@@ -75,7 +131,7 @@ class _Look:
             tally=self._tally,
             attempts=Attempts(ambiguous=self._ambiguous),
             isolated=self._left,
-            read_units=self._pair.units,
+            read_units=self._landed.units,
             complete=self.complete,
             fault=self._fault,
         )
@@ -84,18 +140,20 @@ class _Look:
         """Isolated records, which are counted as scanned, and those with a write that was not answered."""
         unknown = [record for record in self._request.isolated if record.unknown]
         for some in _chunks(unknown):
-            for record, equal in zip(some, self._equal([from_json_key(r.key) for r in some]), strict=True):
-                if equal:
-                    self._tally = self._tally.plus(sent(deletion=record.deleting, creation=record.creating))
+            outcomes = [sent(deletion=record.deleting, creation=record.creating) for record in some]
+            for record, found in zip(some, self._of([r.key for r in some], outcomes), strict=True):
+                if found:
+                    self._tally = self._tally.plus(found)
                     self._ambiguous += 1
                     self._left.remove(record)
         self._known |= {key_identity(from_json_key(record.key)) for record in self._request.isolated}
         writes = {key_identity(from_json_key(write.key)): write for write in self._request.unconfirmed}
         left = [write for known, write in writes.items() if known not in self._known]
         for part in _chunks(left):
-            for write, equal in zip(part, self._equal([from_json_key(w.key) for w in part]), strict=True):
-                if equal:
-                    self._count(sent(deletion=write.deletion, creation=write.creation))
+            outcomes = [sent(deletion=write.deletion, creation=write.creation) for write in part]
+            for found in self._of([write.key for write in part], outcomes):
+                if found:
+                    self._count(found)
                     self._ambiguous += 1
         self._known |= set(writes)
 
@@ -123,21 +181,24 @@ class _Look:
         """Whether this run may have written any of its rows."""
         names = [attribute.name for attribute in self._request.target.key]
         keys = [{name: row[name] for name in names} for row in page.rows]
-        found = [REPAIRED[kind] for kind in page.differences] or [Outcome.CREATED] * len(keys)
+        sent_to = [REPAIRED[kind] for kind in page.differences] or [Outcome.CREATED] * len(keys)
         ours = False
         for start in range(0, len(keys), _KEYS_PER_CALL):
-            some = keys[start : start + _KEYS_PER_CALL]
-            for place, equal in enumerate(self._equal(some), start):
-                ours = ours or equal
-                if equal and key_identity(keys[place]) not in self._known:
-                    self._count(found[place])
+            some, outcomes = keys[start : start + _KEYS_PER_CALL], sent_to[start : start + _KEYS_PER_CALL]
+            for key, found in zip(some, self._found(some, outcomes), strict=True):
+                ours = ours or found is not None
+                if found and key_identity(key) not in self._known:
+                    self._count(found)
         return ours
 
     def _count(self, outcome: Outcome) -> None:
         self._tally = self._tally + Tally(scanned=1).plus(outcome)
 
-    def _equal(self, keys: Sequence[WireKey]) -> list[bool]:
-        return self._patiently(lambda: [both.write is None for both in self._pair.read(keys)])
+    def _of(self, keys: Sequence[Key], sent: Sequence[Outcome]) -> list[Outcome | None]:
+        return self._found([from_json_key(key) for key in keys], sent)
+
+    def _found(self, keys: Sequence[WireKey], sent: Sequence[Outcome]) -> list[Outcome | None]:
+        return self._patiently(lambda: self._landed.of(keys, sent))
 
     def _patiently(self, call: Callable[[], T]) -> T:
         tries = 0

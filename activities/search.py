@@ -1,0 +1,82 @@
+"""prepare_index and finish_index: an index before its first document, and after its last."""
+
+from __future__ import annotations
+
+from temporalio import activity
+
+from activities.clients import Clients
+from activities.failures import translated
+from reindexer.answers import CallFailed
+from reindexer.errors import Refused
+from reindexer.models import Indexed, IndexInput
+from reindexer.planning.search import verdict
+from reindexer.search import admin
+
+
+class IndexActivities:
+    """Both may be repeated."""
+
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+
+    @activity.defn
+    def prepare_index(self, request: IndexInput) -> None:
+        """Take the epoch and create the index. What is another job's is refused, and not tried again."""
+        self._prepare(request)
+
+    @activity.defn
+    def finish_index(self, request: IndexInput) -> Indexed:
+        """Make the index ready for readers, count what it holds, and move their alias if it may move."""
+        return self._finish(request)
+
+    def _prepare(self, request: IndexInput) -> None:
+        with translated():
+            self._clients.ledger.epochs.take(request.index.destination, request.epoch, request.run)
+            client = self._clients.search(request.index)
+            try:
+                admin.create(client, request)
+            except CallFailed as failed:
+                if failed.failure.code in _REFUSED:
+                    raise Refused(f"{request.index.index}: {failed.failure.message}", "BadIndex") from failed
+                raise verdict(failed, client.url) from failed
+
+    def _finish(self, request: IndexInput) -> Indexed:
+        index = request.index
+        with translated():
+            client = self._clients.search(index)
+            try:
+                own = admin.meta_of(client, index.index)
+                if own.get("epoch") != request.epoch:
+                    raise Refused(f"{index.index} is not the index that this job has written", "IndexReplaced")
+                admin.make_ready(client, index.index, own)
+                documents, tombstones = admin.count(client, index.index)
+                found = Indexed(
+                    index=index.index,
+                    alias=index.alias,
+                    documents=documents,
+                    expected=request.expected,
+                    tombstones=tombstones,
+                )
+                why = self._why_not(request, found)
+                if why:
+                    return found.model_copy(update={"why": why})
+                previous = admin.move_alias(client, request)
+            except CallFailed as failed:
+                raise verdict(failed, client.url) from failed
+        return found.model_copy(update={"moved": True, "previous": previous})
+
+    def _why_not(self, request: IndexInput, found: Indexed) -> str:
+        """Why the readers' alias stays where it is; "" where it moves."""
+        if not request.move:
+            return "the job is not complete, or is to leave the alias alone"
+        if not found.complete:
+            return f"the index holds {found.documents:,} documents of {found.expected:,} that were written"
+        if request.given_up_by and (left := len(self._clients.ledger.failures.open(*request.given_up_by))):
+            return f"{left:,} records of the run that made the index are still given up"
+        return ""
+
+
+#: What OpenSearch says of a mapping or of settings that it does not take.
+_REFUSED = frozenset(
+    ("mapper_parsing_exception", "illegal_argument_exception", "settings_exception", "parse_exception")
+)

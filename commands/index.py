@@ -1,0 +1,51 @@
+"""index: write a document of every record into a new search index."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from commands.input.fields import Fields, Given
+from commands.input.job_input import job_input
+from commands.input.options import AsJson, Yes
+from commands.rendering.plan import summary
+from commands.running.launch import Wait, launch
+from commands.start import show_plan
+from reindexer.errors import BadInput
+
+#: In the order of the help.
+_FIELDS = Fields(
+    "table", "operation.to.search", "operation.to.alias", "operation.to.auth", "operation.to.region",
+    "operation.mapping", "operation.settings", "operation.job", "operation.params", "operation.move_alias",
+    "operation.replace_index", "dry_run", "limits.read_units_per_second", "limits.bytes_per_second",
+    "limits.records_per_second", "limits.shards_in_flight", "limits.quarantined", "total_segments",
+    "skip_expired", "attributes", "force_lock", "reason",
+)  # fmt: skip
+
+
+def index(
+    *,
+    given: Annotated[Given, _FIELDS],
+    workflow_id: Annotated[
+        str | None, typer.Option(metavar="ID", help="The job's workflow ID; default: index-<table>.")
+    ] = None,
+    yes: Yes = False,
+    wait: Wait = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write a document of every record into a new OpenSearch index, and give it to the readers of the alias.
+
+    The index is called <alias>-<time>. When it is complete, the alias moves to it, in one request.
+
+    Exit codes: 0 started (with --wait: complete), 1 incomplete or failed, 2 refused, 3 not finished.
+    """
+    operation = given.get("operation", {})
+    if "search" not in operation.get("to", {}):
+        raise BadInput("where to? For example `reindexer index cities --to http://localhost:9200`", "--to")
+    table = str(given.get("table", "")).rsplit("/", 1)[-1]  # of an ARN the table's name
+    operation["to"].setdefault("alias", table.lower())
+    job = job_input({**given, "operation": operation}, None)
+    name = workflow_id or f"index-{table}"
+    show_plan(job, name, ask=not (yes or job.dry_run))
+    raise typer.Exit(launch(job, name, summary=summary(job), wait=wait or job.dry_run, as_json=as_json))

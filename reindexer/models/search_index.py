@@ -1,0 +1,118 @@
+"""A search index as a destination: how it is reached, how it is created, and what has become of it."""
+
+from __future__ import annotations
+
+import operator
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, NonNegativeInt
+
+from reindexer.models.model import Asked, Model
+from reindexer.models.option import Option
+
+#: An index or alias as OpenSearch takes it: lowercase, without its special characters.
+NAME = r"^[a-z0-9][a-z0-9._-]*$"
+#: Bytes of an index's name (OpenSearch: 255) less `-<epoch>-write`: 20 digits and signs.
+MAX_ALIAS = 220
+
+
+class SearchAddress(Asked):
+    """An OpenSearch cluster and the readers' alias there. No secret is in it: `auth` says where one is."""
+
+    search: Annotated[
+        str,
+        Field(pattern=r"^https?://[^\s/?#@]+/?$"),  # no password within: an input is kept in Temporal's history
+        Option("--to", "The OpenSearch endpoint, such as https://search.internal:9200.", "URL"),
+    ]
+    alias: Annotated[
+        str,
+        Field(pattern=NAME, max_length=MAX_ALIAS),
+        Option("--alias", "The alias that readers use; default: the table's name.", "NAME"),
+    ]
+    #: "aws": SigV4 with the worker's credentials. "env:NAME": `user:password` or an API key in the worker's
+    #: environment.
+    auth: Annotated[
+        Annotated[str, Field(pattern=r"^(aws|env:[A-Za-z_][A-Za-z0-9_]*)$")] | None,
+        Option("--auth", "aws (SigV4), or env:NAME: a worker's environment variable.", "HOW"),
+    ] = None
+    region: Annotated[
+        Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]+$")] | None,
+        Option("--search-region", "The domain's Region, for --auth aws; default: the worker's.", "REGION"),
+    ] = None
+
+
+class SearchIndex(Model):
+    """The index that a job writes. Its epoch is the target's version; its documents carry `order`."""
+
+    search: str
+    alias: str  # of the readers
+    auth: str | None = None
+    region: str | None = None
+    cluster: str  # the cluster's UUID
+    index: str  # the concrete index
+    numbers_as_text: list[str] = []  # fields whose numbers are strings in a document
+    left_out: list[str] = []  # attributes that no document has
+
+    @property
+    def destination(self) -> str:
+        """By which the ledger keeps lock and epochs: the readers' alias of one cluster."""
+        return f"search:{self.cluster}/{self.alias}"
+
+    @property
+    def write_alias(self) -> str:
+        """What writes go through: it exists on the job's own index alone, so that none is created silently."""
+        return write_alias(self.index)
+
+
+def write_alias(index: str) -> str:
+    """The private alias of an index, by which jobs write to it."""
+    return f"{index}-write"
+
+
+class IndexCreation(Model):
+    """What the index is created with, decided by the plan."""
+
+    mappings: dict[str, Any]
+    settings: dict[str, Any]
+    made_from_sample: bool = False
+
+
+class IndexInput(Model):
+    """What the activities of an index are asked: to create it, or to check it and move the alias."""
+
+    index: SearchIndex
+    table_arn: str
+    run: str
+    job: str
+    epoch: int
+    creation: IndexCreation | None = Field(default=None, exclude_if=operator.not_)
+    expected: NonNegativeInt | None = None  # documents that this run has written; None: not known
+    move: bool = False  # whether the readers' alias may move
+    replace_index: bool = False
+    #: Job and run of which a redrive takes up records: while it has open ones, the alias does not move.
+    given_up_by: list[str] = Field(default=[], exclude_if=operator.not_)
+
+
+class Indexed(Model):
+    """What has become of the index."""
+
+    index: str
+    alias: str
+    documents: NonNegativeInt = 0  # without tombstones
+    expected: NonNegativeInt | None = None
+    tombstones: NonNegativeInt = 0
+    moved: bool = False  # the readers' alias points at it
+    previous: list[str] = []  # what the alias pointed at before
+    why: str = ""  # why the alias was not moved
+
+    @property
+    def complete(self) -> bool:
+        """Whether it holds what was written to it.
+
+        It may hold more: documents of records that were deleted while a lost worker's counts were not known.
+        """
+        return self.expected is None or self.documents >= self.expected
+
+
+#: Whether the readers' alias moves at the end of a job.
+MoveAlias = Literal["complete", "always", "never"]

@@ -1,0 +1,208 @@
+"""The part of a plan that is about a search index: reached, named by its epoch, and what it is created with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeAlias
+
+import orjson
+import stamina
+
+from reindexer.answers import Action, CallFailed
+from reindexer.compare.rows import GONE
+from reindexer.compare.rows import ORDER as REPLICA_ORDER
+from reindexer.errors import BadInput, EnvironmentFault, Refused, Unavailable
+from reindexer.items import WireItem
+from reindexer.ledger import Ledger
+from reindexer.models import (
+    Attributes,
+    Complete,
+    Index,
+    IndexCreation,
+    JobInput,
+    Operation,
+    Quarantined,
+    SearchAddress,
+    SearchIndex,
+)
+from reindexer.planning.facts import Described
+from reindexer.planning.sampling import Sampled
+from reindexer.search import admin
+from reindexer.search.client import SearchClient
+from reindexer.search.mapping import FIELD_LIMIT, fields_of, mapping_from, numbers_as_text, with_own_fields
+from reindexer.streams.order import next_epoch
+
+#: Makes a client that reaches a cluster. Raises `EnvironmentFault`.
+ConnectSearch: TypeAlias = Callable[[SearchAddress], SearchClient]
+
+#: Bytes of mapping and settings together: they travel with the plan, once.
+MAX_CREATION_BYTES = 256 * 1024
+#: Oldest OpenSearch that the rules of order were tried on.
+_OLDEST = 2
+_TRIES = 6  # of a request that meets only 429 and 5xx: some seconds
+
+
+@dataclass(frozen=True)
+class PlannedIndex:
+    """The index of a job. `creation` None: it is there already, for a redrive or a dry run."""
+
+    search: SearchIndex
+    epoch: int
+    creation: IndexCreation | None
+    warnings: list[str]
+
+
+def check_index(job: JobInput, operation: Operation) -> None:
+    """What needs neither table nor cluster. Raises `BadInput`."""
+    if not isinstance(operation, Index):
+        if job.limits.bytes_per_second is not None:
+            raise BadInput("only index writes documents", "limits.bytes_per_second")
+        return
+    if not isinstance(job.scope, Complete | Quarantined):
+        raise BadInput(
+            f"an index is made of a whole table, not of {job.scope.kind}: the rest would be missing",
+            "scope",
+        )
+    if job.limits.write_units_per_second is not None:
+        raise BadInput("index writes nothing to the table", "limits.write_units_per_second")
+    size = len(orjson.dumps([operation.mapping, operation.settings]))
+    if size > MAX_CREATION_BYTES:
+        raise BadInput(f"mapping and settings have {size:,} bytes, above {MAX_CREATION_BYTES:,}", "operation")
+
+
+def plan_index(
+    operation: Index,
+    attributes: Attributes,
+    described: Described,
+    ledger: Ledger,
+    started_at: datetime,
+    found: Sampled | None,
+    epoch: int,
+    connect: ConnectSearch,
+) -> PlannedIndex:
+    """`epoch` 0: a new one is chosen; else that of the run that is taken up again.
+
+    Raises `BadInput` where the input rules itself out, `Refused` where the cluster does, `EnvironmentFault`
+    (`Unavailable` is retryable) where it cannot be asked.
+    """
+    address, client = operation.to, connect(operation.to)
+    info = asked(client, "GET", "/")
+    version = info.get("version", {})
+    number = str(version.get("number", "0"))
+    if version.get("distribution") != "opensearch" or int(number.split(".")[0]) < _OLDEST:
+        raise Refused(
+            f"{address.search} is {version.get('distribution', 'another product')} {number}; "
+            f"an index needs OpenSearch {_OLDEST} or newer",
+            "NotOpenSearch",
+        )
+    cluster, chosen = str(info["cluster_uuid"]), epoch
+    left_out = [attributes.version, attributes.run, GONE, REPLICA_ORDER]
+    search = SearchIndex(
+        search=address.search,
+        alias=address.alias,
+        auth=address.auth,
+        region=address.region,
+        cluster=cluster,
+        index="",
+        left_out=left_out,
+    )
+    if not epoch:
+        chosen = next_epoch(int(started_at.timestamp() * 1000), ledger.epochs.last(search.destination))
+    search = search.model_copy(update={"index": admin.index_name(address.alias, chosen)})
+    if epoch:
+        mappings = _mappings_of(client, search.index)
+        return PlannedIndex(_typed(search, mappings), chosen, None, [])
+    creation = _creation(operation, found.items if found else [], left_out)
+    warnings = _check_alias(client, operation) + _check_fields(creation, found, left_out)
+    if described.facts.items and not creation.mappings["properties"]:
+        warnings.append("the mapping names no field of the records: each is mapped as it is first met")
+    return PlannedIndex(_typed(search, creation.mappings), chosen, creation, warnings)
+
+
+def asked(client: SearchClient, method: str, path: str, body: Any = None, **parameters: Any) -> dict[str, Any]:
+    """One answer of a request that may be repeated. Raises `Refused` or `EnvironmentFault`."""
+    try:
+        for attempt in stamina.retry_context(on=_passes, attempts=_TRIES, wait_max=2.0):
+            with attempt:
+                return client.call(method, path, body, **parameters)
+    except CallFailed as failed:
+        raise verdict(failed, client.url) from failed
+    raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def _passes(error: Exception) -> bool:
+    return isinstance(error, CallFailed) and error.failure.action in (Action.WAIT, Action.RETRY)
+
+
+def verdict(failed: CallFailed, url: str) -> Refused | EnvironmentFault:
+    """What a failed request means for the job."""
+    failure = failed.failure
+    if failure.denied:
+        return Refused(f"{url} denies it: {failure.code}: {failure.message}", "AccessDenied")
+    if failure.action in (Action.WAIT, Action.RETRY):
+        return Unavailable(failure.code, f"{url} does not answer: {failure.message}")
+    return EnvironmentFault(failure.code, f"{url}: {failure.message}")
+
+
+def _mappings_of(client: SearchClient, index: str) -> dict[str, Any]:
+    try:
+        answer = asked(client, "GET", f"/{index}/_mapping")
+    except EnvironmentFault as error:
+        raise Refused(f"the index {index} of that run is gone: {error.message}", "IndexGone") from error
+    found: dict[str, Any] = answer[index]["mappings"]
+    return found
+
+
+def _creation(operation: Index, rows: list[WireItem], left_out: list[str]) -> IndexCreation:
+    settings = operation.settings or {}
+    flat = admin.index_settings(settings)
+    for name in ("default_pipeline", "final_pipeline"):
+        if flat.get(name, "_none") != "_none":
+            raise BadInput(f"{name}: a pipeline would change documents on their way", "operation.settings")
+    if operation.mapping is not None:
+        return IndexCreation(mappings=with_own_fields(operation.mapping), settings=settings)
+    if operation.job is not None:
+        raise BadInput("a job's documents need a mapping: --mapping FILE", "operation.mapping")
+    creation = IndexCreation(mappings=mapping_from(rows, left_out), settings=settings, made_from_sample=True)
+    size = len(orjson.dumps(creation.mappings))
+    if size > MAX_CREATION_BYTES:
+        raise BadInput(
+            f"a mapping made from a sample of the records would have {size:,} bytes; give one",
+            "operation.mapping",
+        )
+    return creation
+
+
+def _typed(search: SearchIndex, mappings: dict[str, Any]) -> SearchIndex:
+    return search.model_copy(update={"numbers_as_text": numbers_as_text(mappings)})
+
+
+def _check_alias(client: SearchClient, operation: Index) -> list[str]:
+    alias = operation.to.alias
+    try:
+        behind = admin.behind_alias(client, alias)
+    except CallFailed as failed:
+        raise verdict(failed, client.url) from failed
+    if behind is not None:
+        return []
+    if not operation.replace_index:
+        raise Refused(admin.replacing(alias), "AliasIsIndex")
+    return [f"{alias} is an index today: it is removed, with all that it holds, once the new one is complete"]
+
+
+def _check_fields(creation: IndexCreation, found: Sampled | None, left_out: list[str]) -> list[str]:
+    """A warning where records have more attributes than the index takes fields: such documents are refused."""
+    settings = admin.index_settings(creation.settings)
+    limit = int(settings.get("mapping.total_fields.limit", FIELD_LIMIT))
+    fields = fields_of(creation.mappings)
+    if found and not creation.made_from_sample:
+        fields = max(fields, fields_of(mapping_from(found.items, left_out)))
+    if fields <= limit:
+        return []
+    return [
+        f"{found.rows if found else 0} sampled records make {fields:,} fields, and the index takes {limit:,}: "
+        "documents with more are refused and given up; raise index.mapping.total_fields.limit in the "
+        "settings, or leave attributes out by a job"
+    ]

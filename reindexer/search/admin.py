@@ -1,0 +1,159 @@
+"""An index from its creation to the move of the readers' alias. Each call may be repeated."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from reindexer.answers import CallFailed
+from reindexer.errors import Refused
+from reindexer.models import IndexCreation, IndexInput
+from reindexer.search.client import SearchClient
+from reindexer.search.documents import GONE
+
+#: Hides tombstones from readers. Reading by ID does not pass through it.
+VISIBLE: Mapping[str, Any] = {"bool": {"must_not": {"exists": {"field": GONE}}}}
+#: While an index is filled nothing searches it: neither refreshes nor copies are of use.
+_FILLING: Mapping[str, Any] = {"refresh_interval": "-1", "number_of_replicas": 0}
+#: What an index's `_meta` says of us.
+_META = "reindexer"
+
+
+def index_name(alias: str, epoch: int) -> str:
+    """The concrete index of an epoch."""
+    return f"{alias}-{epoch}"
+
+
+def create(client: SearchClient, request: IndexInput) -> None:
+    """Create the index with its write alias; nothing happens where this run has created it before.
+
+    Raises `Refused` where there is one that is not this run's, `CallFailed`.
+    """
+    assert request.creation is not None, "created with what?"
+    index, creation = request.index, request.creation
+    settings = {**index_settings(creation.settings), **_FILLING}
+    body = {
+        "settings": {"index": settings},
+        "mappings": {**creation.mappings, "_meta": _meta(request, creation)},
+        "aliases": {index.write_alias: {"is_write_index": True}},
+    }
+    try:
+        client.call("PUT", f"/{index.index}", body)
+    except CallFailed as failed:
+        if failed.failure.code != "resource_already_exists_exception":
+            raise
+        own = meta_of(client, index.index)
+        if own.get("run") != request.run:
+            why = f"there is an index {index.index} that this job has not created"
+            raise Refused(why, "IndexExists") from failed
+
+
+def _meta(request: IndexInput, creation: IndexCreation) -> dict[str, Any]:
+    own = {
+        "run": request.run,
+        "job": request.job,
+        "table": request.table_arn,
+        "epoch": request.epoch,
+        # What `make_ready` gives it, whichever job comes to that.
+        "ready": {name: index_settings(creation.settings).get(name) for name in _FILLING},
+    }
+    theirs: Any = creation.mappings.get("_meta")
+    return {**(theirs or {}), _META: own}
+
+
+def meta_of(client: SearchClient, index: str) -> Mapping[str, Any]:
+    """What the index says of the job that created it; empty where it is none of ours. Raises `CallFailed`."""
+    answer = client.call("GET", f"/{index}/_mapping")
+    mappings = next(iter(answer.values()))["mappings"]
+    found: Mapping[str, Any] = (mappings.get("_meta") or {}).get(_META) or {}
+    return found
+
+
+def make_ready(client: SearchClient, index: str, own: Mapping[str, Any]) -> None:
+    """Give it the refresh interval and the copies that its readers are to have, and make all of it visible.
+
+    `own`: its `meta_of`. Raises `CallFailed`.
+    """
+    client.call("PUT", f"/{index}/_settings", {"index": own["ready"]})  # null: OpenSearch's own default
+    client.call("POST", f"/{index}/_refresh")
+
+
+def index_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of an index without the levels and prefixes in which settings may be written."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        if name == "index" and isinstance(value, Mapping):
+            flat |= index_settings(value)
+        else:
+            flat[name.removeprefix("index.")] = value
+    return flat
+
+
+def count(client: SearchClient, index: str) -> tuple[int, int]:
+    """(documents that readers see, tombstones). Raises `CallFailed`."""
+    visible = client.call("POST", f"/{index}/_count", {"query": VISIBLE})["count"]
+    return visible, client.call("GET", f"/{index}/_count")["count"] - visible
+
+
+def behind_alias(client: SearchClient, alias: str) -> list[str] | None:
+    """The indexes that an alias points at, none where there is no such alias; None: it is an index itself.
+
+    Raises `CallFailed`.
+    """
+    try:
+        answer = client.call("GET", f"/{alias}")
+    except CallFailed as failed:
+        if failed.failure.code == "index_not_found_exception":
+            return []
+        raise
+    return None if alias in answer else sorted(answer)
+
+
+def move_alias(client: SearchClient, request: IndexInput) -> list[str]:
+    """Point the readers' alias at the index alone, in one request; returns what it pointed at before.
+
+    Raises `Refused` where its name is that of an index and `replace_index` does not permit to remove that.
+    """
+    index, before = request.index, behind_alias(client, request.index.alias)
+    if before == [index.index]:
+        return []
+    actions: list[dict[str, Any]] = [
+        {"remove": {"index": name, "alias": index.alias}} for name in before or [] if name != index.index
+    ]
+    if before is None:
+        if not request.replace_index:
+            raise Refused(replacing(index.alias), "AliasIsIndex")
+        actions = [{"remove_index": {"index": index.alias}}]
+    actions.append({"add": {"index": index.index, "alias": index.alias, "filter": VISIBLE}})
+    client.call("POST", "/_aliases", {"actions": actions})
+    return [index.alias] if before is None else before
+
+
+def replacing(alias: str) -> str:
+    """Why an alias cannot be set where an index has its name."""
+    return (
+        f"{alias} is an index today, not an alias; set replace_index to remove it, with all that it holds, "
+        "in the request that creates the alias"
+    )
+
+
+def indexes_of(client: SearchClient, alias: str) -> dict[str, Mapping[str, Any]]:
+    """Our indexes of an alias, each with what it says of its job, oldest first. Raises `CallFailed`."""
+    answer = client.call("GET", f"/{alias}-*/_mapping", ignore_unavailable="true")
+    pattern = re.compile(re.escape(alias) + r"-(\d+)$")
+    found = {}
+    for name, entry in answer.items():
+        own = (entry["mappings"].get("_meta") or {}).get(_META)
+        if own and pattern.match(name):
+            found[name] = own
+    return dict(sorted(found.items(), key=lambda pair: int(pair[1].get("epoch", 0))))
+
+
+def remove(client: SearchClient, index: str) -> None:
+    """Remove an index; nothing happens where it is gone. Raises `CallFailed`."""
+    try:
+        client.call("DELETE", f"/{index}")
+    except CallFailed as failed:
+        if failed.failure.code != "index_not_found_exception":
+            raise

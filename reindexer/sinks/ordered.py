@@ -1,0 +1,158 @@
+"""Destinations that keep the order of each write: what is stored there says what became of a record.
+
+A write lands only above the order that is stored. So it may be sent again, in any number, by whoever comes
+after a lost attempt: it lands once, and a refusal tells by the stored order whether it had landed before.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
+
+from reindexer.answers import Action, CallFailed, Failure
+from reindexer.errors import EnvironmentFault, Interrupted, named_failure
+from reindexer.items import Put, Skip, WireItem, WireKey, to_json_key
+from reindexer.models import Fault, Isolated, RoundInput, Unconfirmed
+from reindexer.operations.index import IndexOperation
+from reindexer.page import Page
+from reindexer.rounds.pending_write import Patience, PendingWrite
+from reindexer.rounds.protocols import Refusal, Sink, Verdict
+from reindexer.search.client import Stored
+from reindexer.search.taxonomy import stored_order
+from reindexer.sinks.in_place_answers import gives_up
+from reindexer.streams.order import Standing, floor_of, standing
+from reindexer.tally import Outcome
+
+
+class OrderedSink(Sink[Put], Protocol):
+    """A sink that can be asked for what it holds."""
+
+    def stored(self, keys: Sequence[WireKey]) -> list[Stored | None]:
+        """What is under each key; None: nothing. Raises `CallFailed`."""
+        ...
+
+
+class OrderedAnswers:
+    """The `AnswerMeaning`: the stored order decides."""
+
+    read_units = 0.0  # of the table: nothing is read there
+
+    def __init__(self, sink: OrderedSink) -> None:
+        self._sink = sink
+        self.attempts: Counter[str] = Counter()
+
+    def applied(self, work: PendingWrite[Put]) -> Outcome | Put:
+        """It is there."""
+        return work.write.outcome
+
+    def refused(self, refusals: Sequence[Refusal[Put]]) -> Iterator[tuple[PendingWrite[Put], Verdict]]:
+        """Something of that order, or of a higher one, is stored."""
+        unsaid = [work for work, failure in refusals if stored_order(failure) is None]
+        try:
+            looked_up = self._sink.stored([work.key for work in unsaid]) if unsaid else []
+        except CallFailed as failed:
+            yield from ((work, failed.failure) for work, _ in refusals)
+            return
+        orders = {
+            id(work): found.order if found else None for work, found in zip(unsaid, looked_up, strict=True)
+        }
+        for work, failure in refusals:
+            stored = orders[id(work)] if id(work) in orders else stored_order(failure)
+            yield work, self._meaning(work, failure, stored)
+
+    def _meaning(self, work: PendingWrite[Put], failure: Failure, stored: int | None) -> Verdict:
+        order = work.write.order
+        found = Standing.OLDER if stored is None else standing(order, stored, order)
+        if found is Standing.OLDER:  # removed meanwhile, though no one else writes here
+            return Failure(failure.code, failure.message, Action.RETRY, False, "conflicts")
+        if found is Standing.OURS:
+            self.attempts["ambiguous"] += work.unknown
+            # What was sent first under this order is what is there.
+            return Outcome.UPDATED if work.write.outcome is Outcome.VANISHED else work.write.outcome
+        if found is Standing.FOREIGN:
+            return Fault(
+                code="NotTheOnlyWriter",
+                message=f"a document has order {stored}, far above {order}, which this job was going to write: "
+                "somebody else writes to this index",
+            )
+        return Outcome.SUPERSEDED
+
+    def isolated(self, work: PendingWrite[Put], *, given_up: bool) -> Isolated:
+        """The record as it leaves the loop without an outcome."""
+        return Isolated(
+            key=to_json_key(work.key),
+            error=work.error,
+            message=work.message,
+            attempts=max(1, work.failures),
+            unknown=work.unknown,
+            given_up=given_up,
+        )
+
+
+class Ordered:
+    """The `Destination` of rounds that write whole values at their order. Rows of a scan are at the floor."""
+
+    may_look_ahead = True
+    unconfirmed_bytes = 0  # nothing is unconfirmed: the destination itself knows
+
+    def __init__(
+        self, request: RoundInput, sink: OrderedSink, operation: IndexOperation, patience: Patience
+    ) -> None:
+        self.sink, self._operation, self._patience = sink, operation, patience
+        self.meaning = OrderedAnswers(sink)
+        self.max_batch = sink.max_changes
+        self._each = request.isolation == "record"
+        self._floor = floor_of(request.target.version)
+
+    def turn_to(self, page: Page) -> Page:
+        """The next page is in hand."""
+        self._operation.prefetch(page)
+        return page
+
+    def begin(
+        self,
+        position: int,
+        key: WireKey,
+        item: WireItem | None,
+    ) -> PendingWrite[Put] | Outcome | Isolated:
+        """The document of a row, or nothing. Raises `EnvironmentFault`, `Interrupted`."""
+        if item is None:
+            # An earlier write of its document may have landed, or may land yet: the tombstone tells, and stays.
+            return PendingWrite(position, key, Put(self._floor, None, Outcome.VANISHED))
+        try:
+            body = self._operation.decide(item)
+        except (EnvironmentFault, Interrupted):
+            raise
+        except Exception as error:  # the job's own function: whatever it raises is this record's failure
+            code, message = named_failure(error)
+            given_up = gives_up(error, self._patience)
+            return _isolated(key, code, message, given_up=given_up)
+        if isinstance(body, Skip):
+            return Outcome.FILTERED
+        if self._each:
+            return _isolated(key, "", "isolation: record", given_up=False)
+        return PendingWrite(position, key, Put(self._floor, body, Outcome.UPDATED))
+
+    def settled(self, key: WireKey, result: Outcome | Isolated) -> None:
+        """The record has its outcome, or has left the round."""
+
+    def unconfirmed(
+        self,
+        works: Iterable[PendingWrite[Put]],  # noqa: ARG002
+        isolated: Iterable[tuple[WireKey, Isolated]],  # noqa: ARG002
+        deleted: Iterable[WireKey],  # noqa: ARG002
+        partition: str | None,  # noqa: ARG002
+    ) -> list[Unconfirmed]:
+        """None: whoever sends it again learns from the destination whether it had landed."""
+        return []
+
+    def take_deleted(self) -> tuple[list[str | None], float]:
+        """None: a source hands out what is there, whatever the destination holds."""
+        return [], 0.0
+
+
+def _isolated(key: WireKey, error: str, message: str, *, given_up: bool) -> Isolated:
+    return Isolated(
+        key=to_json_key(key), error=error, message=message, attempts=int(given_up), given_up=given_up
+    )

@@ -1,0 +1,1 @@
+"""Reading a table's stream: its lineages, their order, and one stream shard from a position."""

@@ -1,0 +1,58 @@
+"""The search index of a job: created before the first document, checked and given to readers after the last."""
+
+from __future__ import annotations
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError
+
+from workflows.job.planning import plainly
+from workflows.job.running_job import RunningJob
+from workflows.job.shards import Shards
+from workflows.options import CONTROL
+
+with workflow.unsafe.imports_passed_through():
+    from activities.search import IndexActivities
+    from reindexer.models import Index, IndexInput, Quarantined, Scope
+    from reindexer.tally import Outcome
+
+
+async def prepare_index(job: RunningJob) -> None:
+    """Create what the job writes to. Raises `ApplicationError` where that is refused: the start fails."""
+    if job.known_plan.creation is None:
+        return
+    request = _request(job).model_copy(update={"creation": job.known_plan.creation})
+    try:
+        await workflow.execute_activity_method(IndexActivities.prepare_index, request, **CONTROL)
+    except ActivityError as error:
+        raise plainly(error) from error
+    # It is not needed again, and would be carried from run to run.
+    job.plan = job.known_plan.model_copy(update={"creation": None})
+
+
+def finishing(job: RunningJob, shards: Shards, scope: Scope) -> IndexInput:
+    """What is asked of an index that all documents have been written to."""
+    operation, tally = job.known_plan.target.operation, shards.tally
+    assert isinstance(operation, Index), "an index of another verb"
+    whole = all(shard.done for shard in shards.all)
+    complete = whole and tally.balanced() and not tally[Outcome.QUARANTINED]
+    again = isinstance(scope, Quarantined)
+    return _request(job).model_copy(
+        update={
+            "expected": None if again else tally[Outcome.UPDATED],
+            "move": operation.move_alias == "always" or (complete and operation.move_alias == "complete"),
+            "replace_index": operation.replace_index,
+            "given_up_by": [scope.job, scope.run] if isinstance(scope, Quarantined) else [],
+        }
+    )
+
+
+def _request(job: RunningJob) -> IndexInput:
+    plan = job.known_plan
+    assert plan.target.search is not None, "which index?"
+    return IndexInput(
+        index=plan.target.search,
+        table_arn=plan.target.table_arn,
+        run=plan.run,
+        job=job.job_id,
+        epoch=plan.target.version,
+    )
