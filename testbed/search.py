@@ -27,8 +27,9 @@ class SearchServer:
     """OpenSearch, started and ended by `with`. Inside, `stop` and `kill` end it, and `restart` brings it back.
 
     `name` is `opensearch` or `opensearch-2`. Without the folder `data` what it holds is gone at the end.
-    `settings` are OpenSearch's own, such as `thread_pool.write.queue_size`. Entering may get the server first,
-    see `obtain`. Raises `ServerUnavailable`.
+    `settings` are OpenSearch's own, such as `thread_pool.write.queue_size`. `quick` halves the CPU of a start
+    and makes it slower under load: False where its speed is measured. Entering may get the server first, see
+    `obtain`. Raises `ServerUnavailable`.
     """
 
     def __init__(
@@ -39,11 +40,13 @@ class SearchServer:
         data: Path | None = None,
         port: int | None = None,
         settings: Mapping[str, str] | None = None,
+        quick: bool = True,
     ) -> None:
         self.name, self.port = name, port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.how = ""  # where it came from; known once it runs
         self._logs, self._data = logs, data
+        self._jvm = ["-XX:TieredStopAtLevel=1"] if quick else []  # without the compiler that optimizes
         self._settings = {**_SETTINGS, "http.port": str(self.port), **(settings or {})}
         self._process: Process | None = None
 
@@ -72,13 +75,14 @@ class SearchServer:
 
     def __enter__(self) -> Self:
         obtained = obtain(self.name)
+        java, *arguments = obtained.command
         self.how = obtained.how
         scratch = Path(tempfile.mkdtemp(prefix="reindexer-search-")) if self._data is None else None
         settings = [f"{name}={value}" for name, value in self._settings.items()]
         health = urllib.request.Request(f"{self.url}/_cluster/health?wait_for_status=yellow&timeout=1s")
         process = Process(
             self.name,
-            [*obtained.command, str(scratch or self._data), *settings],
+            [java, *self._jvm, *arguments, str(scratch or self._data), *settings],
             port=self.port,
             log=self._logs / f"{self.name}.log",
             environment=without_caller(),
