@@ -5,14 +5,15 @@ from __future__ import annotations
 import sys
 
 from testbed.embedded import available_engines
-from testbed.obtain import obtain
+from testbed.obtain import obtain, obtainable
 from testbed.processes import ServerUnavailable
 
 
 def main() -> None:
     """Exit code 1 where Temporal, its test server or every DynamoDB engine is not to be had."""
     try:
-        for name in ("temporal", "test-server", *available_engines()):
+        search = ["opensearch"] if obtainable("opensearch") else []
+        for name in ("temporal", "test-server", *available_engines(), *search):
             print(f"{name:<11}  {obtain(name).how}")
     except ServerUnavailable as error:
         sys.exit(str(error))

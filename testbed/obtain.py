@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from testbed.cache import Obtained, alone, cache
 from testbed.processes import ServerUnavailable
-from testbed.servers import dynoxide, local, ministack, moto, temporal, temporal_test_server
+from testbed.servers import dynoxide, local, ministack, moto, opensearch, temporal, temporal_test_server
 
 _FINDERS: dict[str, Callable[[], Obtained | None]] = {
     "temporal": temporal.find,
@@ -16,6 +16,8 @@ _FINDERS: dict[str, Callable[[], Obtained | None]] = {
     "ministack": ministack.find,
     "local": local.find,
     "moto": moto.find,
+    "opensearch": opensearch.find,
+    "opensearch-2": opensearch.find_2,
 }
 _GETTERS: dict[str, Callable[[], None]] = {
     "temporal": temporal.get,
@@ -23,13 +25,22 @@ _GETTERS: dict[str, Callable[[], None]] = {
     "dynoxide": dynoxide.get,
     "ministack": ministack.get,
     "local": local.get,
+    "opensearch": opensearch.get,
+    "opensearch-2": opensearch.get_2,
 }
 #: Whether a getter is worth a try; the others need nothing but what runs this.
-_POSSIBLE: dict[str, Callable[[], bool]] = {"dynoxide": dynoxide.possible, "local": local.possible}
+_POSSIBLE: dict[str, Callable[[], bool]] = {
+    "dynoxide": dynoxide.possible,
+    "local": local.possible,
+    "opensearch": opensearch.possible,
+    "opensearch-2": opensearch.possible_2,
+}
 
 
 def obtain(name: str) -> Obtained:
     """Find or get `temporal`, `test-server`, `dynoxide`, `ministack`, `local` (DynamoDB Local) or `moto`.
+
+    Also `opensearch`, the newest that this machine's Java can run, and `opensearch-2`.
 
     May take minutes the first time, and says so before. Raises `ServerUnavailable`.
     """

@@ -199,8 +199,8 @@ class Process:
         self.kill()
         self.start()
 
-    def stop(self) -> None:
-        """End the server in good order, or by force after its grace, and all that belongs to it."""
+    def end(self) -> None:
+        """End the server in good order, or by force after its grace. Gone on return; its files stay."""
         try:
             if self._server is not None and self._grace > 0:
                 self._server.terminate()
@@ -208,6 +208,12 @@ class Process:
                     self._server.wait(self._grace)
         finally:
             self.kill()
+
+    def stop(self) -> None:
+        """`end`, and all that belongs to the server goes with it."""
+        try:
+            self.end()
+        finally:
             if self._keeper is not None:
                 self._keeper.release()
                 self._keeper = None

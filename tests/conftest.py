@@ -46,6 +46,7 @@ from testbed.embedded import (  # noqa: E402 – once they are gone
     temporal_server,
 )
 from testbed.faults import FaultPlan  # noqa: E402
+from testbed.search import SearchServer  # noqa: E402
 from testbed.stack import Stack  # noqa: E402
 from tests.stack import quick_stack  # noqa: E402
 from tests.tables import Table, create_table  # noqa: E402
@@ -136,7 +137,7 @@ def engine(running_engines: Engines) -> Engine:
 
 
 #: Fixtures that start servers, dearest first.
-COSTS = {"stack": {"temporal", "stack"}, "engines": {"running_engines", "make_table"}}
+COSTS = {"stack": {"temporal", "stack"}, "engines": {"running_engines", "make_table", "search"}}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -211,6 +212,13 @@ def make_table(request: pytest.FixtureRequest) -> Iterator[Callable[..., Table]]
     yield make
     for table in made:
         table.drop()
+
+
+@pytest.fixture(scope="session")
+def search(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of one OpenSearch for the whole session; each test has index names of its own."""
+    with SearchServer(logs=tmp_path_factory.mktemp("search")) as server:
+        yield server.url
 
 
 @pytest.fixture(scope="session")

@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from hashlib import blake2b
 from typing import Any
 
+from testbed.faults.lots import Lots, digest, fraction
 from testbed.faults.plan import BESIDES, ENTRIES, WHOLE, Fault, FaultKind, FaultPlan
 from testbed.faults.requests import Touched
 
@@ -36,9 +36,9 @@ class Call:
     def identity(self) -> bytes:
         """The same for the same call again: the keys it writes, not what it writes; of a read its body."""
         if not self.writes:
-            return _digest(self.body)
+            return digest(self.body)
         keys = sorted(f"{item.table} {item.key}" for item in self.touched)
-        return _digest("\n".join((self.operation, *keys)).encode())
+        return digest("\n".join((self.operation, *keys)).encode())
 
 
 class Bucket:
@@ -69,8 +69,8 @@ class _Rule:
     def __init__(self, plan: FaultPlan, index: int) -> None:
         self.fault = fault = plan.faults[index]
         self.keys = fault.key_texts
-        self._name = f"{plan.seed} {index} {fault.kind} ".encode()
-        self._seen = self._struck = 0
+        name = f"{plan.seed} {index} {fault.kind}"
+        self._lots = Lots(name, fault.probability, fault.after, fault.limit)
         rate = fault.units_per_second
         self.bucket = None if rate is None else Bucket(rate, fault.burst or rate)
 
@@ -91,22 +91,16 @@ class _Rule:
             for item in touched
             if (tables is None or item.table in tables)
             and (keys is None or item.key in keys)
-            and (hot is None or hot[0] <= _fraction(item.partition.encode()) < hot[1])
+            and (hot is None or hot[0] <= fraction(item.partition.encode()) < hot[1])
         ]
 
     def strikes(self, identity: bytes, number: int, units: int) -> bool:
         """Decide once. `number`: how often this identity came before. `units`: what the rate is charged."""
-        fault = self.fault
-        self._seen += 1
-        if self._seen <= fault.after or (fault.limit is not None and self._struck >= fault.limit):
+        if not self._lots.drawn(identity, number):
             return False
-        if fault.probability < 1:
-            place = _fraction(b"%b%b %d" % (self._name, identity, number))
-            if place >= fault.probability:
-                return False
         if self.bucket is not None and self.bucket.take(units):
             return False
-        self._struck += 1
+        self._lots.strike()
         return True
 
 
@@ -174,13 +168,3 @@ def _suits(kind: FaultKind, call: Call) -> bool:
     if kind is FaultKind.UNPROCESSED:
         return call.operation in ("BatchGetItem", "BatchWriteItem")
     return call.operation == "BatchExecuteStatement"
-
-
-def _digest(content: bytes) -> bytes:
-    return blake2b(content, digest_size=16).digest()  # 16 bytes: no two calls of a run share one
-
-
-def _fraction(content: bytes) -> float:
-    """An even spread over 0 ≤ x < 1, the same for the same content on every machine."""
-    number = int.from_bytes(blake2b(content, digest_size=6).digest())  # 48 bits: exact in a float
-    return number / 2**48

@@ -17,7 +17,6 @@ from testbed.faults.truth import Tracker, Verdict, verdicts
 
 #: What DynamoDB's protocol says in headers; the rest is about connections and software, and costs time.
 _PASSED = ("x-amz", "content-type", "authorization")
-_KEEPALIVE = 4.0  # seconds; Python servers close idle connections after 5, and a race would look like a fault
 _ENGINE_WAIT = 30.0  # seconds for DeleteTable or CreateTable to take effect; embedded engines need none
 #: Embedded engines want these present and do not check them; used until a client has shown its own.
 _ANYONE = {
@@ -31,7 +30,7 @@ _TABLE_FIELDS = ("AttributeDefinitions", "KeySchema", "StreamSpecification")
 _INDEX_FIELDS = ("IndexName", "KeySchema", "Projection")
 
 
-class EngineError(Exception):
+class EngineError(ValueError):
     """The engine refused what the proxy itself asked of it; the text is its answer."""
 
 
@@ -42,17 +41,6 @@ class Engine:
         self._url, self._session = URL(target).with_path("/"), session
         self._schemas: dict[str, Schema] = {}
         self._last_headers: Mapping[str, str] = _ANYONE
-
-    @staticmethod
-    def session() -> aiohttp.ClientSession:
-        """A client session as lean as aiohttp makes them: no cookies, no limits, no decompression."""
-        return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None),
-            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
-            auto_decompress=False,
-        )
 
     async def read(self, headers: Mapping[str, str], body: bytes, draws: Draws) -> Call:
         """Understand a request: its operation, tables and, for writes, items."""

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import gc
-from collections.abc import Awaitable, Callable
 
-import aiohttp
 import orjson
 from aiohttp import web
-from pydantic import ValidationError
 
 from testbed.faults.answers import Answer, failed_call, without_items
 from testbed.faults.batches import with_struck, without_struck
+from testbed.faults.connections import (
+    CONTROL,
+    HOLD,
+    Actions,
+    LateCalls,
+    control,
+    cut,
+    hold,
+    lean_session,
+    serve_forever,
+)
 from testbed.faults.draws import Call, Draws
-from testbed.faults.engine import Engine, EngineError
+from testbed.faults.engine import Engine
 from testbed.faults.lagging import Lagging
 from testbed.faults.plan import APPLIED, DAMAGES, LATE, Fault, FaultKind, FaultPlan
 from testbed.faults.truth import Tracker
 
-CONTROL = "/_faults/"  # paths that DynamoDB, which has only "/", never sees
-_LOOK = 0.05  # seconds between looks whether a client has given up
-_HOLD = 120.0  # seconds a late call's client is kept waiting at most; longer than any client waits
-_IDLE = 3600.0  # seconds a client's idle connection is kept: closing it first would look like a fault
 _CUTS = frozenset((FaultKind.CUT, FaultKind.CUT_APPLIED, FaultKind.CUT_LATE))
 _HELD = frozenset((FaultKind.TIMEOUT, FaultKind.TIMEOUT_APPLIED, FaultKind.TIMEOUT_LATE))
 
@@ -33,7 +36,7 @@ class FaultServer:
     def __init__(self, engine: Engine, plan: FaultPlan) -> None:
         self._engine = engine
         self._draws, self._tracker = Draws(plan), Tracker()
-        self._late: set[asyncio.Task[None]] = set()
+        self._late = LateCalls()
         self._lagging = Lagging(engine)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -53,7 +56,7 @@ class FaultServer:
             if answer is not None and fault.kind in DAMAGES:
                 return _damaged(fault.kind, answer, request)
         if answer is None:
-            return _cut(request)
+            return cut(request)
         return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
 
     async def _serve(self, call: Call, draws: Draws, tracker: Tracker) -> Answer | None:
@@ -103,42 +106,23 @@ class FaultServer:
             if answer is None or fault.kind in DAMAGES:
                 return answer
         elif fault.kind in LATE:
-            task = asyncio.create_task(self._apply_late(call, fault.duration, tracker))
-            self._late.add(task)
+            self._late.forward_later(fault.duration, lambda: self._forward(call, tracker), tracker)
         if fault.kind in _HELD:
-            await _hold(request, _HOLD if fault.kind in LATE else fault.duration)
+            await hold(request, HOLD if fault.kind in LATE else fault.duration)
         if fault.kind in _HELD | _CUTS:
             return None
         return failed_call(fault, call.operation, call.writes, call.arn)
 
-    async def _apply_late(self, call: Call, seconds: float, tracker: Tracker) -> None:
-        tracker.pending += 1
-        try:
-            await asyncio.sleep(seconds)
-        finally:
-            tracker.pending -= 1
-            task = asyncio.current_task()
-            assert task is not None
-            self._late.discard(task)  # from here on a reset does not call it back
-        await self._forward(call, tracker)
-
     async def _control(self, request: web.BaseRequest) -> web.Response:
-        """Plan, truth, reset and recreate; errors are plain text under 400."""
-        actions: dict[tuple[str, str], Callable[[bytes], Awaitable[bytes]]] = {
+        """Plan, truth, reset and recreate."""
+        actions: Actions = {
             ("GET", "plan"): self._get_plan,
             ("PUT", "plan"): self._put_plan,
             ("GET", "truth"): self._get_truth,
             ("POST", "reset"): self._reset,
             ("POST", "recreate"): self._recreate,
         }
-        action = actions.get((request.method, request.path.removeprefix(CONTROL)))
-        if action is None:
-            return web.Response(status=404, text=f"known: {sorted(actions)}")
-        try:
-            body = await action(await request.content.read())
-        except (ValidationError, ValueError, KeyError, EngineError, aiohttp.ClientError, OSError) as error:
-            return web.Response(status=400, text=str(error) or type(error).__name__)
-        return web.Response(body=body, content_type="application/json")
+        return await control(request, actions)
 
     async def _get_plan(self, _: bytes) -> bytes:
         return self._draws.plan.model_dump_json(exclude_defaults=True).encode()
@@ -154,9 +138,7 @@ class FaultServer:
 
     async def _reset(self, _: bytes) -> bytes:
         """Counts and draws begin again; late calls that were not yet forwarded never are; old copies go."""
-        for task in self._late:
-            task.cancel()
-        self._late.clear()
+        self._late.drop()
         self._draws, self._tracker = Draws(self._draws.plan), Tracker()
         await self._lagging.clear()
         return b"{}"
@@ -164,21 +146,6 @@ class FaultServer:
     async def _recreate(self, body: bytes) -> bytes:
         await self._engine.recreate(orjson.loads(body)["table"])
         return b"{}"
-
-
-def _cut(request: web.BaseRequest) -> web.Response:
-    """Close the connection without an answer."""
-    if request.transport is not None:
-        request.transport.abort()
-    return web.Response()  # goes nowhere: the server wants one and finds the connection closed
-
-
-async def _hold(request: web.BaseRequest, seconds: float) -> None:
-    """Wait until the client gives up, at most so long."""
-    for _ in range(int(seconds / _LOOK)):
-        if request.transport is None or request.transport.is_closing():
-            return
-        await asyncio.sleep(_LOOK)
 
 
 def _damaged(kind: FaultKind, answer: Answer, request: web.BaseRequest) -> web.StreamResponse:
@@ -199,14 +166,5 @@ def _damaged(kind: FaultKind, answer: Answer, request: web.BaseRequest) -> web.S
 
 async def serve(target: str, port: int, plan: FaultPlan) -> None:
     """Serve on loopback until cancelled. Raises `OSError` if the port is taken."""
-    gc.set_threshold(50_000)  # objects; the truth only grows, and looking through it for garbage finds none
-    async with Engine.session() as session:
-        faults = FaultServer(Engine(target, session), plan)
-        server = web.Server(faults.handle, access_log=None, keepalive_timeout=_IDLE)
-        runner = web.ServerRunner(server, shutdown_timeout=0)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", port).start()
-        try:
-            await asyncio.Event().wait()  # no one sets it: only a signal ends it
-        finally:
-            await runner.cleanup()
+    async with lean_session() as session:
+        await serve_forever(FaultServer(Engine(target, session), plan).handle, port)
