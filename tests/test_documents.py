@@ -27,7 +27,7 @@ def read(body: bytes) -> Any:
 
 
 def test_an_item_is_a_document_without_loss() -> None:
-    item = {
+    item: dict[str, Any] = {
         "id": {"S": 'Zürich "\u2028'},
         "long": {"N": "12345678901234567890123456789012345678"},
         "small": {"N": "-1.5E-100"},
@@ -56,7 +56,7 @@ def test_an_item_is_a_document_without_loss() -> None:
 def test_a_number_is_text_by_its_field_and_by_nothing_else() -> None:
     mapping = {"properties": {"code": {"type": "keyword"}, "in": {"properties": {"n": {"type": "text"}}}}}
     documents = Documents(as_text=numbers_as_text(mapping))
-    item = {"code": {"N": "1"}, "n": {"N": "1"}, "in": {"M": {"n": {"NS": ["2"]}, "code": {"N": "3"}}}}
+    item: dict[str, Any] = {"code": {"N": "1"}, "n": {"N": "1"}, "in": {"M": {"n": {"NS": ["2"]}, "code": {"N": "3"}}}}
     assert read(documents.of_item(item)) == {"code": "1", "n": 1, "in": {"n": ["2"], "code": 3}}
 
 
@@ -153,7 +153,7 @@ def test_a_long_id_is_hashed_and_no_key_is_taken_for_one() -> None:
 
 
 def test_a_mapping_is_made_of_what_the_rows_hold() -> None:
-    rows = [
+    rows: list[Any] = [
         {
             "id": {"S": "a"},
             "n": {"N": "0.1"},
@@ -177,10 +177,11 @@ def test_a_mapping_is_made_of_what_the_rows_hold() -> None:
 
 def test_a_users_mapping_gets_our_fields_and_may_not_bend_them() -> None:
     assert with_own_fields({"dynamic": "strict"})["properties"].keys() == {"_order", "_gone"}
-    for mapping in (
+    wrong: list[dict[str, Any]] = [
         {"properties": {"_order": {"type": "keyword"}}},
         {"properties": []},
         {"_source": {"enabled": False}},
-    ):
+    ]
+    for mapping in wrong:
         with pytest.raises(BadInput, match=r"operation\.mapping"):
             with_own_fields(mapping)
