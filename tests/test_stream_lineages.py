@@ -117,7 +117,7 @@ def test_a_parent_that_appears_after_its_child_was_begun_is_left_to_the_scan() -
 
 
 def test_a_link_that_appears_between_two_shards_begun_side_by_side_is_a_hole() -> None:
-    """The listing had shown the ancestor open and left out the shard between: their ordinals are in no order."""
+    """The ancestor was shown open and the shard between left out: their ordinals are in no order."""
     state = opening(listing("a", "c<b"))
     assert bases(state) == {"a": 0, "c": 0}
     assert look(state, listing("a.", "b<a.", "c<b")).holes == ["b"]
