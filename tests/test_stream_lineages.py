@@ -7,7 +7,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from reindexer.models.streams import LineageState, Listing, Position, StreamShard
-from reindexer.streams.lineages import after_end, after_look, children_of, lasting_holes, look, opening
+from reindexer.streams.lineages import (
+    after_end,
+    after_look,
+    children_of,
+    lasting_holes,
+    look,
+    opening,
+    seems_to_lack_shards,
+)
 
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
 
@@ -121,6 +129,19 @@ def test_a_link_that_appears_between_two_shards_begun_side_by_side_is_a_hole() -
     state = opening(listing("a", "c<b"))
     assert bases(state) == {"a": 0, "c": 0}
     assert look(state, listing("a.", "b<a.", "c<b")).holes == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("listed", "lacks"),
+    [
+        (("a.", "c<b"), True),
+        (("a.", "b<a.", "c<b"), False),
+        (("a", "c<b"), False),  # as usual: its parent was trimmed
+        (("a.",), False),
+    ],
+)
+def test_a_listing_that_seems_to_lack_a_shard_says_so(listed: tuple[str, ...], lacks: bool) -> None:
+    assert seems_to_lack_shards(listing(*listed)) is lacks
 
 
 def test_an_end_is_kept_until_no_listing_can_ask_for_it() -> None:

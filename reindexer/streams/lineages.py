@@ -53,6 +53,19 @@ def opening(listing: Listing) -> LineageState:
     return LineageState(opened_at=listing.at, reading=reading, passed=passed)
 
 
+def seems_to_lack_shards(listing: Listing) -> bool:
+    """Whether a shard may be missing between one that has ended without a child and one without its parent.
+
+    Then it is better to list once more before positions are taken: both would be begun at the floor, side by
+    side, and the shard between them, once it is listed, be a hole.
+    """
+    graph = _Graph(listing)
+    ends = any(not shard.open and not graph.children.get(shard.shard) for shard in listing.shards)
+    return ends and any(
+        shard.parent is not None and shard.parent not in graph.shards for shard in listing.shards
+    )
+
+
 def look(state: LineageState, listing: Listing) -> Look:
     """What a later listing means. Nothing is concluded from what a listing with a page missing lacks."""
     graph = _Graph(listing)
