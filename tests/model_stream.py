@@ -40,6 +40,7 @@ class ModelStream:
         self.hidden: set[str] = set()  # shards that the listing lacks
         self.shown_open: set[str] = set()  # ended shards that it shows open
         self.torn = False  # pages after the first fail
+        self.failing: dict[str, Exception] = {}  # GetRecords of these shards
         self._page_shards = page_shards
         self._number = 10**20 - 20  # soon a digit longer: comparing texts would go wrong
 
@@ -108,6 +109,8 @@ class ModelStream:
 
     def get_records(self, **asked: Any) -> dict[str, Any]:
         name, after = asked["ShardIterator"].split()
+        if name in self.failing:
+            raise self.failing[name]
         shard = self.shards[name]
         page = [number for number in shard.numbers if number > int(after)][: asked["Limit"]]
         last = page[-1] if page else int(after)

@@ -12,59 +12,9 @@ from botocore.exceptions import ClientError, HTTPClientError
 
 from reindexer.streams.client import make_streams_client
 from testbed.faults import Fault, FaultKind, FaultPlan, FaultProxy, fault_proxy
-from testbed.faults.lineages.control import LineageControl
 from testbed.faults.lineages.models import Handed
+from tests.streamed import Streamed, numbers
 from tests.tables import Table
-
-
-class Streamed:
-    """A table with a stream behind the proxy."""
-
-    def __init__(self, proxy: FaultProxy, table: Table) -> None:
-        about = table.client.describe_table(TableName=table.name)["Table"]
-        self.proxy, self.table, self.arn = proxy, table, about["LatestStreamArn"]
-        self.client = make_streams_client(endpoint=proxy.endpoint_url)
-        self.control: LineageControl = proxy.lineages(self.arn)
-        self._written = 0
-
-    def write(self, times: int, keys: int = 7) -> None:
-        """Puts numbers that rise, one item after another of so many."""
-        for _ in range(times):
-            self._written += 1
-            key = {"id": {"S": f"k{self._written % keys}"}}
-            self.table.client.put_item(TableName=self.table.name, Item={**key, "n": {"N": str(self._written)}})
-
-    def listed(self, parent: str | None = None) -> dict[str, dict[str, Any]]:
-        more = {"ShardFilter": {"Type": "CHILD_SHARDS", "ShardId": parent}} if parent else {}
-        answer = self.client.describe_stream(StreamArn=self.arn, **more)["StreamDescription"]
-        return {shard["ShardId"]: shard for shard in answer["Shards"]}
-
-    def iterator(self, shard: str, after: str | None = None) -> str:
-        where = {"ShardIteratorType": "TRIM_HORIZON"}
-        if after is not None:
-            where = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": after}
-        answer = self.client.get_shard_iterator(StreamArn=self.arn, ShardId=shard, **where)
-        iterator: str = answer["ShardIterator"]
-        return iterator
-
-    def page(self, shard: str, after: str) -> list[int]:
-        return numbers(self.client.get_records(ShardIterator=self.iterator(shard, after))["Records"])
-
-    def records(self, shard: str, limit: int = 1000) -> tuple[list[dict[str, Any]], bool]:
-        """(records, whether the shard has ended), up to the third empty page."""
-        found: list[dict[str, Any]] = []
-        iterator: str | None = self.iterator(shard)
-        empty = 0
-        while iterator is not None and empty < 3:
-            page = self.client.get_records(ShardIterator=iterator, Limit=limit)
-            empty = 0 if page["Records"] else empty + 1
-            found += page["Records"]
-            iterator = page.get("NextShardIterator")
-        return found, iterator is None
-
-    def all_records(self, limit: int = 1000) -> list[dict[str, Any]]:
-        """Of every shard that is listed, in the order of their opening."""
-        return [record for shard in self.listed() for record in self.records(shard, limit)[0]]
 
 
 @pytest.fixture(scope="module")
@@ -77,10 +27,6 @@ def lineage_proxy(each_engine: Any) -> Iterator[FaultProxy]:
 def streamed(lineage_proxy: FaultProxy, each_engine: Any, make_table: Callable[..., Table]) -> Streamed:
     lineage_proxy.set_plan(FaultPlan())
     return Streamed(lineage_proxy, make_table(stream="NEW_AND_OLD_IMAGES"))
-
-
-def numbers(records: list[dict[str, Any]]) -> list[int]:
-    return [int(record["dynamodb"]["NewImage"]["n"]["N"]) for record in records]
 
 
 def failing(kind: FaultKind, operation: str, **more: Any) -> FaultPlan:

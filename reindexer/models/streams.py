@@ -80,3 +80,13 @@ class LineageState(Model):
     ended: dict[ShardId, Ended] = {}
     passed: list[ShardId] = []
     holes: dict[ShardId, AwareDatetime] = {}
+
+
+class LineageCursor(Model):
+    """Where a round goes on: several lineages, which it reads in turn, as one value.
+
+    `ended`: shards that were read to their end and whose children are still looked for, or not handed back yet.
+    """
+
+    reading: dict[ShardId, Reading] = {}
+    ended: dict[ShardId, Ended] = {}
