@@ -145,7 +145,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if not any(item.get_closest_marker(name) for name in ("unit", *COSTS)):
             fixtures = set(getattr(item, "fixturenames", ()))
-            item.add_marker(next((name for name, starts in COSTS.items() if starts & fixtures), "unit"))
+            cost = next((name for name, starts in COSTS.items() if starts & fixtures), "unit")
+            if cost != "unit" or not item.get_closest_marker("nightly"):  # at night: too long for `make check`
+                item.add_marker(cost)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

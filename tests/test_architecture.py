@@ -31,11 +31,12 @@ PURE = {"models", "tally", "items", "explain", "errors", "plan_rows", "words"}
 _ABOVE = {"planning", "checks", "table_rounds"}
 #: Inside the engine: rooms and files, and what they may not import. A round knows no service and no operation.
 MAY_NOT_IMPORT = {
-    "rounds": {"dynamo", "sinks", "sources", "operations", "jobs", "ledger", *_ABOVE},
-    "dynamo": {"rounds", "sinks", "sources", "operations", "jobs", "page", *_ABOVE},
+    "rounds": {"dynamo", "sinks", "sources", "streams", "operations", "jobs", "ledger", *_ABOVE},
+    "dynamo": {"rounds", "sinks", "sources", "streams", "operations", "jobs", "page", *_ABOVE},
     "operations": {"rounds", "sinks", "sources", *_ABOVE},
     "sources": {"sinks", "operations", *_ABOVE},
     "sinks": {"sources", *_ABOVE},
+    "streams": {"rounds", "sinks", "sources", "operations", "jobs", "ledger", "page", *_ABOVE},
     "answers": {"dynamo", "rounds", "sinks", "sources", "models"},
     "page": {"dynamo", "rounds", "sinks", "sources", "models"},
 }

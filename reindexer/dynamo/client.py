@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 import boto3
 import botocore.session
@@ -33,6 +33,28 @@ def make_client(
     `pool` is the most calls in flight at once. `lean`: the calls that carry records bypass boto3's models.
     Raises `EnvironmentFault` where AWS's settings do not suffice (no region, broken profile).
     """
+    made = plain_client("dynamodb", region=region, pool=pool, endpoint=endpoint, role=role)
+    return cast("DynamoDBClient", LeanClient(*made) if lean else made.client)
+
+
+class Made(NamedTuple):
+    """A boto3 client, and what it was made of."""
+
+    client: Any
+    session: botocore.session.Session
+    config: Config
+    signer: Signer
+
+
+def plain_client(
+    service: Literal["dynamodb", "dynamodbstreams"],
+    *,
+    region: str | None,
+    pool: int,
+    endpoint: str | None,
+    role: Role | None,
+) -> Made:
+    """boto3's client of a service that speaks DynamoDB's protocol. As `make_client`."""
     config = Config(
         retries={"total_max_attempts": 1},  # a hidden retry turns "applied" into "refused" and ruins the counts
         parameter_validation=False,  # ours is typed and fixed; it costs 39 % of a batch call
@@ -46,14 +68,15 @@ def make_client(
         if role is not None:
             session = assuming(session, role, region or aws_region())
         client = boto3.session.Session(botocore_session=session, region_name=region or aws_region()).client(
-            "dynamodb", config=config, endpoint_url=endpoint
+            service, config=config, endpoint_url=endpoint
         )
     except (BotoCoreError, ClientError, OSError, ValueError) as error:  # ValueError: an endpoint that is no URL
         raise no_client(error) from error
     signer = Signer(session)
-    client.meta.events.register("before-parse.dynamodb", _checked)
-    client.meta.events.register("before-call.dynamodb", signer.check)
-    return cast("DynamoDBClient", LeanClient(client, session, config, signer)) if lean else client
+    name = client.meta.service_model.service_id.hyphenize()
+    client.meta.events.register(f"before-parse.{name}", _checked)
+    client.meta.events.register(f"before-call.{name}", signer.check)
+    return Made(client, session, config, signer)
 
 
 def no_client(error: Exception) -> EnvironmentFault:

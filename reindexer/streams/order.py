@@ -17,8 +17,8 @@ ORDINAL_BITS = 21
 MAX_ORDER = 2**63 - 1
 #: The last epoch that fits, in milliseconds: in the year 2109.
 MAX_EPOCH = MAX_ORDER >> ORDINAL_BITS
-#: How far above the newest order of a lineage a stored one may lie and still be one of ours: 2^16 ms of epoch,
-#: more changes than a lineage hands out in years. What lies further above was written by somebody else.
+#: How far above the newest order of a lineage a stored one may lie and still be one of ours: 1.4·10¹¹ changes,
+#: a year of 4,000 a second. What lies further above was written by somebody else.
 FAR = 2**37
 #: A change that is older than the opening by this is not sent: the scan, begun later, has what it left. Times
 #: of changes are rounded down, by DynamoDB to the second and by DynamoDB Local to the minute.
@@ -53,7 +53,7 @@ def floor_of(epoch: int) -> int:
 
 
 def epoch_of(order: int) -> int:
-    """The epoch, in milliseconds, whose floor is next at or below: a long lineage has grown beyond its own."""
+    """The epoch whose floor is the next at or below, in milliseconds. A long lineage has outgrown its own."""
     return order >> ORDINAL_BITS
 
 

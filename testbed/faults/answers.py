@@ -56,6 +56,11 @@ _ERRORS: Mapping[str, tuple[int, str, str, str]] = {
     ),
     "ReplicatedWriteConflictException": (400, _MODELLED, "message", "Write conflict between replicas"),
     "ItemCollectionSizeLimitExceededException": (400, _MODELLED, "message", "Collection size exceeded."),
+    "ExpiredIteratorException": (400, _MODELLED, "message", "Iterator expired."),
+    "TrimmedDataAccessException": (
+        *(400, _MODELLED, "message"),
+        "Attempted access to trimmed records in stream shard",
+    ),
     "LimitExceededException": (400, _MODELLED, "message", "Too many operations for a given subscriber"),
 }
 #: What a statement's error says inside a 200 of BatchExecuteStatement.

@@ -119,9 +119,11 @@ class Engine:
         except (ValueError, LookupError, TypeError, AttributeError):  # an answer that makes no sense
             return [Verdict.UNKNOWN] * len(call.touched)
 
-    async def ask(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
+    async def ask(
+        self, operation: str, request: Mapping[str, Any], service: str = "DynamoDB_20120810"
+    ) -> dict[str, Any]:
         """A call of the proxy's own, in the name of the last client. Raises `EngineError`, aiohttp's errors."""
-        headers = {**self._last_headers, "X-Amz-Target": f"DynamoDB_20120810.{operation}"}
+        headers = {**self._last_headers, "X-Amz-Target": f"{service}.{operation}"}
         async with self._session.post(self._url, data=orjson.dumps(request), headers=headers) as response:
             body = await response.read()
         if response.status != 200:

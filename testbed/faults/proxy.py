@@ -9,6 +9,7 @@ from pathlib import Path
 
 import orjson
 
+from testbed.faults.lineages.control import LineageControl
 from testbed.faults.plan import FaultPlan
 from testbed.faults.started import Control, started_proxy
 from testbed.faults.truth import Truth
@@ -44,6 +45,10 @@ class FaultProxy:
         Not carried over: tags, time to live, backups, policies, scaling. Raises `RuntimeError` if it failed.
         """
         self._control("POST", "recreate", orjson.dumps({"table": name}))
+
+    def lineages(self, stream_arn: str) -> LineageControl:
+        """Serve a stream of the engine as shards that can be split, rolled and trimmed from here."""
+        return LineageControl(lambda body: self._control("POST", "lineages", body), stream_arn)
 
 
 @contextlib.contextmanager

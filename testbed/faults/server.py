@@ -23,6 +23,7 @@ from testbed.faults.connections import (
 from testbed.faults.draws import Call, Draws
 from testbed.faults.engine import Engine
 from testbed.faults.lagging import Lagging
+from testbed.faults.lineages.layers import LineageLayers
 from testbed.faults.plan import APPLIED, DAMAGES, LATE, Fault, FaultKind, FaultPlan
 from testbed.faults.truth import Tracker
 
@@ -38,6 +39,7 @@ class FaultServer:
         self._draws, self._tracker = Draws(plan), Tracker()
         self._late = LateCalls()
         self._lagging = Lagging(engine)
+        self._lineages = LineageLayers(engine)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """One HTTP request, DynamoDB's or control."""
@@ -82,7 +84,7 @@ class FaultServer:
 
     async def _forward(self, call: Call, tracker: Tracker) -> Answer | None:
         """To the engine and back; what it wrote is seen by lagging reads later."""
-        answer = await self._engine.forward(call, tracker)
+        answer = await self._lineages.answer(call) or await self._engine.forward(call, tracker)
         if call.writes:
             await self._lagging.written(call)
         return answer
@@ -114,13 +116,14 @@ class FaultServer:
         return failed_call(fault, call.operation, call.writes, call.arn)
 
     async def _control(self, request: web.BaseRequest) -> web.Response:
-        """Plan, truth, reset and recreate."""
+        """Plan, truth, reset, recreate and lineages."""
         actions: Actions = {
             ("GET", "plan"): self._get_plan,
             ("PUT", "plan"): self._put_plan,
             ("GET", "truth"): self._get_truth,
             ("POST", "reset"): self._reset,
             ("POST", "recreate"): self._recreate,
+            ("POST", "lineages"): self._lineages.control,
         }
         return await control(request, actions)
 

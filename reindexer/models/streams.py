@@ -1,0 +1,92 @@
+"""What travels of a table's stream: positions in its shards, and how far each lineage was read."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AwareDatetime, NonNegativeInt, StringConstraints
+
+from reindexer.models.model import Model
+
+#: Of DynamoDB 28 to 65 characters; engines on one machine have shorter and longer ones.
+ShardId = Annotated[str, StringConstraints(min_length=1, max_length=512)]
+#: 21 to 40 digits. They are compared as integers: their length grows, and they fit into no 64 bits.
+SequenceNumber = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,40}$")]
+
+
+class StreamShard(Model):
+    """A stream shard as DescribeStream lists it.
+
+    `open`: no ending number is listed. That is a hint and no more: a listing may lag, and engines show an
+    ending number on shards that go on. `parent` may no longer be listed.
+    """
+
+    shard: ShardId
+    parent: ShardId | None = None
+    open: bool = True
+
+
+class Position(Model):
+    """How far a stream shard was read: one value, moved only over changes that are settled.
+
+    `sequence_number`: of the last change that is settled; None: none is yet. `ordinal` is that change's place
+    along the lineage; while there is no number, the place of the last change before this shard.
+    `found_at`: when the shard was found; without a number it counts, since the beginning of a shard is trimmed
+    without an error.
+    """
+
+    shard: ShardId
+    sequence_number: SequenceNumber | None = None
+    ordinal: NonNegativeInt = 0
+    found_at: AwareDatetime
+
+
+class Ended(Model):
+    """A stream shard that was read to its end, all of it settled or isolated. `ordinal`: of its last change."""
+
+    ordinal: NonNegativeInt
+    parent: ShardId | None = None
+
+
+class Reading(Model):
+    """A stream shard that is being read."""
+
+    position: Position
+    parent: ShardId | None = None
+
+
+class Listing(Model):
+    """What DescribeStream listed. `complete` False: a page is missing, so that what is not here may still
+    exist.
+
+    `at`: by the service's clock.
+    """
+
+    shards: list[StreamShard] = []
+    complete: bool = True
+    at: AwareDatetime
+
+
+class LineageState(Model):
+    """All that has to be kept of the lineages of one stream.
+
+    `passed`: shards that were closed when positions were taken, with a child that was listed: the scan, begun
+    later, has what they left. `holes`: since when a shard cannot be begun, because its parent was neither read
+    nor is listed.
+    """
+
+    opened_at: AwareDatetime
+    reading: dict[ShardId, Reading] = {}
+    ended: dict[ShardId, Ended] = {}
+    passed: list[ShardId] = []
+    holes: dict[ShardId, AwareDatetime] = {}
+
+
+class LineageCursor(Model):
+    """Where a round goes on: several lineages, which it reads in turn, as one value.
+
+    `ended`: shards that were read to their end and whose children are still looked for, or not handed back yet.
+    """
+
+    reading: dict[ShardId, Reading] = {}
+    ended: dict[ShardId, Ended] = {}

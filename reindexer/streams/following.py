@@ -1,0 +1,179 @@
+"""Several lineages read in turn, each onwards into its descendants: what a round of a follow hands out.
+
+Whoever asks for the next page has settled or isolated every change of the one before. So a child is begun when
+its parent's last change is settled, and a cursor covers exactly the changes up to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from reindexer.answers import Action, CallFailed, Failure
+from reindexer.items import key_identity
+from reindexer.models.streams import Ended, LineageCursor, Position, Reading, ShardId
+from reindexer.round_context import RoundContext
+from reindexer.streams.lineages import children_of
+from reindexer.streams.listing import children
+from reindexer.streams.order import is_before_opening
+from reindexer.streams.reading import IDLE_SECONDS, PAGE_RECORDS, Change, ChangePage, ShardReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reindexer.streams.client import StreamCalls
+
+#: Seconds of a wait after one turn without changes, before it is doubled: three more reads within a second.
+_FIRST_WAIT_SECONDS = 0.1
+#: Seconds between two questions for the children of a shard that has ended: they are listed late at times.
+_CHILDREN_SECONDS = 2.0
+#: Seconds for which a shard that has a child is asked for another: of two that were split one may be listed
+#: late. After that whoever looks at the whole graph finds it.
+_SIBLING_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class LineagePage:
+    """Changes of one stream shard that are to be settled, in order, and where the round goes on.
+
+    Without those from before the opening: they count in the ordinals, and the cursor passes them.
+    `followed_by`: the place of the next change of the same key, which alone is sent; None: there is none in
+    this page. `at`: by the service's clock. `ended`: the shard ends with this page.
+    """
+
+    changes: Sequence[Change]
+    followed_by: Sequence[int | None]
+    cursor: LineageCursor
+    shard: ShardId
+    before: LineageCursor
+    at: datetime
+    ended: bool
+
+    def cursor_after(self, place: int) -> LineageCursor:
+        """After the change at a place of the page, and all before it."""
+        change, reading = self.changes[place], self.before.reading[self.shard]
+        moved = {"sequence_number": change.sequence_number, "ordinal": change.ordinal}
+        return _moved(self.before, reading, reading.position.model_copy(update=moved))
+
+
+class Following:
+    """Reads lineages in turn, from a cursor on. What it holds of them is lost with it; the cursor is not."""
+
+    def __init__(
+        self,
+        calls: StreamCalls,
+        context: RoundContext,
+        opening: datetime | None,
+        limit: int = PAGE_RECORDS,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """`opening`: when positions were taken, by the service's clock; None: nothing lies before it."""
+        self._calls, self._context, self._opening = calls, context, opening
+        self._limit, self._clock = limit, clock
+        self._readers: dict[ShardId, ShardReader] = {}
+        self._asked_at: dict[ShardId, float] = {}  # for children, monotonic
+        self._ended_at: dict[ShardId, float] = {}
+
+    def pages(self, cursor: LineageCursor) -> Iterator[LineagePage]:
+        """Pages of one shard after another until asked to stop; those without a change too.
+
+        A shard whose call fails is passed over while others hand out changes. Raises `CallFailed`; a caller who
+        wants to go on asks again with its cursor.
+        """
+        idle = 0  # turns in a row that brought nothing
+        while not self._context.stopping():
+            found, failure = False, None
+            for shard in list(cursor.reading):
+                if self._context.stopping():
+                    return
+                self._context.heartbeat()
+                try:
+                    read = self._reader(cursor.reading[shard].position).read()
+                except CallFailed as failed:
+                    self._readers.pop(shard, None)
+                    if failed.failure.action not in (Action.WAIT, Action.RETRY):
+                        raise
+                    failure = failure or failed.failure
+                    continue
+                page = self._page(cursor, shard, read)
+                found = found or bool(read.changes) or read.ended
+                cursor = page.cursor
+                yield page
+            cursor = self._with_children(cursor)
+            idle = 0 if found else idle + 1
+            if idle:
+                _raise(failure)
+                # Short waits first: an empty page may lie before others that are not.
+                self._context.wait(min(IDLE_SECONDS, _FIRST_WAIT_SECONDS * 2 ** min(idle, 10)))
+
+    def _reader(self, position: Position) -> ShardReader:
+        """The reader that stands at a position; another one where the round was set back."""
+        reader = self._readers.get(position.shard)
+        if reader is None or reader.position != position:
+            reader = ShardReader(self._calls, position, self._limit, self._clock)
+            self._readers[position.shard] = reader
+        return reader
+
+    def _page(self, cursor: LineageCursor, shard: ShardId, read: ChangePage) -> LineagePage:
+        changes = [change for change in read.changes if not self._lies_before(change)]
+        after = _moved(cursor, cursor.reading[shard], read.position)
+        if read.ended:
+            after = _ended(after, shard)
+            self._readers.pop(shard, None)
+        return LineagePage(changes, _followed_by(changes), after, shard, cursor, read.at, read.ended)
+
+    def _lies_before(self, change: Change) -> bool:
+        return self._opening is not None and is_before_opening(change.changed_at, self._opening)
+
+    def _with_children(self, cursor: LineageCursor) -> LineageCursor:
+        """Begin what follows the shards that have ended, as far as it is listed by now."""
+        now = self._context.now()
+        for shard, end in cursor.ended.items():
+            if not self._is_due(cursor, shard, now):
+                continue
+            self._asked_at[shard] = now
+            try:
+                listing = children(self._calls, shard)
+            except CallFailed:  # asked again; the graph as a whole is looked at besides
+                continue
+            last = Position(shard=shard, ordinal=end.ordinal, found_at=listing.at)
+            begun = {one.position.shard: one for one in children_of(last, listing.shards, listing.at)}
+            new = {name: one for name, one in begun.items() if name not in cursor.ended}
+            cursor = cursor.model_copy(update={"reading": new | cursor.reading})
+        return cursor
+
+    def _is_due(self, cursor: LineageCursor, shard: ShardId, now: float) -> bool:
+        if now - self._asked_at.get(shard, float("-inf")) < _CHILDREN_SECONDS:
+            return False
+        lineage: list[Reading | Ended] = [*cursor.reading.values(), *cursor.ended.values()]
+        has_child = any(one.parent == shard for one in lineage)
+        return not has_child or now - self._ended_at.setdefault(shard, now) < _SIBLING_SECONDS
+
+
+def _raise(failure: Failure | None) -> None:
+    if failure is not None:
+        raise CallFailed(failure)
+
+
+def _moved(cursor: LineageCursor, reading: Reading, position: Position) -> LineageCursor:
+    moved = {position.shard: reading.model_copy(update={"position": position})}
+    return cursor.model_copy(update={"reading": cursor.reading | moved})
+
+
+def _ended(cursor: LineageCursor, shard: ShardId) -> LineageCursor:
+    reading = dict(cursor.reading)
+    last = reading.pop(shard)
+    end = Ended(ordinal=last.position.ordinal, parent=last.parent)
+    return LineageCursor(reading=reading, ended=cursor.ended | {shard: end})
+
+
+def _followed_by(changes: Sequence[Change]) -> list[int | None]:
+    following: list[int | None] = [None] * len(changes)
+    next_of: dict[tuple[object, ...], int] = {}
+    for place in range(len(changes) - 1, -1, -1):
+        key = key_identity(changes[place].key)
+        following[place] = next_of.get(key)
+        next_of[key] = place
+    return following

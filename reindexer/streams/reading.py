@@ -1,0 +1,161 @@
+"""Reading one stream shard from a position: pages of changes, each with its place along the lineage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from itertools import pairwise
+from typing import Any
+
+from reindexer.answers import Action, CallFailed, Failure
+from reindexer.items import WireItem, WireKey
+from reindexer.models.streams import Position
+from reindexer.round_context import RoundContext
+from reindexer.streams.client import StreamCalls
+from reindexer.streams.taxonomy import EXPIRED_ITERATOR, TRIMMED
+
+#: Records of a page, at most: DynamoDB's limit.
+PAGE_RECORDS = 1000
+#: Seconds between two reads of a shard that has nothing new: a change arrives within 2 s, and an hour costs
+#: 3,600 read units a shard.
+IDLE_SECONDS = 1.0
+#: Until then the beginning of a shard is certainly kept: changes live for 24 hours. Later a beginning that was
+#: trimmed would look like the shard's own, and all ordinals be shifted.
+BEGINNING_KEPT = timedelta(hours=20)
+#: How DynamoDB signs the deletions of its time to live.
+_TIME_TO_LIVE = "dynamodb.amazonaws.com"
+
+
+class ChangeKind(StrEnum):
+    """What became of the item."""
+
+    INSERT = "INSERT"
+    MODIFY = "MODIFY"
+    REMOVE = "REMOVE"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One record of a stream.
+
+    Images are None where there is none, or where the stream carries none. `ordinal`: its place along the
+    lineage. `changed_at` is approximate, rounded down. `expired`: deleted by DynamoDB's time to live.
+    """
+
+    kind: ChangeKind
+    key: WireKey
+    new: WireItem | None
+    old: WireItem | None
+    changed_at: datetime
+    sequence_number: str
+    ordinal: int
+    expired: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ChangePage:
+    """What one call handed out, in order. An empty page says nothing about what is to come.
+
+    `position`: after the whole page. `ended`: nothing follows in this shard. `at`: by the service's clock.
+    """
+
+    changes: Sequence[Change]
+    position: Position
+    ended: bool
+    at: datetime
+
+    def position_after(self, place: int) -> Position:
+        """The position after the change at a place of the page."""
+        change = self.changes[place]
+        return self.position.model_copy(
+            update={"sequence_number": change.sequence_number, "ordinal": change.ordinal}
+        )
+
+
+class ShardReader:
+    """Reads a stream shard onwards from a position. One at a time: it holds an iterator."""
+
+    def __init__(
+        self,
+        calls: StreamCalls,
+        position: Position,
+        limit: int = PAGE_RECORDS,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """`limit`: records of a page at most, 1 to 1,000."""
+        self._calls, self._limit, self._clock = calls, limit, clock
+        self.position = position
+        self.ended = False
+        self._iterator: str | None = None
+
+    def read(self) -> ChangePage:
+        """The next page: one GetRecords. An expired iterator is had again, after the same number.
+
+        Raises `CallFailed`; the same page is read by the next call.
+        """
+        for attempt in (1, 2):  # one that has just been had and is expired is the service's failure
+            if self._iterator is None:
+                self._iterator = self._open()
+            try:
+                records, following, at = self._calls.records(self._iterator, self._limit)
+                break
+            except CallFailed as failed:
+                if failed.failure.code != EXPIRED_ITERATOR or attempt == 2:
+                    raise
+                self._iterator = None
+        changes = self._counted(records)
+        if changes:
+            last = {"sequence_number": changes[-1].sequence_number, "ordinal": changes[-1].ordinal}
+            self.position = self.position.model_copy(update=last)
+        self._iterator, self.ended = following, following is None
+        return ChangePage(changes, self.position, self.ended, at)
+
+    def pages(self, context: RoundContext) -> Iterator[ChangePage]:
+        """Pages until the shard's end or a stop; the wait between empty ones is the context's.
+
+        Raises `CallFailed`; a caller who wants to go on asks for pages again.
+        """
+        while not self.ended and not context.stopping():
+            page = self.read()
+            yield page
+            if not page.changes and not page.ended:
+                context.wait(IDLE_SECONDS)
+
+    def _open(self) -> str:
+        if self.position.sequence_number is None and self._clock() - self.position.found_at > BEGINNING_KEPT:
+            message = f"{self.position.shard} was found more than {BEGINNING_KEPT} ago and never read"
+            raise CallFailed(Failure(TRIMMED, message, Action.PARK))
+        return self._calls.iterator(self.position.shard, self.position.sequence_number)
+
+    def _counted(self, records: Sequence[Mapping[str, Any]]) -> list[Change]:
+        """Every record handed out counts, whatever is made of it later."""
+        first = self.position.ordinal + 1
+        changes = [_change(record, ordinal) for ordinal, record in enumerate(records, first)]
+        numbers = [int(change.sequence_number) for change in changes]
+        if self.position.sequence_number is not None:
+            numbers.insert(0, int(self.position.sequence_number))
+        if any(later <= earlier for earlier, later in pairwise(numbers)):
+            message = f"{self.position.shard} handed out sequence numbers that do not rise"
+            raise CallFailed(Failure("StreamNotInOrder", message, Action.PARK))
+        return changes
+
+
+def _change(record: Mapping[str, Any], ordinal: int) -> Change:
+    change = record["dynamodb"]
+    by = record.get("userIdentity") or {}
+    return Change(
+        kind=ChangeKind(record["eventName"]),
+        key=change["Keys"],
+        new=change.get("NewImage") or None,
+        old=change.get("OldImage") or None,
+        changed_at=_aware(change["ApproximateCreationDateTime"]),
+        sequence_number=change["SequenceNumber"],
+        ordinal=ordinal,
+        expired=_TIME_TO_LIVE in (by.get("PrincipalId"), by.get("principalId")),
+    )
+
+
+def _aware(at: datetime) -> datetime:
+    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)

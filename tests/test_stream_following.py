@@ -1,0 +1,217 @@
+"""Following several lineages in turn: into their descendants, from any cursor, past what fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from itertools import islice
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reindexer.answers import CallFailed
+from reindexer.models.streams import LineageCursor
+from reindexer.streams.client import StreamCalls
+from reindexer.streams.following import Following, LineagePage
+from reindexer.streams.lineages import opening
+from reindexer.streams.listing import describe
+from reindexer.streams.order import applies, order_of
+from reindexer.streams.reading import Change
+from tests.model_stream import KEYS, NOON, ModelStream
+
+EPOCH = 1_795_696_605_000  # milliseconds; any will do
+
+
+class Waiting:
+    """A context whose waits pass at once. It stops after so many seconds."""
+
+    def __init__(self, seconds: float = 5.0, woken: Callable[[float], None] = lambda _: None) -> None:
+        self.seconds, self.passed, self.woken = seconds, 0.0, woken
+
+    def now(self) -> float:
+        return self.passed
+
+    def heartbeat(self, *_: Any, **__: Any) -> None: ...
+
+    def stopping(self) -> bool:
+        return self.passed >= self.seconds
+
+    def stale(self) -> bool:
+        return False
+
+    def wait(self, seconds: float) -> None:
+        self.passed += seconds
+        self.woken(self.passed)
+
+
+def begun(stream: ModelStream) -> LineageCursor:
+    return LineageCursor(reading=opening(describe(StreamCalls(stream, "arn")).listing).reading)
+
+
+def following(stream: ModelStream, context: Waiting | None = None, **more: Any) -> Following:
+    more = {"opening": None, "limit": 2, **more}
+    return Following(StreamCalls(stream, "arn"), context or Waiting(), clock=lambda: NOON, **more)
+
+
+def numbers(pages: Iterable[LineagePage]) -> list[int]:
+    return [int(change.sequence_number) for page in pages for change in page.changes]
+
+
+def grown() -> ModelStream:
+    """Five shards: one that was split, of which one half rolled; eight changes in each."""
+    stream = ModelStream()
+    _write_all(stream)
+    stream.divide(0, split=True)
+    _write_all(stream)
+    stream.divide(0, split=False)
+    _write_all(stream)
+    return stream
+
+
+def _write_all(stream: ModelStream) -> None:
+    for key in range(KEYS):
+        stream.write(key)
+
+
+def whole(stream: ModelStream, cursor: LineageCursor, **more: Any) -> list[LineagePage]:
+    return list(following(stream, **more).pages(cursor))
+
+
+def from_root() -> tuple[ModelStream, LineageCursor]:
+    """A grown stream, and the cursor of who follows it from its first shard on."""
+    return grown(), begun(ModelStream())
+
+
+def test_it_goes_on_into_descendants_by_itself() -> None:
+    stream, cursor = from_root()
+    pages = whole(stream, cursor)
+    assert sorted(numbers(pages)) == sorted(stream.written)
+    assert set(pages[-1].cursor.reading) == {name for name, shard in stream.shards.items() if shard.open}
+    assert set(pages[-1].cursor.ended) == {name for name, shard in stream.shards.items() if not shard.open}
+
+
+def test_shards_are_read_in_turn() -> None:
+    stream, cursor = from_root()
+    shards = [page.shard for page in whole(stream, cursor) if page.changes]
+    assert shards[:4] == ["s0"] * 4, "its children wait for it"
+    assert shards[4:8] == ["s1", "s2", "s1", "s2"]
+
+
+@given(st.data())
+def test_from_the_cursor_after_any_change_the_rest_comes_with_the_same_ordinals(data: st.DataObject) -> None:
+    stream, cursor = from_root()
+    limit = data.draw(st.integers(1, 9))
+    ordinals = _ordinals(change for page in whole(stream, cursor, limit=limit) for change in page.changes)
+    assert len(ordinals) == len(stream.written)
+    seen: set[int] = set()
+    for _ in range(data.draw(st.integers(1, 4))):  # attempts, each of which is lost somewhere
+        pages = following(stream, limit=data.draw(st.integers(1, 9))).pages(cursor)
+        for page in islice(pages, data.draw(st.integers(0, 12))):
+            settled = data.draw(st.integers(0, len(page.changes)))
+            now = _ordinals(page.changes[:settled])
+            assert not seen & now.keys(), "handed out again though the cursor had passed it"
+            seen |= now.keys()
+            assert now.items() <= ordinals.items()
+            if settled < len(page.changes):
+                cursor = page.cursor_after(settled - 1) if settled else page.before
+                break
+            cursor = page.cursor
+    seen |= set(numbers(whole(stream, LineageCursor.model_validate_json(cursor.model_dump_json()))))
+    assert seen == ordinals.keys()
+
+
+def _ordinals(changes: Iterable[Change]) -> dict[int, int]:
+    return {int(change.sequence_number): change.ordinal for change in changes}
+
+
+def test_a_destination_by_order_ends_with_the_newest_of_each_key_whatever_is_sent_again() -> None:
+    stream, cursor = from_root()
+    stored: dict[str, tuple[int, int]] = {}
+    for page in whole(stream, cursor) + whole(stream, cursor, limit=5):
+        for place, change in enumerate(page.changes):
+            order = order_of(EPOCH, change.ordinal)
+            key = change.key["id"]["N"]
+            if page.followed_by[place] is None and applies(order, stored.get(key, (None, 0))[0]):
+                stored[key] = order, int(change.sequence_number)
+    newest = {str(written.key): number for number, written in sorted(stream.written.items())}
+    assert {key: number for key, (_, number) in stored.items()} == newest
+
+
+def test_what_is_followed_by_a_change_of_its_key_in_the_page_says_so() -> None:
+    stream = ModelStream()
+    for key in (1, 2, 1, 1, 3, 2):
+        stream.write(key)
+    [page] = [page for page in whole(stream, begun(stream), limit=10) if page.changes]
+    assert page.followed_by == [2, 5, 3, None, None, None]
+
+
+@pytest.mark.parametrize(("minutes", "sent"), [(9, 24), (11, 0)])
+def test_what_lies_before_the_opening_counts_and_is_not_handed_out(minutes: int, sent: int) -> None:
+    stream, cursor = from_root()
+    pages = whole(stream, cursor, opening=NOON + timedelta(minutes=minutes))
+    assert len(numbers(pages)) == sent
+    reached = {shard: reading.position.ordinal for shard, reading in pages[-1].cursor.reading.items()}
+    everything = {
+        shard: reading.position.ordinal for shard, reading in whole(*from_root())[-1].cursor.reading.items()
+    }
+    assert reached == everything
+
+
+def throttled() -> ClientError:
+    return ClientError({"Error": {"Code": "LimitExceededException", "Message": "a third reader"}}, "GetRecords")
+
+
+def test_a_shard_that_is_throttled_is_passed_over_while_others_hand_out_changes() -> None:
+    stream, cursor = from_root()
+    stream.failing["s1"] = throttled()
+    follow = following(stream)
+    read: list[LineagePage] = []
+    with pytest.raises(CallFailed, match="a third reader"):
+        read.extend(follow.pages(cursor))  # keeps those that came before it
+    assert {page.shard for page in read} == {"s0", "s2"}
+    del stream.failing["s1"]
+    read += follow.pages(read[-1].cursor)
+    assert sorted(numbers(read)) == sorted(stream.written)
+
+
+def test_what_is_trimmed_ends_it_at_once() -> None:
+    stream, cursor = from_root()
+    error: Any = {"Error": {"Code": "TrimmedDataAccessException", "Message": "too late"}}
+    stream.failing["s0"] = ClientError(error, "GetRecords")
+    context = Waiting()
+    with pytest.raises(CallFailed, match="StreamTrimmed"):
+        list(following(stream, context).pages(cursor))
+    assert context.passed == 0
+
+
+def test_the_second_of_two_children_may_be_listed_late() -> None:
+    stream = ModelStream()
+    stream.divide(0, split=True)
+    _write_all(stream)
+    stream.hidden = {"s2"}
+
+    def show(passed: float) -> None:
+        if passed > 10:
+            stream.hidden = set()
+
+    cursor = begun(ModelStream())
+    pages = list(following(stream, Waiting(20, show)).pages(cursor))
+    assert sorted(numbers(pages)) == sorted(stream.written)
+
+
+def test_it_ends_when_asked_to_stop_and_waits_between_turns_without_changes() -> None:
+    stream = ModelStream()
+    waits: list[float] = []
+    context = Waiting(3, waits.append)
+    pages = list(following(stream, context).pages(begun(stream)))
+    assert numbers(pages) == []
+    assert [round(later - before, 1) for before, later in zip([0.0, *waits], waits, strict=False)] == [
+        0.2,
+        0.4,
+        0.8,
+        1.0,
+        1.0,
+    ]
