@@ -16,14 +16,15 @@ dev: .venv/demo             ## the same servers and workers without the job, for
 	$(BIN)/python starter.py dev $(ARGS)
 
 # Tests with servers wait most of the time: more of them at once than there are cores. Each process has servers of
-# its own, which take about 1 GB.
+# its own, which take about 1 GB. Those that assert seconds leave the cores to each other.
 AT_ONCE ?= 4
+FEW := 2
 SIDE_BY_SIDE := --dist worksteal --durations 15
 
 test: check                 ## everything CI runs
 	$(BIN)/python -m testbed
 	$(BIN)/pytest -m "not unit and not alone and not nightly" -n $(AT_ONCE) $(SIDE_BY_SIDE) $(ARGS)
-	$(BIN)/pytest -m "alone and not nightly" --durations 15 $(ARGS)
+	$(BIN)/pytest -m "alone and not nightly" -n $(FEW) $(SIDE_BY_SIDE) $(ARGS)
 
 check: .venv/dev            ## the quick part: style, types, everything that starts no server
 	$(BIN)/ruff check .

@@ -10,7 +10,7 @@ from typing import Any
 from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 
-_POLL_SECONDS = 0.1  # a query costs a workflow task when its worker is busy; states last for longer
+_POLL_SECONDS = 0.2  # at half of it, looking at a job would cost as much CPU as the job; states last for longer
 
 
 async def progress(handle: WorkflowHandle[Any, Any]) -> dict[str, Any]:

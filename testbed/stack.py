@@ -97,19 +97,21 @@ class Stack:
         settings: Mapping[str, str] | None = None,
         *,
         without: Collection[str] = (),
-        command: Sequence[str] = WORKER,
+        command: Sequence[str] | None = None,
         log: str | None = None,
     ) -> Self:
         """The same servers with other workers, not started yet.
 
         `settings` are environment variables over those of this stack, less those in `without`; `queue` is the
-        workers' own task queue, `command` what Python runs instead of `worker.py`, `log` a file in the folder.
+        workers' own task queue, `command` what Python runs instead of what it runs here, `log` a file in the
+        folder.
         """
         environment = {**self.environment, **(settings or {})}
         if queue is not None:
             environment["REINDEXER_TASK_QUEUE"] = queue
         seen = {name: value for name, value in environment.items() if name not in without}
-        return replace(self, workers=Workers(seen, self.folder / (log or f"{queue or 'worker'}.log"), command))
+        file = self.folder / (log or f"{queue or 'worker'}.log")
+        return replace(self, workers=Workers(seen, file, command or self.workers.command))
 
 
 @contextmanager
@@ -125,12 +127,14 @@ def stack(
     temporal_database: Path | None = None,
     engine_database: Path | None = None,
     dynamic_config: Mapping[str, object] | None = None,
+    command: Sequence[str] = WORKER,
 ) -> Iterator[Stack]:
     """Both servers and the ledger for the block, with a fault proxy where `faults` is its plan.
 
     `temporal` and `engine` may run already. Logs go to `folder`. `settings` are REINDEXER_ variables of the
     workers; those of the caller are seen with `keep_settings` only. A server may crash and start again with its
-    data if it has a database: a file of Temporal's, a folder of the engine's. `dynamic_config` is Temporal's.
+    data if it has a database: a file of Temporal's, a folder of the engine's. `dynamic_config` is Temporal's,
+    `command` what Python runs as workers.
     Raises `ServerUnavailable`.
     """
     with ExitStack() as running:
@@ -154,7 +158,8 @@ def stack(
         )
         workers["REINDEXER_PROCESSES"] = str(processes)
         workers.setdefault("REINDEXER_TASK_QUEUE", DEFAULT_QUEUE)
-        made = Stack(folder, temporal, engine, direct, Workers(workers, folder / "worker.log"), proxy)
+        own = Workers(workers, folder / "worker.log", command)
+        made = Stack(folder, temporal, engine, direct, own, proxy)
         made.ledger().create()
         yield made
 

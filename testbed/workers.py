@@ -29,8 +29,7 @@ class Workers:
     """
 
     def __init__(self, environment: Mapping[str, str], log: Path, command: Sequence[str] = WORKER) -> None:
-        self.environment, self.log = dict(environment), log
-        self._command = [sys.executable, *command]
+        self.environment, self.log, self.command = dict(environment), log, tuple(command)
         self._keeper: Keeper | None = None
         self._parent: subprocess.Popen[bytes] | None = None
 
@@ -43,7 +42,7 @@ class Workers:
         """Start them, also again, and return before they are up."""
         self._keeper = self._keeper or Keeper()
         self._parent = self._keeper.spawn(
-            self._command, log=self.log, environment=self.environment, folder=_ROOT
+            [sys.executable, *self.command], log=self.log, environment=self.environment, folder=_ROOT
         )
 
     def come_up(self) -> list[int]:
@@ -64,7 +63,8 @@ class Workers:
         )
         rows = [line.split(None, 2) for line in listed.stdout.splitlines()]
         own = str(self._parent.pid)
-        return [int(row[0]) for row in rows if len(row) == 3 and row[1] == own and "spawn_main" in row[2]]
+        mine = [row for row in rows if len(row) == 3 and row[1] == own]
+        return [int(row[0]) for row in mine if "resource_tracker" not in row[2]]  # `multiprocessing`'s own
 
     def kill_one(self) -> None:
         """kill -9 one process; its parent starts another."""

@@ -11,6 +11,7 @@ from temporalio.client import WorkflowHandle
 
 from testbed.faults import FaultPlan
 from testbed.stack import QUICK, Stack, stack
+from tests import forked
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
@@ -31,7 +32,7 @@ def quick_stack(
 ) -> AbstractContextManager[Stack]:
     """`testbed.stack.stack` with the settings of tests, and a proxy unless `faults` is None."""
     chosen = {**SETTINGS, "REINDEXER_TASK_QUEUE": queue, **(settings or {})}
-    return stack(folder, settings=chosen, faults=faults, **options)
+    return stack(folder, settings=chosen, faults=faults, command=forked.PROGRAM, **options)
 
 
 async def events(handle: WorkflowHandle[Any, Any]) -> AsyncIterator[Any]:

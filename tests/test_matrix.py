@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from itertools import chain
 from pathlib import Path
 
 import pytest
 
+from evidence.exactness.cells import cells
+from evidence.exactness.comparisons import comparisons
 from evidence.exactness.matrix import Part
 from evidence.exactness.mutations import MUTATIONS, Mutation
+from evidence.exactness.repairs import repairs
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 
-#: Each with servers of its own, a minute long: they run side by side.
-PARTS = 4
+#: Each with servers of its own, a minute long, side by side. Two of them have every operation but repair, a
+#: crash, lost and late answers, a throttle, other writers and three scenes: the others are for the night.
+PARTS = 6
+DAILY = {0, 3}
+NIGHTLY = [pytest.param(number, marks=pytest.mark.nightly) for number in range(PARTS) if number not in DAILY]
 
 
 @pytest.mark.stack
-@pytest.mark.parametrize("number", range(PARTS))
+@pytest.mark.parametrize("number", [*sorted(DAILY), *NIGHTLY])
 def test_the_short_matrix_holds(number: int) -> None:
     _, rows = Part(quick=True, number=number, of=PARTS).run()
     assert len(rows) > 1
@@ -27,7 +34,19 @@ def test_the_short_matrix_holds(number: int) -> None:
     assert any(row.operation == "the naive counter" for _, row in rows) is (number == 0)
 
 
+@pytest.mark.parametrize(
+    "what",
+    ["kill -9", "500 after the write", "applied 0.5 s later", "throttled", "another writer"]
+    + [f"{verb}, " for verb in ("touch", "transform", "delete", "process", "unstamp", "compare")],
+)
+def test_what_runs_by_day_has_every_kind(what: str) -> None:
+    """Parts are chosen by their numbers: where a new cell has moved the others, choose again."""
+    every = chain(cells(quick=True), comparisons(quick=True), repairs(quick=True))
+    assert any(what in cell.name for place, cell in enumerate(every) if place % PARTS in DAILY)
+
+
 @pytest.mark.stack
+@pytest.mark.nightly
 def test_a_row_that_holds_is_exit_code_0() -> None:
     words = ("--only", "touch", "--only", "500 after the write")
     command = [sys.executable, "-m", "evidence.exactness.matrix", "--quick", *words]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from reindexer.dynamo.client import make_client
 from reindexer.models import JobInput
 from testbed.faults import Fault, FaultKind, FaultPlan
 from testbed.stack import Stack
+from tests import cli
 from tests.stack import CHECKOUT
 from tests.tables import Table, create_table
 
@@ -27,6 +29,8 @@ PAGES = [
     CHECKOUT / "CHANGELOG.md",
     *sorted((CHECKOUT / "docs").glob("*.md")),
 ]
+#: What a shell does something about; a command without any of it needs none.
+FOR_A_SHELL = set("|&;<>$*?~`")
 #: Answers slow enough for a job of 3,000 records to be paused and limited before it ends.
 SLOW = FaultPlan(faults=(Fault(kind=FaultKind.SLOW, seconds=0.1, operations="writes"),))
 
@@ -53,6 +57,9 @@ def served(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     own = stack.beside("reindexer", {"PATH": path})
 
     def run(command: str) -> subprocess.CompletedProcess[str]:
+        program, *arguments = shlex.split(command)
+        if program == "reindexer" and not FOR_A_SHELL & set(command):
+            return subprocess.CompletedProcess(command, *cli.command(own.environment, *arguments))
         return subprocess.run(
             command,
             shell=True,

@@ -12,12 +12,12 @@ from evidence.scale.simulation import Scenario, Simulated, environment, simulate
 
 pytestmark = pytest.mark.stack
 
-#: Work of hours: enough for several runs of the root each.
+#: Work of hours: enough for several runs of the root each. That with changes of limits is the shorter one.
 SCENARIOS = (
     Scenario("hours, half the shards throttled in turn", 0.1, in_flight=48, shards=96, throttles="in turn"),
     Scenario(
-        "an hour, limits changed every minute",
-        0.05,
+        "three quarters of an hour, limits changed every minute",
+        0.03,
         in_flight=16,
         shards=32,
         throttles="in turn",
@@ -26,7 +26,13 @@ SCENARIOS = (
 )
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        pytest.param(scenario, id=scenario.name, marks=() if scenario.limits_every else pytest.mark.nightly)
+        for scenario in SCENARIOS
+    ],
+)
 def test_every_run_of_the_root_is_bounded(scenario: Scenario) -> None:
     async def simulated() -> Simulated:
         async with environment() as env:
@@ -41,7 +47,7 @@ def test_every_run_of_the_root_is_bounded(scenario: Scenario) -> None:
 
 
 def test_every_run_of_a_shard_is_bounded_with_the_longest_keys() -> None:
-    found = asyncio.run(simulate_shard(days=0.3))
+    found = asyncio.run(simulate_shard(days=0.15))
     assert len(found.runs) > 1, "it has to continue as new"
     assert found.kept == len(found.runs) - 1, "no state of its keys fits into a run's input"
     assert of_shard(found).wrong == []

@@ -2,7 +2,7 @@
 
     python -m evidence.exactness.matrix                          # prints the table
     python -m evidence.exactness.matrix --write docs/exactness.md  # and all rows into exactness-matrix.md
-    python -m evidence.exactness.matrix --quick                  # the rows that tell most, as CI runs it
+    python -m evidence.exactness.matrix --quick                  # what tells most; CI runs a third
     python -m evidence.exactness.matrix --processes 2            # two cells at a time
     python -m evidence.exactness.matrix --only delete --only late  # rows with all of these words in their names
 
