@@ -20,7 +20,7 @@ from commands.rendering.screen import BAD, DIM, GOOD, Cell, columns, note, say
 from reindexer.errors import BadInput, EnvironmentFault
 from reindexer.items import key_text
 from reindexer.ledger import Ledger
-from reindexer.models import Compared, Difference, Differing, FoundDifference
+from reindexer.models import Compared, Difference, Differing, FoundDifference, ShardPlace
 from reindexer.objects import ObjectPlace, object_place, write_object
 from reindexer.settings import settings
 from reindexer.words import count, some
@@ -129,7 +129,7 @@ def _whole(
 ) -> Iterator[FoundDifference]:
     """A chunk; of a job that goes on, one that is just being written counts as not there yet."""
     try:
-        yield from ledger.differences.of(job, run, shard, chunk)
+        yield from ledger.differences.of(ShardPlace(job=job, run=run, index=shard), chunk)
     except EnvironmentFault as error:
         if error.code != "DifferencesMissing" or found.counts.scanned:
             raise
