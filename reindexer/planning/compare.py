@@ -30,7 +30,7 @@ from reindexer.planning.asking import ask, verdict
 from reindexer.planning.capacity import capacity_of, uses_of
 from reindexer.planning.checks import check_replicas
 from reindexer.planning.facts import Described, describe
-from reindexer.planning.probes import Writer, probe_access
+from reindexer.planning.probes import Writer, probe_access, probe_copying
 from reindexer.planning.reach import Reach
 from reindexer.planning.sampled_segments import sampled_segments
 from reindexer.planning.scopes import sources_of
@@ -126,6 +126,9 @@ def check_second(
             _check_empty(found)
     writer, notes = probe_access(found.table, reach, job.attributes, writes=writes, by_key=True)
     warnings += notes
+    if writes:
+        writer, notes = probe_copying(found.table, reach, job.attributes, writer, verb.outcomes)
+        warnings += notes
     if verb.compares and not job.dry_run:
         check_segments(found, sources)
     if second.described.ttl_unknown:
