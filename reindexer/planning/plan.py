@@ -130,7 +130,7 @@ def make_plan(
             warnings += notes
         warnings += _check_used(job, aim, described, ledger)
     if second:
-        writer, notes = check_second(second, verb, reach, job, sources)
+        writer, notes = check_second(described, second, verb, reach, job, sources)
         warnings += notes
     warnings += _advice(verb_of(aim.operation), described)
     expiry, ttl, notes = plan_expiry(job, attributes, described, aim.found, request.started_at)
