@@ -4,18 +4,33 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from evidence.exactness.matrix import Part
+from evidence.exactness.matrix import Part, taken_over
 from evidence.exactness.mutations import MUTATIONS, Mutation
+from evidence.exactness.row import markdown, read_markdown
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 
 #: Each with servers of its own, a minute long: they run side by side.
 PARTS = 4
+
+
+def test_rows_are_read_from_the_document_as_they_were_written() -> None:
+    document = (CHECKOUT / "docs" / "exactness-matrix.md").read_text()
+    rows = read_markdown(document)
+    assert len(rows) > 100
+    assert markdown(rows) in document
+
+
+def test_new_rows_take_the_places_of_the_old_ones_and_the_control_stays_last() -> None:
+    rows = read_markdown((CHECKOUT / "docs" / "exactness-matrix.md").read_text())
+    again, other = replace(rows[3], seconds=1.5), replace(rows[3], operation="another")
+    assert taken_over(rows, [again, other]) == [*rows[:3], again, *rows[4:-1], other, rows[-1]]
 
 
 @pytest.mark.stack
