@@ -23,6 +23,7 @@ from reindexer.models import (
     FoundDifference,
     Sampled,
     SampleInput,
+    ShardPlace,
     Stop,
 )
 
@@ -61,7 +62,7 @@ class CompareActivities:
             with refusals_as_faults():
                 if number == 0:  # by its run the differences are found before the report is there
                     ledger.runs.note(place.job, place.run, datetime.now(UTC))
-                ledger.differences.put(place.job, place.run, place.index, number, request.fence, found)
+                ledger.differences.put(place, number, request.fence, found)
 
         return keep
 
@@ -82,9 +83,9 @@ class DifferenceActivities:
 
 def _in_turn(ledger: Ledger, request: SampleInput) -> Iterator[FoundDifference]:
     """One difference of each shard, then another one of each; of its first chunk alone."""
-    place = request.keep
+    keep = request.keep
     shards = [
-        ledger.differences.of(place.job, place.run, shard, 0)
+        ledger.differences.of(ShardPlace(job=keep.job, run=keep.run, index=shard), 0)
         for shard, chunks in enumerate(request.chunks)
         if chunks
     ][: request.most]

@@ -10,9 +10,18 @@ from dataclasses import replace
 from activities.asking import answered
 from activities.clients import Clients
 from activities.identity import TableTrouble
-from reindexer.compare.segment import of_other
+from reindexer.dynamo.others import of_other
 from reindexer.errors import EnvironmentFault
-from reindexer.models import Fault, FoundDifference, KeptDifferences, OtherTable, Source, Stop, Target
+from reindexer.models import (
+    Fault,
+    FoundDifference,
+    KeptDifferences,
+    OtherTable,
+    ShardPlace,
+    Source,
+    Stop,
+    Target,
+)
 from reindexer.operations import verb_of
 from reindexer.round_context import RoundContext
 from reindexer.search.client import SearchClient
@@ -47,9 +56,10 @@ def second_of(
 
 
 def _chunks(clients: Clients, kept: KeptDifferences, pool: ThreadPoolExecutor, context: RoundContext) -> Chunks:
+    place, of = ShardPlace(job=kept.job, run=kept.run, index=kept.shard), clients.ledger.differences.of
+
     def chunk(number: int) -> list[FoundDifference]:
-        of = clients.ledger.differences.of
-        return answered(pool.submit(lambda: list(of(kept.job, kept.run, kept.shard, number))), context)
+        return answered(pool.submit(lambda: list(of(place, number))), context)
 
     return chunk
 
@@ -64,4 +74,6 @@ def trouble_of_either(ask: Ask, target: Target, context: RoundContext) -> TableT
         trouble = ask(target.other, context)
     except EnvironmentFault as error:  # of the settings that reach it
         trouble = TableTrouble(Stop.FAULT, Fault.of(error))
-    return trouble and replace(trouble, fault=of_other(trouble.fault, target.other.table))
+    if trouble is None or trouble.fault is None:
+        return trouble
+    return replace(trouble, fault=of_other(trouble.fault, target.other.table))

@@ -21,6 +21,8 @@ _FIELDS = Fields(
     "operation.with.role_arn", "operation.with.external_id", "operation.leave_out",
     "operation.lag_seconds", "scope", "limits.read_units_per_second", "limits.other_read_units_per_second",
     "limits.shards_in_flight", "total_segments", "attributes", "reason",
+    without=("scope.index",),  # an index has no consistent read
+    words={"scope.limit": "Only random parts, about N keys: estimates the share that differs."},
 )  # fmt: skip
 
 

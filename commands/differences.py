@@ -13,14 +13,15 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from commands.failures import newest_run
+from commands.failures import PAGE, newest_run
 from commands.input.json_only import emit_json
 from commands.input.options import AsJson, Job, Run
-from commands.rendering.screen import BAD, DIM, GOOD, Cell, columns, note, say
+from commands.rendering.screen import BAD, DIM, GOOD, WARN, Cell, columns, note, say
+from commands.temporal.later import later_run
 from reindexer.errors import BadInput, EnvironmentFault
 from reindexer.items import key_text
 from reindexer.ledger import Ledger
-from reindexer.models import Compared, Difference, Differing, FoundDifference
+from reindexer.models import Compared, Difference, Differing, FoundDifference, ShardPlace
 from reindexer.objects import ObjectPlace, object_place, write_object
 from reindexer.settings import settings
 from reindexer.words import count, some
@@ -45,7 +46,7 @@ class _Found(NamedTuple):
 def differences(
     job: Job,
     kind: Annotated[Difference | None, typer.Option(help="Only differences of this kind.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="Differences per page.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Differences per page.")] = PAGE,
     after: Annotated[
         str | None, typer.Option(help="Token with which the previous page ended.", metavar="TOKEN")
     ] = None,
@@ -58,7 +59,7 @@ def differences(
 ) -> None:
     """List how two tables differ, from the ledger, or write all of it to a file.
 
-    Of a job that has not ended: what it has found so far.
+    Of a job that has not ended: what it has found so far. Says so where the newest run has left no report.
 
     Exit codes: 0 listed, 2 no such comparison, or no such bucket.
     """
@@ -66,6 +67,8 @@ def differences(
     ledger = Ledger(settings().ledger_table)
     the_run = run or newest_run(ledger, job)
     found, ended = _comparison(ledger, job, the_run)
+    if run is None and (later := later_run(job, the_run)):
+        note(later, WARN)
     if not ended:
         note(f"{job} has not ended: these are the differences that it has found so far")
     wanted = _every(ledger, job, the_run, found, _place(after))
@@ -87,7 +90,8 @@ def differences(
         page_of = {"job": job, "run": the_run, "ended": ended, "counts": counts if ended else None}
         emit_json({**page_of, "differences": lines, "after": following})
     else:
-        say(_rendered(job, the_run, found if ended else None, shown, following, kind))
+        command = _next_page(job, the_run, kind, limit, following)
+        say(_rendered(job, the_run, found if ended else None, shown, command))
 
 
 def _comparison(ledger: Ledger, job: str, run: str) -> tuple[Compared, bool]:
@@ -129,7 +133,7 @@ def _whole(
 ) -> Iterator[FoundDifference]:
     """A chunk; of a job that goes on, one that is just being written counts as not there yet."""
     try:
-        yield from ledger.differences.of(job, run, shard, chunk)
+        yield from ledger.differences.of(ShardPlace(job=job, run=run, index=shard), chunk)
     except EnvironmentFault as error:
         if error.code != "DifferencesMissing" or found.counts.scanned:
             raise
@@ -147,7 +151,11 @@ def _written(target: ObjectPlace | Path, found: Iterable[_Found]) -> int:
     if isinstance(target, ObjectPlace):
         write_object(target, lines())
     else:
-        with target.open("wb") as file:
+        try:
+            file = target.open("wb")
+        except OSError as error:
+            raise BadInput(f"{target} cannot be written: {error.strerror}", "--output") from None
+        with file:
             file.writelines(lines())
     return number
 
@@ -157,10 +165,9 @@ def _rendered(
     run: str,
     found: Compared | None,
     shown: list[FoundDifference],
-    following: str | None,
-    kind: str | None,
+    next_page: str,
 ) -> Group | Text:
-    """`found`: None while the job goes on, which has no counts yet."""
+    """`found`: None while the job goes on, which has no counts yet. `next_page`: the command for it, or ""."""
     counts = {each: number for each, number in found.counts.differences.items() if number} if found else {}
     if not counts and not shown:
         return Text(f"{job}, run {run}: no differences" + ("" if found else " so far"))
@@ -169,11 +176,19 @@ def _rendered(
         kinds = ((each.value, count(number)) for each, number in counts.items())
         parts = [columns(kinds, ("kind", "keys"), (1,)), Text()]
     parts.append(columns(_rows(shown), ("kind", "key", "attribute", "table", "other")))
-    if following:
-        only = f" --kind {kind}" if kind else ""
-        command = f"reindexer differences {job} --run {run}{only} --after {following}"
-        parts += [Text(), Text(f"next page: {command}", DIM)]
+    if next_page:
+        parts += [Text(), Text(f"next page: {next_page}", DIM)]
     return Group(*parts)
+
+
+def _next_page(job: str, run: str, kind: Difference | None, limit: int, after: str | None) -> str:
+    """The command that shows what follows, with the options of this one; "" at the end."""
+    if after is None:
+        return ""
+    options = [f"--kind {kind}"] if kind else []
+    if limit != PAGE:
+        options.append(f"--limit {limit}")
+    return " ".join(("reindexer differences", job, "--run", run, *options, "--after", after))
 
 
 def _rows(shown: Iterable[FoundDifference]) -> Iterator[tuple[Cell, ...]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 import typer
 from pydantic import ValidationError
@@ -18,14 +18,16 @@ from reindexer.dynamo.client import make_client
 from reindexer.dynamo.others import other_client
 from reindexer.errors import BadInput
 from reindexer.explain import explain
-from reindexer.models import Attributes, Limits, Touch, With, chosen
+from reindexer.models import Attributes, Limits, Touch, Uses, With, chosen
 from reindexer.planning.capacity import capacity_of, uses_of
 from reindexer.planning.estimate import ON_DEMAND, PROVISIONED, Estimate, EstimateInput, OtherReads, estimate
 from reindexer.planning.estimate_comparison import estimate_comparison
+from reindexer.planning.estimate_repair import RepairInput, estimate_repair
 from reindexer.planning.facts import describe
 from reindexer.settings import settings
 from reindexer.words import count, duration, size, some
 
+_Operation: TypeAlias = Literal["touch", "unstamp", "compare", "repair"]
 #: Dollars of a million of anything; more is a typing error.
 _MAX_PRICE = 1e6
 #: A second table, and all limits but the number of quarantined records, which an estimate has no use for.
@@ -35,6 +37,7 @@ _FIELDS = Fields(
     "operation.with.endpoint",
     "operation.with.role_arn",
     "operation.with.external_id",
+    "operation.backfill",
     "limits.read_units_per_second",
     "limits.other_read_units_per_second",
     "limits.write_units_per_second",
@@ -47,11 +50,16 @@ def estimate_job(
     table: Annotated[str, typer.Argument(metavar="TABLE", help="The table's name or ARN.")],
     given: Annotated[Given, _FIELDS],
     operation: Annotated[
-        Literal["touch", "unstamp"],
-        typer.Option("--operation", help="What it does; with OTHER it compares."),
-    ] = "touch",
+        _Operation | None,
+        typer.Option("--operation", help="What it does; default: touch, and compare with OTHER."),
+    ] = None,
     records: Annotated[
-        int | None, typer.Option(min=0, metavar="N", help="Records to write; default: all.")
+        int | None,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="Records to write; default: all, and of a repair as many as the tables' counts differ by.",
+        ),
     ] = None,
     deletes: Annotated[
         bool, typer.Option("--deletes", help="Assume that the job may delete: it reads consistently.")
@@ -82,10 +90,10 @@ def estimate_job(
     except ValidationError as error:
         raise BadInput(f"limits.{explain(error)}") from None
     second = _second(given)
-    if second is None and wanted.other_read_units_per_second is not None:
-        raise BadInput("only a comparison reads a second table: name it", "--other-read-units")
-    if second is not None and (operation != "touch" or records is not None or deletes or no_verify):
-        raise BadInput("a comparison writes nothing and is not verified: leave out what is about that", "OTHER")
+    backfill = bool(given.get("operation", {}).get("backfill"))
+    doing = _checked(operation or ("repair" if backfill else None), second, wanted, backfill=backfill)
+    if second is not None and (deletes or no_verify or (doing == "compare" and records is not None)):
+        raise BadInput(f"leave out what says how a job writes or is verified: this one is a {doing}", "OTHER")
     described = describe(table, make_client())
     uses = uses_of(Touch(), Attributes(), None, writes=second is None)
     capacity = capacity_of(described.description, uses)
@@ -97,21 +105,42 @@ def estimate_job(
     )
     if second is not None:
         other = describe(second.table, other_client(second), "OTHER")
-        limits, _ = chosen(wanted, capacity, capacity_of(other.description, uses))
+        writes = doing == "repair"
+        its_capacity = capacity_of(other.description, Uses() if writes else uses)
+        limits, _ = chosen(wanted, capacity, its_capacity, writes_other=writes)
         found = estimate_comparison(
             described.description, known, other.table.table, other.facts, limits, settings(), prices
         )
+        if writes:
+            found = estimate_repair(found, RepairInput(other.description, records, backfill), settings())
     else:
         limits, _ = chosen(wanted, capacity)
         asked = EstimateInput(
             Attributes(), limits, records,
-            verify=not no_verify, deletes=deletes, unstamp=operation == "unstamp",
+            verify=not no_verify, deletes=deletes, unstamp=doing == "unstamp",
         )  # fmt: skip
         found = estimate(described.description, known, asked, settings(), prices)
     if as_json:
         emit_json(found)
     else:
         say(Group(facts(_rows(found)), Text(), *(Text(f"! {note}", DIM) for note in found.notes)))
+
+
+def _checked(
+    operation: _Operation | None, second: With | None, limits: Limits, *, backfill: bool
+) -> _Operation:
+    """What is estimated. Raises `BadInput` where that does not go with a second table, or without one."""
+    if second is None:
+        if limits.other_read_units_per_second is not None:
+            raise BadInput("only a comparison and a repair read a second table: name it", "--other-read-units")
+        if operation in ("compare", "repair"):
+            raise BadInput("with which one? For example `reindexer estimate cities cities-eu`", "OTHER")
+        return operation or "touch"
+    if operation in ("touch", "unstamp"):
+        raise BadInput(f"{operation} works on one table alone", "OTHER")
+    if backfill and operation == "compare":
+        raise BadInput("goes with --operation repair", "--backfill")
+    return operation or "compare"
 
 
 def _second(given: Given) -> With | None:
@@ -131,7 +160,7 @@ def _rows(found: Estimate) -> Iterator[tuple[str, str]]:
     dollars, actions = found.dollars, found.actions
     yield "table", f"{found.table}, {some(found.items, 'item')}, {size(found.size_bytes)}, {_bytes(found)}"
     if found.other is not None:
-        yield from _compared(found, found.other)
+        yield from _of_two(found, found.other)
     else:
         yield from _written(found)
     yield (
@@ -153,15 +182,19 @@ def _rows(found: Estimate) -> Iterator[tuple[str, str]]:
     )
 
 
-def _written(found: Estimate) -> Iterator[tuple[str, str]]:
-    dollars, limits = found.dollars, found.limits
+def _writes(found: Estimate) -> Iterator[tuple[str, str]]:
     yield (
         "writes",
         f"{count(found.write_units)} units, {round(found.write_units_per_record, 2):g} a record"
-        f" (at most {count(found.write_units_at_most)}), ${dollars['write']:,.2f}",
+        f" (at most {count(found.write_units_at_most)}), ${found.dollars['write']:,.2f}",
     )
     for index in found.indexes:
         yield "", f"of these {round(index.units, 2):g} a record for index {index.name}: {index.why}"
+
+
+def _written(found: Estimate) -> Iterator[tuple[str, str]]:
+    dollars, limits = found.dollars, found.limits
+    yield from _writes(found)
     if found.ledger_write_units:
         yield (
             "",
@@ -177,13 +210,18 @@ def _written(found: Estimate) -> Iterator[tuple[str, str]]:
     yield "duration", f"{work}, limited by {found.bound}; verification {verification}"
 
 
-def _compared(found: Estimate, other: OtherReads) -> Iterator[tuple[str, str]]:
-    limits = found.limits
+def _of_two(found: Estimate, other: OtherReads) -> Iterator[tuple[str, str]]:
+    """A comparison, or a repair, which writes to the other table besides."""
+    limits, repairs = found.limits, found.operation == "repair"
     yield "with", f"{other.table}, {some(other.items, 'item')}, {size(other.size_bytes)}"
+    if repairs:
+        yield "differing", some(found.records, "key")
+        yield from _writes(found)
     units = f"{count(found.read_units)} units, of the other table {count(other.read_units)}"
     yield "reads", f"{units}, ${found.dollars['read']:,.2f}"
     rates = _rate(limits.read_units_per_second), _rate(limits.other_read_units_per_second)
-    yield "limits", f"read {rates[0]}, of the other table {rates[1]}"
+    write = f", write {_rate(limits.write_units_per_second)}" if repairs else ""
+    yield "limits", f"read {rates[0]}, of the other table {rates[1]}{write}"
     yield "duration", f"{duration(found.work_seconds)}, limited by {found.bound}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator
 from typing import Annotated
 
@@ -20,11 +21,13 @@ from reindexer.models import FailurePage, QuarantineEntry
 from reindexer.settings import settings
 from reindexer.words import count, some
 
+PAGE = 20  # entries of a page: what a screen shows without scrolling
+
 
 def failures(
     job: Job,
     error: Annotated[str | None, typer.Option(help="Only this error class.", metavar="CLASS")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="Records per page.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Records per page.")] = PAGE,
     after: Annotated[
         str | None, typer.Option(help="Token with which the previous page ended.", metavar="TOKEN")
     ] = None,
@@ -51,7 +54,8 @@ def failures(
     if as_json:
         emit_json({"job": job, "run": the_run, **page.model_dump(mode="json")})
     else:
-        say(_rendered(page, job, the_run, elsewhere(ledger, job, the_run)))
+        more = _next_page(job, the_run, error, limit, page.after)
+        say(_rendered(page, job, the_run, elsewhere(ledger, job, the_run), more))
 
 
 def newest_run(ledger: Ledger, job: str) -> str:
@@ -70,7 +74,7 @@ def elsewhere(ledger: Ledger, job: str, run: str) -> str:
     return f"; some were given up again by {redrives}" if redrives else ""
 
 
-def _rendered(page: FailurePage, job: str, run: str, more: str) -> Group | Text:
+def _rendered(page: FailurePage, job: str, run: str, more: str, next_page: str) -> Group | Text:
     if not page.counts:
         return Text(f"{job}, run {run}: no open quarantined records{more}")
     classes = sorted(page.counts.items(), key=lambda pair: (-pair[1], pair[0]))
@@ -79,9 +83,19 @@ def _rendered(page: FailurePage, job: str, run: str, more: str) -> Group | Text:
         Text(),
         columns(_rows(page.entries), ("key", "error class", "applied", "tries", "message"), (3,)),
     ]
-    if page.after:
-        parts += [Text(), Text(f"next page: reindexer failures {job} --run {run} --after {page.after}", DIM)]
+    if next_page:
+        parts += [Text(), Text(f"next page: {next_page}", DIM)]
     return Group(*parts)  # type: ignore[arg-type]  # all of them renderable
+
+
+def _next_page(job: str, run: str, error: str | None, limit: int, after: str | None) -> str:
+    """The command that shows what follows, with the options of this one; "" at the end."""
+    if not after:
+        return ""
+    options = [f"--error {shlex.quote(error)}"] if error else []
+    if limit != PAGE:
+        options.append(f"--limit {limit}")
+    return " ".join(("reindexer failures", job, "--run", run, *options, "--after", shlex.quote(after)))
 
 
 def _rows(entries: Iterable[QuarantineEntry]) -> Iterator[tuple[Cell, ...]]:

@@ -13,7 +13,7 @@ from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
 from commands.input.json_only import emit_json
 from commands.input.options import AsJson
 from commands.rendering.screen import BAD, GOOD, WARN, Cell, columns, moment, note, say
-from commands.temporal.server import JOB_TYPE, talk
+from commands.temporal.server import JOB_TYPE, spelled, talk
 from reindexer.words import duration
 
 _STYLE = {
@@ -90,7 +90,7 @@ def _plain(listed: _Listed) -> dict[str, Any]:
 def _row(listed: _Listed) -> tuple[Cell, ...]:
     job = listed.run
     running = job.status is WorkflowExecutionStatus.RUNNING
-    status = job.status.name.lower().replace("_", " ") if job.status else "?"
+    status = spelled(job.status.name.lower()) if job.status else "?"
     state = _attribute(job, "ReindexState") or status if running else status
     style = _STYLE.get(job.status, "") if job.status else ""
     return (

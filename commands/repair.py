@@ -23,6 +23,7 @@ _FIELDS = Fields(
     "limits.read_units_per_second", "limits.other_read_units_per_second", "limits.write_units_per_second",
     "limits.records_per_second", "limits.shards_in_flight", "limits.quarantined", "total_segments",
     "attributes", "allow_no_recovery", "allow_multi_region", "force_lock", "reason",
+    without=("scope.limit", "scope.index"),  # a part that no one chose; an index has no consistent read
 )  # fmt: skip
 
 

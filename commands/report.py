@@ -13,9 +13,10 @@ from commands.input.json_only import emit_json
 from commands.input.options import AsJson, Job, Run
 from commands.rendering.found import ExpectFound, as_expected
 from commands.rendering.report import render_report
-from commands.rendering.screen import note, say
+from commands.rendering.screen import WARN, note, say
 from commands.temporal.ending import ending
 from commands.temporal.history import run_stamp
+from commands.temporal.later import later_run
 from commands.temporal.server import describe, is_open, is_unknown, talk
 from commands.temporal.unfinished import as_ended, utc
 from reindexer.errors import BadInput, EnvironmentFault, one_line
@@ -31,6 +32,9 @@ def report(job: Job, run: Run = None, expect_found: ExpectFound = False, as_json
     """Show what a job did, from the ledger. Works without Temporal, and after its retention period.
 
     For a job that has not ended, shows the latest interim report, and whether it still runs by Temporal.
+    Says so where the newest run has left no report, as one that was cancelled while planning, and shows the
+    one before.
+
     Exit codes: 0 complete, 1 incomplete or terminated, 2 unknown, 3 no report yet, or not ended.
     """
     ledger = Ledger(settings().ledger_table)
@@ -46,7 +50,11 @@ def report(job: Job, run: Run = None, expect_found: ExpectFound = False, as_json
         say(render_report(found))
     if sentence:
         note(sentence)
-    raise typer.Exit(as_expected(exit_code(found), found, expect_found=expect_found))
+    code = as_expected(exit_code(found), found, expect_found=expect_found)
+    if run is None and (later := later_run(job, found.run, found.started_at)):
+        note(later, WARN)
+        code = code or Exit.NOT_FINISHED  # the newest run has come to nothing
+    raise typer.Exit(code)
 
 
 def _no_report(ledger: Ledger, job: str, run: str | None) -> Exception:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from evidence.exactness.two_tables import every_difference
 from evidence.judge import differences
 from reindexer.items import key_text, to_json_key
 from reindexer.ledger import Ledger
@@ -78,12 +79,7 @@ class Planted:
             assert counts[kind] == kinds.count(kind)
         assert counts["equal"] == self.sizes[0] - kinds.count("different") - kinds.count("missing")
         assert (counts["moving"], counts["other_moving"]) == (0, 0)
-        every = [
-            (key_text(found.key), found.kind.value)
-            for shard, chunks in enumerate(report["comparison"]["chunks"])
-            for number in range(chunks)
-            for found in ledger.differences.of(report["job"], report["run"], shard, number)
-        ]
+        every = [(key_text(found.key), found.kind.value) for found in every_difference(ledger, report)]
         assert len(every) == len(kinds)
         assert dict(every) == self.kinds
         assert self.judged() == ({} if report["tally"]["scanned"] else self.kinds)  # repaired, or only compared

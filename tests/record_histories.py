@@ -1,16 +1,19 @@
-"""Record histories for `test_replay.py` from real runs: `python -m tests.record_histories`.
+"""Record histories for `test_replay.py` from real runs: `python -m tests.record_histories [JOB …]`.
 
+With names of jobs, such as `compared`, these alone: the histories of the others stay as they are.
 Run it on a commit whose workflow code is released, never to make a failing replay pass: a replay that fails
 says that running jobs would break on an upgrade.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import os
 import signal
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,9 @@ from reindexer.dynamo.client import make_client
 from testbed.faults import Fault, FaultKind, FaultPlan
 from testbed.job import outcome, until
 from testbed.stack import Stack
+from tests.planted import FAST as FAST_READS
+from tests.planted import SLOW as SLOW_READS
+from tests.planted import Planted, has_compared
 from tests.stack import CHECKOUT, quick_stack
 from tests.tables import Table, create_table
 
@@ -29,6 +35,8 @@ SHORT = {"REINDEXER_ROUND_SECONDS": "1", "REINDEXER_CONTINUE_AFTER_EVENTS": "12"
 #: A root's run is bounded after eight looks: here after 1.6 s.
 CYCLING = {"REINDEXER_CYCLE_EVENTS": "60", "REINDEXER_LOOK_SECONDS": "0.2", "REINDEXER_ROUND_SECONDS": "1"}
 MAX_RUNS = 4  # of one workflow that are kept: the others show nothing else
+
+Job = Callable[[Stack, Any], Awaitable[None]]
 
 
 def write(name: str, history: Any) -> None:
@@ -61,6 +69,12 @@ def table(client: Any, rows: int, **how: Any) -> Table:
     return made
 
 
+def kill(stack: Stack) -> None:
+    """Every worker process, or the one that is killed may have no round."""
+    for pid in stack.workers.children():
+        os.kill(pid, signal.SIGKILL)
+
+
 async def plain(stack: Stack, client: Any) -> None:
     handle = await stack.start({"table": table(client, 300).name, "total_segments": 2})
     await outcome(handle)
@@ -76,8 +90,7 @@ async def paused_and_killed(stack: Stack, client: Any) -> None:
     await handle.execute_update("set_limits", {"records_per_second": 5000})
     await handle.signal("resume")
     await asyncio.sleep(1)
-    for pid in stack.workers.children():  # each of them, or the one killed may have no round
-        os.kill(pid, signal.SIGKILL)
+    kill(stack)
     stack.proxy.set_plan(FaultPlan())
     await outcome(handle)
     await keep("paused-and-killed", stack, handle)
@@ -172,24 +185,47 @@ async def cycled(stack: Stack, client: Any) -> None:
     await keep("cycled", stack, handle)
 
 
-async def main() -> None:
-    HISTORIES.mkdir(exist_ok=True)
-    for old in HISTORIES.glob("*.json"):
-        old.unlink()
-    assert setting.FAKE_AWS["AWS_ACCESS_KEY_ID"] == "fake"
-    logs = Path(tempfile.mkdtemp(prefix="histories-"))
-    with quick_stack(logs, "recording") as servers, servers.surroundings():
+async def compared(stack: Stack, client: Any) -> None:
+    """A comparison of tables that differ, over several runs of a shard; paused once."""
+    planted = planted_in(client)
+    handle = await stack.start(planted.job(limits=SLOW_READS))
+    await pause_once_compared(handle)
+    _, report = await outcome(handle)
+    planted.assert_found(report, stack.ledger())
+    await keep("compared", stack, handle, "compare-000")
 
-        async def record(queue: str, settings: Mapping[str, str], *jobs: Any) -> None:
-            made = servers.beside(queue, settings)
-            with made.workers:
-                for job in jobs:
-                    await job(made, make_client())
-                    made.proxy.set_plan(FaultPlan())
 
-        await record(
-            "recording",
-            SHORT,
+async def repaired(stack: Stack, client: Any) -> None:
+    """The same, repaired: paused while it compares, all workers killed while it writes."""
+    planted = planted_in(client)
+    job = planted.job(limits={**SLOW_READS, "write_units_per_second": 20}, allow_no_recovery=True)
+    job["operation"]["kind"] = "repair"
+    handle = await stack.start(job)
+    await pause_once_compared(handle)
+    await until(handle, lambda p: p["phase"] == "repairing" and p["tally"]["scanned"] > 0)
+    kill(stack)
+    _, report = await outcome(handle)
+    assert report["tally"]["scanned"] == len(planted.kinds), report
+    await keep("repaired", stack, handle, "compare-000", "shard-003")
+
+
+def planted_in(client: Any) -> Planted:
+    return Planted(partial(create_table, client))
+
+
+async def pause_once_compared(handle: Any) -> None:
+    await until(handle, partial(has_compared, 1))
+    await handle.signal("pause", {"reason": "recording"})
+    await until(handle, lambda p: p["state"] == "paused")
+    await handle.execute_update("set_limits", FAST_READS)
+    await handle.signal("resume")
+
+
+#: In the order in which they are recorded; those of the last line by workers whose roots run short.
+JOBS: dict[str, tuple[Mapping[str, str], Sequence[Job]]] = {
+    "recording": (
+        SHORT,
+        (
             plain,
             paused_and_killed,
             cancelled,
@@ -198,9 +234,49 @@ async def main() -> None:
             swept,
             partitions,
             long_keys,
-        )
-        await record("recording-cycles", CYCLING, cycled)
+            compared,
+            repaired,
+        ),
+    ),
+    "recording-cycles": (CYCLING, (cycled,)),
+}
+
+
+async def main(wanted: Collection[str]) -> None:
+    """Record these jobs; their earlier histories go, those of the others stay."""
+    HISTORIES.mkdir(exist_ok=True)
+    assert setting.FAKE_AWS["AWS_ACCESS_KEY_ID"] == "fake"
+    logs = Path(tempfile.mkdtemp(prefix="histories-"))
+    with quick_stack(logs, "recording") as servers, servers.surroundings():
+        for queue, (settings, jobs) in JOBS.items():
+            asked = [job for job in jobs if job.__name__ in wanted]
+            if not asked:
+                continue
+            made = servers.beside(queue, settings)
+            with made.workers:
+                for job in asked:
+                    remove(job.__name__.replace("_", "-"))
+                    await job(made, make_client())
+                    made.proxy.set_plan(FaultPlan())
+
+
+def remove(name: str) -> None:
+    """The histories of one job: of its root, and of its shards."""
+    for old in HISTORIES.glob("*.json"):
+        if old.stem == name or old.stem.startswith(f"{name}-"):
+            old.unlink()
+
+
+def names() -> list[str]:
+    """Of the jobs that the command line asks for; all where it names none."""
+    every = [job.__name__ for _, jobs in JOBS.values() for job in jobs]
+    parser = argparse.ArgumentParser(prog="python -m tests.record_histories", description=__doc__)
+    parser.add_argument("jobs", nargs="*", metavar="JOB", help=", ".join(every))
+    asked: list[str] = parser.parse_args().jobs
+    if unknown := set(asked).difference(every):
+        parser.error(f"no such job: {', '.join(sorted(unknown))}")
+    return asked or every
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(main(names()))

@@ -137,7 +137,7 @@ async def test_controls_reach_the_current_run_and_cancel_only_their_own_job(clie
         await opened.cancel()
         end = await ending(client, handle.id)
         assert (end.code, end.left) == (Exit.INCOMPLETE, "cancelled")
-        with pytest.raises(BadInput, match="is not running, it has canceled"):
+        with pytest.raises(BadInput, match="is not running, it was cancelled"):
             await open_job(client, handle.id)
 
 

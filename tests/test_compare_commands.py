@@ -47,6 +47,11 @@ def test_a_comparison_is_started_followed_and_its_differences_are_paged(
             break
         token = ["--after", page["after"]]
     assert seen == planted.kinds == planted.judged()
+    code, out, _ = command(environment, "differences", job, "--limit", "8", "--kind", "missing")
+    assert (code, "next page" in out) == (0, False), out
+    code, out, _ = command(environment, "differences", job, "--limit", "5", "--kind", "missing")
+    assert f"reindexer differences {job} --run" in out
+    assert "--kind missing --limit 5 --after" in out
     assert page["counts"] == {"different": 6, "missing": 6, "extraneous": 6, "moving": 0}
 
     code, out, _ = command(environment, "differences", job, "--kind", "missing", "--json")
@@ -79,6 +84,28 @@ def test_equal_tables_end_with_0_and_the_other_one_may_be_at_another_endpoint(
         counts = json.loads(out)["comparison"]["counts"]
         assert (counts["equal"], counts["scanned"], counts["other_scanned"]) == (40, 40, 40)
     assert command(dict(quiet.environment), "report", job)[0] == 0
+
+
+def test_a_later_run_that_was_cancelled_while_planning_is_named(
+    quiet: Stack, make_table: Make, tmp_path: Path
+) -> None:
+    table, other, job, environment = make_table(), make_table(), job_name(), dict(quiet.environment)
+    named = ("compare", table.name, other.name, "--workflow-id", job, "--yes")
+    assert command(environment, *named, "--wait")[0] == 0
+    code, _, err = command(environment, "report", job)
+    assert (code, "a later run" in err) == (0, False), err
+    run = quiet.ledger().runs.last(job)
+    nowhere = ("--with-endpoint", "http://127.0.0.1:1")  # nothing listens there
+    assert command(environment, *named, *nowhere)[0] == 0
+    assert command(environment, "cancel", job)[0] in (0, 1, 3)
+    for verb, expected in (("report", 3), ("differences", 0)):
+        code, _, err = command(environment, verb, job)
+        assert (code, f"a later run of {job}, started" in err, "was cancelled" in err) == (expected, True, True)
+        assert f"this is run {run}" in err
+    assert command(environment, "report", job, "--run", str(run))[0] == 0
+    missing = tmp_path / "no-folder" / "found.jsonl"
+    code, _, err = command(environment, "differences", job, "--output", str(missing))
+    assert (code, f"--output: {missing} cannot be written" in err) == (2, True), err
 
 
 def test_a_comparison_that_was_cancelled_has_no_verdict(quiet: Stack, make_table: Make) -> None:

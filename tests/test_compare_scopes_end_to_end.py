@@ -11,6 +11,7 @@ from typing import Any
 import boto3
 import pytest
 
+from evidence.exactness.two_tables import every_difference
 from reindexer.items import key_text
 from reindexer.ledger import Ledger
 from reindexer.models import Comparison
@@ -106,7 +107,7 @@ async def test_writers_on_both_tables_invent_no_difference_and_counts_balance(
     stop.set()
     assert min(await asyncio.gather(*writing)) > 50
     assert (state, report["balanced"]) == ("complete", True)
-    found = every_difference(quiet.ledger(), report)
+    found = by_kind(quiet.ledger(), report)
     rows = {kind: {key for key in keys if key < "row-001000"} for kind, keys in found.items()}
     assert rows["different"] == {f"row-{number:06}" for number in range(300) if number % 50 == 3}
     assert rows["missing"] == {f"row-{number:06}" for number in range(300) if number % 50 == 5}
@@ -117,13 +118,11 @@ def _delete(table: Table, key: Any) -> None:
     table.client.delete_item(TableName=table.name, Key=key)
 
 
-def every_difference(ledger: Ledger, report: Any) -> dict[str, set[str]]:
+def by_kind(ledger: Ledger, report: Any) -> dict[str, set[str]]:
     """The keys of each kind, of a table whose key is `id`."""
     found: dict[str, set[str]] = {"different": set(), "missing": set(), "extraneous": set(), "moving": set()}
-    for shard, chunks in enumerate(report["comparison"]["chunks"]):
-        for number in range(chunks):
-            for difference in ledger.differences.of(report["job"], report["run"], shard, number):
-                found[difference.kind.value].add(difference.key["id"]["S"])
+    for difference in every_difference(ledger, report):
+        found[difference.kind.value].add(difference.key["id"]["S"])
     return found
 
 

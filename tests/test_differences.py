@@ -10,7 +10,9 @@ import pytest
 
 from reindexer.errors import EnvironmentFault
 from reindexer.ledger import Ledger
-from reindexer.models import Difference, Differing, FoundDifference
+from reindexer.models import Difference, Differing, FoundDifference, ShardPlace
+
+PLACE = ShardPlace(job="job", run="run", index=3)
 
 
 def found(number: int, size: int = 10) -> FoundDifference:
@@ -20,20 +22,20 @@ def found(number: int, size: int = 10) -> FoundDifference:
     return FoundDifference(kind=Difference.DIFFERENT, key={"id": {"N": str(number)}}, attributes=shown)
 
 
-def kept(ledger: Ledger, shard: int = 3, number: int = 0) -> list[FoundDifference]:
-    return list(ledger.differences.of("job", "run", shard, number))
+def kept(ledger: Ledger, number: int = 0) -> list[FoundDifference]:
+    return list(ledger.differences.of(PLACE, number))
 
 
 def test_a_chunk_comes_back_as_it_was_kept(ledger: Ledger) -> None:
     chunk = [found(number) for number in range(1000)]
-    ledger.differences.put("job", "run", 3, 0, 7, chunk)
-    ledger.differences.put("job", "run", 3, 1, 7, chunk[:1])
+    ledger.differences.put(PLACE, 0, 7, chunk)
+    ledger.differences.put(PLACE, 1, 7, chunk[:1])
     assert (kept(ledger), kept(ledger, number=1)) == (chunk, chunk[:1])
 
 
 def test_a_chunk_too_large_for_an_item_takes_several(ledger: Ledger) -> None:
     chunk = [found(number, 3000) for number in range(300)]  # 1.2 MB
-    ledger.differences.put("job", "run", 3, 0, 7, chunk)
+    ledger.differences.put(PLACE, 0, 7, chunk)
     assert kept(ledger) == chunk
 
 
@@ -42,21 +44,21 @@ def test_an_older_attempt_changes_nothing_that_a_newer_one_has_kept(
     ledger: Ledger, fence: int, wins: bool
 ) -> None:
     first, second = [found(1)], [found(2), found(3)]
-    ledger.differences.put("job", "run", 3, 0, 7, first)
-    ledger.differences.put("job", "run", 3, 0, fence, second)
+    ledger.differences.put(PLACE, 0, 7, first)
+    ledger.differences.put(PLACE, 0, fence, second)
     assert kept(ledger) == (second if wins else first)
 
 
 def test_a_newer_attempt_that_keeps_less_leaves_nothing_of_the_older_one(ledger: Ledger) -> None:
-    ledger.differences.put("job", "run", 3, 0, 7, [found(number, 3000) for number in range(300)])
-    ledger.differences.put("job", "run", 3, 0, 8, [found(1)])
+    ledger.differences.put(PLACE, 0, 7, [found(number, 3000) for number in range(300)])
+    ledger.differences.put(PLACE, 0, 8, [found(1)])
     assert [difference.key["id"]["N"] for difference in kept(ledger)] == ["1"]
 
 
 def test_a_chunk_that_is_not_there_is_a_fault_and_no_empty_one(ledger: Ledger, dynamodb: Any) -> None:
     with pytest.raises(EnvironmentFault, match="no complete chunk 0 of shard 3"):
         kept(ledger)
-    ledger.differences.put("job", "run", 3, 0, 7, [found(number, 3000) for number in range(300)])
+    ledger.differences.put(PLACE, 0, 7, [found(number, 3000) for number in range(300)])
     key = {"pk": {"S": "differences#job#run"}, "sk": {"S": "003#0000000#01"}}
     dynamodb.delete_item(TableName=ledger.table, Key=key)
     with pytest.raises(EnvironmentFault, match="DifferencesMissing"):

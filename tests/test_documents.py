@@ -56,7 +56,8 @@ def test_an_item_is_a_document_without_loss() -> None:
 def test_a_number_is_text_by_its_field_and_by_nothing_else() -> None:
     mapping = {"properties": {"code": {"type": "keyword"}, "in": {"properties": {"n": {"type": "text"}}}}}
     documents = Documents(as_text=numbers_as_text(mapping))
-    item: dict[str, Any] = {"code": {"N": "1"}, "n": {"N": "1"}, "in": {"M": {"n": {"NS": ["2"]}, "code": {"N": "3"}}}}
+    inner: dict[str, Any] = {"n": {"NS": ["2"]}, "code": {"N": "3"}}
+    item: dict[str, Any] = {"code": {"N": "1"}, "n": {"N": "1"}, "in": {"M": inner}}
     assert read(documents.of_item(item)) == {"code": "1", "n": 1, "in": {"n": ["2"], "code": 3}}
 
 

@@ -18,7 +18,6 @@ from activities import round_context as context
 from reindexer.models import Attributes, Limits, TableFacts
 from reindexer.planning import estimate as engine
 from reindexer.planning.estimate import ON_DEMAND, PROVISIONED, Estimate, EstimateInput, count_actions, estimate
-from reindexer.planning.estimate_comparison import estimate_comparison
 from reindexer.settings import Settings
 from testbed.embedded import Engine
 from testbed.job import outcome
@@ -142,41 +141,6 @@ def test_indexes_that_an_unstamp_writes_to_are_paid_for(described: dict[str, Any
     assert of(description=described, unstamp=True).write_units_per_record == units
 
 
-def compared(size: int, other_size: int, **limits: Any) -> Estimate:
-    """Of tables of so many bytes, 600 an item."""
-    facts = [
-        HUNDRED_MILLION.model_copy(update={"items": total // 600, "size_bytes": total})
-        for total in (size, other_size)
-    ]
-    asked = LIMITS.model_copy(update={"other_read_units_per_second": 6000.0} | limits)
-    return estimate_comparison(
-        {"TableName": "orders"}, facts[0], "copy", facts[1], asked, Settings(), ON_DEMAND
-    )
-
-
-def test_a_comparison_reads_both_tables_consistently_and_writes_nothing() -> None:
-    found = compared(60_000_000_000, 30_000_000_000)
-    assert found.other is not None
-    assert (found.read_units, found.other.read_units) == (60e9 / 4096, 30e9 / 4096)
-    assert (found.write_units, found.write_units_at_most, found.verify_units) == (0, 0, 0)
-    assert found.dollars["read"] == pytest.approx(90e9 / 4096 / 1e6 * 0.125)
-    assert (found.bound, found.work_seconds) == ("the budget of read units", 60e9 / 4096 / 6000)
-    assert found.actions == count_actions([(found.shards, found.work_seconds)], 32, Settings())
-
-
-def test_the_slower_table_decides_how_long_a_comparison_takes() -> None:
-    found = compared(60_000_000_000, 30_000_000_000, other_read_units_per_second=100.0)
-    assert (found.bound, found.work_seconds) == (
-        "the budget of the other table's read units",
-        30e9 / 4096 / 100,
-    )
-    unlimited = {"read_units_per_second": "unlimited", "other_read_units_per_second": "unlimited"}
-    found = compared(60_000_000_000, 30_000_000_000, **unlimited, shards_in_flight=10)
-    assert found.bound == "partitions, 10 at a time"
-    assert found.work_seconds == pytest.approx(90e9 / 4096 / 30_000)
-    assert compared(600, 60_000_000_000).shards == compared(60_000_000_000, 600).shards == 400
-
-
 def test_an_empty_table_costs_nothing_and_says_why() -> None:
     found = of(TableFacts(account="", region="us-east-1", items=0, size_bytes=0))
     assert (found.write_units, found.read_units, found.work_seconds) == (0, 0, 0)
@@ -297,6 +261,10 @@ def test_a_wrong_option_is_named_before_anything_is_asked(
     ("options", "says"),
     [
         (["orders-copy", "--operation", "unstamp"], "OTHER"),
+        (["--operation", "repair"], "OTHER"),
+        (["--backfill"], "--backfill"),
+        (["orders-copy", "--operation", "compare", "--backfill"], "--backfill"),
+        (["orders-copy", "--operation", "repair", "--no-verify"], "OTHER"),
         (["orders-copy", "--records", "5"], "OTHER"),
         (["--other-read-units", "5"], "--other-read-units"),
         (["--with-region", "eu-west-1"], "OTHER"),
@@ -329,6 +297,14 @@ def test_the_command_estimates_an_unstamp_and_a_comparison(
     shown = capsys.readouterr().out
     assert other.name in shown
     assert "verification" not in shown
+    repair = ["estimate", table.name, other.name, "--operation", "repair", "--records", "7", "--json"]
+    assert starter.run(repair) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["operation"], found["records"], found["write_units"]) == ("repair", 7, 7)
+    assert starter.run(repair[:-1]) == 0
+    assert "7 keys" in capsys.readouterr().out
+    assert starter.run(["estimate", table.name, other.name, "--backfill", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["write_units"] == 30
     assert starter.run(["estimate", table.name, other.name + "-nope"]) == 2
     assert "OTHER" in capsys.readouterr().err
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from itertools import chain
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from evidence.exactness.cells import cells
 from evidence.exactness.comparisons import comparisons
-from evidence.exactness.matrix import Part
+from evidence.exactness.matrix import Part, taken_over
 from evidence.exactness.mutations import MUTATIONS, Mutation
 from evidence.exactness.repairs import repairs
+from evidence.exactness.row import markdown, read_markdown
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
@@ -23,6 +24,19 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 PARTS = 6
 DAILY = {0, 3}
 NIGHTLY = [pytest.param(number, marks=pytest.mark.nightly) for number in range(PARTS) if number not in DAILY]
+
+
+def test_rows_are_read_from_the_document_as_they_were_written() -> None:
+    document = (CHECKOUT / "docs" / "exactness-matrix.md").read_text()
+    rows = read_markdown(document)
+    assert len(rows) > 100
+    assert markdown(rows) in document
+
+
+def test_new_rows_take_the_places_of_the_old_ones_and_the_control_stays_last() -> None:
+    rows = read_markdown((CHECKOUT / "docs" / "exactness-matrix.md").read_text())
+    again, other = replace(rows[3], seconds=1.5), replace(rows[3], operation="another")
+    assert taken_over(rows, [again, other]) == [*rows[:3], again, *rows[4:-1], other, rows[-1]]
 
 
 @pytest.mark.stack
@@ -41,8 +55,12 @@ def test_the_short_matrix_holds(number: int) -> None:
 )
 def test_what_runs_by_day_has_every_kind(what: str) -> None:
     """Parts are chosen by their numbers: where a new cell has moved the others, choose again."""
-    every = chain(cells(quick=True), comparisons(quick=True), repairs(quick=True))
-    assert any(what in cell.name for place, cell in enumerate(every) if place % PARTS in DAILY)
+    names = [
+        *(cell.name for cell in cells(quick=True)),
+        *(cell.name for cell in comparisons(quick=True)),
+        *(cell.name for cell in repairs(quick=True)),
+    ]
+    assert any(what in name for place, name in enumerate(names) if place % PARTS in DAILY)
 
 
 @pytest.mark.stack

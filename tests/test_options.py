@@ -205,6 +205,21 @@ def test_the_document_names_every_field_with_its_option() -> None:
     assert {OPTIONS[path][0].flag for path in of_scopes} <= set(names(scopes))
 
 
+@pytest.mark.parametrize(
+    ("verb", "kinds", "refused"),
+    [
+        ("start", {"complete", "sample", "keys", "partitions"}, set()),
+        ("compare", {"complete", "sample", "keys", "partitions"}, {"--index"}),
+        ("repair", {"complete", "keys", "partitions"}, {"--index", "--sample"}),
+    ],
+)
+def test_a_verb_offers_no_scope_that_it_refuses(verb: str, kinds: set[str], refused: set[str]) -> None:
+    shown = CliRunner().invoke(starter.app, [verb, "--help"], env={"COLUMNS": "200"}).output
+    [offered] = re.findall(r"--scope <(.*?)>", shown)
+    assert set(offered.split("|")) == kinds
+    assert {"--index", "--sample", "--partition"} - set(flags_of(verb)) == refused
+
+
 def test_the_document_names_the_defaults() -> None:
     checked = 0
     for field, _, default in rows():

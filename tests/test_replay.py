@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from temporalio.client import WorkflowHistory
@@ -46,6 +48,8 @@ def test_the_histories_cover_what_workflows_do() -> None:
         '"reindex_record"',
         '"quarantine_record"',
         '"verify_segment"',
+        '"compare_segment"',
+        '"sample_differences"',
         '"collect_behind"',
         '"keep_state"',
         '"load_state"',
@@ -53,6 +57,24 @@ def test_the_histories_cover_what_workflows_do() -> None:
         '"count_ahead"',
     ):
         assert sign in everything, sign
+
+
+@pytest.mark.parametrize(("verb", "shard"), [("compare", "compare-000"), ("repair", "shard-003")])
+def test_jobs_on_two_tables_are_among_them(verb: str, shard: str) -> None:
+    """With the rounds of what they do: they compare; a repair besides writes what a comparison has kept."""
+    started = [
+        json.loads(path.read_text())["events"][0]["workflowExecutionStartedEventAttributes"]
+        for path in HISTORIES
+    ]
+    roots = [one for one in started if one["workflowType"]["name"] == "ReindexTable"]
+    [job] = [one["workflowId"] for one in roots if f'"kind":"{verb}"' in _input(one)]
+    ids = [one["workflowId"] for one in started if one not in roots]
+    assert shard in [name.rsplit("/", 1)[1] for name in ids if name.startswith(f"{job}/")]
+
+
+def _input(started: Any) -> str:
+    """The first argument of a workflow, as JSON without spaces."""
+    return base64.b64decode(started["input"]["payloads"][0]["data"]).decode()
 
 
 @pytest.mark.parametrize(("kind", "runs"), [("ReindexTable", 2), ("ReindexShard", 1)])

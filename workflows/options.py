@@ -20,6 +20,13 @@ CONTROL: dict[str, Any] = {
     ),
 }
 
+#: One attempt to plan. The workflow makes the next one itself, and says meanwhile why it has to.
+PLANNING: dict[str, Any] = {**CONTROL, "retry_policy": RetryPolicy(maximum_attempts=1)}
+#: Attempts to plan, with 1, 2, 4 … 30 s between them: three to five minutes. Nothing has been changed yet, so a
+#: job that cannot be planned for so long fails, and whoever started it learns of it.
+PLAN_ATTEMPTS = 10
+LONGEST_WAIT_TO_PLAN = 30.0  # seconds; a table that comes back is found within half a minute
+
 #: Taking a lock waits one heartbeat timeout where its holder died.
 LOCK: dict[str, Any] = {
     **CONTROL,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from types import UnionType
+from types import MappingProxyType, UnionType
 from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin
 
 import typer
@@ -28,11 +28,14 @@ _READ: Mapping[str, Callable[..., Any]] = {"operation": operation_given, "scope"
 class Fields:
     """`Annotated[Given, Fields("limits")]` is a verb's parameter that the options of these fields replace.
 
-    A name such as `limits` means all fields below it.
+    A name such as `limits` means all fields below it, but for those `without` which the verb goes: it refuses
+    them. `words` are the help of options that say something else of this verb, by their paths.
     """
 
-    def __init__(self, *names: str) -> None:
-        self.names = names
+    def __init__(
+        self, *names: str, without: Collection[str] = (), words: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        self.names, self.without, self.words = names, without, words
 
 
 def with_fields(verb: Callable[..., None]) -> Callable[..., None]:
@@ -42,8 +45,9 @@ def with_fields(verb: Callable[..., None]) -> Callable[..., None]:
     for parameter in inspect.signature(verb, eval_str=True).parameters.values():
         _, *metadata = get_args(parameter.annotation) or (None,)
         if metadata and isinstance(metadata[0], Fields):
-            paths = groups[parameter.name] = _chosen(metadata[0].names)
-            parameters += [_parameter(path) for path in paths]
+            fields = metadata[0]
+            paths = groups[parameter.name] = _chosen(fields)
+            parameters += [_parameter(path, fields) for path in paths]
         else:
             parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
     if not groups:
@@ -91,38 +95,50 @@ def _marked(field: FieldInfo) -> list[Option]:
 _OPTIONS = options()
 
 
-def option_of(path: str) -> Any:
-    """What typer has to know of a field's option, besides its type."""
+def option_of(path: str, words: str | None = None) -> Any:
+    """What typer has to know of a field's option, besides its type. `words`: its help, if not its own."""
     option, _ = _OPTIONS[path]
+    text = words or option.help
     if not option.flag.startswith("-"):
-        return typer.Argument(metavar=option.flag, help=option.help)
+        return typer.Argument(metavar=option.flag, help=text)
     flags = [flag for flag in (option.flag, option.alias) if flag]
-    return typer.Option(*flags, metavar=option.metavar, help=option.help)
+    return typer.Option(*flags, metavar=option.metavar, help=text)
 
 
-def _chosen(names: tuple[str, ...]) -> list[str]:
-    """The paths that names stand for, in the order of the names, each once."""
-    found = [path for name in names for path in _OPTIONS if path == name or path.startswith(f"{name}.")]
-    return list(dict.fromkeys(found))
+def _chosen(fields: Fields) -> list[str]:
+    """The paths that a verb's names stand for, in the order of the names, each once."""
+    found = [path for name in fields.names for path in _OPTIONS if path == name or path.startswith(f"{name}.")]
+    return [path for path in dict.fromkeys(found) if path not in fields.without]
 
 
 def _name(path: str) -> str:
     return path.replace(".", "__")
 
 
-def _parameter(path: str) -> inspect.Parameter:
-    kind = _type(*_OPTIONS[path])
+def _parameter(path: str, fields: Fields) -> inspect.Parameter:
+    kind = _type(*_OPTIONS[path], _kinds_without(path, fields.without))
     return inspect.Parameter(
         _name(path),
         inspect.Parameter.KEYWORD_ONLY,
-        annotation=Annotated[kind, option_of(path)],
+        annotation=Annotated[kind, option_of(path, fields.words.get(path))],
         default=False if kind is bool else None,
     )
 
 
-def _type(option: Option, field: FieldInfo) -> Any:
-    """What the parser makes of the option's value; text where a field takes a number or a word."""
-    kinds = [kind for kind in _members(field) if kind is not type(None)]
+def _kinds_without(path: str, without: Collection[str]) -> list[Any]:
+    """Kinds of an operation or a scope that a verb goes without: all their options are left out."""
+    _, field = _OPTIONS[path]
+    kinds = _members(field) if field.discriminator and without else []
+    paths = [(kind, set(options(kind, f"{path.removesuffix('kind')}"))) for kind in kinds]
+    return [kind for kind, own in paths if own and own <= set(without)]
+
+
+def _type(option: Option, field: FieldInfo, refused: Collection[Any] = ()) -> Any:
+    """What the parser makes of the option's value; text where a field takes a number or a word.
+
+    `refused`: kinds that are not to be offered.
+    """
+    kinds = [kind for kind in _members(field) if kind is not type(None) and kind not in refused]
     if field.discriminator:
         return Literal[tuple(kind_of(kind) for kind in kinds if _can_be_given(kind))] | None
     if option.metavar == "FILE":

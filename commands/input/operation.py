@@ -31,6 +31,8 @@ def operation_given(
         given |= {} if lag_seconds is None else {"lag_seconds": lag_seconds}
         given |= {"backfill": backfill} if backfill else {}
         return {"kind": "repair" if backfill else "compare", "with": second, **given}
+    if backfill:
+        raise BadInput("fills a second table: name it", "--backfill")
     given = {} if version is None else {"version": _version(version)}
     if job is None:
         if kind == "transform":

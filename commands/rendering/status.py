@@ -14,6 +14,7 @@ from commands.rendering.comparison import compared_text
 from commands.rendering.figures import age, cycling, done_of, expected, scanned, speed, which_run
 from commands.rendering.report import attempts_text
 from commands.rendering.screen import BAD, DIM, GOOD, WARN, facts, moment
+from commands.temporal.server import spelled
 from commands.temporal.status import JobStatus
 from reindexer.models import Consumed, JobProgress, Limits, ShardsDone
 from reindexer.tally import Tally
@@ -55,7 +56,7 @@ def _state(progress: JobProgress) -> str:
 def _title(status: JobStatus) -> Text:
     state = status.progress.state
     if status.ending:
-        state = status.ending.report.state if status.ending.report else status.status
+        state = status.ending.report.state if status.ending.report else spelled(status.status)
     style = {"complete": GOOD, "completed": GOOD}.get(state, BAD) if status.ending else _STYLE.get(state, "")
     title = Text.assemble((state, f"bold {style}".strip()), f"  {status.job}")
     since = _elapsed(status.started_at)

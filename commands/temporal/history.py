@@ -104,7 +104,8 @@ class _Reader:
         run = carried.run
         self.known.plan, self.known.started_at, self.known.cycle = run.plan, run.started_at, run.cycle
         for shard in run.shards:
-            name = f"{'verify' if shard.phase in READING else 'shard'}-{shard.index:03d}"
+            kind = "compare" if shard.phase == "comparing" else "verify" if shard.phase in READING else "shard"
+            name = f"{kind}-{shard.index:03d}"
             self._names[shard.index] = name
             self.known.shards[name] = Shard(shard.summary, shard.done)
 

@@ -44,6 +44,16 @@ QUERY_SECONDS = 5.0
 _AGAIN = 0.3
 
 
+#: In our words, and in our spelling.
+_ENDED = {
+    WorkflowExecutionStatus.COMPLETED: "has completed",
+    WorkflowExecutionStatus.FAILED: "failed",
+    WorkflowExecutionStatus.CANCELED: "was cancelled",
+    WorkflowExecutionStatus.TERMINATED: "was terminated",
+    WorkflowExecutionStatus.TIMED_OUT: "timed out",
+}
+
+
 def talk(work: Callable[[Client], Awaitable[T]], seconds: float | None = None) -> T:
     """Connect by Temporal's own settings and do the work. Raises `EnvironmentFault` where no one answers.
 
@@ -90,6 +100,16 @@ def is_halted(description: WorkflowExecutionDescription) -> bool:
     return description.close_time is None and description.status is not WorkflowExecutionStatus.RUNNING
 
 
+def how_it_ended(description: WorkflowExecutionDescription) -> str:
+    """How a closed job ended, to follow its name: "was cancelled"."""
+    return "ended" if description.status is None else _ENDED.get(description.status, "ended")
+
+
+def spelled(status: str) -> str:
+    """Temporal's word for a status as people see it beside ours; JSON keeps Temporal's."""
+    return "cancelled" if status == "canceled" else status.replace("_", " ")
+
+
 async def open_job(client: Client, job: str) -> WorkflowHandle[Any, Any]:
     """A handle to a running job, in whichever run it is. Raises `BadInput` where none of that name is running.
 
@@ -97,8 +117,8 @@ async def open_job(client: Client, job: str) -> WorkflowHandle[Any, Any]:
     """
     description = await describe(client, job)
     if not is_open(description):
-        ended = description.status.name.lower() if description.status else "ended"
-        raise BadInput(f"{job} is not running, it has {ended}; `reindexer report {job}` shows what it did")
+        ended = how_it_ended(description)
+        raise BadInput(f"{job} is not running, it {ended}; `reindexer report {job}` shows what it did")
     first = description.raw_description.workflow_execution_info.first_run_id
     return client.get_workflow_handle(job, first_execution_run_id=first or None)
 

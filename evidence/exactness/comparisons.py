@@ -35,11 +35,12 @@ class Comparison:
     crash: bool = False  # attempts are lost in it
     cancelled: bool = False  # what it has found by then has to be true, and no more
     job: dict[str, Any] = field(default_factory=dict)
+    operation = "compare"
 
     @property
     def name(self) -> str:
         """In words, as `--only` looks for it."""
-        return f"compare, {self.side}, {self.fault}, {self.moment}"
+        return f"{self.operation}, {self.side}, {self.fault}, {self.moment}"
 
     def plan(self, table: str, other: str) -> Faults:
         """Of the tables that they strike."""

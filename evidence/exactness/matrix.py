@@ -34,7 +34,7 @@ from evidence.exactness.comparisons import Comparison, comparisons
 from evidence.exactness.document import put_between_markers
 from evidence.exactness.repairing import run_repair
 from evidence.exactness.repairs import Repair, repairs
-from evidence.exactness.row import Row, markdown
+from evidence.exactness.row import Row, markdown, read_markdown
 from evidence.exactness.running import run
 from evidence.exactness.stand import Stand, stand
 from evidence.exactness.summary import summary
@@ -120,15 +120,39 @@ def heading(engine: str) -> str:
     )
 
 
+def write(document: Path, measured: str, rows: Sequence[Row], *, some: bool) -> None:
+    """Put a line a kind into the document, and all rows beside it. `some`: the other rows stay as they are."""
+    beside = document.with_name(f"{document.stem}-matrix.md")
+    every = list(rows)
+    if some:
+        before = beside.read_text()
+        every = taken_over(read_markdown(before), rows)
+        operations = ", ".join(dict.fromkeys(row.operation for row in rows))
+        first = next(line for line in before.split("<!-- matrix: written by make -->")[1].splitlines() if line)
+        measured = f"{first}\n\nOf {operations}: {measured}"
+    put_between_markers(document, "summary", f"{measured}\n\n{summary(every)}")
+    put_between_markers(beside, "matrix", f"{measured}\n\n{markdown(every)}\n")
+
+
+def taken_over(before: Sequence[Row], new: Sequence[Row]) -> list[Row]:
+    """Rows of an earlier run, new ones in their places; those of new cells before the control at the end."""
+    known = {row.cell: row for row in new}
+    rows = [known.pop(row.cell, row) for row in before]
+    return [*rows[:-1], *known.values(), *rows[-1:]]
+
+
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m evidence.exactness.matrix", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="the rows that tell most")
     parser.add_argument(
-        "--only", action="append", default=[], metavar="WORD", help="rows with this in their name; not written"
+        "--only", action="append", default=[], metavar="WORD", help="rows with this in their name"
     )
     parser.add_argument(
-        "--write", type=Path, metavar="FILE", help="put a line a kind into this document, all rows beside it"
+        "--write",
+        type=Path,
+        metavar="FILE",
+        help="put a line a kind into this document, all rows beside it; with --only the others stay",
     )
     parser.add_argument(
         "--processes",
@@ -143,15 +167,10 @@ def main() -> None:
     options = parser.parse_args()
     if options.rows:
         options.rows.mkdir(parents=True, exist_ok=True)
-    if options.only and options.write:
-        parser.error("--only shows some of the rows, --write writes all of them: name one of the two")
     engine, rows = whole(options.quick, options.only, options.processes, options.rows)
-    table = f"{heading(engine)}\n\n{markdown(rows)}\n"
-    print(f"\n{table}")
+    print(f"\n{heading(engine)}\n\n{markdown(rows)}\n")
     if options.write:
-        put_between_markers(options.write, "summary", f"{heading(engine)}\n\n{summary(rows)}")
-        beside = options.write.with_name(f"{options.write.stem}-matrix.md")
-        put_between_markers(beside, "matrix", table)
+        write(options.write, heading(engine), rows, some=bool(options.only))
     wrong = [row for row in rows if row.wrong]
     for row in wrong:
         print(f"DOES NOT HOLD: {row.operation}, {row.scene}, {row.fault}, {row.moment}: {'; '.join(row.wrong)}")

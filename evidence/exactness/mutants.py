@@ -1,7 +1,7 @@
 """Does a test notice? Each mutation is made in a copy of the checkout, and its tests are run there.
 
     python -m evidence.exactness.mutants            # all; about ten minutes
-    python -m evidence.exactness.mutants cursor     # those with this word in their name
+    python -m evidence.exactness.mutants cursor     # those with this word in their name or their tests' names
 
 Exit code 1 if one survives, 2 if the tests fail without any mutation.
 """
@@ -26,7 +26,8 @@ _FAILED = 1  # pytest's exit code for tests that ran and failed; another one mea
 def main() -> None:
     """The command line."""
     words = sys.argv[1:]
-    chosen = [mutation for mutation in MUTATIONS if all(word in mutation.name for word in words)]
+    named = {mutation: " ".join((mutation.name, *mutation.tests)) for mutation in MUTATIONS}
+    chosen = [mutation for mutation, name in named.items() if all(word in name for word in words)]
     with tempfile.TemporaryDirectory(prefix="mutants-", ignore_cleanup_errors=True) as folder:
         checkout = Path(folder) / "checkout"
         shutil.copytree(_ROOT, checkout, ignore=_LEFT_OUT)

@@ -6,38 +6,25 @@ import asyncio
 import time
 from typing import Any
 
-from temporalio.service import RPCError
-
-from evidence.exactness.cell import Happened
-from evidence.exactness.comparing import made
 from evidence.exactness.comparisons import RECORDS, planted
 from evidence.exactness.crashes import until
 from evidence.exactness.kinds import PARTS, Moment
 from evidence.exactness.repairs import DIFFERING, OUTCOMES, Repair
 from evidence.exactness.row import Row
-from evidence.exactness.running import lost_attempts, repaired, report_of, restarts
+from evidence.exactness.running import restarts
 from evidence.exactness.scenes import record_name
 from evidence.exactness.stand import Stand
+from evidence.exactness.two_tables import dropped, ended, injected, made, row_of, tried
 from evidence.judge import differences
-from testbed.embedded import ServerUnavailable
 from testbed.faults import FaultPlan, Truth
 
-_TRIES = 4  # as of the other cells: the dice may let every call of so small a job through
 _HELD_BACK = {"records_per_second": 15}  # its hundred differences take seconds, and some sixty calls
 _LATE = 8.0  # seconds; the latest of the late writes comes 6 s after its call
 
 
 async def run_repair(cell: Repair, stand: Stand) -> Row:
     """The row of a repair."""
-    for _ in range(_TRIES):
-        try:
-            found = await _once(cell, stand)
-        except (RuntimeError, TimeoutError, ServerUnavailable, RPCError) as error:
-            await asyncio.to_thread(stand.recover)
-            return _row(cell, wrong=[" ".join(f"{type(error).__name__}: {error}".split())])
-        if found.injected:
-            break
-    return found
+    return await tried(cell, stand, lambda: _once(cell, stand))
 
 
 async def _once(cell: Repair, stand: Stand) -> Row:
@@ -52,26 +39,19 @@ async def _once(cell: Repair, stand: Stand) -> Row:
     if cell.moment is not Moment.START:
         await until(handle, lambda seen: seen["tally"]["scanned"] >= PARTS[cell.moment] * len(DIFFERING))
         await asyncio.to_thread(stand.proxy.set_plan, FaultPlan(faults=cell.plan(other)))
-    happened = await cell.disturb(stand, cell, table, handle) if cell.disturb else Happened()  # type: ignore[arg-type]
-    if cell.parks:
-        await repaired(stand, handle, FaultPlan())
-    report = await report_of(stand, handle)
+    report, happened = await ended(cell, stand, table, handle)
     seconds = time.monotonic() - began
     truth = await asyncio.to_thread(stand.proxy.truth, _LATE)
-    injected = dict(truth.injected) | dict(happened.injected)
-    if cell.crash:
-        lost = await lost_attempts(stand, handle, report["run"])
-        injected = {"attempts lost": lost} if lost else {}
+    struck = await injected(cell, stand, handle, report["run"], dict(truth.injected), happened)
     left = {key["id"]["S"] for key, _ in differences(stand.direct, table, other)}
     row = _judged(cell, report, truth, other, left)
     row.wrong += [
-        what for what, held in {**happened.musts, "nothing happened": bool(injected)}.items() if not held
+        what for what, held in {**happened.musts, "nothing happened": bool(struck)}.items() if not held
     ]
     if truth.applied(table):
         row.wrong.append("the first table was written to")
-    row.injected, row.restarts, row.seconds = injected, await restarts(handle), seconds
-    for name in (table, other):
-        stand.direct.delete_table(TableName=name)
+    row.injected, row.restarts, row.seconds = struck, await restarts(handle), seconds
+    dropped(stand, table, other)
     return row
 
 
@@ -94,7 +74,7 @@ def _judged(cell: Repair, report: dict[str, Any], truth: Truth, other: str, left
         "equal rows were written to": not any(applied[n] for n in applied if n not in DIFFERING),
         "rows are equal that nothing was written to": all(applied[number] for number in done),
     }
-    return _row(
+    return row_of(
         cell,
         outcomes=tally,
         ambiguous=report["attempts"]["ambiguous"],
@@ -106,11 +86,3 @@ def _judged(cell: Repair, report: dict[str, Any], truth: Truth, other: str, left
         wrong=[what for what, held in musts.items() if not held]
         + (["records were lost"] if left - allowed else []),
     )
-
-
-def _row(cell: Repair, **known: Any) -> Row:
-    """With nothing known of it, but for what is."""
-    nothing = {"injected": {}, "ambiguous": 0, "outcomes": {}, "balanced": False, "verification": "none"}
-    sums = {"changed_twice": 0, "lost": 0, "restarts": 0, "seconds": 0.0}
-    name = {"operation": "repair", "scene": "the other table", "fault": cell.fault, "moment": cell.moment}
-    return Row(**{**name, "records": RECORDS, **nothing, **sums, **known})

@@ -8,7 +8,7 @@ from typing import Any
 
 from evidence.exactness import crashes
 from evidence.exactness.cell import Disturb
-from evidence.exactness.comparisons import RECORDS, planted
+from evidence.exactness.comparisons import OTHER, RECORDS, planted
 from evidence.exactness.kinds import KINDS, Make, Moment
 from evidence.exactness.scenes import Faults, record_name
 
@@ -31,11 +31,13 @@ class Repair:
     crash: bool = False  # attempts are lost in it
     cancelled: bool = False  # what it has written by then has to be counted, and no more
     job: dict[str, Any] = field(default_factory=dict)
+    operation = "repair"
+    side = OTHER  # whose calls the faults strike
 
     @property
     def name(self) -> str:
         """In words, as `--only` looks for it."""
-        return f"repair, the other table, {self.fault}, {self.moment}"
+        return f"{self.operation}, {self.side}, {self.fault}, {self.moment}"
 
     @property
     def refused(self) -> list[int]:

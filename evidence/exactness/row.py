@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -20,6 +21,8 @@ COLUMNS = (
     ),
     *("verification", "changed twice", "lost", "shard restarts", "seconds", "holds"),
 )
+
+_EDGE, _LATER = " (the edge)", " (put there later)"
 
 
 @dataclass
@@ -47,6 +50,37 @@ class Row:
     deleted: int | None = None
     wrong: list[str] = field(default_factory=list)
 
+    @classmethod
+    def read(cls, cells: Sequence[str]) -> Row:
+        """The row that `cells` was made of, but for what is rounded there."""
+        known = dict(zip(COLUMNS, cells, strict=True))
+        counted, _, bound = known["outcomes"].partition(" (deleted: a lower bound of ")
+        holds = known["holds"].removeprefix("NO: ")
+        return cls(
+            operation=known["operation"],
+            scene=known["on"],
+            fault=known["fault"],
+            moment=known["moment"],
+            records=_number(known["records"]),
+            injected={} if known["faults injected"] == "none" else _numbers(known["faults injected"]),
+            ambiguous=_number(known["ambiguous settled"]),
+            outcomes=_numbers(counted),
+            balanced=known["balanced"] == "yes",
+            verification=known["verification"],
+            changed_twice=_number(known["changed twice"].removesuffix(_EDGE)),
+            lost=_number(known["lost"].removesuffix(_LATER)),
+            restarts=_number(known["shard restarts"]),
+            seconds=float(known["seconds"]),
+            edge=known["changed twice"].endswith(_EDGE),
+            deleted=_number(bound.removesuffix(")")) if bound else None,
+            wrong=[] if holds == "yes" else holds.split("; "),
+        )
+
+    @property
+    def cell(self) -> tuple[str, str, str, str]:
+        """What it is a row of."""
+        return self.operation, self.scene, self.fault, self.moment
+
     @property
     def uncounted(self) -> int:
         """Deletions that a crash has left uncounted."""
@@ -66,12 +100,29 @@ class Row:
             + ("" if self.deleted is None else f" (deleted: a lower bound of {self.deleted:,})"),
             "yes" if self.balanced else "NO",
             self.verification,
-            f"{self.changed_twice:,}" + (" (the edge)" if self.edge else ""),
-            f"{self.lost:,}" + (" (put there later)" if self.edge and self.lost else ""),
+            f"{self.changed_twice:,}" + (_EDGE if self.edge else ""),
+            f"{self.lost:,}" + (_LATER if self.edge and self.lost else ""),
             f"{self.restarts:,}",
             f"{self.seconds:.1f}",
             "yes" if not self.wrong else "NO: " + "; ".join(self.wrong),
         ]
+
+
+def _number(text: str) -> int:
+    return int(text.replace(",", ""))
+
+
+def _numbers(text: str) -> dict[str, int]:
+    """`cut 3, attempts lost 1,000` by name."""
+    pairs = (part.rsplit(" ", 1) for part in text.split(", ") if part)
+    return {name: _number(number) for name, number in pairs}
+
+
+def read_markdown(text: str) -> list[Row]:
+    """The rows of the first table that `markdown` made in a document."""
+    lines = text[text.index("| " + " | ".join(COLUMNS) + " |") :].splitlines()[2:]
+    tabled = itertools.takewhile(lambda line: line.startswith("| "), lines)
+    return [Row.read(line.removeprefix("| ").removesuffix(" |").split(" | ")) for line in tabled]
 
 
 def markdown(rows: Sequence[Row]) -> str:

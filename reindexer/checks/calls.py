@@ -16,6 +16,8 @@ from reindexer.throttle import backoff
 _PAGE_UNITS = 200.0  # of the 256 that 1 MB costs: rows may be a quarter larger than those of the page before
 _PAGE_ROWS = 2000  # larger pages of small rows made the embedded engine a tenth slower, and none faster
 _THROTTLED_SECONDS = 5.0  # nothing but throttles: hand back, as a round does; the workflow waits longer
+#: Calls in a row without an answer before a person has to see to it: one time-out takes 5 s, as some slices do.
+_MOST_UNANSWERED = 3
 _UNITS_PER_ROW = 0.125  # read units where an engine reports none: rows of 500 bytes, 4 KB a unit
 
 Answer = TypeVar("Answer")
@@ -65,7 +67,7 @@ class Calls:
                 if self.throttled:
                     return False
             if self._calls and self._context.now() >= self._deadline:
-                self.fault = self._down
+                self.fault = self._down if self._tries >= _MOST_UNANSWERED else None
                 return False
             wait = self._next_at - self._context.now()
             if wait <= 0:

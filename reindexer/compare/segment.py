@@ -15,6 +15,7 @@ from reindexer.compare.parts import parts_of
 from reindexer.compare.rows import Rules
 from reindexer.compare.side import Side
 from reindexer.compare.window import Window
+from reindexer.dynamo.others import of_other
 from reindexer.dynamo.table import TableClient
 from reindexer.errors import EnvironmentFault, one_line
 from reindexer.models import Fault, KeyList
@@ -68,11 +69,6 @@ def compare_segment(
         log.exception("comparison of %s failed", request.target.table)
         comparing.fail(Fault(code=type(error).__name__, message=one_line(error)))
     return comparing.result()
-
-
-def of_other(fault: Fault | None, table: str) -> Fault | None:
-    """The fault with the name of the other table: else the first one would be looked at."""
-    return fault and fault.model_copy(update={"message": f"the other table, {table}: {fault.message}"})
 
 
 class Way(Protocol):
@@ -132,7 +128,7 @@ class _Comparing:
     def result(self) -> CompareResult:
         """The counts and where to go on: they cover exactly the rows up to the cursor."""
         first, other = self._first.calls, self._other.calls
-        fault = first.fault or of_other(other.fault, self._other_name)
+        fault = first.fault or (other.fault and of_other(other.fault, self._other_name))
         result = self._checkpoint.covered()
         covered = self._done and self._checkpoint.ended
         return result.model_copy(

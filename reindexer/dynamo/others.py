@@ -1,15 +1,28 @@
-"""Clients for a second table: another Region, another endpoint, another account by a role."""
+"""A second table: clients that reach it, and its name in what goes wrong there."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
 
+from reindexer.answers import Failure
 from reindexer.dynamo.client import make_client
 from reindexer.dynamo.roles import Role
-from reindexer.models import OtherTable, With
+from reindexer.models import Fault, OtherTable, With
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+
+#: What went wrong: with a call, or with what surrounds a shard's records.
+Wrong = TypeVar("Wrong", Failure, Fault)
+
+
+def of_other(wrong: Wrong, table: str) -> Wrong:
+    """The same with the name of the other table in its message: else the first one would be looked at."""
+    message = f"the other table, {table}: {wrong.message}"
+    if isinstance(wrong, Fault):
+        return wrong.model_copy(update={"message": message})
+    return replace(wrong, message=message)
 
 
 def other_client(other: With | OtherTable, pool: int = 32) -> DynamoDBClient:

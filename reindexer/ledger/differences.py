@@ -7,31 +7,29 @@ from collections.abc import Iterator, Sequence
 
 from reindexer.errors import EnvironmentFault
 from reindexer.ledger.store import Store, text
-from reindexer.models import FoundDifference
+from reindexer.models import FoundDifference, ShardPlace
 
 #: Bytes of JSON lines in one item, before they are compressed: even random keys leave half of an item's 400 KB.
 _ITEM_BYTES = 350_000
 
 
 class Differences:
-    """Chunks of differences by job, run, shard and number. Every write may be repeated."""
+    """Chunks of differences by shard and number. Every write may be repeated."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def put(
-        self, job: str, run: str, shard: int, number: int, fence: int, found: Sequence[FoundDifference]
-    ) -> None:
+    def put(self, place: ShardPlace, number: int, fence: int, found: Sequence[FoundDifference]) -> None:
         """Keep a chunk in the place of what was kept under its number, unless that has a higher fence.
 
         So an attempt that was lost, and writes too late, changes nothing that its successor has kept.
         """
         lines = [difference.model_dump_json(exclude_defaults=True).encode() for difference in found]
         parts = list(_parts(lines))
-        for place, part in enumerate(parts):
+        for item, part in enumerate(parts):
             self._store.put_if_newer(
-                _partition(job, run),
-                f"{_chunk(shard, number)}{place:02}",
+                _partition(place.job, place.run),
+                f"{_chunk(place, number)}{item:02}",
                 "fence",
                 {
                     "fence": {"N": str(fence)},
@@ -49,14 +47,14 @@ class Differences:
             chunks[shard] = max(chunks[shard], number + 1)
         return chunks
 
-    def of(self, job: str, run: str, shard: int, number: int) -> Iterator[FoundDifference]:
+    def of(self, place: ShardPlace, number: int) -> Iterator[FoundDifference]:
         """A chunk's differences. Raises `EnvironmentFault` of code `DifferencesMissing`."""
-        items = self._store.whole(_partition(job, run), _chunk(shard, number))
+        items = self._store.whole(_partition(place.job, place.run), _chunk(place, number))
         if items is None:
             raise EnvironmentFault(
                 "DifferencesMissing",
-                f"the ledger {self._store.table} has no complete chunk {number} of shard {shard} of job {job}, "
-                f"run {run}",
+                f"the ledger {self._store.table} has no complete chunk {number} of shard {place.index} of job "
+                f"{place.job}, run {place.run}",
             )
         for item in items:
             for line in zlib.decompress(item["packed"]["B"]).splitlines():
@@ -79,5 +77,5 @@ def _partition(job: str, run: str) -> str:
     return f"differences#{job}#{run}"
 
 
-def _chunk(shard: int, number: int) -> str:
-    return f"{shard:03}#{number:07}#"
+def _chunk(place: ShardPlace, number: int) -> str:
+    return f"{place.index:03}#{number:07}#"

@@ -12,6 +12,8 @@ from reindexer.throttle import backoff
 
 #: Tries of a call that meets only throttles and 5xx: with full jitter up to 5 s about 10 s in all.
 _TRIES = 8
+#: Seconds after which no further try begins: of a service that accepts no connection each takes 3 s.
+_SECONDS = 10.0
 
 #: An engine's or a policy's way to say that an operation does not exist there.
 UNKNOWN_OPERATION = ("UnknownOperationException", "UnknownOperation", "InvalidAction", "NotImplemented")
@@ -19,11 +21,13 @@ UNKNOWN_OPERATION = ("UnknownOperationException", "UnknownOperation", "InvalidAc
 
 def ask(table: TableClient, operation: str, *, tries: int = _TRIES, **parameters: Any) -> dict[str, Any]:
     """One answer of one call that may be repeated at will. Raises `CallFailed` as the last try left it."""
+    begun = time.monotonic()
     for tried in range(1, tries + 1):
         try:
             return table.call(operation, **parameters)
         except CallFailed as failed:
-            if failed.failure.action not in (Action.WAIT, Action.RETRY) or tried == tries:
+            passing = failed.failure.action in (Action.WAIT, Action.RETRY)
+            if not passing or tried == tries or time.monotonic() - begun > _SECONDS:
                 raise
             time.sleep(backoff(tried))
     raise AssertionError("unreachable: the last try returns or raises")

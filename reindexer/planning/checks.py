@@ -58,6 +58,31 @@ def check_reserved(found: Sampled, described: Described, *, allowed: bool) -> li
     )
 
 
+def check_not_replicas_of_one(first: Described, second: Described) -> None:
+    """DynamoDB itself keeps replicas of a global table equal: a repair of one would be undone, or carried back.
+
+    Raises `Refused`. Of other ways in which the second table may feed the first nothing can be seen.
+    """
+    if not (_has_replica(first, second.arn) or _has_replica(second, first.arn)):
+        return
+    raise Refused(
+        f"{first.arn} and {second.arn} are replicas of one global table: DynamoDB carries what is written "
+        "to one to the other, and removes from both what is removed from one; compare them with a lag instead",
+        "OneGlobalTable",
+    )
+
+
+def _has_replica(described: Described, arn: str) -> bool:
+    """Whether the other table is named as a replica: by its ARN, or by its Region beside the same name."""
+    own, other = described.arn.split(":"), arn.split(":")  # arn:aws:dynamodb:REGION:ACCOUNT:table/NAME
+    same_name = own[4:] == other[4:] and own[3] != other[3]
+    replicas: Any = described.description.get("Replicas") or []
+    return any(
+        replica.get("ReplicaArn") == arn or (same_name and replica.get("RegionName") == other[3])
+        for replica in replicas
+    )
+
+
 def check_replicas(described: Described, *, allowed: bool) -> list[str]:
     """Conditions hold in one Region only, unless the global table is strongly consistent."""
     description: Any = described.description

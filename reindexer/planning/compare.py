@@ -28,9 +28,9 @@ from reindexer.models import (
 from reindexer.operations import verb_of
 from reindexer.planning.asking import ask, verdict
 from reindexer.planning.capacity import capacity_of, uses_of
-from reindexer.planning.checks import check_replicas
+from reindexer.planning.checks import check_not_replicas_of_one, check_replicas
 from reindexer.planning.facts import Described, describe
-from reindexer.planning.probes import Writer, probe_access
+from reindexer.planning.probes import Writer, probe_access, probe_copying
 from reindexer.planning.reach import Reach
 from reindexer.planning.sampled_segments import sampled_segments
 from reindexer.planning.scopes import sources_of
@@ -111,12 +111,13 @@ def larger(described: Described, second: Second | None) -> TableFacts:
 
 
 def check_second(
-    second: Second, verb: Verb, reach: Reach, job: JobInput, sources: Sequence[Source]
+    first: Described, second: Second, verb: Verb, reach: Reach, job: JobInput, sources: Sequence[Source]
 ) -> tuple[Writer, list[str]]:
     """How the second table is going to be written, and warnings. Raises `Refused`, `EnvironmentFault`."""
     found, warnings = second.described, list[str]()
     writes = verb.writes_other and not job.dry_run
     if writes:
+        check_not_replicas_of_one(first, found)
         warnings += check_replicas(found, allowed=job.allow_multi_region)
         if isinstance(job.scope, Quarantined):
             pass  # what it takes up, a job that was allowed has given up
@@ -126,6 +127,9 @@ def check_second(
             _check_empty(found)
     writer, notes = probe_access(found.table, reach, job.attributes, writes=writes, by_key=True)
     warnings += notes
+    if writes:
+        writer, notes = probe_copying(found.table, reach, job.attributes, writer, verb.outcomes)
+        warnings += notes
     if verb.compares and not job.dry_run:
         check_segments(found, sources)
     if second.described.ttl_unknown:

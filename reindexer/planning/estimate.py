@@ -12,8 +12,8 @@ from reindexer.planning.sizing import segments
 from reindexer.settings import Settings
 
 #: Write and read units that one partition takes per second (DynamoDB's limit). A shard is in one at a time.
-_PARTITION_WRITES, PARTITION_READS = 1000.0, 3000.0
-_WRITE_UNIT, READ_UNIT = 1024, 4096  # bytes (DynamoDB's units)
+PARTITION_WRITES, PARTITION_READS = 1000.0, 3000.0
+WRITE_UNIT, READ_UNIT = 1024, 4096  # bytes (DynamoDB's units)
 #: Values of the two attributes: 13 digits of milliseconds take 8 bytes, a run's stamp has 10 characters.
 _VERSION_BYTES, _RUN_BYTES = 8, 10
 #: Write units of the ledger a record of an unstamp: a digest of 8 bytes is kept, and dropped again.
@@ -142,10 +142,10 @@ def estimate(
         added += _VERSION_BYTES + _RUN_BYTES
     indexes = list(_indexes(description, items, added, asked.attributes))
     of_indexes = sum(index.units for index in indexes)
-    of_table = float(max(1, math.ceil((item_bytes + added) / _WRITE_UNIT)))
+    of_table = float(max(1, math.ceil((item_bytes + added) / WRITE_UNIT)))
     write_units = records * (of_table + of_indexes)
     # Whatever the sizes are, rounding up adds less than one unit a record.
-    at_most = records * (min(of_table, (item_bytes + added) / _WRITE_UNIT) + 1 + of_indexes)
+    at_most = records * (min(of_table, (item_bytes + added) / WRITE_UNIT) + 1 + of_indexes)
     consistent = size / READ_UNIT
     read_units = consistent if asked.deletes or asked.unstamp else consistent / 2
     ledger_units = records * _LEDGER_UNITS if asked.unstamp else 0.0
@@ -157,7 +157,7 @@ def estimate(
             "the budget of read units": read_units / rate(asked.limits.read_units_per_second),
             "the budget of records": records / rate(asked.limits.records_per_second),
             f"partitions, {at_once} at a time": max(
-                records * of_table / (_PARTITION_WRITES * at_once), read_units / (PARTITION_READS * at_once)
+                records * of_table / (PARTITION_WRITES * at_once), read_units / (PARTITION_READS * at_once)
             ),
         }
     )
@@ -268,7 +268,7 @@ def _indexes(
             held = int(index.get("ItemCount") or 0)
             part = 1.0 if (moved and added) or not items else min(1.0, held / items)
             entry = int(index.get("IndexSizeBytes") or 0) / held if held else 0.0
-            units = max(1, math.ceil((entry + added) / _WRITE_UNIT)) * (2 if moved and added else 1)
+            units = max(1, math.ceil((entry + added) / WRITE_UNIT)) * (2 if moved and added else 1)
             why = "its key is removed" if moved else "projects what is removed"
             if added:
                 why = "its key changes: two writes" if moved else "projects what is written"

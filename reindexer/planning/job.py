@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from reindexer.answers import CallFailed
-from reindexer.dynamo.taxonomy import of_statement
-from reindexer.dynamo.wire import Stamp, StatementBuilder, delete_parameters, merged
+from reindexer.dynamo.wire import Stamp, merged
 from reindexer.errors import BadInput, Refused
-from reindexer.items import WireKey, Write
 from reindexer.jobs.catalogue import find_job
 from reindexer.jobs.conditions import Condition, compiled, dotted, filter_of, named
 from reindexer.jobs.deciding import Decider, failure_of
@@ -29,7 +27,7 @@ from reindexer.partitions.source import query_of
 from reindexer.planning.asking import ask, denied, verdict
 from reindexer.planning.bounds import check_params
 from reindexer.planning.facts import Described
-from reindexer.planning.probes import Writer
+from reindexer.planning.probes import WriteAction, Writer, is_denied
 from reindexer.planning.reach import NO_RUN, Reach
 from reindexer.planning.sampling import Sampled
 
@@ -184,25 +182,9 @@ def _check_deleting(attributes: Attributes, described: Described, writer: Writer
     if writer == "none":
         return
     stamp = Stamp(attributes.version, attributes.run, 1, NO_RUN)
-    action: Literal["PartiQLDelete", "DeleteItem"] = "PartiQLDelete" if writer == "partiql" else "DeleteItem"
-    if all(_denied(action, key, stamp, described) for key, _ in reach.probe_keys):
+    action: WriteAction = "PartiQLDelete" if writer == "partiql" else "DeleteItem"
+    if is_denied(action, described.table, reach, stamp):
         raise denied([f"dynamodb:{action}"], described.table.table)
-
-
-def _denied(action: Literal["PartiQLDelete", "DeleteItem"], key: WireKey, stamp: Stamp, at: Described) -> bool:
-    asked: dict[str, Any]
-    name = at.table.table
-    if action == "PartiQLDelete":
-        statement = StatementBuilder(name, tuple(key), stamp).statement(key, Write(delete=True))
-        call, asked = "batch_execute_statement", {"Statements": [statement]}
-    else:
-        call, asked = "delete_item", {"TableName": name, **delete_parameters(key, Write(delete=True), stamp)}
-    try:
-        answer = ask(at.table, call, **asked)
-    except CallFailed as failed:
-        return failed.failure.denied
-    error = (answer.get("Responses") or [{}])[0].get("Error")
-    return bool(error) and of_statement(error).denied
 
 
 def _check_recovery(job: Job, request: JobInput, described: Described) -> None:

@@ -145,7 +145,7 @@ def make_plan(
             warnings += notes
         warnings += _check_used(job, aim, described, ledger)
     if second:
-        writer, notes = check_second(second, verb, reach, job, sources)
+        writer, notes = check_second(described, second, verb, reach, job, sources)
         warnings += notes
     indexed = None
     if isinstance(asked, Index):

@@ -7,14 +7,14 @@ and at most one row is read.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from reindexer.answers import Action, CallFailed, Failure
 from reindexer.dynamo.table import TableClient
 from reindexer.dynamo.taxonomy import of_statement
-from reindexer.dynamo.wire import Stamp, StatementBuilder, update_parameters
+from reindexer.dynamo.wire import Stamp, StatementBuilder, delete_parameters, update_parameters
 from reindexer.errors import EnvironmentFault, Refused
 from reindexer.items import WireKey, Write
 from reindexer.models import Attributes, PartitionScope
@@ -22,9 +22,18 @@ from reindexer.partitions.sort_keys import wire_value
 from reindexer.planning.asking import UNKNOWN_OPERATION, ask, denied, verdict
 from reindexer.planning.partitions.scope import where
 from reindexer.planning.reach import NO_RUN, Reach
+from reindexer.sinks.table import another_impossible
+from reindexer.tally import Outcome
 from reindexer.throttle import backoff
 
 Writer = Literal["partiql", "update_item", "bulk", "none"]
+#: IAM actions of DynamoDB by which records are created and removed.
+WriteAction = Literal["PartiQLInsert", "PartiQLDelete", "PutItem", "DeleteItem"]
+#: What an outcome needs, in batches and one by one.
+_COPYING: Mapping[Outcome, tuple[WriteAction, WriteAction]] = {
+    Outcome.CREATED: ("PartiQLInsert", "PutItem"),
+    Outcome.REMOVED: ("PartiQLDelete", "DeleteItem"),
+}
 
 #: Tries of a statement that is throttled or answered by 5xx inside a 200; the call itself has its own.
 _STATEMENT_TRIES = 4
@@ -67,6 +76,79 @@ def probe_access(
     if missing:
         raise denied(missing, table.table)
     return "update_item", [_why_single(batch)]
+
+
+def probe_copying(
+    table: TableClient, reach: Reach, attributes: Attributes, writer: Writer, outcomes: Collection[Outcome]
+) -> tuple[Writer, list[str]]:
+    """How records are going to be created and removed, after `probe_access` has chosen a `writer`; warnings.
+
+    Raises `Refused` naming every IAM action that is missing.
+    """
+    stamp = Stamp(attributes.version, attributes.run, 1, NO_RUN)
+    pairs = [pair for outcome, pair in _COPYING.items() if outcome in outcomes]
+    batches = [batch for batch, _ in pairs if writer == "partiql" and is_denied(batch, table, reach, stamp)]
+    if writer == "partiql" and not batches:
+        return writer, []
+    missing: list[str] = [single for _, single in pairs if is_denied(single, table, reach, stamp)]
+    if batches and _tried(_update_item, table, reach, attributes).denied:
+        missing.append("UpdateItem")
+    if missing:
+        raise denied([f"dynamodb:{action}" for action in (*batches, *missing)], table.table)
+    if writer == "update_item":
+        return writer, []
+    why = f"{' and '.join(f'dynamodb:{action}' for action in batches)} denied"
+    return "update_item", [f"records are written one by one, which is much slower: {why}"]
+
+
+def is_denied(action: WriteAction, table: TableClient, reach: Reach, stamp: Stamp) -> bool:
+    """Whether a write is denied, tried so that none happens. Anything but a denial shows itself later.
+
+    Of keys that an item may have, a deletion asks for a run stamp that nothing carries. An INSERT knows no
+    condition: it is tried on a key that no item has, beside an update that is refused, and so is the whole.
+    Under a role limited to some partition keys there may be no such key; then it is not known.
+    """
+    keys = [(key, exists) for key, exists in reach.probe_keys if not (exists and action == "PartiQLInsert")]
+    if len(keys) < len(reach.probe_keys):
+        return False
+    return all(_is_denied(action, table, key, stamp) for key, _ in keys)
+
+
+def _is_denied(action: WriteAction, table: TableClient, key: WireKey, stamp: Stamp) -> bool:
+    call, asked = _trial(action, table.table, key, stamp)
+    try:
+        # A cancelled transaction looks like an error that passes: one answer says all.
+        answer = ask(table, call, **({"tries": 1} if action == "PartiQLInsert" else {}), **asked)
+    except CallFailed as failed:
+        return failed.failure.denied
+    error = (answer.get("Responses") or [{}])[0].get("Error")
+    return bool(error) and of_statement(error).denied
+
+
+def _trial(action: WriteAction, table: str, key: WireKey, stamp: Stamp) -> tuple[str, dict[str, Any]]:
+    """(call, its parameters) of a write that is refused, if it is not denied."""
+    statements, delete = StatementBuilder(table, tuple(key), stamp), Write(delete=True)
+    match action:
+        case "PartiQLInsert":
+            both = (statements.statement(key, Write(create=True)), statements.statement(_beside(key), Write()))
+            return "execute_transaction", {"TransactStatements": list(both)}
+        case "PartiQLDelete":
+            return "batch_execute_statement", {"Statements": [statements.statement(key, delete)]}
+        case "PutItem":
+            never = {
+                "ConditionExpression": "#r = :r",
+                "ExpressionAttributeNames": {"#r": stamp.run_attribute},
+                "ExpressionAttributeValues": {":r": stamp.mark_value},
+            }
+            return "put_item", {"TableName": table, "Item": key, **never}
+        case "DeleteItem":
+            return "delete_item", {"TableName": table, **delete_parameters(key, delete, stamp)}
+
+
+def _beside(key: WireKey) -> WireKey:
+    """Another key that no item has, of the same partition where there is a sort key."""
+    name = list(key)[-1]
+    return {**key, name: another_impossible(key[name])}
 
 
 def _missing_reads(table: TableClient, reach: Reach, *, by_key: bool) -> list[str]:

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from reindexer.answers import Action, Answers, CallFailed, Failure
+from reindexer.dynamo.others import of_other
 from reindexer.dynamo.table import TableClient
 from reindexer.dynamo.wire import longest_statement
 from reindexer.items import WireKey, Write
 from reindexer.models import Target
 from reindexer.rounds.protocols import Sink
 from reindexer.sinks.evidence import stamp_of
-from reindexer.sinks.pair import of_other
 from reindexer.sinks.table import MAX_BYTES, UpdateItemSink, make_sink
 
 _MAX_STATEMENT = 8192  # characters of a PartiQL statement (DynamoDB's limit)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from reindexer.answers import Action, CallFailed, Failure
 from reindexer.compare.repair import needed
 from reindexer.compare.rows import Rules
+from reindexer.dynamo.others import of_other
 from reindexer.dynamo.reading import read_consistently
 from reindexer.dynamo.table import TableClient
 from reindexer.items import WireItem, WireKey, Write, key_identity
@@ -81,8 +82,3 @@ class Pair:
             raise CallFailed(of_other(failed.failure, self._name) if side else failed.failure) from failed
         budget.spend(units, self._now())
         return found, units
-
-
-def of_other(failure: Failure, table: str) -> Failure:
-    """The failure with the name of the other table: else the first one would be looked at."""
-    return replace(failure, message=f"the other table, {table}: {failure.message}")

@@ -28,6 +28,13 @@ def impossible_key(key: Sequence[KeyAttribute]) -> WireKey:
     return {attribute.name: _IMPOSSIBLE[attribute.type] for attribute in key}
 
 
+def another_impossible(value: WireValue) -> WireValue:
+    """Besides the value of an impossible key, another one that no item has."""
+    [(kind, text)] = value.items()
+    assert value == _IMPOSSIBLE[kind], "only for those"
+    return {kind: "-9.9999999999999999999999999999999999998E+125" if kind == "N" else text + text[-1:]}
+
+
 class _TableSink(ABC):
     max_bytes = MAX_BYTES
 

@@ -209,6 +209,8 @@ class ProgressView:
 
     def _why(self) -> str | None:
         job = self._job
+        if self._state == "planning" and job.waits_for:
+            return job.waits_for
         if self._state == "planning" and job.planned_on:
             return f"the job's own workers plan it, on task queue {job.planned_on}"
         if self._state in ("parked", "pausing") and job.parked:

@@ -57,6 +57,7 @@ class RunningJob:
         self.limits = carried.limits if carried else limits  # in force
         self.phase: Phase = carried.phase if carried else "planning"
         self.planned_on = ""  # the task queue of the job's own workers, where they plan it
+        self.waits_for = ""  # why it is not planned yet
         self.parked = carried.parked if carried else ""  # why the job paused itself
         self.paused_for = carried.paused_for if carried else ""  # why someone paused it
         self.refused = carried.refused if carried else ""  # what was wrong with the last resume
@@ -152,6 +153,12 @@ class RunningJob:
         """There is a plan. What was changed while it was made stays changed."""
         self.plan = plan
         self.limits, _ = plan.chosen(self.asked)
+
+    def plan_waits(self, why: str) -> None:
+        """Planning has met what may pass, and is tried again; "": it is over."""
+        if why != self.waits_for:
+            self.waits_for = why[:_WARNING_CHARACTERS]
+            self.noticed()
 
     def with_limits(self, change: dict[str, Any]) -> Limits:
         """The limits as they would be asked for. Raises `ValidationError`."""
