@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from evidence.judge_index import Difference, differences
+from reindexer.search.documents import Documents, with_order
 from tests.searching import ask, own_index
 from tests.tables import Table
 
@@ -24,7 +25,6 @@ EQUAL: list[tuple[dict[str, Any], str]] = [
     ({"N": "1E2"}, "100"),
     ({"N": "0.1"}, "0.1"),
     ({"N": LONG}, LONG),
-    ({"N": LONG}, f'"{LONG}"'),
     ({"N": TINY}, TINY),
     ({"B": b"\x00\xff"}, '"AP8="'),
     ({"BOOL": True}, "true"),
@@ -42,7 +42,7 @@ DIFFERENT: list[tuple[dict[str, Any], str]] = [
     ({"N": "1"}, "2"),
     ({"N": "1"}, "true"),
     ({"N": LONG}, "12345678901234567890.12345678901234567"),
-    ({"N": LONG}, '"no number"'),
+    ({"N": LONG}, f'"{LONG}"'),
     ({"B": b"a"}, '"a"'),
     ({"BOOL": True}, "1"),
     ({"BOOL": False}, "null"),
@@ -91,6 +91,21 @@ def test_values_are_equal_by_what_they_mean(
     assert keys == ({f"case-{number}" for number in range(len(cases))} if kinds else set())
 
 
+def test_what_a_job_renders_is_equal(make_table: Make, search: str, index: str) -> None:
+    """The two share no code: so each is held against the other."""
+    table = make_table()
+    values = {f"x{number}": value for number, (value, _) in enumerate(EQUAL)}
+    item = {"id": {"S": "a"}, **values, "deep": {"L": [{"M": values}]}, "reindexVersion": {"N": "7"}}
+    table.put(item)
+    stored = table.get({"id": {"S": "a"}})
+    assert stored is not None
+    rendered = Documents(["reindexVersion"], ["x2", "deep.x2"]).of_item(stored)
+    put(search, index, "1", with_order(rendered, 7, "").decode())
+    options: dict[str, Any] = {"left_out": ["reindexVersion"], "as_text": ["x2", "deep.x2"]}
+    assert judged(table, search, index, **options) == []
+    assert [each.kind for each in judged(table, search, index)] == ["different"]
+
+
 def test_what_is_on_one_side_alone_is_missing_or_extraneous(make_table: Make, search: str, index: str) -> None:
     table = make_table()
     for name in ("here", "gone", "twice"):
@@ -127,6 +142,9 @@ def test_keys_of_every_type_are_found(make_table: Make, search: str, index: str)
     put(search, index, "2", '{"b": "YQ==", "n": "2"}')
     assert [(each.kind, each.id) for each in judged(table, search, index)] == [("different", "2")]
     put(search, index, "1", '{"b": "YQ==", "n": "1"}')
+    put(search, index, "3", '{"b": "YQ==", "n": "no number"}')
+    assert [each.id for each in judged(table, search, index, as_text=["n"])] == ["3"]
+    ask(search, "DELETE", f"/{index}/_doc/3")
     assert judged(table, search, index, as_text=["n"]) == []
 
 

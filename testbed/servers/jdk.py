@@ -25,9 +25,9 @@ class Jdk:
         return str(self.home / "bin" / name)
 
 
-def newest_jdk(versions: range) -> Jdk | None:
-    """The newest with a major version of `versions`: of JAVA_HOME, PATH and the usual folders. None is run."""
-    return max((jdk for home in _homes() if (jdk := _jdk(home)) and jdk.version in versions), default=None)
+def newest_jdk(oldest: int) -> Jdk | None:
+    """The newest of JAVA_HOME, PATH and the usual folders, of this major version at least. None is run."""
+    return max((jdk for home in _homes() if (jdk := _jdk(home)) and jdk.version >= oldest), default=None)
 
 
 def _homes() -> Iterator[Path]:

@@ -43,7 +43,7 @@ class Release:
 
     version: str  # the runner's
     opensearch: str
-    java: range  # major versions that can run it
+    java: int  # the oldest major version that can run it
     megabytes: int  # of all jars
 
     @property
@@ -65,12 +65,8 @@ class Release:
         return Obtained(command, f"OpenSearch {self.opensearch}, {self.home}, Java {jdk.version}")
 
 
-_NEVER = 1000  # no major version of Java is that high
-#: Newest first. OpenSearch 2 wants the security manager, which Java 24 has no more.
-RELEASES = (
-    Release("3.8.0.0", "3.8.0", range(21, _NEVER), 71),
-    Release("2.19.1.0", "2.19.1", range(17, 24), 53),
-)
+#: Newest first.
+RELEASES = (Release("3.8.0.0", "3.8.0", 21, 71), Release("2.19.1.0", "2.19.1", 17, 53))
 _OLDEST = RELEASES[-1:]
 
 
@@ -112,7 +108,7 @@ def _runnable(releases: tuple[Release, ...]) -> tuple[Release, Jdk] | None:
 def _get(name: str, releases: tuple[Release, ...]) -> None:
     maven, runnable = shutil.which("mvn"), _runnable(releases)
     if maven is None or runnable is None:
-        raise ServerUnavailable(f"{name} needs {_needed(releases)} and Maven (`mvn` on PATH).")
+        raise ServerUnavailable(f"{name} needs a JDK >= {releases[-1].java} and Maven (`mvn` on PATH).")
     release, jdk = runnable
     folder = workshop(name)
     (folder / "pom.xml").write_text(_POM.format(version=release.version))
@@ -128,11 +124,6 @@ def _get(name: str, releases: tuple[Release, ...]) -> None:
     why = "OpenSearch's launcher cannot be compiled."
     make(name, "Compiling its launcher: some seconds", [compiling], why)
     keep(folder / "jars", release.home)
-
-
-def _needed(releases: tuple[Release, ...]) -> str:
-    oldest, end = min(each.java.start for each in releases), max(each.java.stop for each in releases)
-    return f"a JDK >= {oldest}" + (f" and < {end}" if end != _NEVER else "")
 
 
 def _check(release: Release, jars: Path) -> None:
