@@ -43,6 +43,7 @@ from reindexer.jobs.job import CODE_SHOWN, Job
 from reindexer.ledger import Ledger
 from reindexer.settings import Settings, settings
 from supervisor import supervise
+from workflows.follow_table import FollowTable
 from workflows.reindex_shard import ReindexShard
 from workflows.reindex_table import ReindexTable
 
@@ -68,7 +69,7 @@ def workers(client: Client, clients: Clients, chosen: Settings, guard: Guard) ->
     control = Worker(
         client,
         task_queue=chosen.serves,
-        workflows=[] if own else [ReindexTable, ReindexShard],
+        workflows=[] if own else [ReindexTable, FollowTable, ReindexShard],
         activities=job_activities(clients, chosen, questions, guard)
         if own
         else control_activities(clients, client, chosen, questions, guard),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reindexer.dynamo.client import make_client
 from reindexer.dynamo.others import other_client
@@ -11,6 +11,7 @@ from reindexer.dynamo.table import TableClient
 from reindexer.ledger import Ledger
 from reindexer.models import CapacityInput, OtherTable, SearchIndex, Target
 from reindexer.search.client import SearchClient
+from reindexer.streams.client import StreamCalls, make_streams_client
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -26,6 +27,7 @@ class Clients:
         self._by_region = {self.own.meta.region_name: self.own}
         self._others: dict[tuple[str | None, ...], DynamoDBClient] = {}
         self._clusters: dict[tuple[str | None, ...], SearchClient] = {}
+        self._streams: dict[str, Any] = {}
         self.ledger = ledger
 
     def raw(self, target: Target | CapacityInput) -> DynamoDBClient:
@@ -59,6 +61,15 @@ class Clients:
             if client is None:
                 client = self._clusters[place] = SearchClient(index, self._pool)
         return client
+
+    def stream(self, target: Target, arn: str) -> StreamCalls:
+        """The calls on the table's stream. Raises `EnvironmentFault` where AWS's settings do not suffice."""
+        region = self.raw(target).meta.region_name
+        with self._lock:
+            client = self._streams.get(region)
+            if client is None:
+                client = self._streams[region] = make_streams_client(region=region, pool=self._pool)
+        return StreamCalls(client, arn)
 
     def table(self, target: Target | CapacityInput | OtherTable) -> TableClient:
         """The engine's client for the table. Raises `EnvironmentFault` where AWS's settings do not suffice."""

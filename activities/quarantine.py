@@ -61,6 +61,7 @@ class QuarantineActivities:
             at=datetime.now(UTC),
             deleting=record.deleting,
             marked=record.marked,
+            order=record.order,
         )
         try:
             self._clients.ledger.failures.add(entry)
@@ -102,7 +103,8 @@ class QuarantineActivities:
         with translated():
             landed: Landed
             if target.search is not None:
-                landed = InIndex(SearchSink(self._clients.search(target.search), target), target)
+                sink = SearchSink(self._clients.search(target.search), target)
+                landed = InIndex(sink, target, record.order)
             else:
                 assert target.other is not None, "written where?"
                 landed = InCopy(Pair(target, (self._clients.table(target), self._clients.table(target.other))))

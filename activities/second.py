@@ -16,6 +16,7 @@ from reindexer.models import (
     Fault,
     FoundDifference,
     KeptDifferences,
+    Lineages,
     OtherTable,
     ShardPlace,
     Source,
@@ -24,9 +25,8 @@ from reindexer.models import (
 )
 from reindexer.operations import verb_of
 from reindexer.round_context import RoundContext
-from reindexer.search.client import SearchClient
 from reindexer.sources.differences import Chunks
-from reindexer.table_rounds import Second
+from reindexer.table_rounds import Cluster, Second
 
 #: Asks which table answers to a name.
 Ask = Callable[[Target | OtherTable, RoundContext], TableTrouble | None]
@@ -35,13 +35,14 @@ Ask = Callable[[Target | OtherTable, RoundContext], TableTrouble | None]
 @contextmanager
 def second_of(
     clients: Clients, target: Target, context: RoundContext, source: Source | None = None
-) -> Iterator[Second | SearchClient | None]:
+) -> Iterator[Second | Cluster | None]:
     """Of the other table, or of an index; None where the verb writes to its own table.
 
     Raises `EnvironmentFault` where the other is not reached.
     """
     if target.search is not None:
-        yield clients.search(target.search)
+        stream = clients.stream(target, source.stream_arn) if isinstance(source, Lineages) else None
+        yield Cluster(clients.search(target.search), stream)
         return
     if not verb_of(target.operation).writes_other:
         yield None

@@ -28,15 +28,20 @@ def index(
     *,
     given: Annotated[Given, _FIELDS],
     workflow_id: Annotated[
-        str | None, typer.Option(metavar="ID", help="The job's workflow ID; default: index-<table>.")
+        str | None,
+        typer.Option(metavar="ID", help="Workflow ID; default: index-<table>, or follow-index-<table>."),
     ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Follow the table's stream beside the scan and after it.")
+    ] = False,
     yes: Yes = False,
     wait: Wait = False,
     as_json: AsJson = False,
 ) -> None:
     """Write a document of every record into a new OpenSearch index, and give it to the readers of the alias.
 
-    The index is called <alias>-<time>. When it is complete, the alias moves to it, in one request.
+    The index is called <alias>-<time>. When it is complete, the alias moves to it, in one request. With
+    --follow every change is carried there too, until the follow is cancelled.
 
     Exit codes: 0 started (with --wait: complete), 1 incomplete or failed, 2 refused, 3 not finished.
     """
@@ -46,6 +51,10 @@ def index(
     table = str(given.get("table", "")).rsplit("/", 1)[-1]  # of an ARN the table's name
     operation["to"].setdefault("alias", table.lower())
     job = job_input({**given, "operation": operation}, None)
-    name = workflow_id or f"index-{table}"
-    show_plan(job, name, ask=not (yes or job.dry_run))
-    raise typer.Exit(launch(job, name, summary=summary(job), wait=wait or job.dry_run, as_json=as_json))
+    if follow and wait:
+        raise BadInput("a follow does not end by itself; reindexer watch JOB shows it", "--wait")
+    name = workflow_id or f"{'follow-' if follow else ''}index-{table}"
+    show_plan(job, name, ask=not (yes or job.dry_run), follows=follow)
+    summarised = ("follow, " if follow else "") + summary(job)
+    wait = wait or job.dry_run
+    raise typer.Exit(launch(job, name, summary=summarised, wait=wait, as_json=as_json, follows=follow))

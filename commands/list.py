@@ -13,7 +13,7 @@ from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
 from commands.input.json_only import emit_json
 from commands.input.options import AsJson
 from commands.rendering.screen import BAD, GOOD, WARN, Cell, columns, moment, note, say
-from commands.temporal.server import JOB_TYPE, spelled, talk
+from commands.temporal.server import FOLLOW_TYPE, JOB_TYPE, spelled, talk
 from reindexer.words import duration
 
 _STYLE = {
@@ -50,7 +50,8 @@ def list_jobs(
 async def _jobs(client: Client, limit: int) -> list[_Listed]:
     """Each job once, by the newest of its runs: those before it have continued as new."""
     # Visibility's own order is newest first; other orders are refused on some stores.
-    found = client.list_workflows(f"WorkflowType = '{JOB_TYPE}' AND ExecutionStatus != 'ContinuedAsNew'")
+    types = f"'{JOB_TYPE}', '{FOLLOW_TYPE}'"
+    found = client.list_workflows(f"WorkflowType IN ({types}) AND ExecutionStatus != 'ContinuedAsNew'")
     jobs: list[_Listed] = []
     seen = set()
     async for run in found:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from reindexer.items import Cursor, WireItem, to_json_key
+from reindexer.streams.changes import Change
 
 
 @dataclass(slots=True)
@@ -16,6 +17,7 @@ class Page:
     `gone`: positions of named keys that do not exist; their row holds the key alone.
     `partition`: the partition key value, as text, that a page of a `partitions` source belongs to; None
     elsewhere. A page never spans two. `differences`: what a comparison found of each row, where it names them.
+    `changes`: of a stream, in place of items; the rows hold the keys alone. `followed`: once it is settled.
     """
 
     rows: list[WireItem]
@@ -25,6 +27,8 @@ class Page:
     gone: frozenset[int] = frozenset()
     partition: str | None = None
     differences: Sequence[str] = ()
+    changes: Sequence[Change] = ()
+    followed: object = None  # a `Followed`; what carries it does not look into it
 
     def cursors_at(self, positions: Sequence[int]) -> Callable[[int], Cursor]:
         """`cursor_after` of a page that holds the rows at these positions, and no others."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from reindexer.models import (
     JobInput,
+    Lineages,
     OtherTable,
     PartitionRanges,
     PartitionScope,
@@ -19,6 +20,7 @@ from reindexer.models import (
 )
 from reindexer.words import count, size, some
 
+_POLLS_A_DAY = 86_400  # an idle stream shard is read once a second
 _READ_UNIT = 4096  # bytes (DynamoDB's unit of a consistent read)
 
 
@@ -41,6 +43,8 @@ def plan_rows(plan: Plan, job: JobInput, own_queue: str | None) -> Iterator[tupl
     if plan.target.within is not None:
         yield "partitions", _partitions(plan, plan.target.within)
     yield "shards", _shards(plan)
+    if followed := [source for source in plan.sources if isinstance(source, Lineages)]:
+        yield "follows", _lineages(followed)
     yield "limits", plan.limits_from or "none"
     if target.writer != "none":
         yield "up to", f"{some(plan.limits.quarantined, 'quarantined record')}, then the job parks itself"
@@ -90,6 +94,16 @@ def _target(plan: Plan, job: JobInput) -> str:
         return version
     chosen = "one above the highest recorded" if job.operation.version == "next" else "the start time in ms"
     return f"{version} ({chosen})"
+
+
+def _lineages(followed: list[Lineages]) -> str:
+    """What is read of the stream, and what polling costs."""
+    shards = sum(len(source.reading) for source in followed)
+    reads = _POLLS_A_DAY * shards
+    return (
+        f"{some(shards, 'stream shard')} from their beginning, and their descendants; idle about "
+        f"{count(reads)} stream read units a day"
+    )
 
 
 def _index(plan: Plan, search: SearchIndex) -> str:

@@ -17,6 +17,7 @@ from reindexer.models import (
     Fault,
     KeptDifferences,
     KeyList,
+    Lineages,
     RecordInput,
     RecordResult,
     RoundInput,
@@ -40,6 +41,8 @@ from reindexer.sinks.seen import Seen
 from reindexer.sinks.unstamping import Unstamping
 from reindexer.sources import make_source
 from reindexer.sources.differences import Chunks, DifferenceSource
+from reindexer.sources.stream import StreamSource
+from reindexer.streams.client import StreamCalls
 
 log = logging.getLogger(__name__)
 
@@ -52,20 +55,28 @@ class Second:
     chunks: Chunks | None = None  # None: its source is a key list
 
 
+@dataclass(frozen=True)
+class Cluster:
+    """What a round needs that writes to a search index: its cluster, and the stream where it follows one."""
+
+    client: SearchClient
+    stream: StreamCalls | None = None
+
+
 def make_round(
     request: RoundInput,
     table: TableClient,
     context: RoundContext,
     patience: Patience = Patience(),  # noqa: B008 – frozen
     seen: Seen | None = None,
-    second: Second | SearchClient | None = None,
+    second: Second | Cluster | None = None,
 ) -> Round[Any]:
     """A round that changes records. `seen`: for one that removes stamps; `second`: where others write.
 
     Raises `EnvironmentFault` where the job's code is not there, or has changed.
     """
     verb = verb_of(request.target.operation)
-    if isinstance(second, SearchClient):
+    if isinstance(second, Cluster):
         return _index(request, table, second, context, patience)
     if isinstance(second, Second):
         return _repair(request, table, second, context, patience)
@@ -94,13 +105,19 @@ def _repair(
 
 
 def _index(
-    request: RoundInput, table: TableClient, client: SearchClient, context: RoundContext, patience: Patience
+    request: RoundInput, table: TableClient, cluster: Cluster, context: RoundContext, patience: Patience
 ) -> Round[Put]:
     operation = IndexOperation(request.target, context)
-    destination = Ordered(request, SearchSink(client, request.target), operation, patience)
-    source = make_source(
-        request.source, request.target, table, None, operation.filter, context, consistent=True
-    )
+    sink = SearchSink(cluster.client, request.target)
+    destination = Ordered(request, sink, operation, patience, table, context)
+    source: Source
+    if isinstance(request.source, Lineages):
+        assert cluster.stream is not None, "changes of what?"
+        source = StreamSource(request.source, cluster.stream, context)
+    else:
+        source = make_source(
+            request.source, request.target, table, None, operation.filter, context, consistent=True
+        )
     return Round(request, source, destination, context, patience)
 
 
@@ -118,14 +135,16 @@ def look_ahead(
     table: TableClient,
     context: RoundContext,
     seen: Seen | None = None,
-    second: Second | SearchClient | None = None,
+    second: Second | Cluster | None = None,
 ) -> ClosingResult:
     """Count what a shard that ends here has done beyond its cursor."""
     if second is None:
         return count_ahead(request, table, context, seen)
     named = isinstance(request.source, KeyList)
-    if isinstance(second, SearchClient):
-        landed = InIndex(SearchSink(second, request.target), request.target)
+    if isinstance(second, Cluster):
+        if isinstance(request.source, Lineages):  # whoever follows on meets what is beyond the cursor
+            return ClosingResult(isolated=request.isolated)
+        landed = InIndex(SearchSink(second.client, request.target), request.target)
         rows = None if named else make_source(request.source, request.target, table, None, {}, context)
         return count_landed(request, landed, rows, context)
     pair = Pair(request.target, (table, second.table), request.share, context)
@@ -138,7 +157,7 @@ def run_round(
     context: RoundContext,
     table: TableClient,
     seen: Seen | None = None,
-    second: Second | SearchClient | None = None,
+    second: Second | Cluster | None = None,
 ) -> RoundResult:
     """Carry a shard forward until it is done or there is a reason to stop. Raises nothing."""
     try:
@@ -152,7 +171,7 @@ def run_round(
 
 
 def attempt_record(
-    request: RecordInput, table: TableClient, context: RoundContext, second: Second | SearchClient | None = None
+    request: RecordInput, table: TableClient, context: RoundContext, second: Second | Cluster | None = None
 ) -> RecordResult:
     """Read the record consistently, decide, write once, settle.
 

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from reindexer.answers import CallFailed
 from reindexer.models.streams import LineageCursor
+from reindexer.streams.changes import Change
 from reindexer.streams.client import StreamCalls
 from reindexer.streams.following import Following, LineagePage
 from reindexer.streams.lineages import opening
 from reindexer.streams.listing import describe
 from reindexer.streams.order import applies, order_of
-from reindexer.streams.reading import Change
 from tests.model_stream import KEYS, NOON, ModelStream
 
 EPOCH = 1_795_696_605_000  # milliseconds; any will do

@@ -12,9 +12,10 @@ from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeou
 from reindexer.answers import Action, CallFailed
 from reindexer.dynamo.roles import Role
 from reindexer.models.streams import Position
+from reindexer.streams.changes import ChangeKind
 from reindexer.streams.client import StreamCalls, make_streams_client
 from reindexer.streams.listing import children, describe
-from reindexer.streams.reading import ChangeKind, ShardReader
+from reindexer.streams.reading import ShardReader
 from reindexer.streams.taxonomy import of_stream_call
 
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)

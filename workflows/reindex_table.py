@@ -12,6 +12,7 @@ from workflows.controls import run_shielded
 from workflows.job.closing import close, note_progress, note_start
 from workflows.job.cycle import HandingOver, too_large
 from workflows.job.dry_run import dry_run
+from workflows.job.following import FollowingPhases
 from workflows.job.incomplete import reasons
 from workflows.job.index import prepare_index
 from workflows.job.lock import give_back, lock_of, take_lock
@@ -36,6 +37,8 @@ with workflow.unsafe.imports_passed_through():
 @workflow.defn(name="ReindexTable")
 class ReindexTable:
     """One job over one table, in a chain of runs. Handlers set the desired state; `_drive` does the work."""
+
+    follows = False  # the table's stream besides, without an end
 
     @workflow.init
     def __init__(self, *args: Any) -> None:
@@ -162,6 +165,10 @@ class ReindexTable:
 
     @workflow.run
     async def run(self, *args: Any) -> dict[str, Any]:
+        """As `run_job`."""
+        return await self.run_job(args)
+
+    async def run_job(self, args: tuple[Any, ...]) -> dict[str, Any]:
         """The report, if every record in scope is at the target; else `Incomplete`, with the report.
 
         A second argument comes from the run before, and from no one else.
@@ -214,7 +221,7 @@ class ReindexTable:
     async def _begin(self, asked: JobInput) -> None:
         """Plan and lock; nothing is written before."""
         job = self._job
-        plan = await make_plan(job, asked)
+        plan = await make_plan(job, asked, follows=self.follows)
         if job.gate.stopping:
             raise asyncio.CancelledError
         job.planned(plan)
@@ -226,7 +233,7 @@ class ReindexTable:
             except ActivityError as error:  # nothing was changed yet: the start fails, and says why
                 raise plainly(error) from error
             await prepare_index(job)
-        Phases(job, self._shards, asked).begin()
+        self._phases(asked).begin()
         self._view.announce()
 
     async def _work(self, asked: JobInput) -> None:
@@ -236,7 +243,11 @@ class ReindexTable:
             if not job.gate.stopping:
                 job.tried = await dry_run(job, job.known_plan, asked.scope)
             return
-        await Phases(job, self._shards, asked).run()
+        await self._phases(asked).run()
+
+    def _phases(self, asked: JobInput) -> Phases | FollowingPhases:
+        phases = FollowingPhases if self.follows else Phases
+        return phases(self._job, self._shards, asked)
 
     async def _may_hand_over(self) -> bool:
         """Every shard has handed back. Once more, whether all of it can travel, and no one has cancelled."""

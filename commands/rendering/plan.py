@@ -22,12 +22,14 @@ from reindexer.planning.verbs import queue_of
 from reindexer.settings import settings
 
 
-def look_ahead(job: JobInput, workflow_id: str) -> Plan | None:
+def look_ahead(job: JobInput, workflow_id: str, *, follows: bool = False) -> Plan | None:
     """Plan here, without writing anything. None where this machine may not look, and that is said.
 
     Raises `BadInput` and `Refused` as the job itself would.
     """
-    request = PlanInput(job=job, workflow_id=workflow_id, started_at=datetime.now(UTC), run="preview")
+    request = PlanInput(
+        job=job, workflow_id=workflow_id, started_at=datetime.now(UTC), run="preview", follows=follows
+    )
     chosen = settings()
     try:
         return make_plan(

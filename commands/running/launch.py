@@ -14,7 +14,15 @@ from commands.input.exits import Exit
 from commands.input.json_only import emit_json
 from commands.rendering.screen import WARN, note
 from commands.running.watching import goes_on, show_ending, watch_job
-from commands.temporal.server import JOB_TYPE, address, own_workers, talk, worker_command, workers_poll
+from commands.temporal.server import (
+    FOLLOW_TYPE,
+    JOB_TYPE,
+    address,
+    own_workers,
+    talk,
+    worker_command,
+    workers_poll,
+)
 from reindexer.errors import BadInput, ReindexerError
 from reindexer.ledger import Ledger
 from reindexer.models import Compare, JobInput
@@ -29,7 +37,9 @@ Wait = Annotated[bool, typer.Option("--wait", help="Follow the job until it ends
 _WORKERS_SECONDS = 5.0
 
 
-def launch(job: JobInput, workflow_id: str, *, summary: str, wait: bool, as_json: bool) -> Exit:
+def launch(
+    job: JobInput, workflow_id: str, *, summary: str, wait: bool, as_json: bool, follows: bool = False
+) -> Exit:
     """Start the job, and follow it if asked.
 
     Raises `BadInput` where one of that name is running, or the name is too long.
@@ -37,7 +47,7 @@ def launch(job: JobInput, workflow_id: str, *, summary: str, wait: bool, as_json
     check_workflow_id(workflow_id)
 
     async def work(client: Client) -> Exit:
-        handle = await begin(client, job, workflow_id, summary=summary)
+        handle = await begin(client, job, workflow_id, summary=summary, follows=follows)
         missing = await _unserved(client, job)
         _announce(handle, missing, as_json=as_json and not wait)
         if missing:
@@ -56,11 +66,13 @@ def launch(job: JobInput, workflow_id: str, *, summary: str, wait: bool, as_json
         return goes_on(workflow_id)
 
 
-async def begin(client: Client, job: JobInput, workflow_id: str, *, summary: str) -> WorkflowHandle[Any, Any]:
+async def begin(
+    client: Client, job: JobInput, workflow_id: str, *, summary: str, follows: bool = False
+) -> WorkflowHandle[Any, Any]:
     """Start the workflow. Raises `BadInput` where one of that name is running."""
     try:
         return await client.start_workflow(
-            JOB_TYPE,
+            FOLLOW_TYPE if follows else JOB_TYPE,
             # Only what was given: defaults are the workflow's own, also of a newer one.
             job.model_dump(mode="json", exclude_unset=True),
             id=workflow_id,

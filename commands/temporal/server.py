@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 Kind = Literal["workflow", "activity"]
 
-JOB_TYPE = "ReindexTable"
+JOB_TYPE, FOLLOW_TYPE = "ReindexTable", "FollowTable"
 #: A long poll lasts a minute; a worker that has not polled again a little later is gone.
 POLLER_GONE_AFTER = timedelta(seconds=75)
 #: How long a control waits for the job to confirm: the rounds hand back within about two seconds.
@@ -77,7 +77,7 @@ async def describe(client: Client, job: str) -> WorkflowExecutionDescription:
                 "`reindexer list` shows the jobs there"
             ) from error
         raise
-    if description.workflow_type != JOB_TYPE:
+    if description.workflow_type not in (JOB_TYPE, FOLLOW_TYPE):
         raise BadInput(f"{job} is a workflow of type {description.workflow_type}, not a job ({JOB_TYPE})")
     return description
 

@@ -66,18 +66,19 @@ class InCopy:
 
 
 class InIndex:
-    """Documents of an index, by their order: that of this run's scan."""
+    """Documents of an index, by their order."""
 
     units = 0.0  # of the table
 
-    def __init__(self, sink: OrderedSink, target: Target) -> None:
-        self._sink, self._floor = sink, floor_of(target.version)
+    def __init__(self, sink: OrderedSink, target: Target, order: int | None = None) -> None:
+        """`order`: of the record that is asked for; None: that of the scan."""
+        self._sink, self._order = sink, floor_of(target.version) if order is None else order
 
     def of(self, keys: Sequence[WireKey], sent: Sequence[Outcome]) -> list[Outcome | None]:  # noqa: ARG002
         """Documents and tombstones at the floor. Raises `CallFailed`."""
         return [
             None
-            if found is None or found.order != self._floor
+            if found is None or found.order != self._order
             else Outcome.VANISHED
             if found.gone
             else Outcome.UPDATED

@@ -50,7 +50,7 @@ from reindexer.models.comparison import (
     SampleInput,
 )
 from reindexer.models.control import Control, Resume
-from reindexer.models.cycle import READING, Carried, Phase, RunCarried, ShardCarried
+from reindexer.models.cycle import FOLLOWING, READING, Carried, Phase, RunCarried, ShardCarried
 from reindexer.models.failures import CloseInput, FailurePage, QuarantineEntry, QuarantineInput
 from reindexer.models.job_input import RATE_TEXT, Attributes, JobInput, Limits, Rate
 from reindexer.models.job_progress import Consumed, JobProgress, PartitionsDone, ShardsDone, Throttle
@@ -77,6 +77,7 @@ from reindexer.models.plan import (
     KeptKeys,
     KeyAttribute,
     KeyList,
+    Lineages,
     OtherTable,
     PartitionRange,
     PartitionRanges,
@@ -117,11 +118,13 @@ from reindexer.models.shards import (
     Situation,
     within_bytes,
 )
+from reindexer.models.streams import Followed, FollowState
 from reindexer.models.unconfirmed import Unconfirmed
 from reindexer.models.verb import Verb
 
 __all__ = [
     "CLOCK_WRONG",
+    "FOLLOWING",
     "MAX_STATE_BYTES",
     "MAX_VERSION",
     "RATE_TEXT",
@@ -159,6 +162,8 @@ __all__ = [
     "Expiry",
     "FailurePage",
     "Fault",
+    "FollowState",
+    "Followed",
     "FoundDifference",
     "HandBack",
     "Holder",
@@ -181,6 +186,7 @@ __all__ = [
     "Keys",
     "Levels",
     "Limits",
+    "Lineages",
     "LockInput",
     "LookInput",
     "Looked",

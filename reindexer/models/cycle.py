@@ -16,7 +16,9 @@ from reindexer.models.packed import packed, unpacked
 from reindexer.models.plan import Plan, Source
 from reindexer.models.purpose import Used
 from reindexer.models.rounds import Isolated
+from reindexer.models.search_index import Indexed
 from reindexer.models.shards import Kept, ShardState, ShardSummary
+from reindexer.models.streams import FollowState
 
 #: What the job does: change records, read them consistently, change those found behind, read these again; or
 #: compare two tables, and repair the second.
@@ -25,8 +27,12 @@ Phase = Literal[
 ]
 
 
+#: States of a follow while it works.
+FOLLOWING = ("backfilling", "catching_up", "following")
 #: Phases in which shards read and change nothing.
 READING = ("verifying", "checking", "comparing")
+#: States of a follow while it works.
+FOLLOWING = ("backfilling", "catching_up", "following")
 
 
 class ShardCarried(Model):
@@ -66,6 +72,8 @@ class RunCarried(Model):
     used: Used | None = Field(default=None, exclude_if=lambda value: value is None)  # as in `Report`
     verification: Verification | None = None  # of the first reading, while and after it is swept
     compared: Compared | None = Field(default=None, exclude_if=lambda value: value is None)
+    followed: FollowState | None = Field(default=None, exclude_if=lambda value: value is None)
+    index: Indexed | None = Field(default=None, exclude_if=lambda value: value is None)
     swept: NonNegativeInt = 0  # rows that the sweep takes up
     newest: list[Isolated] = []  # quarantined records
     shards: list[ShardCarried] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from pydantic import NonNegativeInt
+from pydantic import Field, NonNegativeInt
 
 from reindexer.items import Key
 from reindexer.models.job_input import Attributes
@@ -40,6 +40,8 @@ class QuarantineEntry(Model):
     attributes: Attributes | None = None  # of the run's target; a redrive must write the same two
     code: str | None = None  # of the job file whose function gave it up
     deleting: bool = False  # as in `Isolated`
+    #: As in `Isolated`.
+    order: int | None = Field(default=None, exclude_if=lambda value: value is None)
     marked: bool = False
 
 

@@ -32,6 +32,7 @@ def after_round(state: ShardState, progress: Progress) -> ShardState:
             "write_units": state.write_units + progress.write_units,
             "rounds": state.rounds + 1,
             "partitions": plus_each(state.partitions, progress.partitions),
+            "followed": progress.followed or state.followed,
         }
     )
 

@@ -71,5 +71,12 @@ class JobProgress(Model):
     phase: str | None = None
     cycle: NonNegativeInt = 0
     cycling: bool = False
+    #: Of a follow alone: how far it is behind, how long the stream still has what is unread, the
+    #: stream shards it reads, the epoch of its destination, and whether what the scan missed has followed.
+    lag_seconds: NonNegativeFloat | None = Field(default=None, exclude_if=lambda value: value is None)
+    hours_left: NonNegativeFloat | None = Field(default=None, exclude_if=lambda value: value is None)
+    stream_shards: NonNegativeInt | None = Field(default=None, exclude_if=lambda value: value is None)
+    epoch: NonNegativeInt | None = Field(default=None, exclude_if=lambda value: value is None)
+    drained: bool | None = Field(default=None, exclude_if=lambda value: value is None)
     #: None in a job that compares nothing.
     comparison: Comparison | None = Field(default=None, exclude_if=lambda value: value is None)

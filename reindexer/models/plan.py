@@ -6,7 +6,7 @@ import operator
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import AwareDatetime, Field, NonNegativeInt, PositiveInt
 
 from reindexer.items import Key
 from reindexer.models.capacity import Capacity, Uses, chosen
@@ -15,6 +15,7 @@ from reindexer.models.model import Model
 from reindexer.models.operations import Operation, Touch
 from reindexer.models.purpose import Purpose
 from reindexer.models.search_index import IndexCreation, SearchIndex
+from reindexer.models.streams import Reading, ShardId
 from reindexer.models.unconfirmed import Unconfirmed
 from reindexer.models.verb import Verb
 
@@ -139,6 +140,8 @@ class KeyList(Model):
     marked: list[Key] = Field(default=[], exclude_if=operator.not_)  # those of `keys`, as in `Isolated`
     #: The partition that each key counts to, in their order, where a job counts by partitions.
     partitions: list[str] = Field(default=[], exclude_if=operator.not_)
+    #: The order at which each is written, in their order; none: that of the scan.
+    orders: list[int] = Field(default=[], exclude_if=operator.not_)
 
 
 class KeptKeys(Model):
@@ -161,6 +164,15 @@ class KeptDifferences(Model):
     chunks: PositiveInt
 
 
+class Lineages(Model):
+    """Some lineages of the table's stream, from the positions that were taken before anything was read."""
+
+    kind: Literal["lineages"] = "lineages"
+    stream_arn: str
+    opened_at: AwareDatetime  # what changed ten minutes before it, or earlier, is left to the scan
+    reading: dict[ShardId, Reading]
+
+
 class PartitionRange(Model):
     """Rows of one partition whose sort key is at or above `first` and below `before`; None: no such bound.
 
@@ -181,7 +193,7 @@ class PartitionRanges(Model):
 
 
 Source = Annotated[
-    Segment | KeyList | KeptKeys | PartitionRanges | KeptDifferences | SampledSegments,
+    Segment | KeyList | KeptKeys | PartitionRanges | KeptDifferences | SampledSegments | Lineages,
     Field(discriminator="kind"),
 ]
 
@@ -251,6 +263,8 @@ class Plan(Model):
         if named:
             rows = [part.rows for source in named for part in source.ranges]
             return None if None in rows else sum(count or 0 for count in rows)
+        if any(isinstance(source, Lineages) for source in self.sources):
+            return None  # it does not end
         keys = sum(len(source.keys) for source in self.sources if isinstance(source, KeyList))
         limit = sum(source.limit or 0 for source in self.sources if isinstance(source, Segment))
         limit += sum(source.enough for source in self.sources if isinstance(source, SampledSegments))
@@ -265,6 +279,7 @@ class Elsewhere(Model):
 
 class PlanInput(Model):
     job: JobInput
+    follows: bool = Field(default=False, exclude_if=operator.not_)  # the table's stream, beside the scan
     workflow_id: str
     started_at: datetime
     run: str

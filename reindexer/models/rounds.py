@@ -14,6 +14,7 @@ from reindexer.models.by_partition import ByPartition
 from reindexer.models.lock import LockInput
 from reindexer.models.model import Model
 from reindexer.models.plan import Source, Target
+from reindexer.models.streams import Followed
 from reindexer.models.unconfirmed import Unconfirmed
 from reindexer.tally import Attempts, Tally
 
@@ -37,6 +38,8 @@ class Isolated(Model):
     creating: bool = Field(default=False, exclude_if=operator.not_)  # what was sent last creates it elsewhere
     #: The mark is or was on it, as far as is known: at the target by another stamp, it is not `current`.
     marked: bool = Field(default=False, exclude_if=operator.not_)
+    #: The order at which it is written elsewhere; None: that of the scan.
+    order: int | None = Field(default=None, exclude_if=lambda value: value is None)
     #: The partition key value, as text, that its outcome counts to; None where a job does not count by them.
     partition: str | None = Field(default=None, exclude_if=lambda value: value is None)
 
@@ -60,6 +63,7 @@ class Progress(Model):
     #: Rows beyond the cursor, in the source's order, that may carry this run's stamp. Where the job ends here,
     #: they are looked at once more; else the next round meets them anyway.
     ahead: NonNegativeInt = Field(default=0, exclude_if=operator.not_)
+    followed: Followed | None = Field(default=None, exclude_if=operator.not_)  # of one that reads a stream
 
 
 class Share(Model):

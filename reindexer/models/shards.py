@@ -15,6 +15,7 @@ from reindexer.models.checks import Verification, VerifyResult
 from reindexer.models.comparison import CompareResult, Comparison
 from reindexer.models.model import Model
 from reindexer.models.rounds import Isolated, Levels, Progress
+from reindexer.models.streams import Followed
 from reindexer.models.unconfirmed import Unconfirmed
 from reindexer.tally import Attempts, Tally
 
@@ -45,6 +46,7 @@ class Counts(Model):
     write_units: NonNegativeFloat = 0.0
     checked: Verification = Verification()  # of a shard that verifies
     compared: Comparison = Comparison()  # of one that compares
+    followed: Followed | None = None  # of one that reads a stream; of several the last is what holds
 
     @classmethod
     def of(cls, round_: Progress | VerifyResult | CompareResult) -> Counts:
@@ -60,6 +62,7 @@ class Counts(Model):
             isolated=len(round_.isolated),
             read_units=round_.read_units,
             write_units=round_.write_units,
+            followed=round_.followed,
         )
 
     @model_serializer
@@ -75,6 +78,7 @@ class Counts(Model):
             "write_units": self.write_units,
             "checked": self.checked.model_dump(exclude_defaults=True),
             "compared": self.compared.model_dump(exclude_defaults=True),
+            "followed": self.followed and self.followed.model_dump(),
         }
         return {name: value for name, value in fields.items() if value}
 
@@ -92,6 +96,7 @@ class Counts(Model):
                 behind=sum(part.checked.behind for part in parts),
             ),
             compared=Comparison.total([part.compared for part in parts]),
+            followed=next((part.followed for part in reversed(parts) if part.followed), None),
         )
 
     def __add__(self, other: Counts) -> Counts:
@@ -131,6 +136,7 @@ class ShardState(Model):
     checked: Verification = Verification()
     compared: Comparison = Field(default=Comparison(), exclude_if=Comparison().__eq__)
     chunks: NonNegativeInt = Field(default=0, exclude_if=operator.not_)  # as in `ShardSummary`
+    followed: Followed | None = Field(default=None, exclude_if=operator.not_)
     #: Quarantined records by error class, and the newest that the root does not know; the ledger has all.
     failures: dict[str, int] = {}
     quarantined: list[Isolated] = []
@@ -160,6 +166,7 @@ class ShardState(Model):
                 write_units=self.write_units,
                 checked=self.checked,
                 compared=self.compared,
+                followed=self.followed,
             ),
             rounds=self.rounds,
             failures=self.failures,

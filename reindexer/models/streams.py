@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AwareDatetime, NonNegativeInt, StringConstraints
+from pydantic import AwareDatetime, ConfigDict, NonNegativeInt, StringConstraints
 
 from reindexer.models.model import Model
 
@@ -80,6 +80,29 @@ class LineageState(Model):
     ended: dict[ShardId, Ended] = {}
     passed: list[ShardId] = []
     holes: dict[ShardId, AwareDatetime] = {}
+
+
+class Followed(Model):
+    """How far the changes of some lineages are settled. Times in ms since 1970, by the service's clock.
+
+    `through_ms`: every change up to then is settled, in each of them; 0: not known yet. `lag_ms`: how old the
+    last change was, of the slowest; 0 while pages come empty. `at_ms`: when that held. `shards`: stream shards
+    that are read.
+    """
+
+    through_ms: NonNegativeInt = 0
+    lag_ms: NonNegativeInt = 0
+    at_ms: NonNegativeInt = 0
+    shards: NonNegativeInt = 0
+
+
+class FollowState(Model):
+    """Where a follow is. The root's own, and so it may change."""
+
+    model_config = ConfigDict(frozen=False, extra="forbid")
+
+    scanned_at: AwareDatetime | None = None  # when the last shard of the scan was done
+    drained_at: AwareDatetime | None = None  # when all that had changed until then was settled
 
 
 class LineageCursor(Model):

@@ -43,6 +43,7 @@ from reindexer.planning.checks import (
 )
 from reindexer.planning.compare import Connect, check_second, plan_second, sources_for
 from reindexer.planning.facts import Described, describe
+from reindexer.planning.follow import images_missing, plan_lineages
 from reindexer.planning.index_keys import index_types, keys_of_indexes
 from reindexer.planning.partitions.scope import checked_scope
 from reindexer.planning.partitions.shards import plan_partitions
@@ -162,6 +163,9 @@ def make_plan(
     if finish := planner_of(operation).finish:
         operation, code, notes = finish(operation, job, attributes, described, writer, reach, aim.found)
         warnings += notes
+    if request.follows:
+        sources = [*plan_lineages(described, client.meta.region_name), *sources]
+        warnings += images_missing(described)
     plan = Plan(
         run=request.run,
         target=Target(

@@ -14,6 +14,7 @@ from typing import Any
 
 from reindexer.items import Cursor, WireKey
 from reindexer.models import Isolated
+from reindexer.models.streams import Followed
 from reindexer.models.unconfirmed import unconfirmed_bytes
 from reindexer.page import Page
 from reindexer.partitions.tallies import PartitionTallies
@@ -57,6 +58,7 @@ class Checkpoint:
         self._most_bytes = MAX_ISOLATED_BYTES
         self._deletes = False  # whether any record was deleted
         self.partitions = PartitionTallies()
+        self._followed: Followed | None = None
         self._rows: list[_PageRow] = []  # of the page in hand, those that were begun
         self._cursor_after: Callable[[int], Cursor]  # as the page in hand has it
         self._prefix = 0  # rows of the page that are settled or isolated, without a gap
@@ -113,6 +115,8 @@ class Checkpoint:
         handled = self._prefix == len(page.rows)
         if handled and page.next_cursor is not None:
             self.cursor = page.next_cursor
+        if handled and isinstance(page.followed, Followed):
+            self._followed = page.followed
         return handled
 
     def count_gone(self, partitions: Sequence[str | None]) -> None:
@@ -155,6 +159,7 @@ class Checkpoint:
             "tally": counted,
             "isolated": list(self._isolated),
             "partitions": self.partitions.upto(counted),
+            "followed": self._followed,
         }
 
     def _counted(self) -> Tally:

@@ -20,7 +20,12 @@ def round_of(request: RecordInput) -> RoundInput:
     )
     return RoundInput(
         target=request.target,
-        source=KeyList(keys=[record.key], partitions=partitions, marked=[record.key] if record.marked else []),
+        source=KeyList(
+            keys=[record.key],
+            partitions=partitions,
+            marked=[record.key] if record.marked else [],
+            orders=[] if record.order is None else [record.order],
+        ),
         unconfirmed=[sent] if record.unknown else [],
         share=request.share,
         seconds=30.0,  # an attempt is one call and its classification; the bound is for a stalled service

@@ -10,7 +10,7 @@ from typing import Generic
 from reindexer.answers import Action, CallFailed
 from reindexer.errors import EnvironmentFault, Interrupted, one_line
 from reindexer.items import Change, WireKey
-from reindexer.models import Fault, Isolated, KeyList, Progress, RoundInput, RoundResult, Stop
+from reindexer.models import Fault, Isolated, KeyList, Lineages, Progress, RoundInput, RoundResult, Stop
 from reindexer.page import Page
 from reindexer.round_context import RoundContext
 from reindexer.rounds.checkpoint import MAX_UNSETTLED_BYTES, Checkpoint
@@ -57,7 +57,7 @@ class Round(Generic[Change]):
             room=self._room,
         )
         # A record that is gone may be handed out again where it is asked for by its key, or by a lagging index.
-        named = isinstance(request.source, KeyList) or bool(target.within and target.within.index)
+        named = isinstance(request.source, KeyList | Lineages) or bool(target.within and target.within.index)
         self._checkpoint = Checkpoint(request.cursor, named=named)
         self._read_units = 0.0  # of pages, and of looking for late deletions
         self._last = request.beginning  # what was reported last

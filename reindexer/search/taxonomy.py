@@ -35,7 +35,7 @@ _BY_STATUS: Mapping[int, Means] = {
     413: (Action.SPLIT, False, None),
     429: _WAIT,
 }
-#: A refusal that says which block it is by its number in the reason.
+#: A block of the index; with 503 it is the cluster's own, while it starts.
 _BLOCKED = "cluster_block_exception"
 #: The order that is stored, as it appears in the reason of a version conflict.
 _CURRENT = re.compile(r"current version \[(\d+)\]")
@@ -83,7 +83,7 @@ def _failure(status: int, error: Mapping[str, Any]) -> Failure:
     if isinstance(cause, Mapping) and cause.get("reason") and str(cause["reason"]) not in reason:
         reason = f"{reason}: {cause['reason']}"
     action, applied, counter = _BY_STATUS.get(status, _SERVER if status >= 500 or not status else _NEVER)
-    if code == _BLOCKED:  # read-only or closed, whatever its status: waiting does not lift it
+    if code == _BLOCKED and status != 503:  # read-only or closed: waiting does not lift it
         action, applied, counter = _PARK
     known = status in _BY_STATUS or status >= 500
     return Failure(

@@ -11,17 +11,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 from reindexer.answers import Action, CallFailed, Failure
+from reindexer.dynamo.reading import read_consistently
+from reindexer.dynamo.table import TableClient
 from reindexer.errors import EnvironmentFault, Interrupted, named_failure
-from reindexer.items import Put, Skip, WireItem, WireKey, to_json_key
-from reindexer.models import Fault, Isolated, RoundInput, Unconfirmed
+from reindexer.items import Put, Skip, WireItem, WireKey, from_json_key, key_identity, to_json_key
+from reindexer.models import Fault, Isolated, KeyList, RoundInput, Unconfirmed
 from reindexer.operations.index import IndexOperation
 from reindexer.page import Page
+from reindexer.round_context import RoundContext
 from reindexer.rounds.pending_write import Patience, PendingWrite
 from reindexer.rounds.protocols import Refusal, Sink, Verdict
 from reindexer.search.client import Stored
 from reindexer.search.taxonomy import stored_order
 from reindexer.sinks.in_place_answers import gives_up
-from reindexer.streams.order import Standing, floor_of, standing
+from reindexer.streams.changes import Change, ChangeKind
+from reindexer.streams.order import Standing, floor_of, order_of, standing
 from reindexer.tally import Outcome
 
 
@@ -36,10 +40,9 @@ class OrderedSink(Sink[Put], Protocol):
 class OrderedAnswers:
     """The `AnswerMeaning`: the stored order decides."""
 
-    read_units = 0.0  # of the table: nothing is read there
-
     def __init__(self, sink: OrderedSink) -> None:
         self._sink = sink
+        self.read_units = 0.0  # of the table: of changes that come without their image
         self.attempts: Counter[str] = Counter()
 
     def applied(self, work: PendingWrite[Put]) -> Outcome | Put:
@@ -87,6 +90,7 @@ class OrderedAnswers:
             attempts=max(1, work.failures),
             unknown=work.unknown,
             given_up=given_up,
+            order=work.write.order,
         )
 
 
@@ -97,17 +101,38 @@ class Ordered:
     unconfirmed_bytes = 0  # nothing is unconfirmed: the destination itself knows
 
     def __init__(
-        self, request: RoundInput, sink: OrderedSink, operation: IndexOperation, patience: Patience
+        self,
+        request: RoundInput,
+        sink: OrderedSink,
+        operation: IndexOperation,
+        patience: Patience,
+        table: TableClient,
+        context: RoundContext,
     ) -> None:
         self.sink, self._operation, self._patience = sink, operation, patience
         self.meaning = OrderedAnswers(sink)
         self.max_batch = sink.max_changes
         self._each = request.isolation == "record"
-        self._floor = floor_of(request.target.version)
+        self._epoch = request.target.version
+        source = request.source
+        orders = source.orders if isinstance(source, KeyList) else []
+        #: Records that are written at an order of their own, read again as they are now.
+        self._orders = {
+            key_identity(from_json_key(key)): order
+            for key, order in zip(source.keys if isinstance(source, KeyList) else [], orders, strict=False)
+        }
+        self._table = table
+        self._context = context
+        self._changes: Sequence[Change] = ()
+        self._read: dict[tuple[object, ...], WireItem] = {}
 
     def turn_to(self, page: Page) -> Page:
-        """The next page is in hand."""
+        """The next page is in hand. Changes without their new image are read. Raises `CallFailed`."""
         self._operation.prefetch(page)
+        self._changes = page.changes
+        unseen = [c.key for c in page.changes if c.new is None and c.kind is not ChangeKind.REMOVE]
+        self._read, units = read_consistently(self._table, unseen, None, self._context)
+        self.meaning.read_units += units
         return page
 
     def begin(
@@ -116,10 +141,18 @@ class Ordered:
         key: WireKey,
         item: WireItem | None,
     ) -> PendingWrite[Put] | Outcome | Isolated:
-        """The document of a row, or nothing. Raises `EnvironmentFault`, `Interrupted`."""
+        """The document of a row or of a change, or nothing. Raises `EnvironmentFault`, `Interrupted`."""
+        order, change = floor_of(self._epoch), None
+        if self._changes:
+            change = self._changes[position]
+            order = order_of(self._epoch, change.ordinal)
+            item = change.new or self._read.get(key_identity(key))
+        elif self._orders:
+            order = self._orders[key_identity(key)]
         if item is None:
+            gone = Outcome.DELETED if change and change.kind is ChangeKind.REMOVE else Outcome.VANISHED
             # An earlier write of its document may have landed, or may land yet: the tombstone tells, and stays.
-            return PendingWrite(position, key, Put(self._floor, None, Outcome.VANISHED))
+            return PendingWrite(position, key, Put(order, None, gone))
         try:
             body = self._operation.decide(item)
         except (EnvironmentFault, Interrupted):
@@ -127,12 +160,14 @@ class Ordered:
         except Exception as error:  # the job's own function: whatever it raises is this record's failure
             code, message = named_failure(error)
             given_up = gives_up(error, self._patience)
-            return _isolated(key, code, message, given_up=given_up)
+            return _isolated(key, code, message, order if change else None, given_up=given_up)
         if isinstance(body, Skip):
-            return Outcome.FILTERED
-        if self._each:
-            return _isolated(key, "", "isolation: record", given_up=False)
-        return PendingWrite(position, key, Put(self._floor, body, Outcome.UPDATED))
+            if order == floor_of(self._epoch):
+                return Outcome.FILTERED  # nothing of it was ever written: an index begins empty
+            return PendingWrite(position, key, Put(order, None, Outcome.FILTERED))
+        if self._each and change is None:
+            return _isolated(key, "", "isolation: record", None, given_up=False)
+        return PendingWrite(position, key, Put(order, body, Outcome.UPDATED))
 
     def settled(self, key: WireKey, result: Outcome | Isolated) -> None:
         """The record has its outcome, or has left the round."""
@@ -152,7 +187,12 @@ class Ordered:
         return [], 0.0
 
 
-def _isolated(key: WireKey, error: str, message: str, *, given_up: bool) -> Isolated:
+def _isolated(key: WireKey, error: str, message: str, order: int | None, *, given_up: bool) -> Isolated:
     return Isolated(
-        key=to_json_key(key), error=error, message=message, attempts=int(given_up), given_up=given_up
+        key=to_json_key(key),
+        error=error,
+        message=message,
+        attempts=int(given_up),
+        given_up=given_up,
+        order=order,
     )

@@ -15,10 +15,11 @@ from reindexer.answers import Action, CallFailed, Failure
 from reindexer.items import key_identity
 from reindexer.models.streams import Ended, LineageCursor, Position, Reading, ShardId
 from reindexer.round_context import RoundContext
+from reindexer.streams.changes import Change
 from reindexer.streams.lineages import children_of
 from reindexer.streams.listing import children
 from reindexer.streams.order import is_before_opening
-from reindexer.streams.reading import IDLE_SECONDS, PAGE_RECORDS, Change, ChangePage, ShardReader
+from reindexer.streams.reading import IDLE_SECONDS, PAGE_RECORDS, ChangePage, ShardReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from itertools import pairwise
 from typing import Any
 
 from reindexer.answers import Action, CallFailed, Failure
-from reindexer.items import WireItem, WireKey
 from reindexer.models.streams import Position
 from reindexer.round_context import RoundContext
+from reindexer.streams.changes import Change, ChangeKind
 from reindexer.streams.client import StreamCalls
 from reindexer.streams.taxonomy import EXPIRED_ITERATOR, TRIMMED
 
@@ -26,32 +25,6 @@ IDLE_SECONDS = 1.0
 BEGINNING_KEPT = timedelta(hours=20)
 #: How DynamoDB signs the deletions of its time to live.
 _TIME_TO_LIVE = "dynamodb.amazonaws.com"
-
-
-class ChangeKind(StrEnum):
-    """What became of the item."""
-
-    INSERT = "INSERT"
-    MODIFY = "MODIFY"
-    REMOVE = "REMOVE"
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One record of a stream.
-
-    Images are None where there is none, or where the stream carries none. `ordinal`: its place along the
-    lineage. `changed_at` is approximate, rounded down. `expired`: deleted by DynamoDB's time to live.
-    """
-
-    kind: ChangeKind
-    key: WireKey
-    new: WireItem | None
-    old: WireItem | None
-    changed_at: datetime
-    sequence_number: str
-    ordinal: int
-    expired: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,8 @@ R = TypeVar("R")  # what it answers
 async def close(job: RunningJob, shards: Shards, job_report: JobReport, scope: Scope) -> Report:
     """Settle with the ledger, and give it the report."""
     await _close_redriven(job, shards, scope)
-    if job.known_plan.verb.writes_index and job.known_plan.target.writer != "none" and not job.gate.stopping:
+    plan = job.known_plan
+    if plan.verb.writes_index and plan.target.writer != "none" and not (job.gate.stopping or job.index):
         job.index = await retry_while_parked(
             job, IndexActivities.finish_index, lambda: finishing(job, shards, scope)
         )

@@ -104,6 +104,8 @@ class HandingOver:
                 used=job.used,
                 verification=job.verification,
                 compared=job.compared,
+                followed=job.followed if job.followed.scanned_at else None,
+                index=job.index,
                 swept=job.swept,
                 newest=self._shards.newest,
                 shards=[

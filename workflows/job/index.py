@@ -12,7 +12,7 @@ from workflows.options import CONTROL
 
 with workflow.unsafe.imports_passed_through():
     from activities.search import IndexActivities
-    from reindexer.models import Index, IndexInput, Quarantined, Scope
+    from reindexer.models import Index, IndexInput, Lineages, Quarantined, Scope
     from reindexer.tally import Outcome
 
 
@@ -33,12 +33,14 @@ def finishing(job: RunningJob, shards: Shards, scope: Scope) -> IndexInput:
     """What is asked of an index that all documents have been written to."""
     operation, tally = job.known_plan.target.operation, shards.tally
     assert isinstance(operation, Index), "an index of another verb"
-    whole = all(shard.done for shard in shards.all)
-    complete = whole and tally.balanced() and not tally[Outcome.QUARANTINED]
+    whole = all(shard.done for shard in shards.all if not isinstance(shard.source, Lineages))
+    complete = whole and not tally[Outcome.QUARANTINED]
     again = isinstance(scope, Quarantined)
+    follows = any(isinstance(shard.source, Lineages) for shard in shards.all)
     return _request(job).model_copy(
         update={
-            "expected": None if again else tally[Outcome.UPDATED],
+            # What follows a scan replaces and deletes documents: no count of records tells how many are left.
+            "expected": None if again or follows else tally[Outcome.UPDATED],
             "move": operation.move_alias == "always" or (complete and operation.move_alias == "complete"),
             "replace_index": operation.replace_index,
             "given_up_by": [scope.job, scope.run] if isinstance(scope, Quarantined) else [],

@@ -19,10 +19,11 @@ with workflow.unsafe.imports_passed_through():
     from reindexer.models import Elsewhere, JobInput, Plan, PlanInput
 
 
-async def make_plan(job: RunningJob, asked: JobInput) -> Plan:
+async def make_plan(job: RunningJob, asked: JobInput, *, follows: bool = False) -> Plan:
     """The plan, with the search attributes there are. Raises `ApplicationError` where the job is refused."""
     request = PlanInput(
         job=asked,
+        follows=follows,
         workflow_id=job.job_id,
         started_at=job.started_at,
         run=workflow.uuid4().hex[:10],  # 40 bits: two runs of a table never share a stamp

@@ -10,6 +10,7 @@ from temporalio.common import SearchAttributeKey
 
 from workflows.job.counts import Figures, Totals, seen_by
 from workflows.job.details import details, failures, planned, warned
+from workflows.job.following import lineages, state_of, through
 from workflows.job.looking import Looking
 from workflows.job.partition_totals import PartitionProgress, with_quarantined
 from workflows.job.rates import Point, Rates
@@ -20,12 +21,14 @@ from workflows.options import EVERYWHERE
 
 with workflow.unsafe.imports_passed_through():
     from reindexer.items import key_text
-    from reindexer.models import READING, Consumed, JobProgress, Looked, Report, ShardsDone, Throttle
+    from reindexer.models import FOLLOWING, READING, Consumed, JobProgress, Looked, Report, ShardsDone, Throttle
     from reindexer.words import duration
 
 
+#: Hours for which a stream keeps a change (DynamoDB's).
+_KEPT_HOURS = 24.0
 #: States in which records are worked on.
-_MOVING = ("running", "throttled", "verifying", "comparing")
+_MOVING = ("running", "throttled", "verifying", "comparing", *FOLLOWING)
 
 
 class ProgressView:
@@ -112,6 +115,8 @@ class ProgressView:
             return "throttled"
         if job.phase == "comparing":
             return "comparing"
+        if lineages(self._shards):
+            return state_of(job, self._shards)
         return "verifying" if job.phase in READING else "running"
 
     def _enter(self, state: str) -> None:
@@ -180,7 +185,23 @@ class ProgressView:
             phase=job.phase,
             cycle=job.cycle,
             cycling=job.cycling,
+            **self._followed(),
         )
+
+    def _followed(self) -> dict[str, Any]:
+        """What is said of a follow alone."""
+        found, job = lineages(self._shards), self._job
+        if not found:
+            return {}
+        now, settled = workflow.now().timestamp(), through(self._shards) / 1000
+        return {
+            "lag_seconds": round(max(one.lag_ms for one in found) / 1000, 1),
+            # A stream keeps a change for 24 hours; the oldest that may be unread is as old as the last settled.
+            "hours_left": round(max(0.0, _KEPT_HOURS - (now - settled) / 3600), 2) if settled else None,
+            "stream_shards": sum(one.shards for one in found) or None,
+            "epoch": job.known_plan.target.version,
+            "drained": job.followed.drained_at is not None,
+        }
 
     def failures(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Counts by class and one page of what is kept in the workflow; `kept` of `total` are."""

@@ -17,6 +17,7 @@ with workflow.unsafe.imports_passed_through():
         Control,
         ControlEvent,
         DryRun,
+        FollowState,
         Indexed,
         JobInput,
         Limits,
@@ -75,7 +76,8 @@ class RunningJob:
         self.sweeps = False  # rows found behind are swept
         self.input: JobInput | None = None  # None: it could not be read
         self.tried: DryRun | None = None
-        self.index: Indexed | None = None  # what became of it, once the job is over
+        self.index: Indexed | None = carried.index if carried else None  # what became of it
+        self.followed = carried.followed if carried and carried.followed else FollowState()
         self.reading = False  # an activity of the root itself reads the table
         self.when_changed: Callable[[], None] = lambda: None
         self._unseen = True  # whether something changed since it was last looked at

@@ -19,6 +19,7 @@ with workflow.unsafe.imports_passed_through():
         KeptDifferences,
         KeptKeys,
         KeyList,
+        Lineages,
         PartitionRanges,
         Phase,
         SampledSegments,
@@ -189,6 +190,8 @@ class Shard:
             return f"{verb}{len(source.ranges)} partitions ({names}), {place}"[:200]
         if isinstance(source, KeptDifferences):
             return f"repair what differs of shard {source.shard}, {place}"
+        if isinstance(source, Lineages):
+            return f"changes of {len(source.reading)} stream shards, {place}"
         keys = source.count if isinstance(source, KeptKeys) else len(source.keys)
         return f"{verb}{keys} keys, {place}"
 

@@ -1,0 +1,72 @@
+"""The part of a plan that is about the table's stream: its positions, taken before anything is read."""
+
+from __future__ import annotations
+
+import time
+
+from reindexer.answers import Action, CallFailed, Failure
+from reindexer.errors import BadInput, EnvironmentFault, Refused, Unavailable
+from reindexer.models import Lineages
+from reindexer.models.streams import Listing
+from reindexer.planning.asking import denied
+from reindexer.planning.facts import Described
+from reindexer.streams.client import StreamCalls, make_streams_client
+from reindexer.streams.lineages import opening, seems_to_lack_shards
+from reindexer.streams.listing import describe
+from reindexer.throttle import backoff
+
+#: Shards that follow, at most: each reads its lineages in turn, a page of up to 1,000 changes at a time.
+_MAX_SHARDS = 8
+_TRIES = 8  # of a listing that fails or lacks a page: some ten seconds
+
+
+def plan_lineages(described: Described, region: str | None) -> list[Lineages]:
+    """Sources of all lineages of the table's stream. Raises `BadInput`, `Refused`, `EnvironmentFault`."""
+    name, facts = described.table.table, described.facts
+    if facts.stream is None:
+        raise BadInput(
+            f"{name} has no stream to follow; enable one: aws dynamodb update-table --table-name {name} "
+            "--stream-specification StreamEnabled=true,StreamViewType=NEW_AND_OLD_IMAGES",
+            "table",
+        )
+    arn = described.description["LatestStreamArn"]
+    calls = StreamCalls(make_streams_client(region=region), arn)
+    state = opening(_listing(calls))
+    reading = sorted(state.reading.items())
+    number = min(_MAX_SHARDS, max(1, len(reading)))
+    return [
+        Lineages(stream_arn=arn, opened_at=state.opened_at, reading=dict(reading[first::number]))
+        for first in range(number)
+    ]
+
+
+def images_missing(described: Described) -> list[str]:
+    """A warning where changes come without what they have made of a record."""
+    view = described.facts.stream
+    if view in (None, "NEW_IMAGE", "NEW_AND_OLD_IMAGES"):
+        return []
+    return [
+        f"the stream carries {view}, not new images: each changed record is read consistently, one read unit "
+        "for each 4 KB; another view makes another stream"
+    ]
+
+
+def _listing(calls: StreamCalls) -> Listing:
+    """A complete listing without gaps that a moment more may close."""
+    failure = Failure("Incomplete", "DescribeStream listed a part of the stream", Action.RETRY)
+    for tried in range(1, _TRIES + 1):
+        try:
+            found = describe(calls)
+        except CallFailed as failed:
+            failure = failed.failure
+            if failure.denied:
+                raise denied(["dynamodb:DescribeStream"], calls.arn) from failed
+            if failure.action not in (Action.WAIT, Action.RETRY):
+                raise EnvironmentFault(failure.code, failure.message) from failed
+        else:
+            if found.listing.complete and not (tried < 3 and seems_to_lack_shards(found.listing)):
+                if not found.enabled:
+                    raise Refused(f"the stream {calls.arn} is being switched off", "StreamDisabled")
+                return found.listing
+        time.sleep(backoff(tried))
+    raise Unavailable(failure.code, f"DescribeStream of {calls.arn}: {failure.message}")

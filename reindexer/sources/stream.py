@@ -1,0 +1,113 @@
+"""Changes of some lineages of a table's stream, page by page, without an end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from reindexer.items import Cursor
+from reindexer.models import Followed, Lineages
+from reindexer.models.streams import LineageCursor, ShardId
+from reindexer.page import Page
+from reindexer.round_context import RoundContext
+from reindexer.streams.client import StreamCalls
+from reindexer.streams.following import Following, LineagePage
+from reindexer.streams.reading import PAGE_RECORDS
+from reindexer.throttle import Budget
+
+#: Seconds of empty pages after which all that changed before them has been handed out: an empty page alone says
+#: nothing, and DynamoDB puts a change into its stream within a second or so.
+SETTLES_SECONDS = 60.0
+
+
+class StreamSource:
+    """The `Source` of a shard that follows. Its pages are settled before the next one is read."""
+
+    def __init__(self, source: Lineages, calls: StreamCalls, context: RoundContext) -> None:
+        self._source, self._calls, self._context = source, calls, context
+        self._lineages: dict[ShardId, _Lineage] = {}
+
+    def pages(self, cursor: Cursor | None, rows_read: int, budget: Budget) -> Iterator[Page]:  # noqa: ARG002
+        """Pages until asked to stop, none of more changes than a second's budget. Raises `CallFailed`."""
+        rate = budget.records.rate
+        limit = PAGE_RECORDS if rate is None else max(1, min(PAGE_RECORDS, int(rate)))
+        following = Following(self._calls, self._context, self._source.opened_at, limit)
+        start = LineageCursor(reading=self._source.reading)
+        if cursor is not None:
+            start = LineageCursor.model_validate(cursor)
+        for page in following.pages(start):
+            yield self._page(page)
+
+    def _page(self, page: LineagePage) -> Page:
+        self._note(page)
+        return Page(
+            rows=[change.key for change in page.changes],
+            next_cursor=_travelling(page.cursor),
+            cursor_after=lambda place: _travelling(page.cursor_after(place)),
+            consumed=0.0,  # of the table; the stream's reads are not its capacity
+            changes=page.changes,
+            followed=self._followed(page),
+        )
+
+    def _note(self, page: LineagePage) -> None:
+        lineage = self._lineages.setdefault(page.shard, _Lineage())
+        moved = page.before.reading[page.shard].position != _position(page)
+        if page.changes:
+            lineage.changed_at = page.changes[-1].changed_at
+        if moved:
+            lineage.empty_since = None
+        elif lineage.empty_since is None:
+            lineage.empty_since = page.at
+        lineage.read_at = page.at
+        if page.ended:
+            del self._lineages[page.shard]
+
+    def _followed(self, page: LineagePage) -> Followed:
+        known = [self._lineages.get(shard) for shard in page.cursor.reading]
+        at = round(page.at.timestamp() * 1000)
+        shards = len(page.cursor.reading)
+        every = [lineage for lineage in known if lineage is not None and lineage.read_at is not None]
+        if len(every) < len(known) or not known:
+            return Followed(at_ms=at, shards=shards)
+        through = min(lineage.through for lineage in every)
+        return Followed(
+            through_ms=max(0, round(through * 1000)),
+            lag_ms=max(0, round(max(lineage.lag for lineage in every) * 1000)),
+            at_ms=at,
+            shards=shards,
+        )
+
+
+@dataclass
+class _Lineage:
+    """What this round has seen of one stream shard. Times are the service's."""
+
+    changed_at: datetime | None = None  # of its last change
+    empty_since: datetime | None = None  # pages in a row
+    read_at: datetime | None = None
+
+    @property
+    def through(self) -> float:
+        """Every change up to then has been handed out, seconds since 1970; 0: not known."""
+        settles = timedelta(seconds=SETTLES_SECONDS)
+        times = [self.changed_at] if self.changed_at else []
+        if self.empty_since and self.read_at and self.read_at - self.empty_since >= settles:
+            times.append(self.read_at - settles)
+        return max((time.timestamp() for time in times), default=0.0)
+
+    @property
+    def lag(self) -> float:
+        """Seconds behind; 0 while pages come empty."""
+        if self.empty_since or not self.changed_at or not self.read_at:
+            return 0.0
+        return (self.read_at - self.changed_at).total_seconds()
+
+
+def _position(page: LineagePage) -> object:
+    reading = page.cursor.reading.get(page.shard)
+    return reading.position if reading else None
+
+
+def _travelling(cursor: LineageCursor) -> Cursor:
+    return cursor.model_dump(mode="json", exclude_defaults=True)

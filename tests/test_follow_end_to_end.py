@@ -1,0 +1,104 @@
+"""Following a table into an index on the real servers: equal once drained, whatever was written meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from testbed.faults import FaultPlan
+from testbed.faults.search import SearchFaultPlan, SearchFaultProxy
+from testbed.job import outcome, until
+from testbed.stack import Stack
+from tests.planted import Make, content
+from tests.tables import Table, made_up_key
+from tests.test_index_end_to_end import FAST, SLOW, Indexed, module_proxy, proxy
+
+__all__ = ["module_proxy", "proxy"]  # fixtures
+
+
+class Writer:
+    """Changes, creates and deletes rows at full speed until it is told to stop."""
+
+    def __init__(self, table: Table, keys: int, seed: int = 1) -> None:
+        self._table, self._keys = table, keys
+        self._random = random.Random(seed)
+        self._stop = threading.Event()
+        self.writes = 0
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            key = made_up_key(self._table.key, self._random.randrange(self._keys))
+            if self._random.random() < 0.3:
+                self._table.client.delete_item(TableName=self._table.name, Key=key)
+            else:
+                item = {**key, **content(self.writes, written={"N": str(self.writes)})}
+                self._table.client.put_item(TableName=self._table.name, Item=item)
+            self.writes += 1
+            time.sleep(0.002)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        self._thread.start()
+        try:
+            yield
+        finally:
+            self._stop.set()
+            self._thread.join()
+
+
+class Followed(Indexed):
+    """A table with a stream."""
+
+    def __init__(self, make_table: Make, proxy: SearchFaultProxy, search: str, **more: Any) -> None:
+        super().__init__(make_table, proxy, search, stream="NEW_AND_OLD_IMAGES", **more)
+
+    async def start(self, stack: Stack, **more: Any) -> Any:
+        client = await stack.connect()
+        name = f"follow-{uuid.uuid4().hex[:8]}"
+        return await client.start_workflow("FollowTable", self.job(**more), id=name, task_queue=stack.queue)
+
+    async def equal(self, seconds: float = 60) -> None:
+        """The index is what the table is, by the judge, within seconds."""
+        deadline = time.monotonic() + seconds
+        while (found := self.judged()) and time.monotonic() < deadline:
+            await asyncio.sleep(1)
+        assert found == []
+
+
+async def test_what_is_written_during_and_after_the_scan_is_in_the_index(
+    quiet: Stack, make_table: Make, proxy: SearchFaultProxy, search: str
+) -> None:
+    followed = Followed(make_table, proxy, search, rows=400)
+    quiet.proxy.set_plan(FaultPlan.mixed(0.1))
+    proxy.set_plan(SearchFaultPlan.mixed(0.1))
+    writer = Writer(followed.table, 500)
+    with writer.running():
+        handle = await followed.start(quiet, limits=SLOW)
+        seen = await until(handle, lambda seen: seen["state"] == "backfilling")
+        assert not seen["drained"]
+        await until(handle, lambda seen: seen["tally"]["updated"] > 200)
+        await handle.execute_update("set_limits", FAST)
+        seen = await until(handle, lambda seen: seen["drained"], seconds=150)
+        assert followed.behind_alias() == [seen_index(followed, seen)]
+    await followed.equal()
+    await until(handle, lambda seen: seen["state"] == "following" and seen["lag_seconds"] == 0)
+    await handle.cancel()
+    assert (await outcome(handle))[0] == "CancelledError"
+    report = quiet.ledger().reports.find(handle.id, None)
+    assert report is not None
+    assert report.balanced
+    assert report.index is not None
+    assert report.index.moved
+    assert writer.writes > 300
+    assert followed.proxy.truth().went_back(f"{report.index.index}-write") == []
+
+
+def seen_index(followed: Followed, seen: dict[str, Any]) -> str:
+    return f"{followed.alias}-{seen['epoch']}"
