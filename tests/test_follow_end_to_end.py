@@ -49,8 +49,12 @@ class Writer:
         try:
             yield
         finally:
-            self._stop.set()
-            self._thread.join()
+            self.stop()
+
+    def stop(self) -> None:
+        """Write no more."""
+        self._stop.set()
+        self._thread.join()
 
 
 class Followed(Indexed):
@@ -58,6 +62,11 @@ class Followed(Indexed):
 
     def __init__(self, make_table: Make, proxy: SearchFaultProxy, search: str, **more: Any) -> None:
         super().__init__(make_table, proxy, search, stream="NEW_AND_OLD_IMAGES", **more)
+
+    @property
+    def stream(self) -> str:
+        described = self.table.client.describe_table(TableName=self.table.name)
+        return str(described["Table"]["LatestStreamArn"])
 
     async def start(self, stack: Stack, **more: Any) -> Any:
         client = await stack.connect()
@@ -102,3 +111,92 @@ async def test_what_is_written_during_and_after_the_scan_is_in_the_index(
 
 def seen_index(followed: Followed, seen: dict[str, Any]) -> str:
     return f"{followed.alias}-{seen['epoch']}"
+
+
+async def test_killed_workers_and_divided_shards_lose_no_change(
+    quiet: Stack, make_table: Make, proxy: SearchFaultProxy, search: str
+) -> None:
+    """Stream shards split and roll under load, children are listed late, workers are killed: all is there."""
+    followed = Followed(make_table, proxy, search, rows=200)
+    lineages = quiet.proxy.lineages(followed.stream)
+    beside = quiet.beside(f"follow-{uuid.uuid4().hex[:8]}")
+    writer = Writer(followed.table, 250)
+    with writer.running(), beside.workers as workers:
+        workers.come_up()
+        handle = await followed.start(beside, limits=SLOW)
+        await until(handle, lambda seen: seen["tally"]["updated"] > 20)
+        [first] = lineages.truth().shards
+        left, right = await asyncio.to_thread(lineages.split, first.shard, listed_after=2)
+        await asyncio.to_thread(workers.kill)
+        workers.start()
+        await handle.execute_update("set_limits", FAST)
+        await until(handle, lambda seen: seen["tally"]["deleted"] > 20)
+        await asyncio.to_thread(lineages.roll, left, parent_open_for=2)
+        await asyncio.to_thread(lineages.split, right)
+        await asyncio.to_thread(workers.kill)
+        workers.start()
+        await until(handle, lambda seen: seen["drained"], seconds=150)
+        await until(handle, lambda seen: seen["stream_shards"] == 3)
+        writer.stop()
+        await followed.equal()
+        await handle.cancel()
+        await outcome(handle)
+    index = followed.behind_alias()[0]
+    assert followed.proxy.truth().went_back(f"{index}-write") == []
+
+
+async def test_a_trimmed_position_parks_and_is_never_skipped(
+    quiet: Stack, make_table: Make, proxy: SearchFaultProxy, search: str
+) -> None:
+    followed = Followed(make_table, proxy, search, rows=20)
+    lineages = quiet.proxy.lineages(followed.stream)
+    handle = await followed.start(quiet)
+    await until(handle, lambda seen: seen["tally"]["updated"] >= 20)
+    followed.table.put({**made_up_key(followed.table.key, 1), "again": {"BOOL": True}})
+    await until(handle, lambda seen: seen["tally"]["updated"] >= 21)
+    await handle.signal("pause")
+    await until(handle, lambda seen: seen["state"] == "paused")
+    for number in range(5):
+        followed.table.put({**made_up_key(followed.table.key, number), "later": {"BOOL": True}})
+    await asyncio.to_thread(lineages.trim)
+    await handle.signal("resume")
+    seen = await until(handle, lambda seen: seen["state"] == "parked")
+    assert "StreamTrimmed" in seen["reason"]
+    await handle.cancel()
+    await outcome(handle)
+
+
+async def test_a_follow_goes_on_over_pauses_and_runs_of_its_workflow(
+    quiet: Stack, make_table: Make, proxy: SearchFaultProxy, search: str
+) -> None:
+    followed = Followed(make_table, proxy, search, rows=100)
+    short = {"REINDEXER_CYCLE_EVENTS": "60", "REINDEXER_LOOK_SECONDS": "0.2", "REINDEXER_ROUND_SECONDS": "1"}
+    beside = quiet.beside(f"follow-{uuid.uuid4().hex[:8]}", short)
+    writer = Writer(followed.table, 100)
+    with writer.running(), beside.workers as workers:
+        workers.come_up()
+        handle = await followed.start(beside)
+        await until(handle, lambda seen: seen["cycle"] >= 2)
+        await handle.signal("pause")
+        seen = await until(handle, lambda seen: seen["state"] == "paused")
+        await handle.signal("resume")
+        await until(handle, lambda now: now["tally"]["updated"] > seen["tally"]["updated"])
+        await until(handle, lambda seen: seen["drained"], seconds=150)
+        writer.stop()
+        await followed.equal()
+        await handle.cancel()
+        await outcome(handle)
+    report = quiet.ledger().reports.find(handle.id, None)
+    assert report is not None
+    assert report.balanced
+
+
+async def test_a_table_without_a_stream_is_refused(
+    quiet: Stack, make_table: Make, proxy: SearchFaultProxy, search: str
+) -> None:
+    indexed = Indexed(make_table, proxy, search, rows=1)
+    client = await quiet.connect()
+    name = f"follow-{uuid.uuid4().hex[:8]}"
+    handle = await client.start_workflow("FollowTable", indexed.job(), id=name, task_queue=quiet.queue)
+    kind, refused = await outcome(handle)
+    assert (kind, "--stream-specification" in refused["message"]) == ("BadInput", True)

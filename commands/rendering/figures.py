@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from reindexer.models import READING, JobProgress, Verification
+from reindexer.models import FOLLOWING, READING, JobProgress, Verification
 from reindexer.tally import Tally
 from reindexer.words import count, duration, some
 
 #: States in which records are being settled or verified; in others a rate is history.
-_MOVING = ("running", "throttled", "verifying", "comparing", "pausing")
+_MOVING = ("running", "throttled", "verifying", "comparing", "pausing", *FOLLOWING)
 #: Seconds for which figures need no age: a look at all shards takes no longer while a job is young.
 _FRESH = 10.0
 
@@ -44,6 +44,15 @@ def done_of(progress: JobProgress) -> str:
     if not goal or not progress.remaining:
         return some(reached, "record") + verified
     return f"{count(reached)} of about {count(goal)}{verified}"
+
+
+def behind_text(progress: JobProgress) -> str:
+    """How far a follow is behind its stream, and how long that still has what is unread; "" of others."""
+    if progress.lag_seconds is None:
+        return ""
+    behind = "nothing behind" if not progress.lag_seconds else f"{duration(progress.lag_seconds)} behind"
+    left = progress.hours_left
+    return behind if left is None else f"{behind}, unread changes are kept for {duration(left * 3600)}"
 
 
 def cycling(progress: JobProgress) -> str:

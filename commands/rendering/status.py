@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from commands.rendering.comparison import compared_text
-from commands.rendering.figures import age, cycling, done_of, expected, scanned, speed, which_run
+from commands.rendering.figures import age, behind_text, cycling, done_of, expected, scanned, speed, which_run
 from commands.rendering.report import attempts_text
 from commands.rendering.screen import BAD, DIM, GOOD, WARN, facts, moment
 from commands.temporal.server import spelled
@@ -40,6 +40,7 @@ def plain_line(status: JobStatus) -> str:
         parts.append(per_second(rate))
     if shards.total:
         parts.append(f"{shards.done or 0} of {some(shards.total, 'shard')} done")
+    parts.append(behind_text(progress))
     if progress.isolated:
         parts.append(f"{progress.isolated} isolated")
     if old := age(progress):
@@ -104,6 +105,8 @@ def _lines(status: JobStatus) -> Iterator[tuple[str, RenderableType]]:
         yield "compared", compared_text(progress.comparison)
     elif progress.tally:
         yield "outcomes", _outcomes(progress.tally, progress.isolated)
+    if behind := behind_text(progress):
+        yield "stream", behind
     if found := progress.verification:
         yield "verified", f"{count(found.scanned)} read consistently, {count(found.behind)} behind"
     if (attempts := progress.attempts) and any(attempts.model_dump().values()):

@@ -90,6 +90,10 @@ def _figures(progress: JobProgress, failed: list[str]) -> list[tuple[str, str]]:
     if comparison := progress.comparison:
         counts = comparison.model_dump(exclude={"clusters"})
         rows += [(name.replace("_", " "), f"{count:,.0f}") for name, count in counts.items() if count]
+    if progress.lag_seconds is not None:
+        rows.append(("seconds behind the stream", f"{progress.lag_seconds:,.1f}"))
+        if progress.hours_left is not None:
+            rows.append(("hours until unread changes are trimmed", f"{progress.hours_left:,.1f}"))
     if progress.cycle:
         rows.append(("runs of the workflow", f"{progress.cycle + 1:,}"))
     if progress.as_of and progress.state != "done":
