@@ -57,6 +57,7 @@ def control_activities(
         quarantine.close_redriven,
         index.prepare_index,
         index.finish_index,
+        index.purge_tombstones,
         report.write_report,
         report.record_version,
         EndedShardActivities(clients, client).last_state,

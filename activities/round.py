@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from temporalio import activity
 
 from activities.clients import Clients
@@ -12,9 +14,13 @@ from activities.round_context import TemporalContext
 from activities.second import second_of, trouble_of_either
 from activities.seen import seen_by
 from activities.sources import fetched
-from reindexer.models import Fault, RoundInput, RoundResult, Stop
+from reindexer.errors import ReindexerError
+from reindexer.models import Fault, Lineages, RoundInput, RoundResult, Stop
+from reindexer.models.streams import LineageCursor
 from reindexer.table_rounds import run_round
 from reindexer.telemetry import round_ended
+
+log = logging.getLogger(__name__)
 
 
 class RoundActivities:
@@ -46,6 +52,7 @@ class RoundActivities:
             second_of(self._clients, work.target, context, work.source) as second,
         ):
             result = run_round(work, context, self._clients.table(request.target), seen, second)
+        self._keep_position(request, result)
         if result.stop is not Stop.DONE:
             return result  # the next round looks before it reads
         # Had the table been replaced meanwhile, its end would look like the end of the shard.
@@ -55,3 +62,19 @@ class RoundActivities:
                 update={"stop": trouble.stop, "fault": trouble.fault, "throttle": trouble.throttle}
             )
         return result
+
+    def _keep_position(self, request: RoundInput, result: RoundResult) -> None:
+        """Of one that follows: in the ledger too. Not worth a failed round: the next one notes it as well."""
+        source, cursor, search = request.source, result.progress.cursor, request.target.search
+        if not isinstance(source, Lineages) or cursor is None or search is None or request.place is None:
+            return
+        try:
+            self._clients.ledger.positions.keep(
+                search.destination,
+                request.target.version,
+                request.place.index,
+                source,
+                LineageCursor.model_validate(cursor),
+            )
+        except ReindexerError as error:
+            log.warning("the position of shard %d was not noted: %s", request.place.index, error)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from temporalio import activity
 
 from activities.clients import Clients
@@ -11,6 +13,8 @@ from reindexer.errors import Refused
 from reindexer.models import Indexed, IndexInput
 from reindexer.planning.search import verdict
 from reindexer.search import admin
+from reindexer.search.tombstones import purge
+from reindexer.streams.order import TOMBSTONE_KEPT
 
 
 class IndexActivities:
@@ -28,6 +32,17 @@ class IndexActivities:
     def finish_index(self, request: IndexInput) -> Indexed:
         """Make the index ready for readers, count what it holds, and move their alias if it may move."""
         return self._finish(request)
+
+    @activity.defn
+    def purge_tombstones(self, request: IndexInput) -> int:
+        """Remove tombstones that are older than anything that may still land; returns how many."""
+        with translated():
+            client = self._clients.search(request.index)
+            before = datetime.now(UTC) - TOMBSTONE_KEPT
+            try:
+                return purge(client, request.index.index, request.index.write_alias, before)
+            except CallFailed as failed:
+                raise verdict(failed, client.url) from failed
 
     def _prepare(self, request: IndexInput) -> None:
         with translated():

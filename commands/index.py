@@ -13,6 +13,7 @@ from commands.rendering.plan import summary
 from commands.running.launch import Wait, launch
 from commands.start import show_plan
 from reindexer.errors import BadInput
+from reindexer.models import FollowInput, JobInput
 
 #: In the order of the help.
 _FIELDS = Fields(
@@ -34,6 +35,9 @@ def index(
     follow: Annotated[
         bool, typer.Option("--follow", help="Follow the table's stream beside the scan and after it.")
     ] = False,
+    no_backfill: Annotated[
+        bool, typer.Option("--no-backfill", help="Scan nothing: go on where the last follow was.")
+    ] = False,
     yes: Yes = False,
     wait: Wait = False,
     as_json: AsJson = False,
@@ -50,11 +54,15 @@ def index(
         raise BadInput("where to? For example `reindexer index cities --to http://localhost:9200`", "--to")
     table = str(given.get("table", "")).rsplit("/", 1)[-1]  # of an ARN the table's name
     operation["to"].setdefault("alias", table.lower())
-    job = job_input({**given, "operation": operation}, None)
+    if no_backfill and not follow:
+        raise BadInput("goes with --follow", "--no-backfill")
     if follow and wait:
         raise BadInput("a follow does not end by itself; reindexer watch JOB shows it", "--wait")
+    if follow and given.get("dry_run"):
+        raise BadInput("goes without --follow", "--dry-run")
+    asked = {**given, "operation": operation, **({"backfill": False} if no_backfill else {})}
+    job = job_input(asked, None, FollowInput if follow else JobInput)
     name = workflow_id or f"{'follow-' if follow else ''}index-{table}"
-    show_plan(job, name, ask=not (yes or job.dry_run), follows=follow)
-    summarised = ("follow, " if follow else "") + summary(job)
-    wait = wait or job.dry_run
-    raise typer.Exit(launch(job, name, summary=summarised, wait=wait, as_json=as_json, follows=follow))
+    show_plan(job, name, ask=not (yes or job.dry_run))
+    about = ("follow, " if follow else "") + summary(job)
+    raise typer.Exit(launch(job, name, summary=about, wait=wait or job.dry_run, as_json=as_json))

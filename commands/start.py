@@ -54,12 +54,12 @@ def start(
     raise typer.Exit(launch(job, name, summary=summary(job), wait=wait or job.dry_run, as_json=as_json))
 
 
-def show_plan(job: JobInput, name: str, *, ask: bool, follows: bool = False) -> None:
+def show_plan(job: JobInput, name: str, *, ask: bool) -> None:
     """Show the plan and ask. Raises `Stopped` where no one agrees.
 
     Everything goes to stderr: stdout belongs to the answer.
     """
-    plan = look_ahead(job, name, follows=follows)
+    plan = look_ahead(job, name)
     if ask or can_ask():
         err.print(plan_text(plan, job, name))
     confirm("Start?", yes=not ask, otherwise="not started")

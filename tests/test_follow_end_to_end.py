@@ -9,11 +9,14 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from testbed.faults import FaultPlan
-from testbed.faults.search import SearchFaultPlan, SearchFaultProxy
+from testbed.faults.search import SearchFaultPlan, SearchFaultProxy, search_fault_proxy
 from testbed.job import outcome, until
+from testbed.search import SearchServer
 from testbed.stack import Stack
 from tests.planted import Make, content
 from tests.tables import Table, made_up_key
@@ -94,7 +97,7 @@ async def test_what_is_written_during_and_after_the_scan_is_in_the_index(
         assert not seen["drained"]
         await until(handle, lambda seen: seen["tally"]["updated"] > 200)
         await handle.execute_update("set_limits", FAST)
-        seen = await until(handle, lambda seen: seen["drained"], seconds=150)
+        seen = await until(handle, lambda seen: seen.get("drained"), seconds=150)
         assert followed.behind_alias() == [seen_index(followed, seen)]
     await followed.equal()
     await until(handle, lambda seen: seen["state"] == "following" and seen["lag_seconds"] == 0)
@@ -135,7 +138,7 @@ async def test_killed_workers_and_divided_shards_lose_no_change(
         await asyncio.to_thread(lineages.split, right)
         await asyncio.to_thread(workers.kill)
         workers.start()
-        await until(handle, lambda seen: seen["drained"], seconds=150)
+        await until(handle, lambda seen: seen.get("drained"), seconds=150)
         await until(handle, lambda seen: seen["stream_shards"] == 3)
         writer.stop()
         await followed.equal()
@@ -181,7 +184,7 @@ async def test_a_follow_goes_on_over_pauses_and_runs_of_its_workflow(
         seen = await until(handle, lambda seen: seen["state"] == "paused")
         await handle.signal("resume")
         await until(handle, lambda now: now["tally"]["updated"] > seen["tally"]["updated"])
-        await until(handle, lambda seen: seen["drained"], seconds=150)
+        await until(handle, lambda seen: seen.get("drained"), seconds=150)
         writer.stop()
         await followed.equal()
         await handle.cancel()
@@ -200,3 +203,57 @@ async def test_a_table_without_a_stream_is_refused(
     handle = await client.start_workflow("FollowTable", indexed.job(), id=name, task_queue=quiet.queue)
     kind, refused = await outcome(handle)
     assert (kind, "--stream-specification" in refused["message"]) == ("BadInput", True)
+
+
+async def test_a_follow_goes_on_where_the_ledger_says_and_scans_nothing(
+    quiet: Stack, make_table: Make, proxy: SearchFaultProxy, search: str
+) -> None:
+    followed = Followed(make_table, proxy, search, rows=60)
+    handle = await followed.start(quiet)
+    await until(handle, lambda seen: seen.get("drained"), seconds=150)
+    await handle.cancel()
+    await outcome(handle)
+    index = followed.behind_alias()
+    for number in range(10):
+        followed.table.put({**made_up_key(followed.table.key, number), "later": {"BOOL": True}})
+    followed.table.client.delete_item(TableName=followed.table.name, Key=made_up_key(followed.table.key, 50))
+    assert len(followed.judged()) == 11
+    again = await followed.start(quiet, backfill=False)
+    await until(again, lambda seen: seen["tally"]["scanned"] == 11)
+    await followed.equal()
+    assert followed.behind_alias() == index
+    await again.cancel()
+    await outcome(again)
+
+
+async def test_a_follow_that_never_was_cannot_go_on(
+    quiet: Stack, make_table: Make, proxy: SearchFaultProxy, search: str
+) -> None:
+    followed = Followed(make_table, proxy, search, rows=1)
+    kind, refused = await outcome(await followed.start(quiet, backfill=False))
+    assert (kind, "begin with a backfill" in refused["message"]) == ("NoPositions", True)
+
+
+async def test_deletions_stay_deleted_where_opensearch_is_killed_and_restarted(
+    quiet: Stack, make_table: Make, tmp_path: Path
+) -> None:
+    """OpenSearch forgets its own tombstones in a restart; ours are documents."""
+    with SearchServer(logs=tmp_path) as server, search_fault_proxy(server.url, SearchFaultPlan()) as proxy:
+        followed = Followed(make_table, proxy, server.url, rows=150)
+        writer = Writer(followed.table, 150)
+        with writer.running():
+            handle = await followed.start(quiet, limits=SLOW)
+            for deleted, end in ((10, server.kill), (40, server.stop)):
+                await until(handle, partial(_has_deleted, deleted))
+                await asyncio.to_thread(end)
+                await asyncio.to_thread(server.restart)
+            await handle.execute_update("set_limits", FAST)
+            await until(handle, lambda seen: seen.get("drained"), seconds=150)
+            writer.stop()
+        await followed.equal()
+        await handle.cancel()
+        await outcome(handle)
+
+
+def _has_deleted(number: int, seen: dict[str, Any]) -> bool:
+    return bool(seen["tally"]["deleted"] >= number)

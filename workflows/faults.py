@@ -24,6 +24,14 @@ _WORDS = {
     "ResourceNotFoundException": _GONE,
     "ResourceNotFound": _GONE,
     "TableNotFoundException": _GONE,
+    "StreamTrimmed": (
+        "changes were deleted from the stream before they were read",
+        "what they were is lost: cancel this follow, and start it again with a backfill",
+    ),
+    "StreamShardGone": (
+        "a shard of the stream is gone",
+        "what it held unread is lost: cancel this follow, and start it again with a backfill",
+    ),
     "TableReplaced": ("the table was replaced", "cancel this job and start a new one for the new table"),
     "LockLost": ("the job does not hold its lock any more", "cancel it; start it again once the lock is free"),
     "CodeChanged": (

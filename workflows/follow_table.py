@@ -8,12 +8,15 @@ from temporalio import workflow
 
 from workflows.reindex_table import ReindexTable
 
+with workflow.unsafe.imports_passed_through():
+    from reindexer.models import FollowInput
+
 
 @workflow.defn(name="FollowTable")
 class FollowTable(ReindexTable):
     """A job that does not end by itself. Its signals, updates and queries are those of every job."""
 
-    follows = True
+    input_type = FollowInput
 
     @workflow.run
     async def run(self, *args: Any) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, ClassVar
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
@@ -31,20 +31,30 @@ with workflow.unsafe.imports_passed_through():
     from pydantic import ValidationError
 
     from reindexer.explain import explain
-    from reindexer.models import Carried, JobInput, JobProgress, Limits, Looked, Report, RunCarried, ShardReport
+    from reindexer.models import (
+        Carried,
+        FollowInput,
+        JobInput,
+        JobProgress,
+        Limits,
+        Looked,
+        Report,
+        RunCarried,
+        ShardReport,
+    )
 
 
 @workflow.defn(name="ReindexTable")
 class ReindexTable:
     """One job over one table, in a chain of runs. Handlers set the desired state; `_drive` does the work."""
 
-    follows = False  # the table's stream besides, without an end
+    input_type: ClassVar[type[JobInput]] = JobInput
 
     @workflow.init
     def __init__(self, *args: Any) -> None:
         self._asked: JobInput | ApplicationError
         try:
-            self._asked = _validated(args)
+            self._asked = _validated(args, self.input_type)
             carried = _carried(args)
         except ApplicationError as error:  # raised by `run`: here it would fail the workflow task for ever
             self._asked, carried = error, None
@@ -221,7 +231,7 @@ class ReindexTable:
     async def _begin(self, asked: JobInput) -> None:
         """Plan and lock; nothing is written before."""
         job = self._job
-        plan = await make_plan(job, asked, follows=self.follows)
+        plan = await make_plan(job, asked)
         if job.gate.stopping:
             raise asyncio.CancelledError
         job.planned(plan)
@@ -246,7 +256,7 @@ class ReindexTable:
         await self._phases(asked).run()
 
     def _phases(self, asked: JobInput) -> Phases | FollowingPhases:
-        phases = FollowingPhases if self.follows else Phases
+        phases = FollowingPhases if isinstance(asked, FollowInput) else Phases
         return phases(self._job, self._shards, asked)
 
     async def _may_hand_over(self) -> bool:
@@ -275,7 +285,7 @@ class ReindexTable:
         return report
 
 
-def _validated(args: tuple[Any, ...]) -> JobInput:
+def _validated(args: tuple[Any, ...], kind: type[JobInput]) -> JobInput:
     chained = workflow.info().continued_run_id is not None
     if len(args) != 1 + chained:
         problem = "no input was given" if not args else f"{len(args)} inputs were given"
@@ -285,7 +295,7 @@ def _validated(args: tuple[Any, ...]) -> JobInput:
             non_retryable=True,
         )
     try:
-        return JobInput.model_validate(args[0])
+        return kind.model_validate(args[0])
     except ValidationError as error:
         raise ApplicationError(explain(error), type="BadInput", non_retryable=True) from None
 

@@ -14,8 +14,11 @@ from reindexer.explain import explain
 from reindexer.models import JobInput
 
 
-def job_input(given: Mapping[str, Any], file: Path | None) -> JobInput:
-    """The file's input, overridden by what options gave. Raises `BadInput` naming the field."""
+def job_input(given: Mapping[str, Any], file: Path | None, kind: type[JobInput] = JobInput) -> JobInput:
+    """The file's input, overridden by what options gave. `kind`: or that of a follow.
+
+    Raises `BadInput` naming the field.
+    """
     merged = _merged(_file(file) if file else {}, given)
     if "table" not in merged:
         raise BadInput("which one? For example `reindexer start cities`, or --input FILE", "TABLE")
@@ -23,7 +26,7 @@ def job_input(given: Mapping[str, Any], file: Path | None) -> JobInput:
     if isinstance(operation, dict):
         operation.setdefault("kind", "touch")
     try:
-        return JobInput.model_validate(merged)
+        return kind.model_validate(merged)
     except ValidationError as error:
         raise BadInput(explain(error)) from None
 

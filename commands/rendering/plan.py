@@ -12,6 +12,7 @@ from reindexer.dynamo.client import make_client
 from reindexer.errors import EnvironmentFault
 from reindexer.ledger import Ledger
 from reindexer.models import (
+    FollowInput,
     JobInput,
     Plan,
     PlanInput,
@@ -22,13 +23,18 @@ from reindexer.planning.verbs import queue_of
 from reindexer.settings import settings
 
 
-def look_ahead(job: JobInput, workflow_id: str, *, follows: bool = False) -> Plan | None:
+def look_ahead(job: JobInput, workflow_id: str) -> Plan | None:
     """Plan here, without writing anything. None where this machine may not look, and that is said.
 
     Raises `BadInput` and `Refused` as the job itself would.
     """
     request = PlanInput(
-        job=job, workflow_id=workflow_id, started_at=datetime.now(UTC), run="preview", follows=follows
+        job=job,
+        follows=isinstance(job, FollowInput),
+        resumes=isinstance(job, FollowInput) and not job.backfill,
+        workflow_id=workflow_id,
+        started_at=datetime.now(UTC),
+        run="preview",
     )
     chosen = settings()
     try:

@@ -25,7 +25,7 @@ from commands.temporal.server import (
 )
 from reindexer.errors import BadInput, ReindexerError
 from reindexer.ledger import Ledger
-from reindexer.models import Compare, JobInput
+from reindexer.models import Compare, FollowInput, JobInput
 from reindexer.planning.bounds import check_workflow_id
 from reindexer.planning.redrive import operation_of
 from reindexer.planning.verbs import queue_of
@@ -37,9 +37,7 @@ Wait = Annotated[bool, typer.Option("--wait", help="Follow the job until it ends
 _WORKERS_SECONDS = 5.0
 
 
-def launch(
-    job: JobInput, workflow_id: str, *, summary: str, wait: bool, as_json: bool, follows: bool = False
-) -> Exit:
+def launch(job: JobInput, workflow_id: str, *, summary: str, wait: bool, as_json: bool) -> Exit:
     """Start the job, and follow it if asked.
 
     Raises `BadInput` where one of that name is running, or the name is too long.
@@ -47,7 +45,7 @@ def launch(
     check_workflow_id(workflow_id)
 
     async def work(client: Client) -> Exit:
-        handle = await begin(client, job, workflow_id, summary=summary, follows=follows)
+        handle = await begin(client, job, workflow_id, summary=summary)
         missing = await _unserved(client, job)
         _announce(handle, missing, as_json=as_json and not wait)
         if missing:
@@ -66,13 +64,11 @@ def launch(
         return goes_on(workflow_id)
 
 
-async def begin(
-    client: Client, job: JobInput, workflow_id: str, *, summary: str, follows: bool = False
-) -> WorkflowHandle[Any, Any]:
+async def begin(client: Client, job: JobInput, workflow_id: str, *, summary: str) -> WorkflowHandle[Any, Any]:
     """Start the workflow. Raises `BadInput` where one of that name is running."""
     try:
         return await client.start_workflow(
-            FOLLOW_TYPE if follows else JOB_TYPE,
+            FOLLOW_TYPE if isinstance(job, FollowInput) else JOB_TYPE,
             # Only what was given: defaults are the workflow's own, also of a newer one.
             job.model_dump(mode="json", exclude_unset=True),
             id=workflow_id,

@@ -8,6 +8,7 @@ Keys `pk` and `sk` are strings; every read is consistent. Layout (`attribute`: t
 | `table#<arn>#<attribute>` | `version`                     | the highest version a job has aimed at         |
 | `table#<arn>#<attribute>` | `use#<version>#<hash>`        | what a version was used for, as JSON in `used` |
 | `destination#<name>`      | `epoch`                       | the last epoch taken: see `epochs`             |
+| `destination#<name>`      | `positions#<epoch>#<shard>`   | how far a follow has come: see `positions`     |
 | `job#<workflow id>`       | `last`                        | the newest run of the job                      |
 | `job#<workflow id>`       | `report#<start>#<run>`        | a report, as JSON in `report`                  |
 | `job#<workflow id>`       | `partitions#<hash>#<part>`    | its partitions, compressed                     |
@@ -32,6 +33,7 @@ from reindexer.ledger.epochs import Epochs
 from reindexer.ledger.failures import Failures
 from reindexer.ledger.kept import KeptWhileRunning
 from reindexer.ledger.locks import Locks
+from reindexer.ledger.positions import Positions
 from reindexer.ledger.reports import Reports
 from reindexer.ledger.runs import Runs
 from reindexer.ledger.seen import SeenStamps
@@ -57,6 +59,7 @@ class Ledger(Store):
         self.reports = Reports(self, self.runs)
         self.versions = Versions(self)
         self.epochs = Epochs(self)
+        self.positions = Positions(self)
         self.failures = Failures(self)
         self.kept = KeptWhileRunning(self)
         self.seen = SeenStamps(self)

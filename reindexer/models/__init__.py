@@ -52,7 +52,7 @@ from reindexer.models.comparison import (
 from reindexer.models.control import Control, Resume
 from reindexer.models.cycle import FOLLOWING, READING, Carried, Phase, RunCarried, ShardCarried
 from reindexer.models.failures import CloseInput, FailurePage, QuarantineEntry, QuarantineInput
-from reindexer.models.job_input import RATE_TEXT, Attributes, JobInput, Limits, Rate
+from reindexer.models.job_input import RATE_TEXT, Attributes, FollowInput, JobInput, Limits, Rate
 from reindexer.models.job_progress import Consumed, JobProgress, PartitionsDone, ShardsDone, Throttle
 from reindexer.models.lock import Holder, LockInput
 from reindexer.models.model import MAX_VERSION, Model
@@ -162,6 +162,7 @@ __all__ = [
     "Expiry",
     "FailurePage",
     "Fault",
+    "FollowInput",
     "FollowState",
     "Followed",
     "FoundDifference",

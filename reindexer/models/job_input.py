@@ -129,3 +129,10 @@ class JobInput(Asked):
     force_lock: Annotated[
         bool, Option("--force-lock", "Take over the lock of a job that has certainly stopped.")
     ] = False
+
+
+class FollowInput(JobInput):
+    """What an operator starts `FollowTable` with."""
+
+    #: False: no scan; it goes on where the last follow of this destination was.
+    backfill: bool = True

@@ -15,7 +15,7 @@ from reindexer.models.model import Model
 from reindexer.models.operations import Operation, Touch
 from reindexer.models.purpose import Purpose
 from reindexer.models.search_index import IndexCreation, SearchIndex
-from reindexer.models.streams import Reading, ShardId
+from reindexer.models.streams import Ended, Reading, ShardId
 from reindexer.models.unconfirmed import Unconfirmed
 from reindexer.models.verb import Verb
 
@@ -171,6 +171,7 @@ class Lineages(Model):
     stream_arn: str
     opened_at: AwareDatetime  # what changed ten minutes before it, or earlier, is left to the scan
     reading: dict[ShardId, Reading]
+    ended: dict[ShardId, Ended] = Field(default={}, exclude_if=operator.not_)  # whose children are looked for
 
 
 class PartitionRange(Model):
@@ -280,6 +281,7 @@ class Elsewhere(Model):
 class PlanInput(Model):
     job: JobInput
     follows: bool = Field(default=False, exclude_if=operator.not_)  # the table's stream, beside the scan
+    resumes: bool = Field(default=False, exclude_if=operator.not_)  # where an earlier follow was; no scan
     workflow_id: str
     started_at: datetime
     run: str

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from reindexer.answers import Action, CallFailed, Failure
 from reindexer.errors import BadInput, EnvironmentFault, Refused, Unavailable
-from reindexer.models import Lineages
+from reindexer.ledger import Ledger
+from reindexer.models import Lineages, PlanInput, SearchIndex, Source
 from reindexer.models.streams import Listing
 from reindexer.planning.asking import denied
 from reindexer.planning.facts import Described
@@ -18,6 +20,34 @@ from reindexer.throttle import backoff
 #: Shards that follow, at most: each reads its lineages in turn, a page of up to 1,000 changes at a time.
 _MAX_SHARDS = 8
 _TRIES = 8  # of a listing that fails or lacks a page: some ten seconds
+
+
+def follow_sources(
+    request: PlanInput,
+    described: Described,
+    ledger: Ledger,
+    search: SearchIndex,
+    scanned: Sequence[Source],
+    region: str | None,
+) -> list[Source]:
+    """Lineages first, then what is scanned; of a follow that goes on nothing is.
+
+    Raises `BadInput`, `Refused`, `EnvironmentFault`.
+    """
+    if not request.resumes:
+        return [*plan_lineages(described, region), *scanned]
+    epoch = int(search.index.rsplit("-", 1)[-1])
+    kept = list(ledger.positions.of(search.destination, epoch))
+    if not kept:
+        raise Refused(f"the ledger has no positions of {search.index}: begin with a backfill", "NoPositions")
+    stream = described.description.get("LatestStreamArn")
+    if {arn for arn, _ in kept} != {stream}:
+        raise Refused(
+            f"the stream of {described.table.table} is another one now ({stream}): what changed between the two "
+            "is lost; begin with a backfill",
+            "StreamReplaced",
+        )
+    return [lineages for _, lineages in kept]
 
 
 def plan_lineages(described: Described, region: str | None) -> list[Lineages]:

@@ -43,7 +43,7 @@ from reindexer.planning.checks import (
 )
 from reindexer.planning.compare import Connect, check_second, plan_second, sources_for
 from reindexer.planning.facts import Described, describe
-from reindexer.planning.follow import images_missing, plan_lineages
+from reindexer.planning.follow import follow_sources, images_missing
 from reindexer.planning.index_keys import index_types, keys_of_indexes
 from reindexer.planning.partitions.scope import checked_scope
 from reindexer.planning.partitions.shards import plan_partitions
@@ -151,7 +151,15 @@ def make_plan(
     indexed = None
     if isinstance(asked, Index):
         indexed = plan_index(
-            asked, attributes, described, ledger, request.started_at, aim.found, aim.version, connect_search
+            asked,
+            attributes,
+            described,
+            ledger,
+            request.started_at,
+            aim.found,
+            aim.version,
+            connect_search,
+            resumes=request.resumes,
         )
         aim = replace(aim, version=indexed.epoch)
         writer = "bulk" if writes else "none"
@@ -164,7 +172,8 @@ def make_plan(
         operation, code, notes = finish(operation, job, attributes, described, writer, reach, aim.found)
         warnings += notes
     if request.follows:
-        sources = [*plan_lineages(described, client.meta.region_name), *sources]
+        assert indexed is not None, "only an index is followed"
+        sources = follow_sources(request, described, ledger, indexed.search, sources, client.meta.region_name)
         warnings += images_missing(described)
     plan = Plan(
         run=request.run,

@@ -81,8 +81,10 @@ def plan_index(
     found: Sampled | None,
     epoch: int,
     connect: ConnectSearch,
+    *,
+    resumes: bool = False,
 ) -> PlannedIndex:
-    """`epoch` 0: a new one is chosen; else that of the run that is taken up again.
+    """`epoch` 0: a new one is chosen, or with `resumes` the last one is taken up again; else that of a run is.
 
     Raises `BadInput` where the input rules itself out, `Refused` where the cluster does, `EnvironmentFault`
     (`Unavailable` is retryable) where it cannot be asked.
@@ -108,6 +110,12 @@ def plan_index(
         index="",
         left_out=left_out,
     )
+    if resumes:
+        epoch = chosen = ledger.epochs.last(search.destination) or 0
+        if not epoch:
+            raise Refused(
+                f"no follow has written for {address.alias} yet: begin with a backfill", "NoPositions"
+            )
     if not epoch:
         chosen = next_epoch(int(started_at.timestamp() * 1000), ledger.epochs.last(search.destination))
     search = search.model_copy(update={"index": admin.index_name(address.alias, chosen)})

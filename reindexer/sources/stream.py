@@ -33,7 +33,7 @@ class StreamSource:
         rate = budget.records.rate
         limit = PAGE_RECORDS if rate is None else max(1, min(PAGE_RECORDS, int(rate)))
         following = Following(self._calls, self._context, self._source.opened_at, limit)
-        start = LineageCursor(reading=self._source.reading)
+        start = LineageCursor(reading=self._source.reading, ended=self._source.ended)
         if cursor is not None:
             start = LineageCursor.model_validate(cursor)
         for page in following.pages(start):

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from datetime import timedelta
 
 from temporalio import workflow
+from temporalio.exceptions import ActivityError
 
 from workflows.job.closing import note_progress, retry_while_parked
-from workflows.job.index import finishing
+from workflows.job.index import finishing, index_input
 from workflows.job.report import JobReport
 from workflows.job.running_job import RunningJob
 from workflows.job.shards import Shards
 from workflows.job.slot import Shard
+from workflows.options import CONTROL
 
 with workflow.unsafe.imports_passed_through():
     from activities.search import IndexActivities
@@ -19,6 +23,8 @@ with workflow.unsafe.imports_passed_through():
 
 #: A change lies behind the scan when it is later than its end by this: clocks differ by less (design: 2 s).
 _BEHIND_SCAN_MS = 2000
+#: Seconds between two looks for tombstones: six events each time, some 600 a day.
+_PURGE_SECONDS = 900.0
 #: Milliseconds for which one lag is shown as none: a change is a second or two under way.
 _CAUGHT_UP_MS = 10_000
 
@@ -39,13 +45,14 @@ class FollowingPhases:
 
     async def run(self) -> None:
         """Until everything hands back."""
-        beside = asyncio.ensure_future(self._drain())
+        beside = [asyncio.ensure_future(task) for task in (self._drain(), self._purge())]
         try:
             await self._shards.run(list(self._shards.all))
             # All have ended though none was asked to: the stream is gone, and says so where it is read.
             await workflow.wait_condition(lambda: self._job.leaving)
         finally:
-            beside.cancel()
+            for task in beside:
+                task.cancel()
 
     async def _drain(self) -> None:
         """Once the scan is done and all that changed meanwhile has followed, readers get the index."""
@@ -71,6 +78,26 @@ class FollowingPhases:
         job.note("drained", job.index.why or None if job.index else None)
         job.noticed()
         await note_progress(job, JobReport(job, self._shards))
+
+    async def _purge(self) -> None:
+        """Now and then, once drained: tombstones that nothing older can follow any more. For ever."""
+        job = self._job
+        await workflow.wait_condition(lambda: job.followed.drained_at is not None)
+        while not job.leaving:
+            with contextlib.suppress(TimeoutError):
+                await workflow.wait_condition(
+                    lambda: job.leaving,
+                    timeout=timedelta(seconds=_PURGE_SECONDS),
+                    timeout_summary="until tombstones are looked for",
+                )
+            # An isolated record may be older than a tombstone.
+            if job.leaving or not job.gate.open or any(shard.counts.isolated for shard in self._shards.all):
+                continue
+            try:
+                request = index_input(job)
+                await workflow.execute_activity_method(IndexActivities.purge_tombstones, request, **CONTROL)
+            except ActivityError as error:  # the next time does it
+                workflow.logger.warning("tombstones were not removed: %s", error.cause or error)
 
 
 def lineages(shards: Shards) -> list[Followed]:

@@ -20,7 +20,7 @@ async def prepare_index(job: RunningJob) -> None:
     """Create what the job writes to. Raises `ApplicationError` where that is refused: the start fails."""
     if job.known_plan.creation is None:
         return
-    request = _request(job).model_copy(update={"creation": job.known_plan.creation})
+    request = index_input(job).model_copy(update={"creation": job.known_plan.creation})
     try:
         await workflow.execute_activity_method(IndexActivities.prepare_index, request, **CONTROL)
     except ActivityError as error:
@@ -37,7 +37,7 @@ def finishing(job: RunningJob, shards: Shards, scope: Scope) -> IndexInput:
     complete = whole and not tally[Outcome.QUARANTINED]
     again = isinstance(scope, Quarantined)
     follows = any(isinstance(shard.source, Lineages) for shard in shards.all)
-    return _request(job).model_copy(
+    return index_input(job).model_copy(
         update={
             # What follows a scan replaces and deletes documents: no count of records tells how many are left.
             "expected": None if again or follows else tally[Outcome.UPDATED],
@@ -48,7 +48,8 @@ def finishing(job: RunningJob, shards: Shards, scope: Scope) -> IndexInput:
     )
 
 
-def _request(job: RunningJob) -> IndexInput:
+def index_input(job: RunningJob) -> IndexInput:
+    """Which index, and whose."""
     plan = job.known_plan
     assert plan.target.search is not None, "which index?"
     return IndexInput(

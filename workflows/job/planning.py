@@ -16,14 +16,15 @@ from workflows.options import CONTROL, FIRST_WAIT, LONGEST_WAIT_TO_PLAN, PLAN_AT
 
 with workflow.unsafe.imports_passed_through():
     from activities.plan import PlanActivities, SearchAttributeActivities
-    from reindexer.models import Elsewhere, JobInput, Plan, PlanInput
+    from reindexer.models import Elsewhere, FollowInput, JobInput, Plan, PlanInput
 
 
-async def make_plan(job: RunningJob, asked: JobInput, *, follows: bool = False) -> Plan:
+async def make_plan(job: RunningJob, asked: JobInput) -> Plan:
     """The plan, with the search attributes there are. Raises `ApplicationError` where the job is refused."""
     request = PlanInput(
         job=asked,
-        follows=follows,
+        follows=isinstance(asked, FollowInput),
+        resumes=isinstance(asked, FollowInput) and not asked.backfill,
         workflow_id=job.job_id,
         started_at=job.started_at,
         run=workflow.uuid4().hex[:10],  # 40 bits: two runs of a table never share a stamp

@@ -9,16 +9,17 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
 from workflows.faults import in_plain_words
-from workflows.options import KEEPING, LAST_LOOK
+from workflows.options import CLOSING, KEEPING, LAST_LOOK
 from workflows.shard.reporting import Telling
 from workflows.shard.running_shard import RUNNING, RunningShard
 
 with workflow.unsafe.imports_passed_through():
     from activities.kept import KeptActivities
     from activities.last_look import ClosingLookActivities
-    from reindexer.models import Fault, KeepInput, Kept, ShardState
+    from activities.quarantine import QuarantineActivities
+    from reindexer.models import Fault, KeepInput, Kept, Lineages, QuarantineInput, ShardState
     from reindexer.models.closing import ClosingInput
-    from reindexer.models.folding import after_closing
+    from reindexer.models.folding import after_closing, after_record
 
 
 async def load(shard: RunningShard, telling: Telling) -> None:
@@ -88,6 +89,8 @@ async def look_ahead(shard: RunningShard) -> bool:
     that carry this run's stamp were changed by it.
     """
     state, request = shard.state, shard.request
+    if isinstance(request.source, Lineages):
+        return await _give_up(shard)
     if request.verifying or shard.finished or not (state.rounds or state.ahead or state.timed_out):
         return True
     if not state.unsettled:
@@ -106,6 +109,24 @@ async def look_ahead(shard: RunningShard) -> bool:
         return False
     shard.state = after_closing(state, result)
     return result.fault is None and result.complete
+
+
+async def _give_up(shard: RunningShard) -> bool:
+    """What is isolated where a follow ends: its position has passed them, and a later follow meets none."""
+    request = shard.request
+    for record in shard.state.isolated:
+        asked = QuarantineInput(target=shard.target, job=request.job, run=request.run, record=record)
+        try:
+            result = await workflow.execute_activity_method(
+                QuarantineActivities.quarantine_record, asked, task_queue=request.records_queue, **CLOSING
+            )
+        except ActivityError as error:
+            workflow.logger.warning("an isolated record is not in the ledger: %s", error.cause or error)
+            return False
+        if result.outcome is None:
+            return False
+        shard.state = after_record(shard.state, result)
+    return True
 
 
 def last_look(shard: RunningShard) -> ClosingInput:

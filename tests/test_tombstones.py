@@ -1,0 +1,37 @@
+"""Removing tombstones from a real index: at exactly their order, and nothing that is newer."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from reindexer.models import SearchAddress
+from reindexer.search.client import SearchClient
+from reindexer.search.tombstones import purge
+from tests.searching import ask, bulk, index_action, own_index
+
+pytestmark = pytest.mark.engines
+
+
+def gone(seconds: float) -> str:
+    return (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat()
+
+
+def test_old_tombstones_are_removed_and_what_is_newer_stays(search: str) -> None:
+    index = own_index()
+    mapping = {"properties": {"_order": {"type": "long"}, "_gone": {"type": "date"}}}
+    ask(search, "PUT", f"/{index}", {"mappings": mapping, "aliases": {f"{index}-write": {}}})
+    old = [index_action(index, f"old-{n}", 7, {"_order": 7, "_gone": gone(1000)}) for n in range(1200)]
+    bulk(search, old)
+    bulk(search, [index_action(index, "young", 8, {"_order": 8, "_gone": gone(10)})])
+    bulk(search, [index_action(index, "back", 9, {"_order": 9, "_gone": gone(1000)})])
+    ask(search, "POST", f"/{index}/_refresh")
+    bulk(search, [index_action(index, "back", 10, {"_order": 10, "x": 1})])  # written again since it was found
+    client = SearchClient(SearchAddress(search=search, alias=index))
+    before = datetime.now(UTC) - timedelta(seconds=900)
+    assert purge(client, index, f"{index}-write", before) == 1200
+    assert purge(client, index, f"{index}-write", before) == 0
+    ask(search, "POST", f"/{index}/_refresh")
+    _, found = ask(search, "GET", f"/{index}/_search?size=10")
+    assert sorted(hit["_id"] for hit in found["hits"]["hits"]) == ["back", "young"]
