@@ -97,7 +97,7 @@ async def test_what_is_written_during_and_after_the_scan_is_in_the_index(
         assert not seen["drained"]
         await until(handle, lambda seen: seen["tally"]["updated"] > 200)
         await handle.execute_update("set_limits", FAST)
-        seen = await until(handle, lambda seen: seen.get("drained"), seconds=150)
+        seen = await until(handle, drained, seconds=150)
         assert followed.behind_alias() == [seen_index(followed, seen)]
     await followed.equal()
     await until(handle, lambda seen: seen["state"] == "following" and seen["lag_seconds"] == 0)
@@ -110,6 +110,10 @@ async def test_what_is_written_during_and_after_the_scan_is_in_the_index(
     assert report.index.moved
     assert writer.writes > 300
     assert followed.proxy.truth().went_back(f"{report.index.index}-write") == []
+
+
+def drained(seen: dict[str, Any]) -> bool:
+    return bool(seen.get("drained"))
 
 
 def seen_index(followed: Followed, seen: dict[str, Any]) -> str:
@@ -138,7 +142,7 @@ async def test_killed_workers_and_divided_shards_lose_no_change(
         await asyncio.to_thread(lineages.split, right)
         await asyncio.to_thread(workers.kill)
         workers.start()
-        await until(handle, lambda seen: seen.get("drained"), seconds=150)
+        await until(handle, drained, seconds=150)
         await until(handle, lambda seen: seen["stream_shards"] == 3)
         writer.stop()
         await followed.equal()
@@ -184,7 +188,7 @@ async def test_a_follow_goes_on_over_pauses_and_runs_of_its_workflow(
         seen = await until(handle, lambda seen: seen["state"] == "paused")
         await handle.signal("resume")
         await until(handle, lambda now: now["tally"]["updated"] > seen["tally"]["updated"])
-        await until(handle, lambda seen: seen.get("drained"), seconds=150)
+        await until(handle, drained, seconds=150)
         writer.stop()
         await followed.equal()
         await handle.cancel()
@@ -210,7 +214,7 @@ async def test_a_follow_goes_on_where_the_ledger_says_and_scans_nothing(
 ) -> None:
     followed = Followed(make_table, proxy, search, rows=60)
     handle = await followed.start(quiet)
-    await until(handle, lambda seen: seen.get("drained"), seconds=150)
+    await until(handle, drained, seconds=150)
     await handle.cancel()
     await outcome(handle)
     index = followed.behind_alias()
@@ -248,7 +252,7 @@ async def test_deletions_stay_deleted_where_opensearch_is_killed_and_restarted(
                 await asyncio.to_thread(end)
                 await asyncio.to_thread(server.restart)
             await handle.execute_update("set_limits", FAST)
-            await until(handle, lambda seen: seen.get("drained"), seconds=150)
+            await until(handle, drained, seconds=150)
             writer.stop()
         await followed.equal()
         await handle.cancel()

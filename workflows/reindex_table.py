@@ -13,6 +13,7 @@ from workflows.job.closing import close, note_progress, note_start
 from workflows.job.cycle import HandingOver, too_large
 from workflows.job.dry_run import dry_run
 from workflows.job.following import FollowingPhases
+from workflows.job.given import carried_over, validated
 from workflows.job.incomplete import reasons
 from workflows.job.index import prepare_index
 from workflows.job.lock import give_back, lock_of, take_lock
@@ -32,14 +33,12 @@ with workflow.unsafe.imports_passed_through():
 
     from reindexer.explain import explain
     from reindexer.models import (
-        Carried,
         FollowInput,
         JobInput,
         JobProgress,
         Limits,
         Looked,
         Report,
-        RunCarried,
         ShardReport,
     )
 
@@ -54,8 +53,8 @@ class ReindexTable:
     def __init__(self, *args: Any) -> None:
         self._asked: JobInput | ApplicationError
         try:
-            self._asked = _validated(args, self.input_type)
-            carried = _carried(args)
+            self._asked = validated(args, self.input_type)
+            carried = carried_over(args)
         except ApplicationError as error:  # raised by `run`: here it would fail the workflow task for ever
             self._asked, carried = error, None
         limits = self._asked.limits if isinstance(self._asked, JobInput) else Limits()
@@ -283,23 +282,3 @@ class ReindexTable:
         job.phase = "done"
         self._view.close(report)
         return report
-
-
-def _validated(args: tuple[Any, ...], kind: type[JobInput]) -> JobInput:
-    chained = workflow.info().continued_run_id is not None
-    if len(args) != 1 + chained:
-        problem = "no input was given" if not args else f"{len(args)} inputs were given"
-        raise ApplicationError(
-            f'{problem}; exactly one is expected, for example {{"table": "cities"}}',
-            type="BadInput",
-            non_retryable=True,
-        )
-    try:
-        return kind.model_validate(args[0])
-    except ValidationError as error:
-        raise ApplicationError(explain(error), type="BadInput", non_retryable=True) from None
-
-
-def _carried(args: tuple[Any, ...]) -> RunCarried | None:
-    """What the run before has handed over; None in a job's first run."""
-    return Carried.model_validate(args[1]).run if len(args) > 1 else None

@@ -43,8 +43,8 @@ def follow_sources(
     stream = described.description.get("LatestStreamArn")
     if {arn for arn, _ in kept} != {stream}:
         raise Refused(
-            f"the stream of {described.table.table} is another one now ({stream}): what changed between the two "
-            "is lost; begin with a backfill",
+            f"{described.table.table} has another stream now, {stream}: what changed between the two is lost; "
+            "begin with a backfill",
             "StreamReplaced",
         )
     return [lineages for _, lineages in kept]

@@ -6,10 +6,9 @@ Nothing is written but probes to a key that no item has.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-from reindexer.dynamo.index_keys import IndexKeys
 from reindexer.dynamo.others import other_client
 from reindexer.errors import BadInput
 from reindexer.items import Key
@@ -18,28 +17,24 @@ from reindexer.models import (
     Index,
     JobInput,
     KeyList,
-    Operation,
     Partitions,
     Plan,
     PlanInput,
-    Purpose,
     Quarantined,
     Source,
     Target,
-    TwoTables,
     Verb,
     chosen,
 )
 from reindexer.operations import redriven, verb_of
+from reindexer.planning.aim import Aim, aim_of, check_use
 from reindexer.planning.bounds import check_plan, check_run, check_workflow_id
 from reindexer.planning.capacity import capacity_of, uses_of
 from reindexer.planning.checks import (
     check_attributes,
     check_index_types,
     check_replicas,
-    check_reserved,
     followers_advice,
-    refused_by_indexes,
 )
 from reindexer.planning.compare import Connect, check_second, plan_second, sources_for
 from reindexer.planning.facts import Described, describe
@@ -48,15 +43,12 @@ from reindexer.planning.index_keys import index_types, keys_of_indexes
 from reindexer.planning.partitions.scope import checked_scope
 from reindexer.planning.partitions.shards import plan_partitions
 from reindexer.planning.probes import probe_access
-from reindexer.planning.reach import Reach, reach_of
+from reindexer.planning.reach import reach_of
 from reindexer.planning.redrive import Redrive, plan_redrive
-from reindexer.planning.sampling import Sampled, sample
 from reindexer.planning.search import ConnectSearch, check_index, plan_index
 from reindexer.planning.segments import check_segments
 from reindexer.planning.time_to_live import plan_expiry
-from reindexer.planning.unstamp import plan_unstamp
 from reindexer.planning.verbs import planner_of
-from reindexer.planning.versions import check_used, target_version
 from reindexer.search.client import SearchClient
 
 if TYPE_CHECKING:
@@ -64,17 +56,6 @@ if TYPE_CHECKING:
 
 #: A list of up to this many keys is worked off record by record: each is then seen on its own in Temporal's UI.
 _KEYS_AS_RECORDS = 100
-
-
-@dataclass(frozen=True)
-class _Aim:
-    """What the job is after: the operation with its version, and what the table's sample says to it."""
-
-    operation: Operation
-    version: int
-    stamp: str
-    purpose: Purpose | None = None  # of a redrive that of the run whose records it takes up
-    found: Sampled | None = None
 
 
 def make_plan(
@@ -134,17 +115,17 @@ def make_plan(
         writes_index=verb.writes_index,
     )
     if redrive:
-        aim = _Aim(redrive.operation, redrive.version, redrive.stamp)
+        aim = Aim(redrive.operation, redrive.version, redrive.stamp)
         warnings += redrive.warnings
     else:
         if not job.dry_run:  # which reads without segments
             check_segments(described, sources)
-        aim, notes = _aim(request, described, ledger, reach, writes=writes)
+        aim, notes = aim_of(request, described, ledger, reach, writes=writes)
         warnings += notes
         if within is not None:  # after what may refuse the job: it takes the longest
             sources, notes = plan_partitions(within, values, job, described, limits, request.run)
             warnings += notes
-        warnings += _check_used(job, aim, described, ledger)
+        warnings += check_use(job, aim, described, ledger)
     if second:
         writer, notes = check_second(described, second, verb, reach, job, sources)
         warnings += notes
@@ -212,30 +193,6 @@ def make_plan(
     return check_plan(plan)
 
 
-def _aim(
-    request: PlanInput, described: Described, ledger: Ledger, reach: Reach, *, writes: bool
-) -> tuple[_Aim, list[str]]:
-    """What a job that is no redrive is after, and warnings."""
-    job = request.job
-    version, found, warnings = _version(request, described, ledger, reach)
-    if writes and found is not None:
-        warnings += check_reserved(found, described, allowed=job.allow_multi_region)
-    if found is not None:
-        warnings += refused_by_indexes(found, IndexKeys(index_types(described), keys_of_indexes(described)))
-    if isinstance(job.operation, TwoTables):
-        return _Aim(job.operation, version, request.run), warnings
-    operation = job.operation.at(version)
-    purpose = planner_of(operation).purpose(operation)
-    return _Aim(operation, version, request.run, purpose, found), warnings
-
-
-def _check_used(job: JobInput, aim: _Aim, described: Described, ledger: Ledger) -> list[str]:
-    if aim.purpose is None:
-        return []
-    used = ledger.versions.other_use(described.arn, job.attributes.version, aim.version, aim.purpose)
-    return check_used(used, aim.version, allowed=job.allow_used)
-
-
 def _check_operation(job: JobInput, verb: Verb) -> None:
     """What needs no table: an unknown job or wrong parameters are refused at once."""
     if isinstance(job.scope, Quarantined):
@@ -258,41 +215,6 @@ def _redrive(job: JobInput, described: Described, ledger: Ledger) -> Redrive | N
     if not isinstance(job.scope, Quarantined):
         return None
     return plan_redrive(job, job.scope, described.arn, described.key, ledger)
-
-
-def _version(
-    request: PlanInput, described: Described, ledger: Ledger, reach: Reach
-) -> tuple[int, Sampled | None, list[str]]:
-    job = request.job
-    verb, asked = verb_of(job.operation), job.operation.version
-    if verb.compares or verb.writes_other:
-        return 0, None, []  # it judges by none
-    if verb.writes_index:  # for its mapping; the epoch is chosen later
-        return 0, sample(described.table, job.attributes, request.run, reach, items=True), []
-    if not verb.writes:
-        assert isinstance(asked, int), "what only reads names the version that it judges by"
-        return asked, None, []
-    items = verb.runs_job  # for its query
-    also = [*index_types(described), *([described.ttl] if described.ttl else [])]
-    found = sample(described.table, job.attributes, request.run, reach, items=items, also=also)
-    recorded = ledger.versions.highest(described.arn, job.attributes.version)
-    if not verb.stamps:
-        version, warnings = 0, plan_unstamp(job, described, recorded, found)
-    else:
-        version, warnings = target_version(
-            job.operation, request.started_at, recorded, found, allow_lower=job.allow_lower
-        )
-        if found.wrong_type:
-            warnings.append(
-                f"in a sample of {found.rows} records {found.wrong_type} hold something else than a number in "
-                f"{job.attributes.version}; such records are quarantined, never written"
-            )
-    if described.facts.items == 0 and found.rows:
-        warnings.append(
-            "DynamoDB counts 0 records, yet there are some: its count is up to six hours old, so remaining "
-            "time is not known and large tables are better given total_segments"
-        )
-    return version, found, warnings
 
 
 def _isolation(job: JobInput, sources: Sequence[Source]) -> Literal["batch", "record"]:
