@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from reindexer.models.streams import LineageCursor
+from reindexer.streams.client import StreamCalls
+from reindexer.streams.lineages import opening
+from reindexer.streams.listing import describe
+
+EPOCH = 1_795_696_605_000  # milliseconds; any will do
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
 KEYS = 8  # as many shards as splits can make
 
@@ -126,3 +133,50 @@ class ModelStream:
             "SequenceNumber": str(number),
         }
         return {"eventName": "MODIFY", "dynamodb": change}
+
+
+class Waiting:
+    """A context whose waits pass at once. It stops after so many seconds."""
+
+    def __init__(self, seconds: float = 5.0, woken: Callable[[float], None] = lambda _: None) -> None:
+        self.seconds, self.passed, self.woken = seconds, 0.0, woken
+
+    def now(self) -> float:
+        return self.passed
+
+    def heartbeat(self, *_: Any, **__: Any) -> None: ...
+
+    def stopping(self) -> bool:
+        return self.passed >= self.seconds
+
+    def stale(self) -> bool:
+        return False
+
+    def wait(self, seconds: float) -> None:
+        self.passed += seconds
+        self.woken(self.passed)
+
+
+def begun(stream: ModelStream) -> LineageCursor:
+    return LineageCursor(reading=opening(describe(StreamCalls(stream, "arn")).listing).reading)
+
+
+def grown() -> ModelStream:
+    """Five shards: one that was split, of which one half rolled; eight changes in each."""
+    stream = ModelStream()
+    write_all(stream)
+    stream.divide(0, split=True)
+    write_all(stream)
+    stream.divide(0, split=False)
+    write_all(stream)
+    return stream
+
+
+def write_all(stream: ModelStream) -> None:
+    for key in range(KEYS):
+        stream.write(key)
+
+
+def from_root() -> tuple[ModelStream, LineageCursor]:
+    """A grown stream, and the cursor of who follows it from its first shard on."""
+    return grown(), begun(ModelStream())

@@ -10,6 +10,7 @@ import pytest
 from botocore.config import Config
 
 from testbed.faults import FaultPlan, FaultProxy, fault_proxy
+from tests.streamed import Streamed
 from tests.tables import Table
 
 
@@ -48,3 +49,15 @@ def _client(proxy: FaultProxy, read_timeout: int) -> Any:
 @pytest.fixture
 def table(make_table: Callable[..., Table]) -> Table:
     return make_table(rows=6)
+
+
+@pytest.fixture(scope="module")
+def lineage_proxy(each_engine: Any) -> Iterator[FaultProxy]:
+    with fault_proxy(each_engine.endpoint_url, FaultPlan()) as running:
+        yield running
+
+
+@pytest.fixture
+def streamed(lineage_proxy: FaultProxy, each_engine: Any, make_table: Callable[..., Table]) -> Streamed:
+    lineage_proxy.set_plan(FaultPlan())
+    return Streamed(lineage_proxy, make_table(stream="NEW_AND_OLD_IMAGES"))

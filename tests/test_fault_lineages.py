@@ -4,29 +4,19 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, HTTPClientError
 
 from reindexer.streams.client import make_streams_client
-from testbed.faults import Fault, FaultKind, FaultPlan, FaultProxy, fault_proxy
+from testbed.faults import Fault, FaultKind, FaultPlan, FaultProxy
 from testbed.faults.lineages.models import Handed
 from tests.streamed import Streamed, numbers
 from tests.tables import Table
 
-
-@pytest.fixture(scope="module")
-def lineage_proxy(each_engine: Any) -> Iterator[FaultProxy]:
-    with fault_proxy(each_engine.endpoint_url, FaultPlan()) as running:
-        yield running
-
-
-@pytest.fixture
-def streamed(lineage_proxy: FaultProxy, each_engine: Any, make_table: Callable[..., Table]) -> Streamed:
-    lineage_proxy.set_plan(FaultPlan())
-    return Streamed(lineage_proxy, make_table(stream="NEW_AND_OLD_IMAGES"))
+pytest_plugins = ["tests.proxied"]
 
 
 def failing(kind: FaultKind, operation: str, **more: Any) -> FaultPlan:

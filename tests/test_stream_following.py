@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import timedelta
 from itertools import islice
 from typing import Any
@@ -14,41 +14,11 @@ from hypothesis import strategies as st
 
 from reindexer.answers import CallFailed
 from reindexer.models.streams import LineageCursor
-from reindexer.streams.changes import Change
 from reindexer.streams.client import StreamCalls
 from reindexer.streams.following import Following, LineagePage
-from reindexer.streams.lineages import opening
-from reindexer.streams.listing import describe
 from reindexer.streams.order import applies, order_of
-from tests.model_stream import KEYS, NOON, ModelStream
-
-EPOCH = 1_795_696_605_000  # milliseconds; any will do
-
-
-class Waiting:
-    """A context whose waits pass at once. It stops after so many seconds."""
-
-    def __init__(self, seconds: float = 5.0, woken: Callable[[float], None] = lambda _: None) -> None:
-        self.seconds, self.passed, self.woken = seconds, 0.0, woken
-
-    def now(self) -> float:
-        return self.passed
-
-    def heartbeat(self, *_: Any, **__: Any) -> None: ...
-
-    def stopping(self) -> bool:
-        return self.passed >= self.seconds
-
-    def stale(self) -> bool:
-        return False
-
-    def wait(self, seconds: float) -> None:
-        self.passed += seconds
-        self.woken(self.passed)
-
-
-def begun(stream: ModelStream) -> LineageCursor:
-    return LineageCursor(reading=opening(describe(StreamCalls(stream, "arn")).listing).reading)
+from reindexer.streams.changes import Change
+from tests.model_stream import EPOCH, NOON, ModelStream, Waiting, begun, from_root, write_all
 
 
 def following(stream: ModelStream, context: Waiting | None = None, **more: Any) -> Following:
@@ -60,29 +30,8 @@ def numbers(pages: Iterable[LineagePage]) -> list[int]:
     return [int(change.sequence_number) for page in pages for change in page.changes]
 
 
-def grown() -> ModelStream:
-    """Five shards: one that was split, of which one half rolled; eight changes in each."""
-    stream = ModelStream()
-    _write_all(stream)
-    stream.divide(0, split=True)
-    _write_all(stream)
-    stream.divide(0, split=False)
-    _write_all(stream)
-    return stream
-
-
-def _write_all(stream: ModelStream) -> None:
-    for key in range(KEYS):
-        stream.write(key)
-
-
 def whole(stream: ModelStream, cursor: LineageCursor, **more: Any) -> list[LineagePage]:
     return list(following(stream, **more).pages(cursor))
-
-
-def from_root() -> tuple[ModelStream, LineageCursor]:
-    """A grown stream, and the cursor of who follows it from its first shard on."""
-    return grown(), begun(ModelStream())
 
 
 def test_it_goes_on_into_descendants_by_itself() -> None:
@@ -190,7 +139,7 @@ def test_what_is_trimmed_ends_it_at_once() -> None:
 def test_the_second_of_two_children_may_be_listed_late() -> None:
     stream = ModelStream()
     stream.divide(0, split=True)
-    _write_all(stream)
+    write_all(stream)
     stream.hidden = {"s2"}
 
     def show(passed: float) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -16,11 +15,11 @@ from reindexer.streams.following import Following, LineagePage
 from reindexer.streams.lineages import opening
 from reindexer.streams.listing import describe
 from reindexer.streams.order import applies, order_of
-from testbed.faults import Fault, FaultKind, FaultPlan, FaultProxy, fault_proxy
+from testbed.faults import Fault, FaultKind, FaultPlan
+from tests.model_stream import EPOCH, Waiting
 from tests.streamed import Streamed
-from tests.tables import Table
-from tests.test_stream_following import EPOCH, Waiting
 
+pytest_plugins = ["tests.proxied"]
 _STREAM_CALLS = frozenset(("GetRecords", "GetShardIterator", "DescribeStream"))
 #: A call in five fails, before or after records were handed out.
 TROUBLE = FaultPlan(
@@ -35,18 +34,6 @@ TROUBLE = FaultPlan(
         )
     ),
 )
-
-
-@pytest.fixture(scope="module")
-def lineage_proxy(each_engine: Any) -> Iterator[FaultProxy]:
-    with fault_proxy(each_engine.endpoint_url, FaultPlan()) as running:
-        yield running
-
-
-@pytest.fixture
-def streamed(lineage_proxy: FaultProxy, each_engine: Any, make_table: Callable[..., Table]) -> Streamed:
-    lineage_proxy.set_plan(FaultPlan())
-    return Streamed(lineage_proxy, make_table(stream="NEW_AND_OLD_IMAGES"))
 
 
 class Destination:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -17,8 +17,8 @@ from reindexer.streams.client import StreamCalls, make_streams_client
 from reindexer.streams.listing import children, describe
 from reindexer.streams.reading import ShardReader
 from reindexer.streams.taxonomy import of_stream_call
+from tests.model_stream import NOON, Waiting
 
-NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
 FIRST = 10**20 - 3  # of 20 digits, soon of 21: compared as texts they would fall
 
 
@@ -184,36 +184,15 @@ def test_a_change_carries_key_images_time_and_who_deleted() -> None:
     assert removed.changed_at == NOON
 
 
-class Idle:
-    """A context that stops after some waits."""
-
-    def __init__(self, waits: int) -> None:
-        self.waits, self.waited = waits, 0.0
-
-    def now(self) -> float:
-        return self.waited
-
-    def heartbeat(self, *_: Any, **__: Any) -> None: ...
-
-    def stopping(self) -> bool:
-        return self.waited >= self.waits
-
-    def stale(self) -> bool:
-        return False
-
-    def wait(self, seconds: float) -> None:
-        self.waited += seconds
-
-
 def test_between_empty_pages_it_waits_and_stops_when_asked() -> None:
-    context = Idle(waits=3)
+    context = Waiting(3)
     pages = list(reader(Stream(3, closed=False)).pages(context))
     assert [len(page.changes) for page in pages] == [2, 1, 0, 0, 0]
-    assert context.waited == 3
+    assert context.passed == 3
 
 
 def test_pages_end_with_the_shard() -> None:
-    assert [page.ended for page in reader(Stream(3)).pages(Idle(1))] == [False, True]
+    assert [page.ended for page in reader(Stream(3)).pages(Waiting(1))] == [False, True]
 
 
 @pytest.mark.parametrize(
