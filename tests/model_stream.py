@@ -71,10 +71,11 @@ class ModelStream:
                 self.hidden.add(name)
 
     def trim(self, done: set[str]) -> None:
-        """Forget ended shards that were read, ancestors first."""
+        """Forget ended shards that were read, ancestors first; a day later no child is listed late."""
+        late = {self.shards[name].parent for name in self.hidden}
         for shard in self.shards.values():
             parent = self.shards.get(shard.parent or "")
-            if shard.name in done and not shard.open and (parent is None or parent.trimmed):
+            if shard.name in done - late and not shard.open and (parent is None or parent.trimmed):
                 shard.trimmed = True
 
     def hide(self, which: int) -> None:

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from reindexer.answers import CallFailed
 from reindexer.models.streams import LineageCursor
+from reindexer.streams.changes import Change
 from reindexer.streams.client import StreamCalls
 from reindexer.streams.following import Following, LineagePage
 from reindexer.streams.order import applies, order_of
-from reindexer.streams.changes import Change
 from tests.model_stream import EPOCH, NOON, ModelStream, Waiting, begun, from_root, write_all
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from reindexer.models.streams import LineageState, Listing, Position, StreamShard
+from reindexer.models.streams import Ended, LineageState, Listing, Position, StreamShard
 from reindexer.streams.lineages import (
     after_end,
     after_look,
@@ -160,10 +160,21 @@ def test_an_end_is_kept_until_no_listing_can_ask_for_it() -> None:
 
 
 def test_children_follow_without_a_listing_of_the_whole_graph() -> None:
-    last = Position(shard="a", sequence_number="9", ordinal=12, found_at=NOON)
-    children = listing("b<a", "x<y", "c<a").shards
-    begun = children_of(last, children, NOON)
+    children = listing("b<a", "x<y", "c<a")
+    begun = children_of("a", Ended(ordinal=12, at=NOON), children)
     assert [(one.position.shard, one.position.ordinal) for one in begun] == [("b", 12), ("c", 12)]
+
+
+def test_a_childs_beginning_is_as_old_as_its_parents_last_change_however_late_it_is_found() -> None:
+    """Else, after two long pauses, a beginning that was trimmed would pass for the shard's own."""
+    later, before = NOON + timedelta(hours=10), NOON - timedelta(hours=5)
+    last = Position(shard="a", sequence_number="9", ordinal=3, found_at=before, changed_at=NOON)
+    state = after_end(opening(listing("a")), last)
+    [begun] = look(state, listing("a.", "b<a", at=later)).begin
+    assert begun.position.found_at == NOON
+    nothing = last.model_copy(update={"changed_at": None})
+    [begun] = look(after_end(opening(listing("a")), nothing), listing("a.", "b<a", at=later)).begin
+    assert begun.position.found_at == before
 
 
 def test_an_inconsistent_listing_that_leads_in_a_circle_ends() -> None:

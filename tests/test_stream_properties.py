@@ -55,8 +55,8 @@ class Follower:
         self._moved(page.position)
         if page.ended:
             self.state = after_end(self.state, page.position)
-            found = children(self.calls, page.position.shard).shards
-            begun = children_of(page.position, found, NOON)
+            found = children(self.calls, page.position.shard)
+            begun = children_of(page.position.shard, self.state.ended[page.position.shard], found)
             more = {one.position.shard: one for one in begun if one.position.shard not in self.state.ended}
             self.state = self.state.model_copy(update={"reading": more | self.state.reading})
 

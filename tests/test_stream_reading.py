@@ -76,7 +76,10 @@ def calls(stream: Stream) -> StreamCalls:
 
 def at(ordinal: int = 0, number: int | None = None, found_at: datetime = NOON) -> Position:
     text = None if number is None else str(number)
-    return Position(shard="shard-1", sequence_number=text, ordinal=ordinal, found_at=found_at)
+    changed_at = None if number is None else NOON
+    return Position(
+        shard="shard-1", sequence_number=text, ordinal=ordinal, found_at=found_at, changed_at=changed_at
+    )
 
 
 def reader(stream: Stream, position: Position | None = None) -> ShardReader:

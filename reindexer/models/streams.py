@@ -31,20 +31,31 @@ class Position(Model):
 
     `sequence_number`: of the last change that is settled; None: none is yet. `ordinal` is that change's place
     along the lineage; while there is no number, the place of the last change before this shard.
-    `found_at`: when the shard was found; without a number it counts, since the beginning of a shard is trimmed
-    without an error.
+    `found_at`: no change of the shard is older than that by more than a shard lives; without a number it
+    counts, since the beginning of a shard is trimmed without an error. `changed_at`: of the last change that is
+    settled.
     """
 
     shard: ShardId
     sequence_number: SequenceNumber | None = None
     ordinal: NonNegativeInt = 0
     found_at: AwareDatetime
+    changed_at: AwareDatetime | None = None
+
+    @property
+    def end_at(self) -> AwareDatetime:
+        """No change of its children is older, if the shard ends here: whenever they are found."""
+        return self.changed_at or self.found_at
 
 
 class Ended(Model):
-    """A stream shard that was read to its end, all of it settled or isolated. `ordinal`: of its last change."""
+    """A stream shard that was read to its end, all of it settled or isolated.
+
+    `ordinal`: of its last change; `at`: as `Position.end_at`.
+    """
 
     ordinal: NonNegativeInt
+    at: AwareDatetime | None = None  # None: of an older worker
     parent: ShardId | None = None
 
 
@@ -108,7 +119,7 @@ class FollowState(Model):
 class LineageCursor(Model):
     """Where a round goes on: several lineages, which it reads in turn, as one value.
 
-    `ended`: shards that were read to their end and whose children are still looked for, or not handed back yet.
+    `ended`: shards that were read to their end. Who holds this cursor begins their children, and no one else.
     """
 
     reading: dict[ShardId, Reading] = {}

@@ -19,7 +19,13 @@ from reindexer.streams.changes import Change
 from reindexer.streams.lineages import children_of
 from reindexer.streams.listing import children
 from reindexer.streams.order import is_before_opening
-from reindexer.streams.reading import IDLE_SECONDS, PAGE_RECORDS, ChangePage, ShardReader
+from reindexer.streams.reading import (
+    IDLE_SECONDS,
+    PAGE_RECORDS,
+    ChangePage,
+    ShardReader,
+    after_change,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,9 +60,8 @@ class LineagePage:
 
     def cursor_after(self, place: int) -> LineageCursor:
         """After the change at a place of the page, and all before it."""
-        change, reading = self.changes[place], self.before.reading[self.shard]
-        moved = {"sequence_number": change.sequence_number, "ordinal": change.ordinal}
-        return _moved(self.before, reading, reading.position.model_copy(update=moved))
+        reading = self.before.reading[self.shard]
+        return _moved(self.before, reading, after_change(reading.position, self.changes[place]))
 
 
 class Following:
@@ -85,7 +90,7 @@ class Following:
         """
         idle = 0  # turns in a row that brought nothing
         while not self._context.stopping():
-            found, failure = False, None
+            begun_at, found, failure = self._context.now(), False, None
             for shard in list(cursor.reading):
                 if self._context.stopping():
                     return
@@ -93,7 +98,6 @@ class Following:
                 try:
                     read = self._reader(cursor.reading[shard].position).read()
                 except CallFailed as failed:
-                    self._readers.pop(shard, None)
                     if failed.failure.action not in (Action.WAIT, Action.RETRY):
                         raise
                     failure = failure or failed.failure
@@ -107,10 +111,12 @@ class Following:
             if idle:
                 _raise(failure)
                 # Short waits first: an empty page may lie before others that are not.
-                self._context.wait(min(IDLE_SECONDS, _FIRST_WAIT_SECONDS * 2 ** min(idle, 10)))
+                wait = min(IDLE_SECONDS, _FIRST_WAIT_SECONDS * 2 ** min(idle, 10))
+                # A turn through many shards is a wait by itself.
+                self._context.wait(max(0.0, wait - (self._context.now() - begun_at)))
 
     def _reader(self, position: Position) -> ShardReader:
-        """The reader that stands at a position; another one where the round was set back."""
+        """The reader that has come to a position; another one where the round was set back."""
         reader = self._readers.get(position.shard)
         if reader is None or reader.position != position:
             reader = ShardReader(self._calls, position, self._limit, self._clock)
@@ -139,8 +145,7 @@ class Following:
                 listing = children(self._calls, shard)
             except CallFailed:  # asked again; the graph as a whole is looked at besides
                 continue
-            last = Position(shard=shard, ordinal=end.ordinal, found_at=listing.at)
-            begun = {one.position.shard: one for one in children_of(last, listing.shards, listing.at)}
+            begun = {one.position.shard: one for one in children_of(shard, end, listing)}
             new = {name: one for name, one in begun.items() if name not in cursor.ended}
             cursor = cursor.model_copy(update={"reading": new | cursor.reading})
         return cursor
@@ -166,7 +171,7 @@ def _moved(cursor: LineageCursor, reading: Reading, position: Position) -> Linea
 def _ended(cursor: LineageCursor, shard: ShardId) -> LineageCursor:
     reading = dict(cursor.reading)
     last = reading.pop(shard)
-    end = Ended(ordinal=last.position.ordinal, parent=last.parent)
+    end = Ended(ordinal=last.position.ordinal, at=last.position.end_at, parent=last.parent)
     return LineageCursor(reading=reading, ended=cursor.ended | {shard: end})
 
 

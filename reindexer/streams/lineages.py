@@ -79,8 +79,8 @@ def look(state: LineageState, listing: Listing) -> Look:
             # Its child was listed with the positions, so it was closed by then: the scan has what it left. But
             # where an ancestor is read as well, ancestor and child were both begun at the floor, side by side.
             (found.holes if read & set(graph.above(shard)) else found.passed).append(shard.shard)
-        elif (base := _base(state, shard)) is not None:
-            found.begin.append(_begun(shard, base, listing.at))
+        elif (end := _end_before(state, shard)) is not None:
+            found.begin.append(_begun(shard, end.ordinal, end.at or listing.at))
         elif listing.complete and shard.parent not in graph.shards.keys() | state.reading.keys():
             found.holes.append(shard.shard)
     return found
@@ -111,25 +111,25 @@ def after_end(state: LineageState, last: Position) -> LineageState:
     `last`: its position then. Raises `KeyError` for a shard that is not being read.
     """
     reading = dict(state.reading)
-    ended = Ended(ordinal=last.ordinal, parent=reading.pop(last.shard).parent)
+    ended = Ended(ordinal=last.ordinal, at=last.end_at, parent=reading.pop(last.shard).parent)
     return state.model_copy(update={"reading": reading, "ended": state.ended | {last.shard: ended}})
 
 
-def children_of(last: Position, children: list[StreamShard], at: datetime) -> list[Reading]:
+def children_of(shard: ShardId, end: Ended, listing: Listing) -> list[Reading]:
     """What follows a shard that was read to its end, where its children are known."""
-    return [_begun(child, last.ordinal, at) for child in children if child.parent == last.shard]
+    at = end.at or listing.at
+    return [_begun(child, end.ordinal, at) for child in listing.shards if child.parent == shard]
 
 
 def _begun(shard: StreamShard, base: int, at: datetime) -> Reading:
     return Reading(position=Position(shard=shard.shard, ordinal=base, found_at=at), parent=shard.parent)
 
 
-def _base(state: LineageState, shard: StreamShard) -> int | None:
-    """The ordinal before the shard's first change; None: it may not be begun yet."""
+def _end_before(state: LineageState, shard: StreamShard) -> Ended | None:
+    """What the shard goes on from: its parent's end, or the floor; None: it may not be begun yet."""
     if shard.parent is None or shard.parent in state.passed:
-        return 0
-    end = state.ended.get(shard.parent)
-    return None if end is None else end.ordinal
+        return Ended(ordinal=0)
+    return state.ended.get(shard.parent)
 
 
 def _has_begun_child(state: LineageState, graph: _Graph, shard: ShardId) -> bool:

@@ -41,10 +41,18 @@ class ChangePage:
 
     def position_after(self, place: int) -> Position:
         """The position after the change at a place of the page."""
-        change = self.changes[place]
-        return self.position.model_copy(
-            update={"sequence_number": change.sequence_number, "ordinal": change.ordinal}
-        )
+        return after_change(self.position, self.changes[place])
+
+
+def after_change(position: Position, change: Change) -> Position:
+    """The position in the same shard once this change is settled."""
+    return position.model_copy(
+        update={
+            "sequence_number": change.sequence_number,
+            "ordinal": change.ordinal,
+            "changed_at": change.changed_at,
+        }
+    )
 
 
 class ShardReader:
@@ -80,8 +88,7 @@ class ShardReader:
                 self._iterator = None
         changes = self._counted(records)
         if changes:
-            last = {"sequence_number": changes[-1].sequence_number, "ordinal": changes[-1].ordinal}
-            self.position = self.position.model_copy(update=last)
+            self.position = after_change(self.position, changes[-1])
         self._iterator, self.ended = following, following is None
         return ChangePage(changes, self.position, self.ended, at)
 
