@@ -19,6 +19,7 @@ from testbed.job import outcome, until
 from testbed.search import SearchServer
 from testbed.stack import Stack
 from tests.planted import Make, content
+from tests.searching import ask
 from tests.tables import Table, made_up_key
 from tests.test_index_end_to_end import FAST, SLOW, Indexed, module_proxy, proxy
 
@@ -261,3 +262,28 @@ async def test_deletions_stay_deleted_where_opensearch_is_killed_and_restarted(
 
 def _has_deleted(number: int, seen: dict[str, Any]) -> bool:
     return bool(seen["tally"]["deleted"] >= number)
+
+
+async def test_what_a_follow_gives_up_is_redriven_beside_it_at_its_own_order(
+    quiet: Stack, make_table: Make, proxy: SearchFaultProxy, search: str
+) -> None:
+    followed = Followed(make_table, proxy, search, rows=20)
+    mapping = {"properties": {"size": {"type": "double"}}}
+    handle = await followed.start(quiet, operation={"mapping": mapping})
+    await until(handle, lambda seen: seen["tally"]["updated"] >= 20)
+    key = made_up_key(followed.table.key, 7)
+    followed.table.put({**key, "size": {"S": "large"}})
+    await until(handle, lambda seen: seen["tally"]["quarantined"] == 1)
+    [entry] = quiet.ledger().failures.open(handle.id, (await handle.query("progress"))["run"], None)
+    assert entry.order is not None
+    followed.table.put({**key, "size": {"N": "1"}})  # the stream carries it, at a higher order
+    await until(handle, lambda seen: seen["tally"]["updated"] >= 21)
+    scope = {"kind": "quarantined", "job": entry.job, "run": entry.run}
+    state, report = await outcome(await quiet.start({**followed.job(), "scope": scope}))
+    assert state == "complete", report
+    assert report["tally"]["superseded"] == 1
+    assert not report["index"]["moved"]
+    await handle.cancel()
+    await outcome(handle)
+    status, found = ask(search, "GET", f"/{followed.alias}-*/_search?q=size:1.0&size=5")
+    assert (status, [hit["_id"] for hit in found["hits"]["hits"]]) == (200, ["row-000007"])

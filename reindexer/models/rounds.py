@@ -100,6 +100,7 @@ class RoundInput(Model):
     unconfirmed: list[Unconfirmed] = []  # as in `Progress`
     ahead: NonNegativeInt = 0  # as in `Progress`
     doubt: bool = False  # an attempt was lost before: it may have sent writes beyond the cursor, unanswered
+    followed: Followed | None = Field(default=None, exclude_if=operator.not_)  # at the end of the round before
     share: Share = Share()
     levels: Levels = Levels()  # of the round before
     isolation: Literal["batch", "record"] = "batch"

@@ -98,13 +98,14 @@ class Followed(Model):
 
     `through_ms`: every change up to then is settled, in each of them; 0: not known yet. `lag_ms`: how old the
     last change was, of the slowest; 0 while pages come empty. `at_ms`: when that held. `shards`: stream shards
-    that are read.
+    that are read. `empty_since_ms`: since when all pages have come empty; 0: they have not.
     """
 
     through_ms: NonNegativeInt = 0
     lag_ms: NonNegativeInt = 0
     at_ms: NonNegativeInt = 0
     shards: NonNegativeInt = 0
+    empty_since_ms: NonNegativeInt = 0
 
 
 class FollowState(Model):

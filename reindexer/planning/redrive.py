@@ -29,6 +29,7 @@ from reindexer.operations import verb_of
 from reindexer.planning.scopes import typed_key
 from reindexer.planning.sizing import key_lists
 from reindexer.sinks.evidence import MARK_OVERWRITTEN
+from reindexer.streams.order import floor_of
 
 _OPERATION: TypeAdapter[Operation] = TypeAdapter(Operation)
 
@@ -67,6 +68,11 @@ def plan_redrive(
     }
     marked = {_identity(one.key) for one in entries if one.marked or one.error == MARK_OVERWRITTEN}
 
+    # What a follow gave up is written at the order of its own change, whatever has landed meanwhile.
+    follows = any(entry.order is not None for entry in entries)
+    floor = floor_of(entries[0].version) if follows else 0
+    orders = {_identity(entry.key): entry.order or floor for entry in entries}
+
     def times(key: Key) -> int:
         """How often the plan names it."""
         return 1 + sum(_identity(key) in those for those in (unconfirmed, marked))
@@ -84,6 +90,7 @@ def plan_redrive(
                         unconfirmed[name] for name in map(_identity, part.keys) if name in unconfirmed
                     ],
                     "marked": [key for key in part.keys if _identity(key) in marked],
+                    "orders": [orders[_identity(key)] for key in part.keys] if follows else [],
                 }
             )
             for part in lists

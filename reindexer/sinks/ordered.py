@@ -40,8 +40,9 @@ class OrderedSink(Sink[Put], Protocol):
 class OrderedAnswers:
     """The `AnswerMeaning`: the stored order decides."""
 
-    def __init__(self, sink: OrderedSink) -> None:
-        self._sink = sink
+    def __init__(self, sink: OrderedSink, floor: int) -> None:
+        """`floor`: the order of rows of the scan."""
+        self._sink, self._floor = sink, floor
         self.read_units = 0.0  # of the table: of changes that come without their image
         self.attempts: Counter[str] = Counter()
 
@@ -90,7 +91,7 @@ class OrderedAnswers:
             attempts=max(1, work.failures),
             unknown=work.unknown,
             given_up=given_up,
-            order=work.write.order,
+            order=work.write.order if work.write.order != self._floor else None,
         )
 
 
@@ -110,7 +111,7 @@ class Ordered:
         context: RoundContext,
     ) -> None:
         self.sink, self._operation, self._patience = sink, operation, patience
-        self.meaning = OrderedAnswers(sink)
+        self.meaning = OrderedAnswers(sink, floor_of(request.target.version))
         self.max_batch = sink.max_changes
         self._each = request.isolation == "record"
         self._epoch = request.target.version

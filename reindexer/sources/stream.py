@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from reindexer.items import Cursor
 from reindexer.models import Followed, Lineages
@@ -19,13 +19,19 @@ from reindexer.throttle import Budget
 #: Seconds of empty pages after which all that changed before them has been handed out: an empty page alone says
 #: nothing, and DynamoDB puts a change into its stream within a second or so.
 SETTLES_SECONDS = 60.0
+#: Seconds between two rounds for which an idle stream counts as still idle: a round begins within one or two.
+_GAP_SECONDS = 10.0
 
 
 class StreamSource:
     """The `Source` of a shard that follows. Its pages are settled before the next one is read."""
 
-    def __init__(self, source: Lineages, calls: StreamCalls, context: RoundContext) -> None:
+    def __init__(
+        self, source: Lineages, calls: StreamCalls, context: RoundContext, before: Followed | None = None
+    ) -> None:
+        """`before`: at the end of the round before."""
         self._source, self._calls, self._context = source, calls, context
+        self._before = before
         self._lineages: dict[ShardId, _Lineage] = {}
 
     def pages(self, cursor: Cursor | None, rows_read: int, budget: Budget) -> Iterator[Page]:  # noqa: ARG002
@@ -51,7 +57,7 @@ class StreamSource:
         )
 
     def _note(self, page: LineagePage) -> None:
-        lineage = self._lineages.setdefault(page.shard, _Lineage())
+        lineage = self._lineages.setdefault(page.shard, _Lineage(empty_since=self._empty_before(page.at)))
         moved = page.before.reading[page.shard].position != _position(page)
         if page.changes:
             lineage.changed_at = page.changes[-1].changed_at
@@ -63,20 +69,33 @@ class StreamSource:
         if page.ended:
             del self._lineages[page.shard]
 
+    def _empty_before(self, at: datetime) -> datetime | None:
+        """Since when pages came empty in the round before; None where it ended too long ago to tell."""
+        before = self._before
+        if before is None or not before.empty_since_ms or at.timestamp() - before.at_ms / 1000 > _GAP_SECONDS:
+            return None
+        return datetime.fromtimestamp(before.empty_since_ms / 1000, UTC)
+
     def _followed(self, page: LineagePage) -> Followed:
         known = [self._lineages.get(shard) for shard in page.cursor.reading]
-        at = round(page.at.timestamp() * 1000)
+        at = _ms(page.at)
         shards = len(page.cursor.reading)
         every = [lineage for lineage in known if lineage is not None and lineage.read_at is not None]
         if len(every) < len(known) or not known:
             return Followed(at_ms=at, shards=shards)
+        empty = [lineage.empty_since for lineage in every if lineage.empty_since is not None]
         through = min(lineage.through for lineage in every)
         return Followed(
             through_ms=max(0, round(through * 1000)),
             lag_ms=max(0, round(max(lineage.lag for lineage in every) * 1000)),
             at_ms=at,
             shards=shards,
+            empty_since_ms=_ms(max(empty)) if len(empty) == len(every) else 0,
         )
+
+
+def _ms(at: datetime) -> int:
+    return round(at.timestamp() * 1000)
 
 
 @dataclass

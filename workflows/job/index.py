@@ -12,7 +12,7 @@ from workflows.options import CONTROL
 
 with workflow.unsafe.imports_passed_through():
     from activities.search import IndexActivities
-    from reindexer.models import Index, IndexInput, Lineages, Quarantined, Scope
+    from reindexer.models import Index, IndexInput, KeyList, Lineages, Quarantined, Scope
     from reindexer.tally import Outcome
 
 
@@ -41,11 +41,17 @@ def finishing(job: RunningJob, shards: Shards, scope: Scope) -> IndexInput:
         update={
             # What follows a scan replaces and deletes documents: no count of records tells how many are left.
             "expected": None if again or follows else tally[Outcome.UPDATED],
-            "move": operation.move_alias == "always" or (complete and operation.move_alias == "complete"),
+            "move": not _of_a_follow(job)
+            and (operation.move_alias == "always" or (complete and operation.move_alias == "complete")),
             "replace_index": operation.replace_index,
             "given_up_by": [scope.job, scope.run] if isinstance(scope, Quarantined) else [],
         }
     )
+
+
+def _of_a_follow(job: RunningJob) -> bool:
+    """Whether it takes up what a follow gave up: that one moves the alias, once it is drained."""
+    return any(isinstance(source, KeyList) and source.orders for source in job.known_plan.sources)
 
 
 def index_input(job: RunningJob) -> IndexInput:

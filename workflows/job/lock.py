@@ -14,7 +14,7 @@ from workflows.options import CLOSING, LOCK
 
 with workflow.unsafe.imports_passed_through():
     from activities.lock import LockActivities
-    from reindexer.models import LockInput
+    from reindexer.models import LockInput, Quarantined
 
 
 def lock_of(job: RunningJob, *, take: bool = False) -> LockInput | None:
@@ -26,7 +26,9 @@ def lock_of(job: RunningJob, *, take: bool = False) -> LockInput | None:
     written = target.other if plan.verb.writes_other and target.other else target
     place, attributes = written.table_arn, (target.attributes.version, target.attributes.run)
     if target.search is not None:  # one job at a time gives its documents an order
-        place, attributes = target.search.destination, ("orderer", "orderer")
+        # A redrive writes beside it, at orders that the records have had: only another redrive is in its way.
+        role = "repairer" if job.input and isinstance(job.input.scope, Quarantined) else "orderer"
+        place, attributes = target.search.destination, (role, role)
     return LockInput(
         table_arn=place,
         version_attribute=attributes[0],

@@ -33,6 +33,10 @@ with workflow.unsafe.imports_passed_through():
 _WAITING = {Stop.THROTTLED: "throttled, waiting", Stop.UNAVAILABLE: "DynamoDB does not answer, waiting"}
 
 
+#: Time slices that a round takes where the stream has nothing new: each costs some five events.
+_IDLE_SLICES = 8
+
+
 class Rounds:
     """Carries its shard's state forward by `step`s; `records` share the budget with it."""
 
@@ -68,6 +72,8 @@ class Rounds:
         seconds = request.round_seconds
         if not state.rounds:
             seconds = first_round_seconds(request.index, seconds)
+        if state.followed and not state.followed.lag_ms:
+            seconds *= _IDLE_SLICES
         call = self._step.call(self._shard, self._records.share_of_round(self._shard.share), seconds)
         return workflow.start_activity_method(
             call.activity,

@@ -78,6 +78,7 @@ class Changing:
             unconfirmed=state.unconfirmed,
             ahead=state.ahead,
             doubt=state.timed_out,
+            followed=state.followed,
             share=share,
             levels=state.levels,
             isolation=request.isolation,
