@@ -21,6 +21,7 @@ import tests.conftest as setting  # takes the caller's settings away before anyt
 from reindexer.dynamo.client import make_client
 from testbed.faults import Fault, FaultKind, FaultPlan
 from testbed.job import outcome, until
+from testbed.search import SearchServer
 from testbed.stack import Stack
 from tests.planted import FAST as FAST_READS
 from tests.planted import SLOW as SLOW_READS
@@ -209,6 +210,51 @@ async def repaired(stack: Stack, client: Any) -> None:
     await keep("repaired", stack, handle, "compare-000", "shard-003")
 
 
+async def indexed(stack: Stack, client: Any) -> None:
+    """An index of a table, with a document that is refused; then a redrive of it."""
+    made = table(client, 200, stream="NEW_IMAGE")
+    made.put({"id": {"S": "row-000007"}, "n": {"S": "no number"}})
+    with SearchServer(logs=Path(tempfile.mkdtemp(prefix="histories-"))) as server:
+        operation = index_into(server, {"properties": {"n": {"type": "double"}}})
+        handle = await stack.start({"table": made.name, "operation": operation, "total_segments": 2})
+        _, report = await outcome(handle)
+        assert report["tally"]["quarantined"] == 1, report
+        await keep("indexed", stack, handle)
+        made.put({"id": {"S": "row-000007"}})
+        scope = {"kind": "quarantined", "job": report["job"], "run": report["run"]}
+        handle = await stack.start({"table": made.name, "operation": operation, "scope": scope})
+        _, report = await outcome(handle)
+        assert report["index"]["moved"], report
+        await keep("indexed-redriven", stack, handle)
+
+
+async def followed(stack: Stack, client: Any) -> None:
+    """A follow over several runs of its root: backfill, changes, a pause, drained, cancelled."""
+    made = table(client, 300, stream="NEW_AND_OLD_IMAGES")
+    with SearchServer(logs=Path(tempfile.mkdtemp(prefix="histories-"))) as server:
+        connected = await stack.connect()
+        job = {"table": made.name, "operation": index_into(server), "total_segments": 2}
+        handle = await connected.start_workflow(
+            "FollowTable", job, id=f"followed-{made.name}", task_queue=stack.queue
+        )
+        await until(handle, lambda p: p["cycle"] >= 1)
+        await handle.signal("pause", {"reason": "recording"})
+        await until(handle, lambda p: p["state"] == "paused")
+        await handle.signal("resume")
+        for number in range(40):  # a second apart: the last ones are behind the scan's end
+            made.put({"id": {"S": f"row-{number:06}"}, "again": {"BOOL": True}})
+            await asyncio.sleep(0.25)
+        await until(handle, lambda p: bool(p["drained"]), seconds=120)
+        await handle.cancel()
+        await outcome(handle)
+        await keep("followed", stack, handle)
+
+
+def index_into(server: SearchServer, mapping: dict[str, Any] | None = None) -> dict[str, Any]:
+    to = {"search": server.url, "alias": "recorded"}
+    return {"kind": "index", "to": to, **({"mapping": mapping} if mapping else {})}
+
+
 def planted_in(client: Any) -> Planted:
     return Planted(partial(create_table, client))
 
@@ -236,9 +282,10 @@ JOBS: dict[str, tuple[Mapping[str, str], Sequence[Job]]] = {
             long_keys,
             compared,
             repaired,
+            indexed,
         ),
     ),
-    "recording-cycles": (CYCLING, (cycled,)),
+    "recording-cycles": (CYCLING, (cycled, followed)),
 }
 
 

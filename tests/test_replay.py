@@ -12,6 +12,7 @@ from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 
 from reindexer.connect import DATA_CONVERTER
+from workflows.follow_table import FollowTable
 from workflows.reindex_shard import ReindexShard
 from workflows.reindex_table import ReindexTable
 
@@ -22,7 +23,7 @@ CONTINUED = "EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW"
 
 async def replay(text: str) -> None:
     """Raises where today's workflow code would have done something else."""
-    replayer = Replayer(workflows=[ReindexTable, ReindexShard], data_converter=DATA_CONVERTER)
+    replayer = Replayer(workflows=[ReindexTable, FollowTable, ReindexShard], data_converter=DATA_CONVERTER)
     started = json.loads(text)["events"][0]["workflowExecutionStartedEventAttributes"]
     await replayer.replay_workflow(WorkflowHistory.from_json(started["workflowId"], text))
 
@@ -55,6 +56,8 @@ def test_the_histories_cover_what_workflows_do() -> None:
         '"load_state"',
         '"partition_totals"',
         '"count_ahead"',
+        '"prepare_index"',
+        '"finish_index"',
     ):
         assert sign in everything, sign
 

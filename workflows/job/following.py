@@ -46,13 +46,11 @@ class FollowingPhases:
     async def run(self) -> None:
         """Until everything hands back."""
         beside = [asyncio.ensure_future(task) for task in (self._drain(), self._purge())]
-        try:
-            await self._shards.run(list(self._shards.all))
-            # All have ended though none was asked to: the stream is gone, and says so where it is read.
-            await workflow.wait_condition(lambda: self._job.leaving)
-        finally:
-            for task in beside:
-                task.cancel()
+        await self._shards.run(list(self._shards.all))
+        # All have ended though none was asked to: the stream is gone, and says so where it is read.
+        await workflow.wait_condition(lambda: self._job.leaving)
+        # They end by themselves when leaving: what has begun is done, since a cancelled move may have happened.
+        await asyncio.gather(*beside)
 
     async def _drain(self) -> None:
         """Once the scan is done and all that changed meanwhile has followed, readers get the index."""
@@ -82,7 +80,7 @@ class FollowingPhases:
     async def _purge(self) -> None:
         """Now and then, once drained: tombstones that nothing older can follow any more. For ever."""
         job = self._job
-        await workflow.wait_condition(lambda: job.followed.drained_at is not None)
+        await workflow.wait_condition(lambda: job.leaving or job.followed.drained_at is not None)
         while not job.leaving:
             with contextlib.suppress(TimeoutError):
                 await workflow.wait_condition(
