@@ -58,6 +58,7 @@ def control_activities(
         index.prepare_index,
         index.finish_index,
         index.purge_tombstones,
+        index.remove_index,
         report.write_report,
         report.record_version,
         EndedShardActivities(clients, client).last_state,

@@ -1,4 +1,4 @@
-"""prepare_index and finish_index: an index before its first document, and after its last."""
+"""prepare_index and finish_index: an index before its first document, and after its last; and its removal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from reindexer.streams.order import TOMBSTONE_KEPT
 
 
 class IndexActivities:
-    """Both may be repeated."""
+    """Each may be repeated."""
 
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
@@ -44,6 +44,16 @@ class IndexActivities:
             except CallFailed as failed:
                 raise verdict(failed, client.url) from failed
 
+    @activity.defn
+    def remove_index(self, request: IndexInput) -> None:
+        """Remove the index of a dry run, whatever became of that. Nothing happens where it is gone."""
+        with translated():
+            client = self._clients.search(request.index)
+            try:
+                admin.remove(client, request.index.index)
+            except CallFailed as failed:
+                raise verdict(failed, client.url) from failed
+
     def _prepare(self, request: IndexInput) -> None:
         with translated():
             self._clients.ledger.epochs.take(request.index.destination, request.epoch, request.run)
@@ -51,8 +61,6 @@ class IndexActivities:
             try:
                 admin.create(client, request)
             except CallFailed as failed:
-                if failed.failure.code in _REFUSED:
-                    raise Refused(f"{request.index.index}: {failed.failure.message}", "BadIndex") from failed
                 raise verdict(failed, client.url) from failed
 
     def _finish(self, request: IndexInput) -> Indexed:
@@ -89,9 +97,3 @@ class IndexActivities:
         if request.given_up_by and (left := len(self._clients.ledger.failures.open(*request.given_up_by))):
             return f"{left:,} records of the run that made the index are still given up"
         return ""
-
-
-#: What OpenSearch says of a mapping or of settings that it does not take.
-_REFUSED = frozenset(
-    ("mapper_parsing_exception", "illegal_argument_exception", "settings_exception", "parse_exception")
-)

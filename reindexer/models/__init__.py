@@ -16,10 +16,12 @@ from reindexer.models.checks import (
     Behind,
     BehindInput,
     Change,
+    DocumentField,
     DryRun,
     DryRunInput,
     Keep,
     Pair,
+    TriedDocument,
     Verification,
     VerifyInput,
     VerifyResult,
@@ -107,7 +109,14 @@ from reindexer.models.rounds import (
     Stop,
 )
 from reindexer.models.scope import Complete, Keys, Partitions, Quarantined, Sample, Scope, SortKey
-from reindexer.models.search_index import IndexCreation, Indexed, IndexInput, SearchAddress, SearchIndex
+from reindexer.models.search_index import (
+    IndexCreation,
+    Indexed,
+    IndexInput,
+    SearchAddress,
+    SearchIndex,
+    dry_run_index,
+)
 from reindexer.models.second_table import With
 from reindexer.models.shards import (
     MAX_STATE_BYTES,
@@ -154,6 +163,7 @@ __all__ = [
     "CycleBounds",
     "Difference",
     "Differing",
+    "DocumentField",
     "DryRun",
     "DryRunInput",
     "Elsewhere",
@@ -248,6 +258,7 @@ __all__ = [
     "Throttle",
     "Touch",
     "Transform",
+    "TriedDocument",
     "TwoTables",
     "Unconfirmed",
     "Unstamp",
@@ -260,6 +271,7 @@ __all__ = [
     "VerifyResult",
     "With",
     "chosen",
+    "dry_run_index",
     "estimate",
     "within_bytes",
 ]

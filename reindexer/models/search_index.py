@@ -12,7 +12,7 @@ from reindexer.models.option import Option
 
 #: An index or alias as OpenSearch takes it: lowercase, without its special characters.
 NAME = r"^[a-z0-9][a-z0-9._-]*$"
-#: Bytes of an index's name (OpenSearch: 255) less `-<epoch>-write`: 20 digits and signs.
+#: Bytes of an index's name (OpenSearch: 255) less `-<epoch>-write` or `-dry-run-<run>-write`: 25 signs.
 MAX_ALIAS = 220
 
 
@@ -62,6 +62,11 @@ class SearchIndex(Model):
     def write_alias(self) -> str:
         """What writes go through: it exists on the job's own index alone, so that none is created silently."""
         return write_alias(self.index)
+
+
+def dry_run_index(index: SearchIndex, run: str) -> SearchIndex:
+    """The temporary index that a dry run writes to, and removes."""
+    return index.model_copy(update={"index": f"{index.alias}-dry-run-{run}"})
 
 
 def write_alias(index: str) -> str:

@@ -8,11 +8,20 @@ from temporalio.exceptions import ActivityError
 from workflows.job.planning import plainly
 from workflows.job.running_job import RunningJob
 from workflows.job.shards import Shards
-from workflows.options import CONTROL
+from workflows.options import CLOSING, CONTROL
 
 with workflow.unsafe.imports_passed_through():
     from activities.search import IndexActivities
-    from reindexer.models import Index, IndexInput, KeyList, Lineages, Quarantined, Scope
+    from reindexer.models import (
+        Index,
+        IndexInput,
+        KeyList,
+        Lineages,
+        Quarantined,
+        Scope,
+        SearchIndex,
+        dry_run_index,
+    )
     from reindexer.tally import Outcome
 
 
@@ -27,6 +36,15 @@ async def prepare_index(job: RunningJob) -> None:
         raise plainly(error) from error
     # It is not needed again, and would be carried from run to run.
     job.plan = job.known_plan.model_copy(update={"creation": None})
+
+
+async def remove_dry_run(job: RunningJob, index: SearchIndex) -> None:
+    """Remove what a dry run wrote to, also where its worker was lost before it could."""
+    request = _request(job).model_copy(update={"index": dry_run_index(index, job.known_plan.run)})
+    try:
+        await workflow.execute_activity_method(IndexActivities.remove_index, request, **CLOSING)
+    except ActivityError as error:
+        job.warn(f"the temporary index {request.index.index} could not be removed: {error.cause or error}")
 
 
 def finishing(job: RunningJob, shards: Shards, scope: Scope) -> IndexInput:

@@ -113,7 +113,7 @@ class JobReport:
             )
         warnings += self._index_warnings()
         if job.tried or (job.input and job.input.dry_run):
-            warnings.append("a dry run: nothing was written")
+            warnings.append(f"a dry run: nothing was {'kept' if self._plan.verb.writes_index else 'written'}")
         elif job.verification is None and self._plan.verb.in_place:
             warnings.append("not verified: no consistent read was made after the job")
         return warnings
