@@ -21,7 +21,7 @@ from activities.quarantine import QuarantineActivities
 from activities.record import RecordActivities
 from activities.report import ReportActivities
 from activities.round import RoundActivities
-from activities.search import IndexActivities
+from activities.search import IndexActivities, IndexSampleActivities
 from activities.verify import VerifyActivities
 from reindexer.settings import Settings
 
@@ -86,4 +86,5 @@ def round_activities(clients: Clients, questions: Questions, guard: Guard) -> li
         CompareActivities(clients, identities, guard).compare_segment,
         ClosingLookActivities(clients, identities, guard).count_ahead,
         DryRunActivities(clients, guard).dry_run,
+        IndexSampleActivities(clients, guard).sample_index,
     ]

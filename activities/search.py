@@ -8,13 +8,33 @@ from temporalio import activity
 
 from activities.clients import Clients
 from activities.failures import translated
+from activities.guard import Guard
+from activities.round_context import TemporalContext
 from reindexer.answers import CallFailed
+from reindexer.checks.index_sample import sample_index
 from reindexer.errors import Refused
-from reindexer.models import Indexed, IndexInput
+from reindexer.models import Indexed, IndexInput, IndexSample, IndexSampleInput
 from reindexer.planning.search import verdict
 from reindexer.search import admin
 from reindexer.search.tombstones import purge
 from reindexer.streams.order import TOMBSTONE_KEPT
+
+
+class IndexSampleActivities:
+    """On the rounds queue, where the code of jobs runs anyway."""
+
+    def __init__(self, clients: Clients, guard: Guard) -> None:
+        self._clients, self._guard = clients, guard
+
+    @activity.defn(name="sample_index", no_thread_cancel_exception=True)
+    def sample_index(self, request: IndexSampleInput) -> IndexSample:
+        """Tells what it has compared when its time is over or it is asked to stop. Reads only."""
+        context = TemporalContext(request.heartbeat_timeout, self._guard)
+        activity.heartbeat()
+        with translated():
+            assert request.target.search is not None, "which index?"
+            client = self._clients.search(request.target.search)
+            return sample_index(request, self._clients.table(request.target), client, context)
 
 
 class IndexActivities:
@@ -72,12 +92,13 @@ class IndexActivities:
                 if own.get("epoch") != request.epoch:
                     raise Refused(f"{index.index} is not the index that this job has written", "IndexReplaced")
                 admin.make_ready(client, index.index, own)
-                documents, tombstones = admin.count(client, index.index)
+                documents, tombstones = admin.count(client, index.index) if request.count else (0, 0)
                 found = Indexed(
                     index=index.index,
                     alias=index.alias,
                     documents=documents,
                     expected=request.expected,
+                    counted=request.count,
                     tombstones=tombstones,
                 )
                 why = self._why_not(request, found)

@@ -126,3 +126,14 @@ class DryRunInput(Model):
     heartbeat_timeout: float = 10.0
     creation: IndexCreation | None = Field(default=None, exclude_if=operator.not_)
     job: str = Field(default="", exclude_if=operator.not_)
+
+
+class IndexSampleInput(Model):
+    """Compare about `records` records of `rows` with their documents. `share`: all of the read budget."""
+
+    target: Target
+    rows: NonNegativeInt  # in the table, or more
+    records: PositiveInt = 200  # of a share of 2 % that differs, all but one sample in 50 shows some
+    share: Share = Share()
+    seconds: float = 20.0  # then it tells what it has compared
+    heartbeat_timeout: float = 10.0

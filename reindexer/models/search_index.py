@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeInt
 
+from reindexer.items import Key
 from reindexer.models.model import Asked, Model
 from reindexer.models.option import Option
 
@@ -94,8 +95,19 @@ class IndexInput(Model):
     expected: NonNegativeInt | None = None  # documents that this run has written; None: not known
     move: bool = False  # whether the readers' alias may move
     replace_index: bool = False
+    count: bool = Field(default=True, exclude_if=bool)
     #: Job and run of which a redrive takes up records: while it has open ones, the alias does not move.
     given_up_by: list[str] = Field(default=[], exclude_if=operator.not_)
+
+
+class IndexSample(Model):
+    """Records of a random sample whose documents are `equal` to what they are rendered to now, or not."""
+
+    sampled: NonNegativeInt
+    equal: NonNegativeInt
+    missing: NonNegativeInt
+    different: NonNegativeInt
+    keys: list[Key] = []  # of some that are not equal
 
 
 class Indexed(Model):
@@ -105,7 +117,9 @@ class Indexed(Model):
     alias: str
     documents: NonNegativeInt = 0  # without tombstones
     expected: NonNegativeInt | None = None
+    counted: bool = Field(default=True, exclude_if=bool)
     tombstones: NonNegativeInt = 0
+    sample: IndexSample | None = Field(default=None, exclude_if=operator.not_)
     moved: bool = False  # the readers' alias points at it
     previous: list[str] = []  # what the alias pointed at before
     why: str = ""  # why the alias was not moved
@@ -116,7 +130,7 @@ class Indexed(Model):
 
         It may hold more: documents of records that were deleted while a lost worker's counts were not known.
         """
-        return self.expected is None or self.documents >= self.expected
+        return not self.counted or self.expected is None or self.documents >= self.expected
 
 
 #: Whether the readers' alias moves at the end of a job.
