@@ -112,7 +112,7 @@ class IndexActivities:
     def _why_not(self, request: IndexInput, found: Indexed) -> str:
         """Why the readers' alias stays where it is; "" where it moves."""
         if not request.move:
-            return "the job is not complete, or is to leave the alias alone"
+            return request.why_not
         if not found.complete:
             return f"the index holds {found.documents:,} documents of {found.expected:,} that were written"
         if request.given_up_by and (left := len(self._clients.ledger.failures.open(*request.given_up_by))):

@@ -95,7 +95,7 @@ def plan_index(
     (`Unavailable` is retryable) where it cannot be asked.
     """
     address, client = operation.to, connect(operation.to)
-    info = asked(client, "GET", "/")
+    info = _about(client)
     version = info.get("version", {})
     number = str(version.get("number", "0"))
     if version.get("distribution") != "opensearch" or int(number.split(".")[0]) < _OLDEST:
@@ -132,6 +132,17 @@ def plan_index(
     if described.facts.items and not creation.mappings["properties"]:
         warnings.append("the mapping names no field of the records: each is mapped as it is first met")
     return PlannedIndex(_typed(search, creation.mappings), chosen, creation, warnings)
+
+
+def _about(client: SearchClient) -> dict[str, Any]:
+    """What the cluster says of itself. Raises `Refused`, `EnvironmentFault`."""
+    try:
+        info = asked(client, "GET", "/")
+    except EnvironmentFault as fault:
+        if fault.code != "SerializationError":
+            raise
+        raise Refused(f"{client.url} answers, but not as OpenSearch does", "NotOpenSearch") from fault
+    return info
 
 
 def asked(client: SearchClient, method: str, path: str, body: Any = None, **parameters: Any) -> dict[str, Any]:

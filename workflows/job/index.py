@@ -66,10 +66,18 @@ def finishing(job: RunningJob, shards: Shards, scope: Scope) -> IndexInput:
             "expected": None if again or follows else tally[Outcome.UPDATED],
             "move": not _of_a_follow(job)
             and (operation.move_alias == "always" or (complete and operation.move_alias == "complete")),
+            "why_not": _why_not(job, operation),
             "replace_index": operation.replace_index,
             "given_up_by": [scope.job, scope.run] if isinstance(scope, Quarantined) else [],
         }
     )
+
+
+def _why_not(job: RunningJob, operation: Index) -> str:
+    """Why the readers' alias may not move, where it may not."""
+    if _of_a_follow(job):
+        return "the follow moves it, once it is drained"
+    return "it was to stay where it is" if operation.move_alias == "never" else "the job is not complete"
 
 
 def _of_a_follow(job: RunningJob) -> bool:
