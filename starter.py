@@ -36,6 +36,7 @@ from commands.rendering.screen import BAD, note
 from commands.repair import repair
 from commands.report import report
 from commands.resume import resume
+from commands.retire import retire
 from commands.setup import setup
 from commands.start import start
 from commands.status import status
@@ -63,6 +64,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "compare": compare,
     "repair": repair,
     "index": index,
+    "retire": retire,
     "list": list_jobs,
     "status": status,
     "watch": watch,

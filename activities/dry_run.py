@@ -13,7 +13,7 @@ from reindexer.models import DryRun, DryRunInput
 
 
 class DryRunActivities:
-    """Reads only."""
+    """Writes to no table; documents go to a temporary index."""
 
     def __init__(self, clients: Clients, guard: Guard) -> None:
         self._clients, self._guard = clients, guard
@@ -24,4 +24,6 @@ class DryRunActivities:
         context = TemporalContext(request.heartbeat_timeout, self._guard)
         activity.heartbeat()
         with translated():
-            return dry_run(request, self._clients.table(request.target), context)
+            search = request.target.search
+            client = self._clients.search(search) if search else None
+            return dry_run(request, self._clients.table(request.target), context, client)

@@ -21,7 +21,7 @@ from activities.quarantine import QuarantineActivities
 from activities.record import RecordActivities
 from activities.report import ReportActivities
 from activities.round import RoundActivities
-from activities.search import IndexActivities
+from activities.search import IndexActivities, IndexSampleActivities
 from activities.verify import VerifyActivities
 from reindexer.settings import Settings
 
@@ -58,6 +58,7 @@ def control_activities(
         index.prepare_index,
         index.finish_index,
         index.purge_tombstones,
+        index.remove_index,
         report.write_report,
         report.record_version,
         EndedShardActivities(clients, client).last_state,
@@ -85,4 +86,5 @@ def round_activities(clients: Clients, questions: Questions, guard: Guard) -> li
         CompareActivities(clients, identities, guard).compare_segment,
         ClosingLookActivities(clients, identities, guard).count_ahead,
         DryRunActivities(clients, guard).dry_run,
+        IndexSampleActivities(clients, guard).sample_index,
     ]

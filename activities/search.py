@@ -1,4 +1,4 @@
-"""prepare_index and finish_index: an index before its first document, and after its last."""
+"""prepare_index and finish_index: an index before its first document, and after its last; and its removal."""
 
 from __future__ import annotations
 
@@ -8,17 +8,37 @@ from temporalio import activity
 
 from activities.clients import Clients
 from activities.failures import translated
+from activities.guard import Guard
+from activities.round_context import TemporalContext
 from reindexer.answers import CallFailed
+from reindexer.checks.index_sample import sample_index
 from reindexer.errors import Refused
-from reindexer.models import Indexed, IndexInput
+from reindexer.models import Indexed, IndexInput, IndexSample, IndexSampleInput
 from reindexer.planning.search import verdict
 from reindexer.search import admin
 from reindexer.search.tombstones import purge
 from reindexer.streams.order import TOMBSTONE_KEPT
 
 
+class IndexSampleActivities:
+    """On the rounds queue, where the code of jobs runs anyway."""
+
+    def __init__(self, clients: Clients, guard: Guard) -> None:
+        self._clients, self._guard = clients, guard
+
+    @activity.defn(name="sample_index", no_thread_cancel_exception=True)
+    def sample_index(self, request: IndexSampleInput) -> IndexSample:
+        """Tells what it has compared when its time is over or it is asked to stop. Reads only."""
+        context = TemporalContext(request.heartbeat_timeout, self._guard)
+        activity.heartbeat()
+        with translated():
+            assert request.target.search is not None, "which index?"
+            client = self._clients.search(request.target.search)
+            return sample_index(request, self._clients.table(request.target), client, context)
+
+
 class IndexActivities:
-    """Both may be repeated."""
+    """Each may be repeated."""
 
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
@@ -44,6 +64,16 @@ class IndexActivities:
             except CallFailed as failed:
                 raise verdict(failed, client.url) from failed
 
+    @activity.defn
+    def remove_index(self, request: IndexInput) -> None:
+        """Remove the index of a dry run, whatever became of that. Nothing happens where it is gone."""
+        with translated():
+            client = self._clients.search(request.index)
+            try:
+                admin.remove(client, request.index.index)
+            except CallFailed as failed:
+                raise verdict(failed, client.url) from failed
+
     def _prepare(self, request: IndexInput) -> None:
         with translated():
             self._clients.ledger.epochs.take(request.index.destination, request.epoch, request.run)
@@ -51,8 +81,6 @@ class IndexActivities:
             try:
                 admin.create(client, request)
             except CallFailed as failed:
-                if failed.failure.code in _REFUSED:
-                    raise Refused(f"{request.index.index}: {failed.failure.message}", "BadIndex") from failed
                 raise verdict(failed, client.url) from failed
 
     def _finish(self, request: IndexInput) -> Indexed:
@@ -64,12 +92,13 @@ class IndexActivities:
                 if own.get("epoch") != request.epoch:
                     raise Refused(f"{index.index} is not the index that this job has written", "IndexReplaced")
                 admin.make_ready(client, index.index, own)
-                documents, tombstones = admin.count(client, index.index)
+                documents, tombstones = admin.count(client, index.index) if request.count else (0, 0)
                 found = Indexed(
                     index=index.index,
                     alias=index.alias,
                     documents=documents,
                     expected=request.expected,
+                    counted=request.count,
                     tombstones=tombstones,
                 )
                 why = self._why_not(request, found)
@@ -83,15 +112,9 @@ class IndexActivities:
     def _why_not(self, request: IndexInput, found: Indexed) -> str:
         """Why the readers' alias stays where it is; "" where it moves."""
         if not request.move:
-            return "the job is not complete, or is to leave the alias alone"
+            return request.why_not
         if not found.complete:
             return f"the index holds {found.documents:,} documents of {found.expected:,} that were written"
         if request.given_up_by and (left := len(self._clients.ledger.failures.open(*request.given_up_by))):
             return f"{left:,} records of the run that made the index are still given up"
         return ""
-
-
-#: What OpenSearch says of a mapping or of settings that it does not take.
-_REFUSED = frozenset(
-    ("mapper_parsing_exception", "illegal_argument_exception", "settings_exception", "parse_exception")
-)

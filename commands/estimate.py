@@ -22,12 +22,13 @@ from reindexer.models import Attributes, Limits, Touch, Uses, With, chosen
 from reindexer.planning.capacity import capacity_of, uses_of
 from reindexer.planning.estimate import ON_DEMAND, PROVISIONED, Estimate, EstimateInput, OtherReads, estimate
 from reindexer.planning.estimate_comparison import estimate_comparison
+from reindexer.planning.estimate_index import estimate_index
 from reindexer.planning.estimate_repair import RepairInput, estimate_repair
 from reindexer.planning.facts import describe
 from reindexer.settings import settings
 from reindexer.words import count, duration, size, some
 
-_Operation: TypeAlias = Literal["touch", "unstamp", "compare", "repair"]
+_Operation: TypeAlias = Literal["touch", "unstamp", "compare", "repair", "index"]
 #: Dollars of a million of anything; more is a typing error.
 _MAX_PRICE = 1e6
 #: A second table, and all limits but the number of quarantined records, which an estimate has no use for.
@@ -42,6 +43,7 @@ _FIELDS = Fields(
     "limits.other_read_units_per_second",
     "limits.write_units_per_second",
     "limits.records_per_second",
+    "limits.bytes_per_second",
     "limits.shards_in_flight",
 )
 
@@ -94,8 +96,10 @@ def estimate_job(
     doing = _checked(operation or ("repair" if backfill else None), second, wanted, backfill=backfill)
     if second is not None and (deletes or no_verify or (doing == "compare" and records is not None)):
         raise BadInput(f"leave out what says how a job writes or is verified: this one is a {doing}", "OTHER")
+    if doing == "index" and (deletes or no_verify or records is not None):
+        raise BadInput("an index is made of every record, and the table is not written", "--operation index")
     described = describe(table, make_client())
-    uses = uses_of(Touch(), Attributes(), None, writes=second is None)
+    uses = uses_of(Touch(), Attributes(), None, writes=second is None and doing != "index")
     capacity = capacity_of(described.description, uses)
     known = described.facts.model_copy(update=dict(capacity))
     listed = PROVISIONED if known.capacity_mode == "provisioned" else ON_DEMAND
@@ -113,6 +117,9 @@ def estimate_job(
         )
         if writes:
             found = estimate_repair(found, RepairInput(other.description, records, backfill), settings())
+    elif doing == "index":
+        limits, _ = chosen(wanted, capacity, writes_index=True)
+        found = estimate_index(described.description, known, limits, settings(), prices)
     else:
         limits, _ = chosen(wanted, capacity)
         asked = EstimateInput(
@@ -130,13 +137,17 @@ def _checked(
     operation: _Operation | None, second: With | None, limits: Limits, *, backfill: bool
 ) -> _Operation:
     """What is estimated. Raises `BadInput` where that does not go with a second table, or without one."""
+    if operation != "index" and limits.bytes_per_second is not None:
+        raise BadInput("only an index sends documents", "--bytes-per-second")
+    if operation == "index" and limits.write_units_per_second is not None:
+        raise BadInput("an index writes nothing to the table", "--write-units")
     if second is None:
         if limits.other_read_units_per_second is not None:
             raise BadInput("only a comparison and a repair read a second table: name it", "--other-read-units")
         if operation in ("compare", "repair"):
             raise BadInput("with which one? For example `reindexer estimate cities cities-eu`", "OTHER")
         return operation or "touch"
-    if operation in ("touch", "unstamp"):
+    if operation in ("touch", "unstamp", "index"):
         raise BadInput(f"{operation} works on one table alone", "OTHER")
     if backfill and operation == "compare":
         raise BadInput("goes with --operation repair", "--backfill")
@@ -161,6 +172,8 @@ def _rows(found: Estimate) -> Iterator[tuple[str, str]]:
     yield "table", f"{found.table}, {some(found.items, 'item')}, {size(found.size_bytes)}, {_bytes(found)}"
     if found.other is not None:
         yield from _of_two(found, found.other)
+    elif found.operation == "index":
+        yield from _read_only(found)
     else:
         yield from _written(found)
     yield (
@@ -208,6 +221,16 @@ def _written(found: Estimate) -> Iterator[tuple[str, str]]:
     yield "limits", f"read {rates[0]}, write {rates[1]}"
     work, verification = duration(found.work_seconds), duration(found.verify_seconds)
     yield "duration", f"{work}, limited by {found.bound}; verification {verification}"
+
+
+def _read_only(found: Estimate) -> Iterator[tuple[str, str]]:
+    """An index: the table is read once, consistently."""
+    yield "writes", "none, of the table"
+    yield "reads", f"{count(found.read_units)} units, ${found.dollars['read']:,.2f}"
+    limit = found.limits.bytes_per_second
+    sent = f", documents {size(int(limit))}/s" if isinstance(limit, float | int) else ""
+    yield "limits", f"read {_rate(found.limits.read_units_per_second)}{sent}"
+    yield "duration", f"{duration(found.work_seconds)}, limited by {found.bound}"
 
 
 def _of_two(found: Estimate, other: OtherReads) -> Iterator[tuple[str, str]]:

@@ -21,7 +21,12 @@ _FIELDS = Fields(
     "operation.mapping", "operation.settings", "operation.job", "operation.params", "operation.move_alias",
     "operation.replace_index", "dry_run", "limits.read_units_per_second", "limits.bytes_per_second",
     "limits.records_per_second", "limits.shards_in_flight", "limits.quarantined", "total_segments",
-    "skip_expired", "attributes", "force_lock", "reason",
+    "skip_expired", "verify", "attributes", "force_lock", "reason",
+    words={
+        "operation.job": "Make documents by this job's document(item, params); `reindexer jobs` lists them.",
+        "dry_run": "Write documents of a sample to a temporary index, show them, and remove it.",
+        "verify": "Neither count the documents at the end nor compare a sample of them.",
+    },
 )  # fmt: skip
 
 

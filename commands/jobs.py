@@ -45,7 +45,7 @@ def _plain(job: Job) -> dict[str, object]:
         "name": job.name,
         "documentation": job.documentation,
         "params": job.params.model_json_schema(),
-        "kind": "transform" if job.transform else "process",
+        "kind": job.kind,
         "destructive": job.destructive,
         "task_queue": job.task_queue,
         "code": job.code,

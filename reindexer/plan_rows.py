@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from reindexer.models import (
+    Index,
     JobInput,
     Lineages,
     OtherTable,
@@ -52,7 +53,7 @@ def plan_rows(plan: Plan, job: JobInput, own_queue: str | None) -> Iterator[tupl
         "partiql": "conditional PartiQL batches",
         "update_item": "one record a call, conditionally",
         "bulk": f"bulk requests to {target.search.search}" if target.search else "",
-        "none": "none: it only reads",
+        "none": "none: it only reads" if target.search is None else "a temporary index, which is removed",
     }[target.writer]
     written = target.other if plan.verb.writes_other and target.writer != "none" else None
     yield "writer", writer if written is None else f"{writer}, to {written.table}"
@@ -63,8 +64,8 @@ def plan_rows(plan: Plan, job: JobInput, own_queue: str | None) -> Iterator[tupl
         yield "workers", f"the job's own, on task queue {own_queue}"
     if plan.verb.in_place or not (plan.verb.writes or plan.verb.compares):
         yield "afterwards", _afterwards(job)
-    if plan.verb.writes_index:
-        yield "afterwards", "the documents are counted, and the alias moves to the index if it is complete"
+    if plan.verb.writes_index and target.writer != "none":
+        yield "afterwards", _afterwards_readers(job)
 
 
 def _followers(plan: Plan) -> list[str]:
@@ -157,6 +158,16 @@ def _shards(plan: Plan) -> str:
     at_once = min(number, plan.limits.shards_in_flight)
     alone = ", every record an activity of its own" if plan.isolation == "record" else ""
     return f"{count(number)}, {count(at_once)} at the same time{alone}"
+
+
+def _afterwards_readers(job: JobInput) -> str:
+    checks = "the documents are counted and a sample of them compared" if job.verify else "nothing is verified"
+    operation = job.operation
+    alias = operation.to.alias if isinstance(operation, Index) else "the alias"
+    if not isinstance(operation, Index) or operation.move_alias == "complete":
+        return f"{checks}; {alias} moves to the index if it is complete"
+    moves = "moves to the index in any case" if operation.move_alias == "always" else "stays where it is"
+    return f"{checks}; {alias} {moves}"
 
 
 def _afterwards(job: JobInput) -> str:

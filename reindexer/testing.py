@@ -9,9 +9,11 @@ assert one.after == {"id": "a", "name": "Ulm"}
 from __future__ import annotations
 
 import decimal
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +22,24 @@ from reindexer.jobs.catalogue import find_job, load_job
 from reindexer.jobs.deciding import Decider, failure_of
 from reindexer.jobs.job import Job, Params
 from reindexer.jobs.row import Row
+from reindexer.operations.index import DocumentOf
+from reindexer.search.documents import Documents
 from reindexer.tally import Outcome
 from reindexer.values import EXACT, wire_item
 
 
 @dataclass(frozen=True)
 class Ran:
-    """What became of one item. `after` None: it was deleted; `error`: why it would be quarantined."""
+    """What became of one item. `after` None: it was deleted; `error`: why it would be quarantined.
+
+    `document`: of a job that makes documents, as a search index gets it; None: it has none.
+    """
 
     outcome: str
     before: Mapping[str, Any]
     after: Mapping[str, Any] | None
     error: str = ""
+    document: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +73,9 @@ def run_job(
     chosen = params if isinstance(params, Params) else job.parameters(params or {})
     decider = Decider(job, chosen, keys=keys)
     with decimal.localcontext(EXACT):
+        if job.document is not None:
+            documents = DocumentOf(job, decider, Documents())
+            return Run([_document(job, documents, wire_item(item)) for item in items])
         return Run([_one(job, decider, wire_item(item)) for item in items])
 
 
@@ -79,6 +90,18 @@ def _one(job: Job, decider: Decider, item: WireItem) -> Ran:
     if decision.mark:
         return Ran(Outcome.DELETED.value, before, None)
     return Ran(Outcome.UPDATED.value, before, dict(Row(written(item, decision))))
+
+
+def _document(job: Job, documents: DocumentOf, item: WireItem) -> Ran:
+    """The record itself stays as it is."""
+    before = dict(Row(item))
+    try:
+        made = documents(item)
+    except Exception as error:  # the job's own: in a run it is that record's failure
+        return Ran(Outcome.QUARANTINED.value, before, before, str(failure_of(error, job.file)))
+    if isinstance(made, Skip):
+        return Ran(Outcome.FILTERED.value, before, before)
+    return Ran(Outcome.UPDATED.value, before, before, document=json.loads(made, parse_float=Decimal))
 
 
 def written(item: WireItem, write: Write) -> WireItem:

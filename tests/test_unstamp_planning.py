@@ -71,7 +71,7 @@ def test_attributes_that_no_known_job_has_written_may_be_the_applications_own(
 
 def test_a_dry_run_is_planned_and_one_of_a_touch_is_refused(table: Table, ledger: Ledger) -> None:
     assert plan(table, ledger, **UNSTAMP, dry_run=True).target.writer == "none"
-    with pytest.raises(BadInput, match="only a transform or an unstamp can be tried out"):
+    with pytest.raises(BadInput, match="only a transform, an unstamp or an index can be tried out"):
         plan(table, ledger, dry_run=True)
 
 

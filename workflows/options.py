@@ -63,6 +63,10 @@ KEEPING: dict[str, Any] = {
 }
 
 
+#: Of a read that nothing else depends on: a worker that was lost is replaced within seconds.
+READ_AGAIN = RetryPolicy(maximum_interval=timedelta(seconds=5), maximum_attempts=3)
+
+
 def look_options(seconds: float) -> dict[str, Any]:
     """For one look at the shards that begins after `seconds`: its first attempt does nothing but say when."""
     return {

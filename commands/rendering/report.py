@@ -31,7 +31,12 @@ STYLE = {
 def render_report(report: Report) -> RenderableType:
     """The whole report, as wide as the terminal."""
     if report.dry_run:
-        return render_dry_run(report.dry_run, [*report.not_found, *report.warnings])
+        verb = _verb(report)
+        return render_dry_run(
+            report.dry_run,
+            [*report.not_found, *report.warnings],
+            writes_index=verb is not None and verb.writes_index,
+        )
     return Group(
         _headline(report),
         Text(),

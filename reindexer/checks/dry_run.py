@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
 from reindexer.answers import Action, CallFailed
+from reindexer.checks.index_trial import IndexTrial, Written, temporary_index
 from reindexer.checks.trials import Trial, Would, trial_of
+from reindexer.checks.tried_documents import TriedDocuments
 from reindexer.dynamo.reading import read_consistently
 from reindexer.dynamo.table import TableClient
 from reindexer.errors import RecordFailed, cut, named_failure
-from reindexer.items import Skip, WireItem, WireValue, Write, from_json_key, key_identity, to_json_key
+from reindexer.items import Key, Skip, WireItem, WireValue, Write, from_json_key, key_identity, to_json_key
 from reindexer.jobs.conditions import as_filter
 from reindexer.models import Change, DryRun, DryRunInput, KeyList, Pair, PartitionRanges, Share
 from reindexer.operations.within_index import belongs
 from reindexer.round_context import RoundContext
+from reindexer.search.client import SearchClient
 from reindexer.sources import make_source
 from reindexer.tally import Outcome, Tally
 from reindexer.testing import written
@@ -34,21 +37,31 @@ _OTHER_CLASSES = "Others"
 _KEYS_PER_CALL = 100  # DynamoDB's limit
 
 
-def dry_run(request: DryRunInput, table: TableClient, context: RoundContext) -> DryRun:
+def dry_run(
+    request: DryRunInput, table: TableClient, context: RoundContext, client: SearchClient | None = None
+) -> DryRun:
     """What would become of up to `limit` records that the query finds (in the named partitions, if any), or of
     the named keys.
 
     The first that a scan hands out, not a random choice. Ends early, with what it has, when its time is over or
-    it is asked to stop. Work with side effects is not done: its records are `updated`. Raises `CallFailed`,
-    `EnvironmentFault`.
+    it is asked to stop. Work with side effects is not done: its records are `updated`. `client`: of the cluster
+    that documents are for; they are written to a temporary index. Raises `CallFailed`, `EnvironmentFault`,
+    `Refused`.
     """
-    trial = trial_of(request.target, context)
+    if client is None:
+        return _tried(request, trial_of(request.target, context), table, context).result({})
+    with temporary_index(request, client) as index:
+        trial = IndexTrial(request.target, index, client, context)
+        return _tried(request, trial, table, context).result(trial.types())
+
+
+def _tried(request: DryRunInput, trial: Trial, table: TableClient, context: RoundContext) -> _Seen:
     seen = _Seen([attribute.name for attribute in request.target.key], request.pairs)
     until = context.now() + request.seconds
     for rows in _pages(request, trial, table, context, until):
         for row, would in trial.judge(rows):
             seen.take(row, would)
-    return seen.result()
+    return seen
 
 
 def _pages(
@@ -125,6 +138,7 @@ class _Seen:
         self._key_names, self._most, self._room = key_names, pairs, MAX_PAIRS_BYTES
         self._outcomes: Counter[Outcome] = Counter()
         self._pairs: list[Pair] = []
+        self._documents = TriedDocuments(pairs, MAX_PAIRS_BYTES)
         self._failures: Counter[str] = Counter()
         self._messages: dict[str, str] = {}
 
@@ -133,8 +147,20 @@ class _Seen:
             self._outcomes[would] += 1
         elif isinstance(would, RecordFailed):
             self._failed(would)
+        elif isinstance(would, Written):
+            self._written(row, would)
         else:
             self._decided(row, would)
+
+    def _written(self, row: WireItem, written: Written) -> None:
+        if written.refused is None:
+            self._outcomes[Outcome.UPDATED] += 1
+        else:
+            self._failed(written.refused)
+        self._documents.add(self._key(row), written)
+
+    def _key(self, row: WireItem) -> Key:
+        return to_json_key({name: row[name] for name in self._key_names})
 
     def _failed(self, failure: RecordFailed) -> None:
         self._outcomes[Outcome.QUARANTINED] += 1
@@ -151,8 +177,7 @@ class _Seen:
         self._outcomes[Outcome.DELETED if decision.mark else Outcome.UPDATED] += 1
         if len(self._pairs) < self._most:
             after: WireItem = {} if decision.mark else written(row, decision)
-            key = to_json_key({name: row[name] for name in self._key_names})
-            pair = Pair(key=key, changes=self._changes(row, after), delete=decision.mark)
+            pair = Pair(key=self._key(row), changes=self._changes(row, after), delete=decision.mark)
             self._room -= len(pair.model_dump_json().encode())
             self._pairs += [pair] if self._room >= 0 else []
 
@@ -172,13 +197,15 @@ class _Seen:
             *([Change(name=f"and {more:,} attributes more", before=None, after=None)] * (more > 0)),
         ]
 
-    def result(self) -> DryRun:
+    def result(self, types: Mapping[str, str]) -> DryRun:
+        """`types`: of the fields of the temporary index."""
         counts = {outcome.value: count for outcome, count in self._outcomes.items()}
         return DryRun(
             tally=Tally(scanned=sum(counts.values()), **counts),
             pairs=self._pairs,
             failures=dict(self._failures),
             messages=self._messages,
+            documents=self._documents.shown(types),
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Protocol, TypeAlias
 
+from reindexer.checks.index_trial import Written
 from reindexer.errors import EnvironmentFault, RecordFailed
 from reindexer.items import Skip, WireItem, Write
 from reindexer.jobs.bounded import Bounded
@@ -17,8 +18,8 @@ from reindexer.round_context import RoundContext
 from reindexer.sinks.evidence import Marked, WrongType, carries, evidence, stamp_of
 from reindexer.tally import Outcome
 
-#: What would become of a record: an outcome that is certain, a failure, or what is to be done.
-Would: TypeAlias = Outcome | RecordFailed | Write | Skip
+#: What would become of a record: an outcome that is certain, a failure, what is to be done, or its document.
+Would: TypeAlias = Outcome | RecordFailed | Write | Skip | Written
 
 
 class Trial(Protocol):

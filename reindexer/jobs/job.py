@@ -74,6 +74,12 @@ class Job:
     seconds: float  # most time for one record
     destructive: bool  # it may delete records, or attributes
     document: Document | None = None
+
+    @property
+    def kind(self) -> str:
+        """The name of its function."""
+        return next(part for part in _WORK if getattr(self, part) is not None)
+
     task_queue: str | None = None  # of workers of its own; None: any worker runs it
 
     def parameters(self, given: Mapping[str, Any]) -> Params:
@@ -142,6 +148,7 @@ def job_of(name: str, file: str, source: bytes, module: Any) -> Job:
         raise JobBroken(
             f"{file}, line {lines.get('seconds', 1)}: seconds has to be above 0 and at most {_MAX_SECONDS:.0f}"
         )
+    takes_away = bool(getattr(module, "destructive", False)) or _takes_away(source)
     return Job(
         name=name,
         file=file,
@@ -152,7 +159,7 @@ def job_of(name: str, file: str, source: bytes, module: Any) -> Job:
         **{part: functions[part] for part in _WORK},
         lock=lock,
         seconds=float(seconds),
-        destructive=bool(getattr(module, "destructive", False)) or _takes_away(source),
+        destructive=takes_away and functions["document"] is None,  # which changes no record
         task_queue=task_queue,
     )
 

@@ -16,10 +16,13 @@ from reindexer.models.checks import (
     Behind,
     BehindInput,
     Change,
+    DocumentField,
     DryRun,
     DryRunInput,
+    IndexSampleInput,
     Keep,
     Pair,
+    TriedDocument,
     Verification,
     VerifyInput,
     VerifyResult,
@@ -107,7 +110,15 @@ from reindexer.models.rounds import (
     Stop,
 )
 from reindexer.models.scope import Complete, Keys, Partitions, Quarantined, Sample, Scope, SortKey
-from reindexer.models.search_index import IndexCreation, Indexed, IndexInput, SearchAddress, SearchIndex
+from reindexer.models.search_index import (
+    IndexCreation,
+    Indexed,
+    IndexInput,
+    IndexSample,
+    SearchAddress,
+    SearchIndex,
+    dry_run_index,
+)
 from reindexer.models.second_table import With
 from reindexer.models.shards import (
     MAX_STATE_BYTES,
@@ -154,6 +165,7 @@ __all__ = [
     "CycleBounds",
     "Difference",
     "Differing",
+    "DocumentField",
     "DryRun",
     "DryRunInput",
     "Elsewhere",
@@ -173,6 +185,8 @@ __all__ = [
     "IndexCreation",
     "IndexInput",
     "IndexKey",
+    "IndexSample",
+    "IndexSampleInput",
     "Indexed",
     "Isolated",
     "JobInput",
@@ -248,6 +262,7 @@ __all__ = [
     "Throttle",
     "Touch",
     "Transform",
+    "TriedDocument",
     "TwoTables",
     "Unconfirmed",
     "Unstamp",
@@ -260,6 +275,7 @@ __all__ = [
     "VerifyResult",
     "With",
     "chosen",
+    "dry_run_index",
     "estimate",
     "within_bytes",
 ]

@@ -89,7 +89,8 @@ def chosen(
         resolved["write_units_per_second"] = "unlimited"  # of none
         words.pop()
         resolved["bytes_per_second"] = limits.bytes_per_second or "unlimited"
-        words.append(f"documents {_shown(limits.bytes_per_second or 'unlimited')} bytes as given")
+        if limits.bytes_per_second is not None:
+            words.append(f"documents {_shown(limits.bytes_per_second)} bytes as given")
     records = limits.records_per_second
     resolved["records_per_second"] = "unlimited" if records is None else records
     if records is not None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
+import operator
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from reindexer.items import Cursor, Key
 from reindexer.models.model import Model
 from reindexer.models.plan import KeptKeys, Source, Target
 from reindexer.models.rounds import Fault, Share
+from reindexer.models.search_index import IndexCreation
 from reindexer.tally import Tally
 
 
@@ -81,19 +84,56 @@ class Pair(Model):
     delete: bool = False
 
 
+class DocumentField(Model):
+    """One field of a document: its JSON, shortened, and its type in the index; None: it is not indexed."""
+
+    name: str
+    value: str
+    mapped: str | None = None
+
+
+class TriedDocument(Model):
+    """A document as a dry run wrote it to a temporary index. `error`: by which it was refused, if it was."""
+
+    key: Key
+    id: str
+    fields: list[DocumentField]
+    error: str = ""
+    message: str = ""
+
+
 class DryRun(Model):
-    """What would become of a sample. Nothing was written. `failures`: by error class, with one message each."""
+    """What would become of a sample. Nothing was written. `failures`: by error class, with one message each.
+
+    `documents`: of an index, some that were taken and some that were refused.
+    """
 
     tally: Tally
     pairs: list[Pair] = []
     failures: dict[str, int] = {}
     messages: dict[str, str] = {}
+    documents: list[TriedDocument] = Field(default=[], exclude_if=operator.not_)
 
 
 class DryRunInput(Model):
+    """`pairs`: records shown, at most. `creation`: of the index that documents are tried on, for job `job`."""
+
     target: Target
     source: Source
     limit: PositiveInt
     pairs: NonNegativeInt = 10
     seconds: float = 20.0  # then it tells what it has seen
+    heartbeat_timeout: float = 10.0
+    creation: IndexCreation | None = Field(default=None, exclude_if=operator.not_)
+    job: str = Field(default="", exclude_if=operator.not_)
+
+
+class IndexSampleInput(Model):
+    """Compare about `records` records of `rows` with their documents. `share`: all of the read budget."""
+
+    target: Target
+    rows: NonNegativeInt  # in the table, or more
+    records: PositiveInt = 200  # of a share of 2 % that differs, all but one sample in 50 shows some
+    share: Share = Share()
+    seconds: float = 20.0  # then it tells what it has compared
     heartbeat_timeout: float = 10.0

@@ -3,17 +3,51 @@
 from __future__ import annotations
 
 import operator
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeInt
+from pydantic import AfterValidator, Field, NonNegativeInt
 
+from reindexer.items import Key
 from reindexer.models.model import Asked, Model
 from reindexer.models.option import Option
 
 #: An index or alias as OpenSearch takes it: lowercase, without its special characters.
-NAME = r"^[a-z0-9][a-z0-9._-]*$"
-#: Bytes of an index's name (OpenSearch: 255) less `-<epoch>-write`: 20 digits and signs.
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+#: Without a user and a password: an input is kept in Temporal's history.
+_ENDPOINT = re.compile(r"https?://[^\s/?#@]+/?")
+_AUTH = re.compile(r"aws|env:[A-Za-z_][A-Za-z0-9_]*")
+#: Bytes of an index's name (OpenSearch: 255) less `-<epoch>-write` or `-dry-run-<run>-write`: 25 signs.
 MAX_ALIAS = 220
+
+
+def _endpoint(given: str) -> str:
+    """Never repeats what was given: a password may be in it."""
+    if not _ENDPOINT.fullmatch(given):
+        raise ValueError(
+            "has to be http:// or https:// and a host, such as https://search.internal:9200, without a path "
+            "and without a password: `auth` says where that is"
+        )
+    return given
+
+
+def _auth(given: str) -> str:
+    """Nor does this."""
+    if not _AUTH.fullmatch(given):
+        raise ValueError(
+            "has to be aws, or env:NAME with the name of an environment variable of the workers that holds "
+            "user:password or an API key"
+        )
+    return given
+
+
+def _name(given: str) -> str:
+    if not _NAME.fullmatch(given):
+        raise ValueError(
+            f"{given!r} cannot be an alias: it has to be of lowercase letters, digits, and . _ -, "
+            "beginning with a letter or a digit"
+        )
+    return given
 
 
 class SearchAddress(Asked):
@@ -21,18 +55,19 @@ class SearchAddress(Asked):
 
     search: Annotated[
         str,
-        Field(pattern=r"^https?://[^\s/?#@]+/?$"),  # no password within: an input is kept in Temporal's history
+        AfterValidator(_endpoint),
         Option("--to", "The OpenSearch endpoint, such as https://search.internal:9200.", "URL"),
     ]
     alias: Annotated[
         str,
-        Field(pattern=NAME, max_length=MAX_ALIAS),
+        Field(max_length=MAX_ALIAS),
+        AfterValidator(_name),
         Option("--alias", "The alias that readers use; default: the table's name.", "NAME"),
     ]
     #: "aws": SigV4 with the worker's credentials. "env:NAME": `user:password` or an API key in the worker's
     #: environment.
     auth: Annotated[
-        Annotated[str, Field(pattern=r"^(aws|env:[A-Za-z_][A-Za-z0-9_]*)$")] | None,
+        Annotated[str, AfterValidator(_auth)] | None,
         Option("--auth", "aws (SigV4), or env:NAME: a worker's environment variable.", "HOW"),
     ] = None
     region: Annotated[
@@ -56,12 +91,22 @@ class SearchIndex(Model):
     @property
     def destination(self) -> str:
         """By which the ledger keeps lock and epochs: the readers' alias of one cluster."""
-        return f"search:{self.cluster}/{self.alias}"
+        return destination_of(self.cluster, self.alias)
 
     @property
     def write_alias(self) -> str:
         """What writes go through: it exists on the job's own index alone, so that none is created silently."""
         return write_alias(self.index)
+
+
+def destination_of(cluster: str, alias: str) -> str:
+    """By which the ledger keeps lock and epochs of an alias."""
+    return f"search:{cluster}/{alias}"
+
+
+def dry_run_index(index: SearchIndex, run: str) -> SearchIndex:
+    """The temporary index that a dry run writes to, and removes."""
+    return index.model_copy(update={"index": f"{index.alias}-dry-run-{run}"})
 
 
 def write_alias(index: str) -> str:
@@ -88,9 +133,21 @@ class IndexInput(Model):
     creation: IndexCreation | None = Field(default=None, exclude_if=operator.not_)
     expected: NonNegativeInt | None = None  # documents that this run has written; None: not known
     move: bool = False  # whether the readers' alias may move
+    why_not: str = ""  # why it may not
     replace_index: bool = False
+    count: bool = Field(default=True, exclude_if=bool)
     #: Job and run of which a redrive takes up records: while it has open ones, the alias does not move.
     given_up_by: list[str] = Field(default=[], exclude_if=operator.not_)
+
+
+class IndexSample(Model):
+    """Records of a random sample whose documents are `equal` to what they are rendered to now, or not."""
+
+    sampled: NonNegativeInt
+    equal: NonNegativeInt
+    missing: NonNegativeInt
+    different: NonNegativeInt
+    keys: list[Key] = []  # of some that are not equal
 
 
 class Indexed(Model):
@@ -100,7 +157,9 @@ class Indexed(Model):
     alias: str
     documents: NonNegativeInt = 0  # without tombstones
     expected: NonNegativeInt | None = None
+    counted: bool = Field(default=True, exclude_if=bool)
     tombstones: NonNegativeInt = 0
+    sample: IndexSample | None = Field(default=None, exclude_if=operator.not_)
     moved: bool = False  # the readers' alias points at it
     previous: list[str] = []  # what the alias pointed at before
     why: str = ""  # why the alias was not moved
@@ -111,7 +170,7 @@ class Indexed(Model):
 
         It may hold more: documents of records that were deleted while a lost worker's counts were not known.
         """
-        return self.expected is None or self.documents >= self.expected
+        return not self.counted or self.expected is None or self.documents >= self.expected
 
 
 #: Whether the readers' alias moves at the end of a job.

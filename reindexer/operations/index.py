@@ -13,7 +13,7 @@ from reindexer.compare.rows import GONE
 from reindexer.errors import RecordFailed
 from reindexer.items import EXPIRED, Skip, WireItem
 from reindexer.jobs.changes import Delete
-from reindexer.jobs.conditions import as_filter
+from reindexer.jobs.conditions import Condition, as_filter
 from reindexer.jobs.deciding import OUTSIDE, Decider
 from reindexer.jobs.expiry import expired
 from reindexer.jobs.job import Job
@@ -61,11 +61,13 @@ class IndexOperation:
         self._expiry = target.expiry
         #: Scan parameters that leave out rows outside the job's query.
         self.filter: Mapping[str, Any] = {}
+        self.condition: Condition | None = None  # the job's query; None: every record
         self._by_job: Prefetched[bytes | Skip] | None = None
         if target.operation.job is not None:
             job, decider = prepared(target)
-            if decider.condition is not None:
-                self.filter = as_filter(decider.condition)
+            self.condition = decider.condition
+            if self.condition is not None:
+                self.filter = as_filter(self.condition)
             self._by_job = Prefetched(job, DocumentOf(job, decider, self.documents), context, pure=True)
 
     def prefetch(self, page: Page) -> None:

@@ -177,7 +177,7 @@ def make_plan(
             search=indexed.search if indexed else None,
         ),
         other_facts=second.facts if second else None,
-        creation=indexed.creation if indexed and writes else None,
+        creation=indexed.creation if indexed else None,
         verb=verb,
         facts=facts,
         limits=limits,
@@ -206,7 +206,7 @@ def _check_operation(job: JobInput, verb: Verb) -> None:
             if verb.writes
             else f"{verb.kind} writes nothing anyway"
         )
-        raise BadInput(f"only a transform or an unstamp can be tried out; {why}", "dry_run")
+        raise BadInput(f"only a transform, an unstamp or an index can be tried out; {why}", "dry_run")
     if not isinstance(job.scope, Quarantined):
         planner_of(job.operation).check(job.operation)
 

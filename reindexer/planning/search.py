@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import orjson
 import stamina
@@ -24,6 +24,7 @@ from reindexer.models import (
     JobInput,
     Operation,
     Quarantined,
+    Sample,
     SearchAddress,
     SearchIndex,
 )
@@ -33,6 +34,8 @@ from reindexer.search import admin
 from reindexer.search.client import SearchClient
 from reindexer.search.mapping import FIELD_LIMIT, fields_of, mapping_from, numbers_as_text, with_own_fields
 from reindexer.streams.order import next_epoch
+
+T = TypeVar("T")
 
 #: Makes a client that reaches a cluster. Raises `EnvironmentFault`.
 ConnectSearch: TypeAlias = Callable[[SearchAddress], SearchClient]
@@ -46,7 +49,7 @@ _TRIES = 6  # of a request that meets only 429 and 5xx: some seconds
 
 @dataclass(frozen=True)
 class PlannedIndex:
-    """The index of a job. `creation` None: it is there already, for a redrive or a dry run."""
+    """The index of a job. `creation` None: it is there already, for a redrive."""
 
     search: SearchIndex
     epoch: int
@@ -60,7 +63,9 @@ def check_index(job: JobInput, operation: Operation) -> None:
         if job.limits.bytes_per_second is not None:
             raise BadInput("only index writes documents", "limits.bytes_per_second")
         return
-    if not isinstance(job.scope, Complete | Quarantined):
+    if not isinstance(job.scope, Complete | Quarantined) and not (
+        job.dry_run and isinstance(job.scope, Sample)
+    ):
         raise BadInput(
             f"an index is made of a whole table, not of {job.scope.kind}: the rest would be missing",
             "scope",
@@ -90,7 +95,7 @@ def plan_index(
     (`Unavailable` is retryable) where it cannot be asked.
     """
     address, client = operation.to, connect(operation.to)
-    info = asked(client, "GET", "/")
+    info = _about(client)
     version = info.get("version", {})
     number = str(version.get("number", "0"))
     if version.get("distribution") != "opensearch" or int(number.split(".")[0]) < _OLDEST:
@@ -129,12 +134,28 @@ def plan_index(
     return PlannedIndex(_typed(search, creation.mappings), chosen, creation, warnings)
 
 
+def _about(client: SearchClient) -> dict[str, Any]:
+    """What the cluster says of itself. Raises `Refused`, `EnvironmentFault`."""
+    try:
+        info = asked(client, "GET", "/")
+    except EnvironmentFault as fault:
+        if fault.code != "SerializationError":
+            raise
+        raise Refused(f"{client.url} answers, but not as OpenSearch does", "NotOpenSearch") from fault
+    return info
+
+
 def asked(client: SearchClient, method: str, path: str, body: Any = None, **parameters: Any) -> dict[str, Any]:
     """One answer of a request that may be repeated. Raises `Refused` or `EnvironmentFault`."""
+    return repeated(client, lambda: client.call(method, path, body, **parameters))
+
+
+def repeated(client: SearchClient, call: Callable[[], T]) -> T:
+    """The result of requests that may be repeated, all of them. Raises `Refused` or `EnvironmentFault`."""
     try:
         for attempt in stamina.retry_context(on=_passes, attempts=_TRIES, wait_max=2.0):
             with attempt:
-                return client.call(method, path, body, **parameters)
+                return call()
     except CallFailed as failed:
         raise verdict(failed, client.url) from failed
     raise AssertionError("unreachable: the last attempt returns or raises")

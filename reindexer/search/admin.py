@@ -18,6 +18,10 @@ VISIBLE: Mapping[str, Any] = {"bool": {"must_not": {"exists": {"field": GONE}}}}
 _FILLING: Mapping[str, Any] = {"refresh_interval": "-1", "number_of_replicas": 0}
 #: What an index's `_meta` says of us.
 _META = "reindexer"
+#: What OpenSearch says of a mapping or of settings that it does not take.
+_NOT_TAKEN = frozenset(
+    ("mapper_parsing_exception", "illegal_argument_exception", "settings_exception", "parse_exception")
+)
 
 
 def index_name(alias: str, epoch: int) -> str:
@@ -28,7 +32,8 @@ def index_name(alias: str, epoch: int) -> str:
 def create(client: SearchClient, request: IndexInput) -> None:
     """Create the index with its write alias; nothing happens where this run has created it before.
 
-    Raises `Refused` where there is one that is not this run's, `CallFailed`.
+    Raises `Refused` where there is one that is not this run's, or where OpenSearch does not take the mapping or
+    the settings; `CallFailed`.
     """
     assert request.creation is not None, "created with what?"
     index, creation = request.index, request.creation
@@ -41,6 +46,8 @@ def create(client: SearchClient, request: IndexInput) -> None:
     try:
         client.call("PUT", f"/{index.index}", body)
     except CallFailed as failed:
+        if failed.failure.code in _NOT_TAKEN:
+            raise Refused(f"{index.index}: {failed.failure.message}", "BadIndex") from failed
         if failed.failure.code != "resource_already_exists_exception":
             raise
         own = meta_of(client, index.index)
@@ -68,6 +75,13 @@ def meta_of(client: SearchClient, index: str) -> Mapping[str, Any]:
     mappings = next(iter(answer.values()))["mappings"]
     found: Mapping[str, Any] = (mappings.get("_meta") or {}).get(_META) or {}
     return found
+
+
+def types_of(client: SearchClient, index: str) -> dict[str, str]:
+    """The type of each field at the top of a document, as the index has it now. Raises `CallFailed`."""
+    answer = client.call("GET", f"/{index}/_mapping")
+    properties: Mapping[str, Any] = next(iter(answer.values()))["mappings"].get("properties", {})
+    return {name: str(field.get("type", "object")) for name, field in properties.items()}
 
 
 def make_ready(client: SearchClient, index: str, own: Mapping[str, Any]) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import boto3
 from opensearchpy import JSONSerializer, OpenSearch, Urllib3AWSV4SignerAuth, Urllib3HttpConnection
-from opensearchpy.exceptions import OpenSearchException
+from opensearchpy.exceptions import OpenSearchException, SerializationError
 
 from reindexer.answers import CallFailed
 from reindexer.errors import EnvironmentFault
@@ -113,7 +113,10 @@ class _Exact(JSONSerializer):
     """Numbers keep their digits."""
 
     def loads(self, s: str) -> Any:
-        return json.loads(s, parse_float=Decimal)
+        try:
+            return json.loads(s, parse_float=Decimal)
+        except ValueError as error:
+            raise SerializationError(s, error) from error
 
 
 def _auth(address: Reached) -> Any:

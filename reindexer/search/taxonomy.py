@@ -37,6 +37,8 @@ _BY_STATUS: Mapping[int, Means] = {
 }
 #: A block of the index; with 503 it is the cluster's own, while it starts.
 _BLOCKED = "cluster_block_exception"
+#: What the parser of JSON says of its own settings at the end of a reason.
+_SOURCE = re.compile(r" at \[Source: REDACTED[^\]]*\]")
 #: The order that is stored, as it appears in the reason of a version conflict.
 _CURRENT = re.compile(r"current version \[(\d+)\]")
 
@@ -59,7 +61,12 @@ def of_call(error: Exception, documents: int = 1) -> Failure:
     if isinstance(error, NotConnected):
         sent = not isinstance(error.info, NewConnectionError | ProxyError)
         return Failure(
-            "ConnectionError", one_line(error), Action.RETRY, None if sent else False, "timeouts", reached=sent
+            "ConnectionError",
+            _unreached(error),
+            Action.RETRY,
+            None if sent else False,
+            "timeouts",
+            reached=sent,
         )
     if isinstance(error, SerializationError):  # an answer that is cut off; what is behind it has been written
         return Failure("SerializationError", one_line(error), Action.RETRY, None, "server_errors")
@@ -82,6 +89,7 @@ def _failure(status: int, error: Mapping[str, Any]) -> Failure:
     cause = error.get("caused_by") or {}
     if isinstance(cause, Mapping) and cause.get("reason") and str(cause["reason"]) not in reason:
         reason = f"{reason}: {cause['reason']}"
+    reason = _SOURCE.sub("", " ".join(reason.split()))
     action, applied, counter = _BY_STATUS.get(status, _SERVER if status >= 500 or not status else _NEVER)
     if code == _BLOCKED and status != 503:  # read-only or closed: waiting does not lift it
         action, applied, counter = _PARK
@@ -95,6 +103,11 @@ def _failure(status: int, error: Mapping[str, Any]) -> Failure:
         known=known,
         denied=status in (401, 403),
     )
+
+
+def _unreached(error: NotConnected) -> str:
+    """Why no answer came, without the address twice."""
+    return one_line(error.info if isinstance(error.info, Exception) else error).rsplit("): ", 1)[-1]
 
 
 def _error_of(error: TransportError) -> Mapping[str, Any]:

@@ -9,7 +9,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
 from workflows.faults import in_plain_words
-from workflows.job.index import finishing
+from workflows.job.index import finishing, sampled
 from workflows.job.partition_totals import known, of_shards
 from workflows.job.report import JobReport
 from workflows.job.running_job import RunningJob
@@ -44,9 +44,12 @@ async def close(job: RunningJob, shards: Shards, job_report: JobReport, scope: S
     await _close_redriven(job, shards, scope)
     plan = job.known_plan
     if plan.verb.writes_index and plan.target.writer != "none" and not (job.gate.stopping or job.index):
+        sample = await sampled(job, shards)
         job.index = await retry_while_parked(
             job, IndexActivities.finish_index, lambda: finishing(job, shards, scope)
         )
+        if job.index and sample:
+            job.index = job.index.model_copy(update={"sample": sample})
     partitions = PartitionsInput()
     if job.known_plan.counts_by_partition:
         partitions = of_shards(shards.changing)

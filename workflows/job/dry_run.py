@@ -1,10 +1,13 @@
-"""A dry run in place of the work: one activity, nothing written."""
+"""A dry run in place of the work: one activity, nothing written, or to a temporary index that is removed."""
 
 from __future__ import annotations
 
 from temporalio import workflow
+from temporalio.exceptions import ActivityError
 
 from workflows.controls import handed_back
+from workflows.job.index import remove_dry_run
+from workflows.job.planning import plainly
 from workflows.job.running_job import RunningJob
 from workflows.options import round_options
 
@@ -17,12 +20,14 @@ _RECORDS = 1000
 
 
 async def dry_run(job: RunningJob, plan: Plan, scope: Scope) -> DryRun:
-    """What would become of a sample. Raises `ActivityError`."""
+    """What would become of a sample. Raises `ApplicationError`; `ActivityError` where it is cancelled."""
     request = DryRunInput(
         target=plan.target,
         source=plan.sources[0],  # all of them name the same table; of a long key list the first part
         limit=scope.limit if isinstance(scope, Sample) else _RECORDS,
         heartbeat_timeout=plan.heartbeat_timeout,
+        creation=plan.creation,
+        job=job.job_id if plan.creation else "",
     )
     handle = workflow.start_activity_method(
         DryRunActivities.dry_run,
@@ -34,5 +39,11 @@ async def dry_run(job: RunningJob, plan: Plan, scope: Scope) -> DryRun:
     job.reading = True
     try:
         return await handed_back(handle, lambda: not job.gate.open)
+    except ActivityError as error:
+        if job.gate.stopping:
+            raise
+        raise plainly(error, "the dry run") from error
     finally:
         job.reading = False
+        if plan.target.search is not None:
+            await remove_dry_run(job, plan.target.search)

@@ -5,14 +5,27 @@ from __future__ import annotations
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
+from workflows.controls import handed_back
 from workflows.job.planning import plainly
 from workflows.job.running_job import RunningJob
 from workflows.job.shards import Shards
-from workflows.options import CONTROL
+from workflows.options import CLOSING, CONTROL, READ_AGAIN, round_options
 
 with workflow.unsafe.imports_passed_through():
-    from activities.search import IndexActivities
-    from reindexer.models import Index, IndexInput, KeyList, Lineages, Quarantined, Scope
+    from activities.search import IndexActivities, IndexSampleActivities
+    from reindexer.models import (
+        Index,
+        IndexInput,
+        IndexSample,
+        IndexSampleInput,
+        KeyList,
+        Lineages,
+        Quarantined,
+        Scope,
+        SearchIndex,
+        Share,
+        dry_run_index,
+    )
     from reindexer.tally import Outcome
 
 
@@ -29,6 +42,15 @@ async def prepare_index(job: RunningJob) -> None:
     job.plan = job.known_plan.model_copy(update={"creation": None})
 
 
+async def remove_dry_run(job: RunningJob, index: SearchIndex) -> None:
+    """Remove what a dry run wrote to, also where its worker was lost before it could."""
+    request = index_input(job).model_copy(update={"index": dry_run_index(index, job.known_plan.run)})
+    try:
+        await workflow.execute_activity_method(IndexActivities.remove_index, request, **CLOSING)
+    except ActivityError as error:
+        job.warn(f"the temporary index {request.index.index} could not be removed: {error.cause or error}")
+
+
 def finishing(job: RunningJob, shards: Shards, scope: Scope) -> IndexInput:
     """What is asked of an index that all documents have been written to."""
     operation, tally = job.known_plan.target.operation, shards.tally
@@ -39,19 +61,62 @@ def finishing(job: RunningJob, shards: Shards, scope: Scope) -> IndexInput:
     follows = any(isinstance(shard.source, Lineages) for shard in shards.all)
     return index_input(job).model_copy(
         update={
+            "count": _verifies(job),
             # What follows a scan replaces and deletes documents: no count of records tells how many are left.
             "expected": None if again or follows else tally[Outcome.UPDATED],
             "move": not _of_a_follow(job)
             and (operation.move_alias == "always" or (complete and operation.move_alias == "complete")),
+            "why_not": _why_not(job, operation),
             "replace_index": operation.replace_index,
             "given_up_by": [scope.job, scope.run] if isinstance(scope, Quarantined) else [],
         }
     )
 
 
+def _why_not(job: RunningJob, operation: Index) -> str:
+    """Why the readers' alias may not move, where it may not."""
+    if _of_a_follow(job):
+        return "the follow moves it, once it is drained"
+    return "it was to stay where it is" if operation.move_alias == "never" else "the job is not complete"
+
+
 def _of_a_follow(job: RunningJob) -> bool:
     """Whether it takes up what a follow gave up: that one moves the alias, once it is drained."""
     return any(isinstance(source, KeyList) and source.orders for source in job.known_plan.sources)
+
+
+async def sampled(job: RunningJob, shards: Shards) -> IndexSample | None:
+    """A random sample of the records, compared with their documents; None: there is none, with a warning."""
+    plan = job.known_plan
+    if not _verifies(job) or not await job.gate.wait_open():
+        return None
+    read = job.limits.read_units_per_second
+    request = IndexSampleInput(
+        target=plan.target.running(job.code),
+        rows=max(shards.tally.scanned, plan.facts.items),
+        share=Share(read_units=read if isinstance(read, int | float) else None),
+        heartbeat_timeout=plan.heartbeat_timeout,
+    )
+    handle = workflow.start_activity_method(
+        IndexSampleActivities.sample_index,
+        request,
+        task_queue=plan.rounds_queue,
+        summary=f"compares some {request.records} records with their documents",
+        **{**round_options(request.seconds, plan.heartbeat_timeout), "retry_policy": READ_AGAIN},
+    )
+    job.reading = True
+    try:
+        return await handed_back(handle, lambda: not job.gate.open)
+    except ActivityError as error:
+        if not job.gate.stopping:
+            job.warn(f"no sample of the records was compared with their documents: {error.cause or error}")
+        return None
+    finally:
+        job.reading = False
+
+
+def _verifies(job: RunningJob) -> bool:
+    return job.input is None or job.input.verify
 
 
 def index_input(job: RunningJob) -> IndexInput:

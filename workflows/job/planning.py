@@ -120,9 +120,9 @@ async def _planned_on(job: RunningJob, queue: str, request: PlanInput) -> Plan:
     return plan
 
 
-def plainly(error: ActivityError) -> ApplicationError:
-    """The cause of a failed plan as the workflow's own failure, so that its sentence comes first."""
+def plainly(error: ActivityError, what: str = "planning") -> ApplicationError:
+    """The cause of a failed plan, or of `what`, as the workflow's own failure: its sentence comes first."""
     cause = error.cause
     if isinstance(cause, ApplicationError):
         return ApplicationError(cause.message, type=cause.type, non_retryable=True)
-    return ApplicationError(f"planning failed: {cause or error}", type="PlanFailed", non_retryable=True)
+    return ApplicationError(f"{what} failed: {cause or error}", type="PlanFailed", non_retryable=True)

@@ -12,7 +12,7 @@ from workflows.job.running_job import RunningJob
 from workflows.job.shards import Shards
 
 with workflow.unsafe.imports_passed_through():
-    from reindexer.models import PartitionTotals, Plan, Report
+    from reindexer.models import Indexed, PartitionTotals, Plan, Report
     from reindexer.tally import Outcome, Tally
 
 #: Shards named in a warning: enough to see which.
@@ -111,9 +111,9 @@ class JobReport:
                 f"the totals of {len(names):,} partitions are not known, since a shard that was ended by "
                 f"somebody had to do with them: {few(names)}; the job's own tally is exact"
             )
-        warnings += self._index_warnings()
+        warnings += self._index_warnings() + document_warnings(job.index)
         if job.tried or (job.input and job.input.dry_run):
-            warnings.append("a dry run: nothing was written")
+            warnings.append(f"a dry run: nothing was {'kept' if self._plan.verb.writes_index else 'written'}")
         elif job.verification is None and self._plan.verb.in_place:
             warnings.append("not verified: no consistent read was made after the job")
         return warnings
@@ -133,6 +133,21 @@ class JobReport:
                 "left alone"
             )
         return found
+
+
+def document_warnings(found: Indexed | None) -> list[str]:
+    """What the check of a search index has to say."""
+    if found is None:
+        return []
+    if not found.counted:
+        return ["not verified: documents were neither counted nor compared with their records"]
+    sample = found.sample
+    if sample is None or not sample.missing:
+        return []
+    return [
+        f"{sample.missing:,} of {sample.sampled:,} sampled records have no document in the index: they were "
+        "written after the job had read their part of the table, or were given up"
+    ]
 
 
 def _may_lack(tally: Tally) -> bool:
