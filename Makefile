@@ -7,10 +7,13 @@ unexport PYTHONDONTWRITEBYTECODE
 BIN := .venv/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
-.PHONY: demo dev test check nightly bench faults scale lock clean
+.PHONY: demo demo-search dev test check nightly bench faults scale lock clean
 
 demo: .venv/demo            ## reindex 34,006 real records on servers of this machine; ARGS="--records 5000 --keep"
 	$(BIN)/python starter.py demo $(ARGS)
+
+demo-search: .venv/demo     ## a search index of the same records; needs a JDK and Maven; ARGS="--keep"
+	$(BIN)/python starter.py demo-search $(ARGS)
 
 dev: .venv/demo             ## the same servers and workers without the job, for work by hand
 	$(BIN)/python starter.py dev $(ARGS)

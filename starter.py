@@ -17,6 +17,7 @@ import typer
 from commands.cancel import cancel
 from commands.compare import compare
 from commands.demo import demo
+from commands.demo_search import demo_search
 from commands.dev import dev
 from commands.differences import differences
 from commands.doctor import doctor
@@ -56,6 +57,7 @@ app = typer.Typer(
 #: In the order of the help: try it, prepare, run, control, and what was given up.
 VERBS: dict[str, Callable[..., None]] = {
     "demo": demo,
+    "demo-search": demo_search,
     "dev": dev,
     "setup": setup,
     "doctor": doctor,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from commands.input.options import EngineName, Records, needs_extras
+from commands.input.options import EngineName, Faults, Records, needs_extras
 
 
 def demo(
@@ -15,9 +15,7 @@ def demo(
     keep: Annotated[
         bool, typer.Option("--keep", help="Keep everything running until Ctrl-C, show commands to try.")
     ] = False,
-    faults: Annotated[
-        float, typer.Option(min=0.0, max=0.9, metavar="RATE", help="The fraction of calls that fail; 0: none.")
-    ] = 0.1,
+    faults: Faults = 0.1,
 ) -> None:
     """Start Temporal, DynamoDB and workers on this machine, load real cities, reindex them, show the report.
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from evidence.judge_index import Difference, differences
 from reindexer.tally import Outcome
 from testbed.faults import FaultPlan
 from testbed.faults.search import (
@@ -21,6 +20,7 @@ from testbed.faults.search import (
     search_fault_proxy,
 )
 from testbed.job import outcome, until
+from testbed.judge_index import Difference, differences
 from testbed.stack import Stack
 from tests.planted import Make, content
 from tests.searching import ask

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from evidence.judge_index import Difference, differences
 from reindexer.search.documents import Documents, with_order
+from testbed.judge_index import Difference, differences
 from tests.searching import ask, own_index
 from tests.tables import Table
 

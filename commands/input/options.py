@@ -27,6 +27,9 @@ Records = Annotated[
     int | None,
     typer.Option(min=1, metavar="N", help="Number of records; default: all cities, fewer on a slow engine."),
 ]
+Faults = Annotated[
+    float, typer.Option(min=0.0, max=0.9, metavar="RATE", help="The fraction of calls that fail; 0: none.")
+]
 
 
 @contextmanager

@@ -24,7 +24,7 @@ def confirmed(report: Report, truth: Truth | None, seen: Seen | None) -> tuple[b
         changed, twice = truth.changed(TABLE, report.run), len(truth.changed_twice(report.run))
         good = changed == updated and not twice
         written = f"{some(changed, 'record')} changed, {count(twice) if twice else 'none'} twice"
-        if faults := _faults(truth):
+        if faults := faults_of(truth):
             lines.append(("faults", faults))
         lines.append(("engine", Text(f"by the proxy's count {written}", GOOD if good else BAD)))
     if seen is not None:
@@ -35,7 +35,7 @@ def confirmed(report: Report, truth: Truth | None, seen: Seen | None) -> tuple[b
     return good, Group(facts(lines), Text(), Text(sentence, f"bold {GOOD if good else BAD}"))
 
 
-def _faults(truth: Truth) -> str:
+def faults_of(truth: Truth) -> str:
     """How many calls failed by injected faults; "" for none. PartiQL calls that a plan denies are left out."""
     struck = {kind: number for kind, number in truth.injected.items() if kind != FaultKind.PARTIQL_DENIED}
     carried_out = sum(number for kind, number in struck.items() if kind in APPLIED)

@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
+import shutil
 import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -21,9 +22,9 @@ from temporalio.client import Client
 
 from commands.input.exits import Exit, Stopped
 from commands.input.options import EngineChoice
-from commands.rendering.screen import err, step
+from commands.rendering.screen import DIM, err, line, note, say, step
 from commands.temporal.server import pollers
-from reindexer.connect import SEARCH_ATTRIBUTES
+from reindexer.connect import SEARCH_ATTRIBUTES, connect
 from reindexer.settings import settings
 from testbed.embedded import Engine, dynamodb_engine, temporal_server
 from testbed.faults import Fault, FaultKind, FaultPlan
@@ -98,7 +99,15 @@ def crew(servers: Stack) -> Iterator[Workers]:
             workers.stop()
 
 
-async def crew_ready(client: Client, workers: Workers) -> None:
+async def ready(workers: Workers) -> Client:
+    """A client, once the workers poll. Raises `Stopped` where that does not come."""
+    client = await connect()
+    with err.status("waiting for the workers"):
+        await _crew_ready(client, workers)
+    return client
+
+
+async def _crew_ready(client: Client, workers: Workers) -> None:
     """Return once both queues are polled. Raises `Stopped` with the log's end where that does not come."""
     deadline = time.monotonic() + _WORKERS_SECONDS
     for queue, kind in ((settings().task_queue, "workflow"), (settings().rounds_queue, "activity")):
@@ -140,6 +149,27 @@ def wait_for_interrupt(workers: Workers) -> None:
     except KeyboardInterrupt:
         return
     raise Stopped(Exit.INCOMPLETE, _log_of(workers, "the workers have ended"))
+
+
+def leave_up(
+    workers: Workers,
+    commands: Iterable[str],
+    sentence: str = "Everything keeps running until Ctrl-C. In another terminal:",
+) -> None:
+    """Show what to try, and keep everything running until Ctrl-C. Raises `Stopped` where the workers end."""
+    say()
+    say(sentence)
+    for command in commands:
+        line(f"  {command}")
+    wait_for_interrupt(workers)
+
+
+def put_away(folder: Path, *, keep: bool) -> None:
+    """Remove the folder, unless someone may want to look at its logs."""
+    if keep:
+        note(f"logs are in {folder}", DIM)
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def environment_file(servers: Stack) -> Path:

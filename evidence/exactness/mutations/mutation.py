@@ -15,6 +15,12 @@ DELETIONS = ("tests/test_transform.py", "tests/test_deletions.py")
 UNSTAMP = ("tests/test_unstamp_properties.py",)  # against the model, too
 COMPARE = ("tests/test_compare.py", "tests/test_compare_properties.py")  # against two tables in memory
 REPAIR = ("tests/test_repair.py", "tests/test_repair_properties.py")  # the same
+INDEX = ("tests/test_index_round.py",)  # against an index in memory
+INDEX_WRITES = ("tests/test_search_writes.py",)  # on a real OpenSearch
+#: On the whole stack.
+INDEX_JOBS = (
+    "tests/test_index_end_to_end.py::test_a_refused_document_is_given_up_by_its_own_error_and_redriven",
+)
 FOLDING = ("tests/test_folding.py",)
 SLOT = ("tests/test_slot.py",)
 

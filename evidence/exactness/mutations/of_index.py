@@ -1,0 +1,101 @@
+"""Defects of search indexes: a document would be missing, old or another's, or counted as what it is not."""
+
+from __future__ import annotations
+
+from evidence.exactness.mutations.mutation import INDEX, INDEX_JOBS, INDEX_WRITES, Mutation
+
+_ORDERED = "reindexer/sinks/ordered.py"
+
+MUTATIONS = (
+    Mutation(
+        "an equal stored order is not ours",
+        "reindexer/streams/order.py",
+        "    if stored == order:\n        return Standing.OURS",
+        "    if stored == order:\n        return Standing.NEWER",
+        INDEX,
+    ),
+    Mutation(
+        "a refusal that does not name the stored order counts as updated, without a look",
+        _ORDERED,
+        "stored = orders[id(work)] if id(work) in orders else stored_order(failure)",
+        "stored = stored_order(failure) or work.write.order",
+        INDEX,
+    ),
+    Mutation(
+        "a document that has gone since it refused a write counts as written",
+        _ORDERED,
+        "found = Standing.OLDER if stored is None else",
+        "found = Standing.OURS if stored is None else",
+        INDEX,
+    ),
+    Mutation(
+        "a record that is gone leaves no tombstone",
+        _ORDERED,
+        "            return PendingWrite(position, key, Put(order, None, gone))",
+        "            return gone",
+        INDEX,
+    ),
+    Mutation(
+        "a record that was written before it was gone counts as vanished",
+        _ORDERED,
+        "return Outcome.UPDATED if work.write.outcome is Outcome.VANISHED else work.write.outcome",
+        "return work.write.outcome",
+        INDEX,
+    ),
+    Mutation(
+        "what another writer has written counts as a newer change",
+        _ORDERED,
+        "if found is Standing.FOREIGN:",
+        "if False:",
+        INDEX,
+    ),
+    Mutation(
+        "the scan for an index is eventually consistent",
+        "reindexer/table_rounds.py",
+        "request.source, request.target, table, None, operation.filter, context, consistent=True",
+        "request.source, request.target, table, None, operation.filter, context, consistent=False",
+        INDEX,
+    ),
+    Mutation(
+        "documents are written through the readers' alias",
+        "reindexer/sinks/search_index.py",
+        "client, target.key, target.search.write_alias",
+        "client, target.key, target.search.alias",
+        INDEX,
+    ),
+    Mutation(
+        "an answer for some of the documents is taken for all of it",
+        "reindexer/sinks/search_index.py",
+        "if len(results) != len(some):",
+        "if False:",
+        INDEX,
+    ),
+    Mutation(
+        "a document may be written at its own order again",
+        "reindexer/sinks/search_index.py",
+        '"version_type":"external"',
+        '"version_type":"external_gte"',
+        INDEX_WRITES,
+    ),
+    Mutation(
+        "a write to an alias that is gone creates an index",
+        "reindexer/search/client.py",
+        'require_alias="true", ',
+        "",
+        INDEX_WRITES,
+    ),
+    Mutation(
+        "readers get an index that lacks documents",
+        "reindexer/models/search_index.py",
+        "self.documents >= self.expected",
+        "self.documents >= 0",
+        INDEX,
+    ),
+    Mutation(
+        "readers get an index though records are given up",
+        "workflows/job/index.py",
+        "complete = whole and not tally[Outcome.QUARANTINED]",
+        "complete = whole",
+        INDEX_JOBS,
+    ),
+)
