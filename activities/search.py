@@ -14,6 +14,7 @@ from reindexer.answers import CallFailed
 from reindexer.checks.index_sample import sample_index
 from reindexer.errors import Refused
 from reindexer.models import Indexed, IndexInput, IndexSample, IndexSampleInput
+from reindexer.models.streams import LineageCursor
 from reindexer.planning.search import verdict
 from reindexer.search import admin
 from reindexer.search.tombstones import purge
@@ -77,6 +78,10 @@ class IndexActivities:
     def _prepare(self, request: IndexInput) -> None:
         with translated():
             self._clients.ledger.epochs.take(request.index.destination, request.epoch, request.run)
+            for number, lineages in enumerate(request.positions):  # before anything is read
+                start = LineageCursor(reading=lineages.reading)
+                place = request.index.destination, request.epoch
+                self._clients.ledger.positions.keep(*place, number, lineages, start)
             client = self._clients.search(request.index)
             try:
                 admin.create(client, request)

@@ -35,7 +35,7 @@ def confirmed_index(
             lines.append(("index", _faults(search)))
         good, written = _accepted(report, report.index, search)
         lines.append(("OpenSearch", Text(written, GOOD if good else BAD)))
-    found = _compared(url, report.index.alias)
+    found = compared(url, report.index.alias)
     equal = not found.total()
     said = "each has its document, and no document is left over"
     if not equal:
@@ -46,7 +46,7 @@ def confirmed_index(
     return good, Group(facts(lines), Text(), Text(sentence, f"bold {GOOD if good else BAD}"))
 
 
-def _compared(url: str, alias: str) -> Counter[str]:
+def compared(url: str, alias: str) -> Counter[str]:
     """How many keys of the cities differ from what readers of the alias find, by kind."""
     client = boto3.client("dynamodb", region_name=aws_region())
     return Counter(found.kind for found in differences(client, TABLE, url, alias))

@@ -13,6 +13,7 @@ from commands.input.options import EngineChoice
 from commands.rendering.screen import DIM, err, note, say, step
 from commands.running.confirmed_index import confirmed_index
 from commands.running.launch import begin
+from commands.running.live_edits import live
 from commands.running.loading import load_cities
 from commands.running.queries import answers
 from commands.running.stack import (
@@ -64,7 +65,7 @@ def rehearse_search(records: int | None, engine: EngineChoice, *, keep: bool, fa
             crew(servers) as workers,
             _opensearch(folder, faults) as search,
         ):
-            load_cities(servers, records, stream=False)
+            load_cities(servers, records, stream=True)
             code = asyncio.run(_job(servers, workers, search))
             if keep:
                 leave_up(workers, _try_next(servers, search))
@@ -125,7 +126,9 @@ async def _job(servers: Stack, workers: Workers, search: _Search) -> Exit:
     say(witnessed)
     say()
     say(answers(search.url))
-    return Exit.COMPLETE if good else Exit.INCOMPLETE
+    if not good:
+        return Exit.INCOMPLETE
+    return await live(client, search.address, search.url)
 
 
 def _try_next(servers: Stack, search: _Search) -> list[str]:

@@ -80,7 +80,6 @@ from reindexer.models.plan import (
     KeptKeys,
     KeyAttribute,
     KeyList,
-    Lineages,
     OtherTable,
     PartitionRange,
     PartitionRanges,
@@ -129,7 +128,7 @@ from reindexer.models.shards import (
     Situation,
     within_bytes,
 )
-from reindexer.models.streams import Followed, FollowState
+from reindexer.models.streams import Followed, FollowState, Lineages
 from reindexer.models.unconfirmed import Unconfirmed
 from reindexer.models.verb import Verb
 

@@ -6,7 +6,7 @@ import operator
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, Field, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt
 
 from reindexer.items import Key
 from reindexer.models.capacity import Capacity, Uses, chosen
@@ -15,7 +15,7 @@ from reindexer.models.model import Model
 from reindexer.models.operations import Operation, Touch
 from reindexer.models.purpose import Purpose
 from reindexer.models.search_index import IndexCreation, SearchIndex
-from reindexer.models.streams import Ended, Reading, ShardId
+from reindexer.models.streams import Lineages
 from reindexer.models.unconfirmed import Unconfirmed
 from reindexer.models.verb import Verb
 
@@ -164,16 +164,6 @@ class KeptDifferences(Model):
     chunks: PositiveInt
 
 
-class Lineages(Model):
-    """Some lineages of the table's stream, from the positions that were taken before anything was read."""
-
-    kind: Literal["lineages"] = "lineages"
-    stream_arn: str
-    opened_at: AwareDatetime  # what changed ten minutes before it, or earlier, is left to the scan
-    reading: dict[ShardId, Reading]
-    ended: dict[ShardId, Ended] = Field(default={}, exclude_if=operator.not_)  # whose children are looked for
-
-
 class PartitionRange(Model):
     """Rows of one partition whose sort key is at or above `first` and below `before`; None: no such bound.
 
@@ -224,6 +214,8 @@ class Plan(Model):
     #: Of the table that it compares with.
     other_facts: TableFacts | None = Field(default=None, exclude_if=lambda value: value is None)
     creation: IndexCreation | None = Field(default=None, exclude_if=lambda value: value is None)
+    #: Where a follow of the index begins, taken before anything is read; kept in the ledger.
+    positions: list[Lineages] = Field(default=[], exclude_if=operator.not_)
     uses: Uses | None = None  # what its limits are chosen by; None: planned by an older worker
     verb: Verb  # what the operation's verb says of itself
     purpose: Purpose | None = None  # of the version; None: a redrive keeps it, and who only reads has none

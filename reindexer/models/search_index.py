@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, NonNegativeInt
 from reindexer.items import Key
 from reindexer.models.model import Asked, Model
 from reindexer.models.option import Option
+from reindexer.models.streams import Lineages
 
 #: An index or alias as OpenSearch takes it: lowercase, without its special characters.
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
@@ -131,6 +132,7 @@ class IndexInput(Model):
     job: str
     epoch: int
     creation: IndexCreation | None = Field(default=None, exclude_if=operator.not_)
+    positions: list[Lineages] = Field(default=[], exclude_if=operator.not_)  # as in `Plan`
     expected: NonNegativeInt | None = None  # documents that this run has written; None: not known
     move: bool = False  # whether the readers' alias may move
     why_not: str = ""  # why it may not

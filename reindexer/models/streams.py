@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import operator
+from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, ConfigDict, NonNegativeInt, StringConstraints
+from pydantic import AwareDatetime, ConfigDict, Field, NonNegativeInt, StringConstraints
 
 from reindexer.models.model import Model
 
@@ -125,3 +126,13 @@ class LineageCursor(Model):
 
     reading: dict[ShardId, Reading] = {}
     ended: dict[ShardId, Ended] = {}
+
+
+class Lineages(Model):
+    """Some lineages of the table's stream, from the positions that were taken before anything was read."""
+
+    kind: Literal["lineages"] = "lineages"
+    stream_arn: str
+    opened_at: AwareDatetime  # what changed ten minutes before it, or earlier, is left to the scan
+    reading: dict[ShardId, Reading]
+    ended: dict[ShardId, Ended] = Field(default={}, exclude_if=operator.not_)  # whose children are looked for

@@ -50,6 +50,20 @@ def follow_sources(
     return [lineages for _, lineages in kept]
 
 
+def positions_of(
+    request: PlanInput, described: Described, sources: Sequence[Source], region: str | None
+) -> tuple[list[Lineages], list[str]]:
+    """(where a follow of the index may begin later, warnings). A stream that cannot be listed fails no job."""
+    if request.resumes or described.facts.stream is None:
+        return [], []
+    if request.follows:
+        return [source for source in sources if isinstance(source, Lineages)], []
+    try:
+        return plan_lineages(described, region), []
+    except (Refused, EnvironmentFault) as error:
+        return [], [f"the index cannot be followed later without another scan: {error}"]
+
+
 def plan_lineages(described: Described, region: str | None) -> list[Lineages]:
     """Sources of all lineages of the table's stream. Raises `BadInput`, `Refused`, `EnvironmentFault`."""
     name, facts = described.table.table, described.facts

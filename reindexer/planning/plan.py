@@ -17,6 +17,7 @@ from reindexer.models import (
     Index,
     JobInput,
     KeyList,
+    Lineages,
     Partitions,
     Plan,
     PlanInput,
@@ -38,7 +39,7 @@ from reindexer.planning.checks import (
 )
 from reindexer.planning.compare import Connect, check_second, plan_second, sources_for
 from reindexer.planning.facts import Described, describe
-from reindexer.planning.follow import follow_sources, images_missing
+from reindexer.planning.follow import follow_sources, images_missing, positions_of
 from reindexer.planning.index_keys import index_types, keys_of_indexes
 from reindexer.planning.partitions.scope import checked_scope
 from reindexer.planning.partitions.shards import plan_partitions
@@ -156,6 +157,10 @@ def make_plan(
         assert indexed is not None, "only an index is followed"
         sources = follow_sources(request, described, ledger, indexed.search, sources, client.meta.region_name)
         warnings += images_missing(described)
+    positions: list[Lineages] = []
+    if indexed and indexed.creation and writes:
+        positions, notes = positions_of(request, described, sources, client.meta.region_name)
+        warnings += notes
     plan = Plan(
         run=request.run,
         target=Target(
@@ -178,6 +183,7 @@ def make_plan(
         ),
         other_facts=second.facts if second else None,
         creation=indexed.creation if indexed else None,
+        positions=positions,
         verb=verb,
         facts=facts,
         limits=limits,

@@ -33,13 +33,15 @@ async def prepare_index(job: RunningJob) -> None:
     """Create what the job writes to. Raises `ApplicationError` where that is refused: the start fails."""
     if job.known_plan.creation is None:
         return
-    request = index_input(job).model_copy(update={"creation": job.known_plan.creation})
+    request = index_input(job).model_copy(
+        update={"creation": job.known_plan.creation, "positions": job.known_plan.positions}
+    )
     try:
         await workflow.execute_activity_method(IndexActivities.prepare_index, request, **CONTROL)
     except ActivityError as error:
         raise plainly(error) from error
     # It is not needed again, and would be carried from run to run.
-    job.plan = job.known_plan.model_copy(update={"creation": None})
+    job.plan = job.known_plan.model_copy(update={"creation": None, "positions": []})
 
 
 async def remove_dry_run(job: RunningJob, index: SearchIndex) -> None:
