@@ -11,6 +11,7 @@ from reindexer.models.accounts import (
     Report,
     ReportInput,
 )
+from reindexer.models.arrived import Arrival, FollowArrival, IndexArrival, Missing, ReadIndex
 from reindexer.models.capacity import Capacity, IndexCapacity, Uses, chosen
 from reindexer.models.checks import (
     Behind,
@@ -140,6 +141,7 @@ __all__ = [
     "MAX_VERSION",
     "RATE_TEXT",
     "READING",
+    "Arrival",
     "Attributes",
     "Behind",
     "BehindInput",
@@ -174,6 +176,7 @@ __all__ = [
     "Expiry",
     "FailurePage",
     "Fault",
+    "FollowArrival",
     "FollowInput",
     "FollowState",
     "Followed",
@@ -181,6 +184,7 @@ __all__ = [
     "HandBack",
     "Holder",
     "Index",
+    "IndexArrival",
     "IndexCapacity",
     "IndexCreation",
     "IndexInput",
@@ -205,6 +209,7 @@ __all__ = [
     "LockInput",
     "LookInput",
     "Looked",
+    "Missing",
     "Model",
     "Operation",
     "Option",
@@ -226,6 +231,7 @@ __all__ = [
     "QuarantineInput",
     "Quarantined",
     "Rate",
+    "ReadIndex",
     "RecordInput",
     "RecordResult",
     "Repair",
