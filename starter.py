@@ -16,6 +16,7 @@ import typer
 
 from commands.cancel import cancel
 from commands.compare import compare
+from commands.confirm import confirm
 from commands.demo import demo
 from commands.demo_search import demo_search
 from commands.dev import dev
@@ -71,6 +72,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "status": status,
     "watch": watch,
     "report": report,
+    "confirm": confirm,
     "pause": pause,
     "resume": resume,
     "limits": limits,

@@ -49,11 +49,17 @@ def shard_name(workflow_id: str) -> tuple[str, int]:
 
 async def run_stamp(client: Client, job: str) -> str | None:
     """The run stamp of a job's newest chain, by its history; None: it is not planned yet."""
+    plan = await plan_of(client, job)
+    return plan.run if plan else None
+
+
+async def plan_of(client: Client, job: str) -> Plan | None:
+    """The plan of a job's newest chain, by its history; None: it is not made yet."""
     reader = _Reader(client)
     async for event in client.get_workflow_handle(job).fetch_history_events():
         await reader.read(event)
         if reader.known.plan:
-            return reader.known.plan.run
+            return reader.known.plan
     return None
 
 

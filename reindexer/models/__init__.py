@@ -11,6 +11,7 @@ from reindexer.models.accounts import (
     Report,
     ReportInput,
 )
+from reindexer.models.arrived import Arrival, FollowArrival, IndexArrival, Missing, ReadIndex
 from reindexer.models.capacity import Capacity, IndexCapacity, Uses, chosen
 from reindexer.models.checks import (
     Behind,
@@ -139,6 +140,7 @@ __all__ = [
     "MAX_VERSION",
     "RATE_TEXT",
     "READING",
+    "Arrival",
     "Attributes",
     "Behind",
     "BehindInput",
@@ -173,6 +175,7 @@ __all__ = [
     "Expiry",
     "FailurePage",
     "Fault",
+    "FollowArrival",
     "FollowInput",
     "FollowState",
     "Followed",
@@ -180,6 +183,7 @@ __all__ = [
     "HandBack",
     "Holder",
     "Index",
+    "IndexArrival",
     "IndexCapacity",
     "IndexCreation",
     "IndexInput",
@@ -204,6 +208,7 @@ __all__ = [
     "LockInput",
     "LookInput",
     "Looked",
+    "Missing",
     "Model",
     "Operation",
     "Option",
@@ -225,6 +230,7 @@ __all__ = [
     "QuarantineInput",
     "Quarantined",
     "Rate",
+    "ReadIndex",
     "RecordInput",
     "RecordResult",
     "Repair",

@@ -72,11 +72,13 @@ class JobProgress(Model):
     cycle: NonNegativeInt = 0
     cycling: bool = False
     #: Of a follow alone: how far it is behind, how long the stream still has what is unread, the
-    #: stream shards it reads, the epoch of its destination, and whether what the scan missed has followed.
+    #: stream shards it reads, the epoch of its destination, whether what the scan missed has followed, and the
+    #: time up to which every change is settled or isolated; also None while that is not known.
     lag_seconds: NonNegativeFloat | None = Field(default=None, exclude_if=lambda value: value is None)
     hours_left: NonNegativeFloat | None = Field(default=None, exclude_if=lambda value: value is None)
     stream_shards: NonNegativeInt | None = Field(default=None, exclude_if=lambda value: value is None)
     epoch: NonNegativeInt | None = Field(default=None, exclude_if=lambda value: value is None)
     drained: bool | None = Field(default=None, exclude_if=lambda value: value is None)
+    settled_through: str | None = Field(default=None, exclude_if=lambda value: value is None)
     #: None in a job that compares nothing.
     comparison: Comparison | None = Field(default=None, exclude_if=lambda value: value is None)

@@ -45,34 +45,43 @@ def _auth(given: str) -> str:
 def _name(given: str) -> str:
     if not _NAME.fullmatch(given):
         raise ValueError(
-            f"{given!r} cannot be an alias: it has to be of lowercase letters, digits, and . _ -, "
+            f"{given!r} cannot be an alias, or an index: it has to be of lowercase letters, digits, and . _ -, "
             "beginning with a letter or a digit"
         )
     return given
+
+
+#: A cluster's address, without a secret.
+Endpoint = Annotated[str, AfterValidator(_endpoint)]
+#: "aws": SigV4 with the credentials of the process that asks. "env:NAME": `user:password` or an API key in its
+#: environment.
+Auth = Annotated[str, AfterValidator(_auth)]
+#: Of an index, or of an alias.
+Name = Annotated[str, AfterValidator(_name)]
+#: AWS's name of a Region.
+Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]+$")]
 
 
 class SearchAddress(Asked):
     """An OpenSearch cluster and the readers' alias there. No secret is in it: `auth` says where one is."""
 
     search: Annotated[
-        str,
-        AfterValidator(_endpoint),
+        Endpoint,
         Option("--to", "The OpenSearch endpoint, such as https://search.internal:9200.", "URL"),
     ]
     alias: Annotated[
-        str,
+        Name,
         Field(max_length=MAX_ALIAS),
-        AfterValidator(_name),
         Option("--alias", "The alias that readers use; default: the table's name.", "NAME"),
     ]
     #: "aws": SigV4 with the worker's credentials. "env:NAME": `user:password` or an API key in the worker's
     #: environment.
     auth: Annotated[
-        Annotated[str, AfterValidator(_auth)] | None,
+        Auth | None,
         Option("--auth", "aws (SigV4), or env:NAME: a worker's environment variable.", "HOW"),
     ] = None
     region: Annotated[
-        Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]+$")] | None,
+        Region | None,
         Option("--search-region", "The domain's Region, for --auth aws; default: the worker's.", "REGION"),
     ] = None
 

@@ -17,6 +17,8 @@ with workflow.unsafe.imports_passed_through():
         Compared,
         Comparison,
         Counts,
+        Followed,
+        Lineages,
         Looked,
         Phase,
         Plan,
@@ -32,7 +34,7 @@ _TOGETHER = 20
 
 @dataclass(frozen=True)
 class Figures:
-    """`checked`, `compared`: of the reading in hand."""
+    """`checked`, `compared`: of the reading in hand. `followed`: of each shard that reads a stream."""
 
     tally: Tally
     attempts: Attempts
@@ -41,6 +43,7 @@ class Figures:
     write_units: float
     checked: Verification
     compared: Comparison
+    followed: list[Followed]
 
 
 class Totals:
@@ -75,9 +78,12 @@ def _figures(
     total: Callable[[Phase, list[Counts]], Counts],
 ) -> Figures:
     """`shards` in the order in which their phases began."""
-    by_phase = defaultdict[Phase, list[Counts]](list)
+    by_phase, followed = defaultdict[Phase, list[Counts]](list), list[Followed]()
     for shard in shards:
-        by_phase[shard.phase].append(counts_of(shard))
+        counts = counts_of(shard)
+        by_phase[shard.phase].append(counts)
+        if isinstance(shard.source, Lineages):
+            followed.append(counts.followed or Followed())
     phases = {phase: total(phase, every) for phase, every in by_phase.items()}
     changing = Counts.total([counts for phase, counts in phases.items() if phase not in READING])
     read = [counts for phase, counts in phases.items() if phase in READING]
@@ -89,6 +95,7 @@ def _figures(
         write_units=sum(counts.write_units for counts in phases.values()),
         checked=read[-1].checked if read else Verification(),
         compared=read[-1].compared if read else Comparison(),
+        followed=followed,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from temporalio import workflow
@@ -10,7 +10,7 @@ from temporalio.common import SearchAttributeKey
 
 from workflows.job.counts import Figures, Totals, seen_by
 from workflows.job.details import details, failures, planned, warned
-from workflows.job.following import lineages, state_of, through
+from workflows.job.following import lineages, state_of
 from workflows.job.looking import Looking
 from workflows.job.partition_totals import PartitionProgress, with_quarantined
 from workflows.job.rates import Point, Rates
@@ -21,7 +21,17 @@ from workflows.options import EVERYWHERE
 
 with workflow.unsafe.imports_passed_through():
     from reindexer.items import key_text
-    from reindexer.models import FOLLOWING, READING, Consumed, JobProgress, Looked, Report, ShardsDone, Throttle
+    from reindexer.models import (
+        FOLLOWING,
+        READING,
+        Consumed,
+        Followed,
+        JobProgress,
+        Looked,
+        Report,
+        ShardsDone,
+        Throttle,
+    )
     from reindexer.words import duration
 
 
@@ -185,22 +195,22 @@ class ProgressView:
             phase=job.phase,
             cycle=job.cycle,
             cycling=job.cycling,
-            **self._followed(),
+            **self._followed(figures.followed),
         )
 
-    def _followed(self) -> dict[str, Any]:
+    def _followed(self, found: list[Followed]) -> dict[str, Any]:
         """What is said of a follow alone."""
-        found, job = lineages(self._shards), self._job
         if not found:
             return {}
-        now, settled = workflow.now().timestamp(), through(self._shards) / 1000
+        now, settled = workflow.now().timestamp(), min(one.through_ms for one in found) / 1000
         return {
             "lag_seconds": round(max(one.lag_ms for one in found) / 1000, 1),
             # A stream keeps a change for 24 hours; the oldest that may be unread is as old as the last settled.
             "hours_left": round(max(0.0, _KEPT_HOURS - (now - settled) / 3600), 2) if settled else None,
             "stream_shards": sum(one.shards for one in found) or None,
-            "epoch": job.known_plan.target.version,
-            "drained": job.followed.drained_at is not None,
+            "epoch": self._job.known_plan.target.version,
+            "drained": self._job.followed.drained_at is not None,
+            "settled_through": datetime.fromtimestamp(settled, UTC).isoformat() if settled else None,
         }
 
     def failures(self, asked: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,82 @@
+"""A touch on the real servers, and the command that says when a follow has carried all of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from testbed.faults.search import SearchFaultProxy
+from testbed.job import outcome, until
+from testbed.stack import Stack
+from tests.cli import command
+from tests.planted import Make
+from tests.tables import made_up_key
+from tests.test_follow_end_to_end import Followed, drained, seen_index
+from tests.test_index_end_to_end import module_proxy, proxy
+
+__all__ = ["module_proxy", "proxy"]  # fixtures
+
+
+@asynccontextmanager
+async def ticking(followed: Followed) -> AsyncIterator[None]:
+    """A change now and then: the one after the end of something shows at once that all before has been read."""
+
+    async def tick() -> None:
+        number = 0
+        while True:
+            number += 1
+            item = {**made_up_key(followed.table.key, 0), "tick": {"N": str(number)}}
+            await asyncio.to_thread(followed.table.put, item)
+            await asyncio.sleep(0.3)
+
+    task = asyncio.ensure_future(tick())
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+async def confirmed(stack: Stack, job: str, seconds: int) -> tuple[int, dict[str, Any], str]:
+    """(exit code, its answer, stderr)."""
+    asked = ("confirm", job, "--timeout", str(seconds), "--json")
+    code, out, err = await asyncio.to_thread(command, dict(stack.environment), *asked)
+    return code, json.loads(out) if out else {}, err
+
+
+async def test_a_touch_is_confirmed_once_its_follow_has_carried_all_of_it(
+    quiet: Stack, make_table: Make, proxy: SearchFaultProxy, search: str
+) -> None:
+    followed = Followed(make_table, proxy, search, rows=50)
+    mapping = {"properties": {"size": {"type": "double"}}}
+    handle = await followed.start(quiet, operation={"mapping": mapping})
+    async with ticking(followed):
+        seen = await until(handle, drained, seconds=150)
+    touch = await quiet.start({"table": followed.table.name})
+    state, report = await outcome(touch)
+    assert (state, report["tally"]["updated"]) == ("complete", 50)
+
+    code, found, _ = await confirmed(quiet, touch.id, 0)
+    [follow] = found["follows"]
+    assert (code, found["confirmed"], follow["confirmed"]) == (1, False, False)
+    assert "it has not come that far" in follow["why"]
+    async with ticking(followed):
+        code, found, err = await confirmed(quiet, touch.id, 100)
+    [follow] = found["follows"]
+    assert (code, found["confirmed"], follow["why"]) == (0, True, ""), err
+    assert (follow["follow"], follow["index"]) == (handle.id, seen_index(followed, seen))
+    assert follow["settled_through"] > found["until"][:19]
+
+    followed.table.put({**made_up_key(followed.table.key, 7), "size": {"S": "large"}})
+    await until(handle, lambda seen: seen["isolated"] == 1)
+    code, found, _ = await confirmed(quiet, touch.id, 5)
+    [follow] = found["follows"]
+    assert (code, follow["isolated"]) == (1, 1)
+    assert "1 record still being tried again" in follow["why"]
+
+    await handle.cancel()
+    await outcome(handle)
+    code, _, err = await confirmed(quiet, touch.id, 0)
+    assert (code, f"no follow of {followed.table.name} runs" in err) == (2, True), err
