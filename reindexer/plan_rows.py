@@ -65,7 +65,7 @@ def plan_rows(plan: Plan, job: JobInput, own_queue: str | None) -> Iterator[tupl
     if plan.verb.in_place or not (plan.verb.writes or plan.verb.compares):
         yield "afterwards", _afterwards(job)
     if plan.verb.writes_index and target.writer != "none":
-        yield "afterwards", _afterwards_readers(job)
+        yield "afterwards", _afterwards_readers(job, follows=bool(followed))
 
 
 def _followers(plan: Plan) -> list[str]:
@@ -160,8 +160,10 @@ def _shards(plan: Plan) -> str:
     return f"{count(number)}, {count(at_once)} at the same time{alone}"
 
 
-def _afterwards_readers(job: JobInput) -> str:
+def _afterwards_readers(job: JobInput, *, follows: bool) -> str:
     checks = "the documents are counted and a sample of them compared" if job.verify else "nothing is verified"
+    if follows:
+        checks = "once it is drained the documents are counted"
     operation = job.operation
     alias = operation.to.alias if isinstance(operation, Index) else "the alias"
     if not isinstance(operation, Index) or operation.move_alias == "complete":
