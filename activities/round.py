@@ -64,7 +64,12 @@ class RoundActivities:
         return result
 
     def _keep_position(self, request: RoundInput, result: RoundResult) -> None:
-        """Of one that follows: in the ledger too. Not worth a failed round: the next one notes it as well."""
+        """Of one that follows: in the ledger too. Not worth a failed round: the next one notes it as well.
+
+        Not past isolated records: only the workflow knows them, and a follow that goes on has to meet them again.
+        """
+        if request.isolated or result.progress.isolated:
+            return
         source, cursor, search = request.source, result.progress.cursor, request.target.search
         if not isinstance(source, Lineages) or cursor is None or search is None or request.place is None:
             return

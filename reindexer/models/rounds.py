@@ -101,6 +101,8 @@ class RoundInput(Model):
     ahead: NonNegativeInt = 0  # as in `Progress`
     doubt: bool = False  # an attempt was lost before: it may have sent writes beyond the cursor, unanswered
     followed: Followed | None = Field(default=None, exclude_if=operator.not_)  # at the end of the round before
+    #: Of one that follows: records before the cursor are isolated, and its position is not to pass them.
+    isolated: bool = Field(default=False, exclude_if=operator.not_)
     share: Share = Share()
     levels: Levels = Levels()  # of the round before
     isolation: Literal["batch", "record"] = "batch"
