@@ -66,7 +66,7 @@ class RoundActivities:
     def _keep_position(self, request: RoundInput, result: RoundResult) -> None:
         """Of one that follows: in the ledger too. Not worth a failed round: the next one notes it as well.
 
-        Not past isolated records: only the workflow knows them, and a follow that goes on has to meet them again.
+        Not past isolated records: only the workflow knows them, and a follow that goes on meets them again.
         """
         if request.isolated or result.progress.isolated:
             return
