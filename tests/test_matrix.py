@@ -9,11 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from evidence.exactness.cells import cells
-from evidence.exactness.comparisons import comparisons
 from evidence.exactness.matrix import Part, taken_over
 from evidence.exactness.mutations import MUTATIONS, Mutation
-from evidence.exactness.repairs import repairs
 from evidence.exactness.row import markdown, read_markdown
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -51,16 +48,12 @@ def test_the_short_matrix_holds(number: int) -> None:
 @pytest.mark.parametrize(
     "what",
     ["kill -9", "500 after the write", "applied 0.5 s later", "throttled", "another writer"]
-    + [f"{verb}, " for verb in ("touch", "transform", "delete", "process", "unstamp", "compare")],
+    + [f"{verb}, " for verb in ("touch", "transform", "delete", "process", "unstamp", "compare", "index")],
 )
 def test_what_runs_by_day_has_every_kind(what: str) -> None:
     """Parts are chosen by their numbers: where a new cell has moved the others, choose again."""
-    names = [
-        *(cell.name for cell in cells(quick=True)),
-        *(cell.name for cell in comparisons(quick=True)),
-        *(cell.name for cell in repairs(quick=True)),
-    ]
-    assert any(what in name for place, name in enumerate(names) if place % PARTS in DAILY)
+    every = Part(quick=True).cells()
+    assert any(what in cell.name for place, cell in every if place % PARTS in DAILY)
 
 
 @pytest.mark.stack

@@ -69,7 +69,7 @@ def row(number: int, *, other: bool) -> Item | None:
 
 def comparisons(quick: bool) -> Iterator[Comparison]:
     """In the order of the table, after the cells of jobs that write."""
-    for name, faults, parks in _FAULTS:
+    for name, faults, parks in READ_FAULTS:
         for side in (FIRST, OTHER):
             if not quick or (name, side) == ("500 for reads", OTHER):
                 yield Comparison(name, side=side, faults=faults, parks=parks)
@@ -100,7 +100,7 @@ def _each(*kinds: FaultKind, **more: Any) -> tuple[Fault, ...]:
 
 
 #: Name, faults, and whether the job parks itself. Those with the name of another cell share its line there.
-_FAULTS: Sequence[tuple[str, tuple[Fault, ...], bool]] = (
+READ_FAULTS: Sequence[tuple[str, tuple[Fault, ...], bool]] = (
     ("500 for reads", _each(K.SERVER_ERROR, probability=_OFTEN), False),
     ("503 for reads", _each(K.UNAVAILABLE, probability=_OFTEN), False),
     ("connection cut before the read", _each(K.CUT, probability=_OFTEN), False),

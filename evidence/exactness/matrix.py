@@ -20,11 +20,13 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
+from typing import TypeAlias
 
 from evidence.exactness import naive
 from evidence.exactness.cell import Cell
@@ -32,22 +34,29 @@ from evidence.exactness.cells import QUICK_RECORDS, RECORDS, cells
 from evidence.exactness.comparing import run_comparison
 from evidence.exactness.comparisons import Comparison, comparisons
 from evidence.exactness.document import put_between_markers
+from evidence.exactness.indexes import Indexing, indexes
+from evidence.exactness.indexing import run_indexing
 from evidence.exactness.repairing import run_repair
 from evidence.exactness.repairs import Repair, repairs
 from evidence.exactness.row import Row, markdown, read_markdown
 from evidence.exactness.running import run
+from evidence.exactness.search_stand import SearchStand, search_stand
 from evidence.exactness.stand import Stand, stand
 from evidence.exactness.summary import summary
 from testbed.embedded import available_engines
+
+AnyCell: TypeAlias = Cell | Comparison | Repair | Indexing
 
 
 async def rows_of(servers: Stand, part: Part) -> list[tuple[int, Row]]:
     """Each row of the part with its place in the table, printed once it is known."""
     rows = []
-    for place, cell in part.cells():
-        rows.append((place, part.kept(place) or await _run(cell, servers)))
-        part.keep(*rows[-1])
-        print("  ".join(rows[-1][1].cells()), flush=True)
+    with ExitStack() as running:
+        runner = _Runner(servers, running)
+        for place, cell in part.cells():
+            rows.append((place, part.kept(place) or await runner.run(cell)))
+            part.keep(*rows[-1])
+            print("  ".join(rows[-1][1].cells()), flush=True)
     if part.number == 0 and not part.words:  # the control, which has to be wrong
         records = QUICK_RECORDS if part.quick else RECORDS
         control = await asyncio.to_thread(naive.count, servers, naive.third_of_writes(), records)
@@ -56,10 +65,24 @@ async def rows_of(servers: Stand, part: Part) -> list[tuple[int, Row]]:
     return rows
 
 
-async def _run(cell: Cell | Comparison | Repair, servers: Stand) -> Row:
-    if isinstance(cell, Repair):
-        return await run_repair(cell, servers)
-    return await (run_comparison(cell, servers) if isinstance(cell, Comparison) else run(cell, servers))
+class _Runner:
+    """Runs cells of every kind. OpenSearch is started for the first index, and runs until `running` ends."""
+
+    def __init__(self, servers: Stand, running: ExitStack) -> None:
+        self._servers, self._running = servers, running
+        self._search: SearchStand | None = None
+
+    async def run(self, cell: AnyCell) -> Row:
+        """The row of the cell."""
+        if isinstance(cell, Indexing):
+            if self._search is None:
+                self._search = self._running.enter_context(search_stand(self._servers.folder))
+            return await run_indexing(cell, self._servers, self._search)
+        if isinstance(cell, Repair):
+            return await run_repair(cell, self._servers)
+        if isinstance(cell, Comparison):
+            return await run_comparison(cell, self._servers)
+        return await run(cell, self._servers)
 
 
 @dataclass(frozen=True)
@@ -72,10 +95,10 @@ class Part:
     of: int = 1
     folder: Path | None = None  # of rows that are known already
 
-    def cells(self) -> Iterator[tuple[int, Cell | Comparison | Repair]]:
+    def cells(self) -> Iterator[tuple[int, AnyCell]]:
         """Each with its place in the table."""
-        every: Iterator[Cell | Comparison | Repair]
-        every = chain(cells(self.quick), comparisons(self.quick), repairs(self.quick))
+        quick = self.quick
+        every: Iterator[AnyCell] = chain(cells(quick), comparisons(quick), repairs(quick), indexes(quick))
         for place, cell in enumerate(every):
             if self.has(place) and all(word in cell.name for word in self.words):
                 yield place, cell

@@ -11,6 +11,7 @@ from temporalio.service import RPCError
 from evidence.exactness import tables
 from evidence.exactness.cell import Handle, Happened
 from evidence.exactness.comparisons import RECORDS, Comparison, row
+from evidence.exactness.indexes import Indexing
 from evidence.exactness.repairs import Repair
 from evidence.exactness.row import Row
 from evidence.exactness.running import lost_attempts, repaired, report_of
@@ -24,7 +25,7 @@ from testbed.faults import FaultPlan
 _TRIES = 4  # as of the other cells: the dice may let every call of so small a job through
 
 
-async def tried(cell: Comparison | Repair, stand: Stand, once: Callable[[], Awaitable[Row]]) -> Row:
+async def tried(cell: Comparison | Repair | Indexing, stand: Stand, once: Callable[[], Awaitable[Row]]) -> Row:
     """The row of a cell in which something happened."""
     for _ in range(_TRIES):
         try:
@@ -37,7 +38,7 @@ async def tried(cell: Comparison | Repair, stand: Stand, once: Callable[[], Awai
     return found
 
 
-def row_of(cell: Comparison | Repair, **known: Any) -> Row:
+def row_of(cell: Comparison | Repair | Indexing, **known: Any) -> Row:
     """With nothing known of it, but for what is."""
     nothing = {"injected": {}, "ambiguous": 0, "outcomes": {}, "balanced": False, "verification": "none"}
     sums = {"changed_twice": 0, "lost": 0, "restarts": 0, "seconds": 0.0}
@@ -69,7 +70,7 @@ async def ended(
 
 
 async def injected(
-    cell: Comparison | Repair,
+    cell: Comparison | Repair | Indexing,
     stand: Stand,
     handle: Handle,
     run: str,
