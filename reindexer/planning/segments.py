@@ -18,6 +18,7 @@ from reindexer.planning.facts import Described
 
 _PAGE_BYTES = 1 << 20  # where DynamoDB ends a page: a smaller table is read whole, for at most 256 read units
 _PLACES = 2  # segments of a larger table that are compared: who passes `Segment` over begins all alike
+_LOOKS = 3  # in which a record has to be left out: none that others write is absent each time
 _ROWS_EACH = 100  # of a larger table: a read unit or two for records of usual size
 
 _Keys = set[tuple[Any, ...]]
@@ -32,13 +33,20 @@ def check_segments(described: Described, sources: Sequence[Source]) -> None:
     if not segments:
         return
     try:
-        _check(described, segments)
+        before, lost = _left_out(described, segments)
+        for _ in range(_LOOKS - 1):
+            if lost:  # a record that was deleted and put again in between looks the same, once
+                lost &= _left_out(described, segments)[1]
     except CallFailed as failed:
         if failed.failure.action is not Action.WAIT:
             raise verdict(failed, "dynamodb:Scan", described.table.table) from failed
+        return
+    if lost:
+        raise _refused(described, f"leave out {len(lost):,} of its {before:,} records")
 
 
-def _check(described: Described, segments: Sequence[Segment]) -> None:
+def _left_out(described: Described, segments: Sequence[Segment]) -> tuple[int, _Keys]:
+    """(records of a small table, those of them that no segment has). Raises `Refused` where two have one."""
     before, small = _page(described) if described.facts.size_bytes < _PAGE_BYTES else (_Keys(), False)
     limit = {} if small else {"Limit": _ROWS_EACH}
     seen, complete = _Keys(), small
@@ -49,9 +57,9 @@ def _check(described: Described, segments: Sequence[Segment]) -> None:
             raise _refused(described, "hand out the same records, so that these would be counted several times")
         seen |= found
         complete = complete and whole
-    # What was there before and after was there all the time: others may write meanwhile.
-    if complete and (lost := (before & _page(described)[0]) - seen):
-        raise _refused(described, f"leave out {len(lost):,} of its {len(before):,} records")
+    # What was there before and after was most likely there all the time.
+    lost = (before & _page(described)[0]) - seen if complete else _Keys()
+    return len(before), lost
 
 
 def _page(described: Described, **bounds: int) -> tuple[_Keys, bool]:
