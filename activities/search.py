@@ -93,6 +93,8 @@ class IndexActivities:
         with translated():
             client = self._clients.search(index)
             try:
+                if request.scanned:
+                    self._clients.ledger.positions.scanned(index.destination, request.epoch)
                 own = admin.meta_of(client, index.index)
                 if own.get("epoch") != request.epoch:
                     raise Refused(f"{index.index} is not the index that this job has written", "IndexReplaced")

@@ -287,3 +287,17 @@ async def test_what_a_follow_gives_up_is_redriven_beside_it_at_its_own_order(
     await outcome(handle)
     status, found = ask(search, "GET", f"/{followed.alias}-*/_search?q=size:1.0&size=5")
     assert (status, [hit["_id"] for hit in found["hits"]["hits"]]) == (200, ["row-000007"])
+
+
+async def test_a_follow_that_was_ended_during_its_scan_needs_another_scan(
+    quiet: Stack, make_table: Make, proxy: SearchFaultProxy, search: str
+) -> None:
+    """Changes alone would give readers an index of a part of the table."""
+    followed = Followed(make_table, proxy, search, rows=400)
+    handle = await followed.start(quiet, limits=SLOW)
+    await until(handle, lambda seen: seen["tally"]["updated"] > 20)
+    await handle.cancel()
+    await outcome(handle)
+    kind, refused = await outcome(await followed.start(quiet, backfill=False))
+    assert (kind, "begin with a backfill" in refused["message"]) == ("NotScanned", True)
+    assert followed.behind_alias() == []

@@ -9,6 +9,7 @@ Keys `pk` and `sk` are strings; every read is consistent. Layout (`attribute`: t
 | `table#<arn>#<attribute>` | `use#<version>#<hash>`        | what a version was used for, as JSON in `used` |
 | `destination#<name>`      | `epoch`                       | the last epoch taken: see `epochs`             |
 | `destination#<name>`      | `positions#<epoch>#<shard>`   | how far a follow has come: see `positions`     |
+| `destination#<name>`      | `scanned#<epoch>`             | the scan of that epoch came to its end         |
 | `job#<workflow id>`       | `last`                        | the newest run of the job                      |
 | `job#<workflow id>`       | `report#<start>#<run>`        | a report, as JSON in `report`                  |
 | `job#<workflow id>`       | `partitions#<hash>#<part>`    | its partitions, compressed                     |

@@ -35,6 +35,15 @@ class Positions:
             },
         )
 
+    def scanned(self, destination: str, epoch: int) -> None:
+        """Note that the scan of an epoch came to its end: from then on changes alone make it complete."""
+        item = {"pk": {"S": f"destination#{destination}"}, "sk": {"S": f"scanned#{epoch}"}}
+        self._store.call("put_item", Item=item)
+
+    def was_scanned(self, destination: str, epoch: int) -> bool:
+        """Whether it did."""
+        return self._store.get(f"destination#{destination}", f"scanned#{epoch}") is not None
+
     def of(self, destination: str, epoch: int) -> Iterator[tuple[str, Lineages]]:
         """The stream of each shard, and where it goes on."""
         for item in self._store.query(f"destination#{destination}", prefix=_prefix(epoch)):

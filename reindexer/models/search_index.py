@@ -144,6 +144,7 @@ class IndexInput(Model):
     positions: list[Lineages] = Field(default=[], exclude_if=operator.not_)  # as in `Plan`
     expected: NonNegativeInt | None = None  # documents that this run has written; None: not known
     move: bool = False  # whether the readers' alias may move
+    scanned: bool = Field(default=False, exclude_if=operator.not_)  # the scan came to its end
     why_not: str = ""  # why it may not
     replace_index: bool = False
     count: bool = Field(default=True, exclude_if=bool)

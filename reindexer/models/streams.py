@@ -52,11 +52,12 @@ class Position(Model):
 class Ended(Model):
     """A stream shard that was read to its end, all of it settled or isolated.
 
-    `ordinal`: of its last change; `at`: as `Position.end_at`.
+    `ordinal`: of its last change; `at`: as `Position.end_at`; `read_at`: when its end was read.
     """
 
     ordinal: NonNegativeInt
     at: AwareDatetime | None = None  # None: of an older worker
+    read_at: AwareDatetime | None = None
     parent: ShardId | None = None
 
 

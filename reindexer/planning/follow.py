@@ -40,6 +40,12 @@ def follow_sources(
     kept = list(ledger.positions.of(search.destination, epoch))
     if not kept:
         raise Refused(f"the ledger has no positions of {search.index}: begin with a backfill", "NoPositions")
+    if not ledger.positions.was_scanned(search.destination, epoch):
+        raise Refused(
+            f"the scan of {search.index} never came to its end, so that changes alone would not complete it: "
+            "begin with a backfill",
+            "NotScanned",
+        )
     stream = described.description.get("LatestStreamArn")
     if {arn for arn, _ in kept} != {stream}:
         raise Refused(

@@ -25,6 +25,7 @@ FIELD_LIMIT = 1000
 #: would cut off.
 _DYNAMIC: Sequence[Mapping[str, Any]] = (
     {"whole_numbers": {"match_mapping_type": "long", "mapping": {"type": "double"}}},
+    {"fractions": {"match_mapping_type": "double", "mapping": {"type": "double"}}},  # else `float`: 32 bits
 )
 
 

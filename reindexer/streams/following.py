@@ -127,7 +127,7 @@ class Following:
         changes = [change for change in read.changes if not self._lies_before(change)]
         after = _moved(cursor, cursor.reading[shard], read.position)
         if read.ended:
-            after = _ended(after, shard)
+            after = _ended(after, shard, self._clock())
             self._readers.pop(shard, None)
         return LineagePage(changes, _followed_by(changes), after, shard, cursor, read.at, read.ended)
 
@@ -135,27 +135,44 @@ class Following:
         return self._opening is not None and is_before_opening(change.changed_at, self._opening)
 
     def _with_children(self, cursor: LineageCursor) -> LineageCursor:
-        """Begin what follows the shards that have ended, as far as it is listed by now."""
+        """Begin what follows the shards that have ended, as far as it is listed by now; forget those before.
+
+        Raises `CallFailed` where a shard or the stream is gone before its children were found.
+        """
         now = self._context.now()
-        for shard, end in cursor.ended.items():
-            if not self._is_due(cursor, shard, now):
+        for shard, end in list(cursor.ended.items()):
+            if self._is_over(cursor, shard, end, now):
+                left = {name: one for name, one in cursor.ended.items() if name != shard}
+                cursor = cursor.model_copy(update={"ended": left})
                 continue
+            if not self._is_due(shard, now):
+                continue
+            self._context.heartbeat()
+            if self._context.stopping():
+                return cursor
             self._asked_at[shard] = now
             try:
                 listing = children(self._calls, shard)
-            except CallFailed:  # asked again; the graph as a whole is looked at besides
+            except CallFailed as failed:
+                if failed.failure.action not in (Action.WAIT, Action.RETRY):
+                    raise
                 continue
             begun = {one.position.shard: one for one in children_of(shard, end, listing)}
             new = {name: one for name, one in begun.items() if name not in cursor.ended}
             cursor = cursor.model_copy(update={"reading": new | cursor.reading})
         return cursor
 
-    def _is_due(self, cursor: LineageCursor, shard: ShardId, now: float) -> bool:
-        if now - self._asked_at.get(shard, float("-inf")) < _CHILDREN_SECONDS:
-            return False
+    def _is_due(self, shard: ShardId, now: float) -> bool:
+        return now - self._asked_at.get(shard, float("-inf")) >= _CHILDREN_SECONDS
+
+    def _is_over(self, cursor: LineageCursor, shard: ShardId, end: Ended, now: float) -> bool:
+        """Whether it has a child, and another one would be listed by now. Ancestors first: a child that is
+        forgotten before its parent would be begun again."""
         lineage: list[Reading | Ended] = [*cursor.reading.values(), *cursor.ended.values()]
-        has_child = any(one.parent == shard for one in lineage)
-        return not has_child or now - self._ended_at.setdefault(shard, now) < _SIBLING_SECONDS
+        if end.parent in cursor.ended or not any(one.parent == shard for one in lineage):
+            return False
+        long_ago = end.read_at is not None and (self._clock() - end.read_at).total_seconds() >= _SIBLING_SECONDS
+        return long_ago or now - self._ended_at.setdefault(shard, now) >= _SIBLING_SECONDS
 
 
 def _raise(failure: Failure | None) -> None:
@@ -168,10 +185,10 @@ def _moved(cursor: LineageCursor, reading: Reading, position: Position) -> Linea
     return cursor.model_copy(update={"reading": cursor.reading | moved})
 
 
-def _ended(cursor: LineageCursor, shard: ShardId) -> LineageCursor:
+def _ended(cursor: LineageCursor, shard: ShardId, at: datetime) -> LineageCursor:
     reading = dict(cursor.reading)
     last = reading.pop(shard)
-    end = Ended(ordinal=last.position.ordinal, at=last.position.end_at, parent=last.parent)
+    end = Ended(ordinal=last.position.ordinal, at=last.position.end_at, read_at=at, parent=last.parent)
     return LineageCursor(reading=reading, ended=cursor.ended | {shard: end})
 
 

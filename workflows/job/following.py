@@ -66,7 +66,9 @@ class FollowingPhases:
             job.noticed()
             await note_progress(job, JobReport(job, self._shards))
         end = int(job.followed.scanned_at.timestamp() * 1000) + _BEHIND_SCAN_MS
-        await workflow.wait_condition(lambda: job.leaving or through(self._shards) > end)
+        await workflow.wait_condition(
+            lambda: job.leaving or (through(self._shards) > end and not self._isolated)
+        )
         if job.leaving:
             return
         job.index = await retry_while_parked(
@@ -76,6 +78,11 @@ class FollowingPhases:
         job.note("drained", job.index.why or None if job.index else None)
         job.noticed()
         await note_progress(job, JobReport(job, self._shards))
+
+    @property
+    def _isolated(self) -> bool:
+        """Whether any record is still being tried: what it is to be is not there yet."""
+        return any(shard.counts.isolated for shard in self._shards.all)
 
     async def _purge(self) -> None:
         """Now and then, once drained: tombstones that nothing older can follow any more. For ever."""
@@ -89,7 +96,7 @@ class FollowingPhases:
                     timeout_summary="until tombstones are looked for",
                 )
             # An isolated record may be older than a tombstone.
-            if job.leaving or not job.gate.open or any(shard.counts.isolated for shard in self._shards.all):
+            if job.leaving or not job.gate.open or self._isolated:
                 continue
             try:
                 request = index_input(job)

@@ -69,6 +69,7 @@ def finishing(job: RunningJob, shards: Shards, scope: Scope) -> IndexInput:
             "move": not _of_a_follow(job)
             and (operation.move_alias == "always" or (complete and operation.move_alias == "complete")),
             "why_not": _why_not(job, operation),
+            "scanned": whole and not again,
             "replace_index": operation.replace_index,
             "given_up_by": [scope.job, scope.run] if isinstance(scope, Quarantined) else [],
         }
