@@ -15,7 +15,7 @@ from evidence.exactness.kinds import PARTS, Moment
 from evidence.exactness.row import Row
 from evidence.exactness.running import report_of, restarts
 from evidence.exactness.scenes import COMPLETE
-from evidence.exactness.search_stand import SearchStand, refused
+from evidence.exactness.search_stand import SearchStand, refused, written
 from evidence.exactness.stand import Stand
 from evidence.exactness.two_tables import dropped, injected, row_of, tried
 from testbed.faults import FaultPlan
@@ -93,7 +93,7 @@ async def _judged(
     found = await asyncio.to_thread(lambda: list(differences(stand.direct, table, search.server.url, index)))
     behind = await asyncio.to_thread(search.ask, "GET", f"/{index}/_alias")
     readers_have_it = table in behind[index]["aliases"]
-    row = _row(cell, report, truth, search.written(index, truth), [each.kind for each in found])
+    row = _row(cell, report, truth, written(index, truth), [each.kind for each in found])
     musts = {
         "nothing happened": bool(struck),
         "readers have the index too early, or never": readers_have_it is cell.completes,

@@ -42,10 +42,11 @@ class SearchStand:
         with direct.open(asked, timeout=_PATIENCE) as answer:
             return json.loads(answer.read())
 
-    def written(self, index: str, truth: SearchTruth) -> dict[str, int]:
-        """How often each document was accepted, by the name under which a run writes."""
-        documents = truth.indexes.get(f"{index}-write", {})
-        return {name: len(document.accepted) for name, document in documents.items()}
+
+def written(index: str, truth: SearchTruth) -> dict[str, int]:
+    """How often each document was accepted, by the name under which a run writes."""
+    documents = truth.indexes.get(f"{index}-write", {})
+    return {name: len(document.accepted) for name, document in documents.items()}
 
 
 def refused(index: str, truth: SearchTruth) -> dict[str, int]:
