@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from temporalio import activity
@@ -10,13 +12,13 @@ from activities.clients import Clients
 from activities.failures import translated
 from activities.guard import Guard
 from activities.round_context import TemporalContext
-from reindexer.answers import CallFailed
 from reindexer.checks.index_sample import sample_index
 from reindexer.errors import Refused
 from reindexer.models import Indexed, IndexInput, IndexSample, IndexSampleInput
 from reindexer.models.streams import LineageCursor
-from reindexer.planning.search import verdict
 from reindexer.search import admin
+from reindexer.search.asking import answering
+from reindexer.search.client import SearchClient
 from reindexer.search.tombstones import purge
 from reindexer.streams.order import TOMBSTONE_KEPT
 
@@ -47,74 +49,58 @@ class IndexActivities:
     @activity.defn
     def prepare_index(self, request: IndexInput) -> None:
         """Take the epoch and create the index. What is another job's is refused, and not tried again."""
-        self._prepare(request)
+        with self._cluster(request) as client:
+            place = request.index.destination, request.epoch
+            self._clients.ledger.epochs.take(*place, request.run)
+            for number, lineages in enumerate(request.positions):  # before anything is read
+                start = LineageCursor(reading=lineages.reading)
+                self._clients.ledger.positions.keep(*place, number, lineages, start)
+            admin.create(client, request)
 
     @activity.defn
     def finish_index(self, request: IndexInput) -> Indexed:
         """Make the index ready for readers, count what it holds, and move their alias if it may move."""
-        return self._finish(request)
+        index = request.index
+        with self._cluster(request) as client:
+            if request.scanned:
+                self._clients.ledger.positions.scanned(index.destination, request.epoch)
+            own = admin.meta_of(client, index.index)
+            if own.get("epoch") != request.epoch:
+                raise Refused(f"{index.index} is not the index that this job has written", "IndexReplaced")
+            admin.make_ready(client, index.index, own)
+            documents, tombstones = admin.count(client, index.index) if request.count else (0, 0)
+            found = Indexed(
+                index=index.index,
+                alias=index.alias,
+                documents=documents,
+                expected=request.expected,
+                counted=request.count,
+                tombstones=tombstones,
+            )
+            if why := self._why_not(request, found):
+                return found.model_copy(update={"why": why})
+            return found.model_copy(update={"moved": True, "previous": admin.move_alias(client, request)})
 
     @activity.defn
     def purge_tombstones(self, request: IndexInput) -> int:
         """Remove tombstones that are older than anything that may still land; returns how many."""
-        with translated():
-            client = self._clients.search(request.index)
-            before = datetime.now(UTC) - TOMBSTONE_KEPT
-            try:
-                return purge(client, request.index.index, request.index.write_alias, before)
-            except CallFailed as failed:
-                raise verdict(failed, client.url) from failed
+        before = datetime.now(UTC) - TOMBSTONE_KEPT
+        with self._cluster(request) as client:
+            return purge(client, request.index.index, request.index.write_alias, before)
 
     @activity.defn
     def remove_index(self, request: IndexInput) -> None:
         """Remove the index of a dry run, whatever became of that. Nothing happens where it is gone."""
+        with self._cluster(request) as client:
+            admin.remove(client, request.index.index)
+
+    @contextmanager
+    def _cluster(self, request: IndexInput) -> Iterator[SearchClient]:
+        """The index's cluster; what its answers mean is raised as Temporal's errors."""
         with translated():
             client = self._clients.search(request.index)
-            try:
-                admin.remove(client, request.index.index)
-            except CallFailed as failed:
-                raise verdict(failed, client.url) from failed
-
-    def _prepare(self, request: IndexInput) -> None:
-        with translated():
-            self._clients.ledger.epochs.take(request.index.destination, request.epoch, request.run)
-            for number, lineages in enumerate(request.positions):  # before anything is read
-                start = LineageCursor(reading=lineages.reading)
-                place = request.index.destination, request.epoch
-                self._clients.ledger.positions.keep(*place, number, lineages, start)
-            client = self._clients.search(request.index)
-            try:
-                admin.create(client, request)
-            except CallFailed as failed:
-                raise verdict(failed, client.url) from failed
-
-    def _finish(self, request: IndexInput) -> Indexed:
-        index = request.index
-        with translated():
-            client = self._clients.search(index)
-            try:
-                if request.scanned:
-                    self._clients.ledger.positions.scanned(index.destination, request.epoch)
-                own = admin.meta_of(client, index.index)
-                if own.get("epoch") != request.epoch:
-                    raise Refused(f"{index.index} is not the index that this job has written", "IndexReplaced")
-                admin.make_ready(client, index.index, own)
-                documents, tombstones = admin.count(client, index.index) if request.count else (0, 0)
-                found = Indexed(
-                    index=index.index,
-                    alias=index.alias,
-                    documents=documents,
-                    expected=request.expected,
-                    counted=request.count,
-                    tombstones=tombstones,
-                )
-                why = self._why_not(request, found)
-                if why:
-                    return found.model_copy(update={"why": why})
-                previous = admin.move_alias(client, request)
-            except CallFailed as failed:
-                raise verdict(failed, client.url) from failed
-        return found.model_copy(update={"moved": True, "previous": previous})
+            with answering(client):
+                yield client
 
     def _why_not(self, request: IndexInput, found: Indexed) -> str:
         """Why the readers' alias stays where it is; "" where it moves."""

@@ -23,8 +23,8 @@ from reindexer.explain import explain
 from reindexer.ledger import Ledger
 from reindexer.models import SearchAddress
 from reindexer.models.search_index import destination_of
-from reindexer.planning.search import asked, repeated
 from reindexer.search import admin
+from reindexer.search.asking import asked, repeated
 from reindexer.search.client import SearchClient
 from reindexer.search.retiring import OwnIndex, Writing, indexes
 from reindexer.settings import settings

@@ -117,7 +117,7 @@ def _comparable(value: Mapping[str, Any]) -> Any:
 
 
 def _equal(value: Mapping[str, Any], given: Any, field: str, as_text: Collection[str]) -> bool:
-    """Whether JSON says what a value of DynamoDB says. `field`: where it stands, for `as_text`."""
+    """Whether JSON says what a value of DynamoDB says. `field`: its path, for `as_text`."""
     [(kind, content)] = value.items()
     match kind:
         case "M":

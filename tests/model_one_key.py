@@ -73,7 +73,7 @@ class Key:
         self.rules, self.history, self.late = rules, history, late
 
     def content(self, state: int) -> int | None:
-        """What is there after so many writes: the write that left it; None: nothing."""
+        """What is there after that many writes: the write that left it; None: nothing."""
         return None if state == 0 or (state > 0 and self.history[state - 1] == "D") else state
 
     def first(self) -> World:

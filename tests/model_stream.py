@@ -137,7 +137,7 @@ class ModelStream:
 
 
 class Waiting:
-    """A context whose waits pass at once. It stops after so many seconds."""
+    """A context whose waits pass at once. It stops after a number of seconds."""
 
     def __init__(self, seconds: float = 5.0, woken: Callable[[float], None] = lambda _: None) -> None:
         self.seconds, self.passed, self.woken = seconds, 0.0, woken

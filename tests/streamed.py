@@ -21,7 +21,7 @@ class Streamed:
         self._written = 0
 
     def write(self, times: int, keys: int = 7) -> None:
-        """Puts numbers that rise, one item after another of so many."""
+        """Puts numbers that rise, into one item after another of that many."""
         for _ in range(times):
             self._written += 1
             key = {"id": {"S": f"k{self._written % keys}"}}

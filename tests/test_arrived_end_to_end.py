@@ -15,9 +15,8 @@ from tests.cli import command
 from tests.planted import Make
 from tests.tables import made_up_key
 from tests.test_follow_end_to_end import Followed, drained, seen_index
-from tests.test_index_end_to_end import module_proxy, proxy
 
-__all__ = ["module_proxy", "proxy"]  # fixtures
+pytest_plugins = ["tests.search_proxied"]
 
 
 @asynccontextmanager
@@ -47,9 +46,9 @@ async def confirmed(stack: Stack, job: str, seconds: int) -> tuple[int, dict[str
 
 
 async def test_a_touch_is_confirmed_once_its_follow_has_carried_all_of_it(
-    quiet: Stack, make_table: Make, proxy: SearchFaultProxy, search: str
+    quiet: Stack, make_table: Make, search_proxy: SearchFaultProxy, search: str
 ) -> None:
-    followed = Followed(make_table, proxy, search, rows=50)
+    followed = Followed(make_table, search_proxy, search, rows=50)
     mapping = {"properties": {"size": {"type": "double"}}}
     handle = await followed.start(quiet, operation={"mapping": mapping})
     async with ticking(followed):

@@ -14,7 +14,7 @@ from tests.test_estimate import HUNDRED_MILLION, LIMITS
 
 
 def compared(size: int, other_size: int, **limits: Any) -> Estimate:
-    """Of tables of so many bytes, 600 an item."""
+    """Of tables of these sizes in bytes, 600 an item."""
     facts = [
         HUNDRED_MILLION.model_copy(update={"items": total // 600, "size_bytes": total})
         for total in (size, other_size)

@@ -21,13 +21,13 @@ from testbed.stack import Stack
 from tests.planted import Make, content
 from tests.searching import ask
 from tests.tables import Table, made_up_key
-from tests.test_index_end_to_end import FAST, SLOW, Indexed, module_proxy, proxy
+from tests.test_index_end_to_end import FAST, SLOW, Indexed
 
-__all__ = ["module_proxy", "proxy"]  # fixtures
+pytest_plugins = ["tests.search_proxied"]
 
 
 class Writer:
-    """Changes, creates and deletes rows at full speed until it is told to stop."""
+    """Changes, creates and deletes rows at full speed until it is asked to stop."""
 
     def __init__(self, table: Table, keys: int, seed: int = 1) -> None:
         self._table, self._keys = table, keys
@@ -64,8 +64,8 @@ class Writer:
 class Followed(Indexed):
     """A table with a stream."""
 
-    def __init__(self, make_table: Make, proxy: SearchFaultProxy, search: str, **more: Any) -> None:
-        super().__init__(make_table, proxy, search, stream="NEW_AND_OLD_IMAGES", **more)
+    def __init__(self, make_table: Make, search_proxy: SearchFaultProxy, search: str, **more: Any) -> None:
+        super().__init__(make_table, search_proxy, search, stream="NEW_AND_OLD_IMAGES", **more)
 
     @property
     def stream(self) -> str:
@@ -86,11 +86,11 @@ class Followed(Indexed):
 
 
 async def test_what_is_written_during_and_after_the_scan_is_in_the_index(
-    quiet: Stack, make_table: Make, proxy: SearchFaultProxy, search: str
+    quiet: Stack, make_table: Make, search_proxy: SearchFaultProxy, search: str
 ) -> None:
-    followed = Followed(make_table, proxy, search, rows=400)
+    followed = Followed(make_table, search_proxy, search, rows=400)
     quiet.proxy.set_plan(FaultPlan.mixed(0.1))
-    proxy.set_plan(SearchFaultPlan.mixed(0.1))
+    search_proxy.set_plan(SearchFaultPlan.mixed(0.1))
     writer = Writer(followed.table, 500)
     with writer.running():
         handle = await followed.start(quiet, limits=SLOW)
@@ -122,10 +122,10 @@ def seen_index(followed: Followed, seen: dict[str, Any]) -> str:
 
 
 async def test_killed_workers_and_divided_shards_lose_no_change(
-    quiet: Stack, make_table: Make, proxy: SearchFaultProxy, search: str
+    quiet: Stack, make_table: Make, search_proxy: SearchFaultProxy, search: str
 ) -> None:
     """Stream shards split and roll under load, children are listed late, workers are killed: all is there."""
-    followed = Followed(make_table, proxy, search, rows=200)
+    followed = Followed(make_table, search_proxy, search, rows=200)
     lineages = quiet.proxy.lineages(followed.stream)
     beside = quiet.beside(f"follow-{uuid.uuid4().hex[:8]}")
     writer = Writer(followed.table, 250)
@@ -154,9 +154,9 @@ async def test_killed_workers_and_divided_shards_lose_no_change(
 
 
 async def test_a_trimmed_position_parks_and_is_never_skipped(
-    quiet: Stack, make_table: Make, proxy: SearchFaultProxy, search: str
+    quiet: Stack, make_table: Make, search_proxy: SearchFaultProxy, search: str
 ) -> None:
-    followed = Followed(make_table, proxy, search, rows=20)
+    followed = Followed(make_table, search_proxy, search, rows=20)
     lineages = quiet.proxy.lineages(followed.stream)
     handle = await followed.start(quiet)
     await until(handle, lambda seen: seen["tally"]["updated"] >= 20)
@@ -175,9 +175,9 @@ async def test_a_trimmed_position_parks_and_is_never_skipped(
 
 
 async def test_a_follow_goes_on_over_pauses_and_runs_of_its_workflow(
-    quiet: Stack, make_table: Make, proxy: SearchFaultProxy, search: str
+    quiet: Stack, make_table: Make, search_proxy: SearchFaultProxy, search: str
 ) -> None:
-    followed = Followed(make_table, proxy, search, rows=100)
+    followed = Followed(make_table, search_proxy, search, rows=100)
     short = {"REINDEXER_CYCLE_EVENTS": "60", "REINDEXER_LOOK_SECONDS": "0.2", "REINDEXER_ROUND_SECONDS": "1"}
     beside = quiet.beside(f"follow-{uuid.uuid4().hex[:8]}", short)
     writer = Writer(followed.table, 100)
@@ -200,9 +200,9 @@ async def test_a_follow_goes_on_over_pauses_and_runs_of_its_workflow(
 
 
 async def test_a_table_without_a_stream_is_refused(
-    quiet: Stack, make_table: Make, proxy: SearchFaultProxy, search: str
+    quiet: Stack, make_table: Make, search_proxy: SearchFaultProxy, search: str
 ) -> None:
-    indexed = Indexed(make_table, proxy, search, rows=1)
+    indexed = Indexed(make_table, search_proxy, search, rows=1)
     client = await quiet.connect()
     name = f"follow-{uuid.uuid4().hex[:8]}"
     handle = await client.start_workflow("FollowTable", indexed.job(), id=name, task_queue=quiet.queue)
@@ -211,9 +211,9 @@ async def test_a_table_without_a_stream_is_refused(
 
 
 async def test_a_follow_goes_on_where_the_ledger_says_and_scans_nothing(
-    quiet: Stack, make_table: Make, proxy: SearchFaultProxy, search: str
+    quiet: Stack, make_table: Make, search_proxy: SearchFaultProxy, search: str
 ) -> None:
-    followed = Followed(make_table, proxy, search, rows=60)
+    followed = Followed(make_table, search_proxy, search, rows=60)
     handle = await followed.start(quiet)
     await until(handle, drained, seconds=150)
     await handle.cancel()
@@ -232,9 +232,9 @@ async def test_a_follow_goes_on_where_the_ledger_says_and_scans_nothing(
 
 
 async def test_a_follow_that_never_was_cannot_go_on(
-    quiet: Stack, make_table: Make, proxy: SearchFaultProxy, search: str
+    quiet: Stack, make_table: Make, search_proxy: SearchFaultProxy, search: str
 ) -> None:
-    followed = Followed(make_table, proxy, search, rows=1)
+    followed = Followed(make_table, search_proxy, search, rows=1)
     kind, refused = await outcome(await followed.start(quiet, backfill=False))
     assert (kind, "begin with a backfill" in refused["message"]) == ("NoPositions", True)
 
@@ -243,8 +243,11 @@ async def test_deletions_stay_deleted_where_opensearch_is_killed_and_restarted(
     quiet: Stack, make_table: Make, tmp_path: Path
 ) -> None:
     """OpenSearch forgets its own tombstones in a restart; ours are documents."""
-    with SearchServer(logs=tmp_path) as server, search_fault_proxy(server.url, SearchFaultPlan()) as proxy:
-        followed = Followed(make_table, proxy, server.url, rows=150)
+    with (
+        SearchServer(logs=tmp_path) as server,
+        search_fault_proxy(server.url, SearchFaultPlan()) as search_proxy,
+    ):
+        followed = Followed(make_table, search_proxy, server.url, rows=150)
         writer = Writer(followed.table, 150)
         with writer.running():
             handle = await followed.start(quiet, limits=SLOW)
@@ -265,9 +268,9 @@ def _has_deleted(number: int, seen: dict[str, Any]) -> bool:
 
 
 async def test_what_a_follow_gives_up_is_redriven_beside_it_at_its_own_order(
-    quiet: Stack, make_table: Make, proxy: SearchFaultProxy, search: str
+    quiet: Stack, make_table: Make, search_proxy: SearchFaultProxy, search: str
 ) -> None:
-    followed = Followed(make_table, proxy, search, rows=20)
+    followed = Followed(make_table, search_proxy, search, rows=20)
     mapping = {"properties": {"size": {"type": "double"}}}
     handle = await followed.start(quiet, operation={"mapping": mapping})
     await until(handle, lambda seen: seen["tally"]["updated"] >= 20)
@@ -290,10 +293,10 @@ async def test_what_a_follow_gives_up_is_redriven_beside_it_at_its_own_order(
 
 
 async def test_a_follow_that_was_ended_during_its_scan_needs_another_scan(
-    quiet: Stack, make_table: Make, proxy: SearchFaultProxy, search: str
+    quiet: Stack, make_table: Make, search_proxy: SearchFaultProxy, search: str
 ) -> None:
     """Changes alone would give readers an index of a part of the table."""
-    followed = Followed(make_table, proxy, search, rows=400)
+    followed = Followed(make_table, search_proxy, search, rows=400)
     handle = await followed.start(quiet, limits=SLOW)
     await until(handle, lambda seen: seen["tally"]["updated"] > 20)
     await handle.cancel()

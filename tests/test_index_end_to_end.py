@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -17,7 +16,6 @@ from testbed.faults.search import (
     SearchFaultKind,
     SearchFaultPlan,
     SearchFaultProxy,
-    search_fault_proxy,
 )
 from testbed.job import outcome, until
 from testbed.judge_index import Difference, differences
@@ -26,6 +24,8 @@ from tests.planted import Make, content
 from tests.searching import ask
 from tests.tables import Table, made_up_key
 
+pytest_plugins = ["tests.search_proxied"]
+
 ROWS = 900
 #: Some ten seconds for all rows, so that something can happen in between.
 SLOW = {"records_per_second": 100}
@@ -33,27 +33,14 @@ FAST = {"records_per_second": "unlimited"}
 K = SearchFaultKind
 
 
-@pytest.fixture(scope="module")
-def module_proxy(search: str) -> Iterator[SearchFaultProxy]:
-    with search_fault_proxy(search, SearchFaultPlan()) as running:
-        yield running
-
-
-@pytest.fixture
-def proxy(module_proxy: SearchFaultProxy) -> SearchFaultProxy:
-    module_proxy.set_plan(SearchFaultPlan())
-    module_proxy.reset()
-    return module_proxy
-
-
 class Indexed:
     """A table whose records are to be indexed, and an alias of its own."""
 
     def __init__(
-        self, make_table: Make, proxy: SearchFaultProxy, search: str, rows: int = ROWS, **schema: Any
+        self, make_table: Make, search_proxy: SearchFaultProxy, search: str, rows: int = ROWS, **schema: Any
     ) -> None:
         self.table: Table = make_table(**schema)
-        self.rows, self.proxy, self.search = rows, proxy, search
+        self.rows, self.proxy, self.search = rows, search_proxy, search
         self.alias = f"idx-{uuid.uuid4().hex[:8]}"
         self.table.put(*({**made_up_key(self.table.key, n), **content(n)} for n in range(rows)))
 
@@ -92,35 +79,40 @@ class Indexed:
 
 @pytest.mark.parametrize(("hash_type", "range_type"), [("S", None), ("N", "B"), ("B", "N")])
 async def test_every_record_has_its_document_and_readers_get_the_index(
-    quiet: Stack, make_table: Make, proxy: SearchFaultProxy, search: str, hash_type: str, range_type: str | None
+    quiet: Stack,
+    make_table: Make,
+    search_proxy: SearchFaultProxy,
+    search: str,
+    hash_type: str,
+    range_type: str | None,
 ) -> None:
-    indexed = Indexed(make_table, proxy, search, rows=300, hash_type=hash_type, range_type=range_type)
+    indexed = Indexed(make_table, search_proxy, search, rows=300, hash_type=hash_type, range_type=range_type)
     state, report = await outcome(await quiet.start(indexed.job()))
     assert state == "complete", report
     indexed.assert_exact(report)
 
 
 async def test_one_call_in_ten_failing_on_both_sides_changes_no_count(
-    quiet: Stack, make_table: Make, proxy: SearchFaultProxy, search: str
+    quiet: Stack, make_table: Make, search_proxy: SearchFaultProxy, search: str
 ) -> None:
-    indexed = Indexed(make_table, proxy, search)
+    indexed = Indexed(make_table, search_proxy, search)
     quiet.proxy.set_plan(FaultPlan.mixed(0.1))
-    proxy.set_plan(SearchFaultPlan.mixed(0.1))
+    search_proxy.set_plan(SearchFaultPlan.mixed(0.1))
     state, report = await outcome(await quiet.start(indexed.job(operation={"move_alias": "complete"})))
     assert state == "complete", report
-    assert sum(proxy.truth().injected.values()) > 0
+    assert sum(search_proxy.truth().injected.values()) > 0
     assert report["attempts"]["ambiguous"] > 0
     indexed.assert_exact(report)
 
 
 async def test_requests_that_land_late_change_nothing(
-    quiet: Stack, make_table: Make, proxy: SearchFaultProxy, search: str
+    quiet: Stack, make_table: Make, search_proxy: SearchFaultProxy, search: str
 ) -> None:
-    indexed = Indexed(make_table, proxy, search)
+    indexed = Indexed(make_table, search_proxy, search)
     faults = [
         SearchFault(kind=kind, probability=0.3, seconds=2.0) for kind in (K.CUT_LATE, K.SERVER_ERROR_LATE)
     ]
-    proxy.set_plan(SearchFaultPlan(faults=tuple(faults)))
+    search_proxy.set_plan(SearchFaultPlan(faults=tuple(faults)))
     state, report = await outcome(await quiet.start(indexed.job()))
     assert state == "complete", report
     await asyncio.sleep(2.5)
@@ -128,9 +120,9 @@ async def test_requests_that_land_late_change_nothing(
 
 
 async def test_a_second_index_replaces_the_first_in_one_request(
-    quiet: Stack, make_table: Make, proxy: SearchFaultProxy, search: str
+    quiet: Stack, make_table: Make, search_proxy: SearchFaultProxy, search: str
 ) -> None:
-    indexed = Indexed(make_table, proxy, search, rows=100)
+    indexed = Indexed(make_table, search_proxy, search, rows=100)
     _, first = await outcome(await quiet.start(indexed.job()))
     before = indexed.assert_exact(first)
     indexed.table.put({**made_up_key(indexed.table.key, 0), "new": {"BOOL": True}})
@@ -143,9 +135,9 @@ async def test_a_second_index_replaces_the_first_in_one_request(
 
 
 async def test_a_refused_document_is_given_up_by_its_own_error_and_redriven(
-    quiet: Stack, make_table: Make, proxy: SearchFaultProxy, search: str
+    quiet: Stack, make_table: Make, search_proxy: SearchFaultProxy, search: str
 ) -> None:
-    indexed = Indexed(make_table, proxy, search, rows=60)
+    indexed = Indexed(make_table, search_proxy, search, rows=60)
     wrong = {**made_up_key(indexed.table.key, 7), "size": {"S": "large"}}
     indexed.table.put(wrong)
     mapping = {"properties": {"size": {"type": "double"}}}
@@ -168,10 +160,10 @@ async def test_a_refused_document_is_given_up_by_its_own_error_and_redriven(
 
 
 async def test_a_cancelled_job_counts_exactly_what_the_index_holds(
-    quiet: Stack, make_table: Make, proxy: SearchFaultProxy, search: str
+    quiet: Stack, make_table: Make, search_proxy: SearchFaultProxy, search: str
 ) -> None:
-    indexed = Indexed(make_table, proxy, search)
-    proxy.set_plan(SearchFaultPlan.mixed(0.1))
+    indexed = Indexed(make_table, search_proxy, search)
+    search_proxy.set_plan(SearchFaultPlan.mixed(0.1))
     handle = await quiet.start(indexed.job(limits=SLOW))
     await until(handle, lambda seen: seen["tally"]["updated"] > 50)
     await handle.cancel()
@@ -186,9 +178,9 @@ async def test_a_cancelled_job_counts_exactly_what_the_index_holds(
 
 
 async def test_killed_workers_lose_no_document_and_count_none_twice(
-    quiet: Stack, make_table: Make, proxy: SearchFaultProxy, search: str
+    quiet: Stack, make_table: Make, search_proxy: SearchFaultProxy, search: str
 ) -> None:
-    indexed = Indexed(make_table, proxy, search)
+    indexed = Indexed(make_table, search_proxy, search)
     beside = quiet.beside(f"index-{uuid.uuid4().hex[:8]}")
     with beside.workers as workers:
         workers.come_up()
@@ -208,9 +200,9 @@ def _has_updated(number: int, seen: dict[str, Any]) -> bool:
 
 
 async def test_a_read_only_index_parks_the_job_by_that_name(
-    quiet: Stack, make_table: Make, proxy: SearchFaultProxy, search: str
+    quiet: Stack, make_table: Make, search_proxy: SearchFaultProxy, search: str
 ) -> None:
-    indexed = Indexed(make_table, proxy, search)
+    indexed = Indexed(make_table, search_proxy, search)
     handle = await quiet.start(indexed.job(limits=SLOW))
     await until(handle, lambda seen: seen["tally"]["updated"] > 50)
     blocked = "index.blocks.read_only_allow_delete"
@@ -226,9 +218,9 @@ async def test_a_read_only_index_parks_the_job_by_that_name(
 
 
 async def test_an_index_with_the_name_of_the_alias_is_removed_only_where_that_is_asked_for(
-    quiet: Stack, make_table: Make, proxy: SearchFaultProxy, search: str
+    quiet: Stack, make_table: Make, search_proxy: SearchFaultProxy, search: str
 ) -> None:
-    indexed = Indexed(make_table, proxy, search, rows=30)
+    indexed = Indexed(make_table, search_proxy, search, rows=30)
     assert ask(search, "PUT", f"/{indexed.alias}", {})[0] == 200
     kind, refused = await outcome(await quiet.start(indexed.job()))
     assert kind == "AliasIsIndex", refused
@@ -239,9 +231,9 @@ async def test_an_index_with_the_name_of_the_alias_is_removed_only_where_that_is
 
 
 async def test_a_second_job_of_the_alias_is_refused_while_one_runs(
-    quiet: Stack, make_table: Make, proxy: SearchFaultProxy, search: str
+    quiet: Stack, make_table: Make, search_proxy: SearchFaultProxy, search: str
 ) -> None:
-    indexed = Indexed(make_table, proxy, search)
+    indexed = Indexed(make_table, search_proxy, search)
     handle = await quiet.start(indexed.job(limits=SLOW))
     await until(handle, lambda seen: seen["tally"]["updated"] > 0)
     kind, refused = await outcome(await quiet.start(indexed.job()))
@@ -264,13 +256,13 @@ async def test_a_second_job_of_the_alias_is_refused_while_one_runs(
 async def test_what_rules_itself_out_is_refused_and_nothing_is_created(
     quiet: Stack,
     make_table: Make,
-    proxy: SearchFaultProxy,
+    search_proxy: SearchFaultProxy,
     search: str,
     wrong: dict[str, Any],
     kind: str,
     words: str,
 ) -> None:
-    indexed = Indexed(make_table, proxy, search, rows=3)
+    indexed = Indexed(make_table, search_proxy, search, rows=3)
     job = indexed.job(**wrong)
     if wrong.get("scope"):
         job.pop("total_segments")

@@ -21,6 +21,8 @@ from testbed.faults.search import (
 )
 from tests.searching import ask, bulk, delete_action, index_action, own_index, statuses
 
+pytest_plugins = ["tests.search_proxied"]
+
 K = SearchFaultKind
 SOON = 0.3  # seconds until a late write; long enough to look at the index before
 STATUSES = {
@@ -36,19 +38,6 @@ STATUSES = {
 }
 
 
-@pytest.fixture(scope="module")
-def module_proxy(search: str) -> Iterator[SearchFaultProxy]:
-    with search_fault_proxy(search, SearchFaultPlan()) as running:
-        yield running
-
-
-@pytest.fixture
-def proxy(module_proxy: SearchFaultProxy) -> SearchFaultProxy:
-    module_proxy.set_plan(SearchFaultPlan())
-    module_proxy.reset()
-    return module_proxy
-
-
 @pytest.fixture
 def index(search: str) -> Iterator[str]:
     name = own_index()
@@ -58,8 +47,8 @@ def index(search: str) -> Iterator[str]:
     ask(search, "DELETE", f"/{name}")
 
 
-def inject(proxy: SearchFaultProxy, *faults: SearchFault, seed: int = 1) -> None:
-    proxy.set_plan(SearchFaultPlan(seed=seed, faults=faults))
+def inject(search_proxy: SearchFaultProxy, *faults: SearchFault, seed: int = 1) -> None:
+    search_proxy.set_plan(SearchFaultPlan(seed=seed, faults=faults))
 
 
 def stored(search: str, index: str, *names: str) -> dict[str, int]:
@@ -90,11 +79,11 @@ def two(index: str) -> list[bytes]:
     "kind", [k for k in (*STATUSES, K.CUT, K.TIMEOUT) if not k.endswith(("_applied", "_late"))]
 )
 def test_a_request_fails_and_opensearch_never_sees_it(
-    kind: SearchFaultKind, proxy: SearchFaultProxy, search: str, index: str
+    kind: SearchFaultKind, search_proxy: SearchFaultProxy, search: str, index: str
 ) -> None:
-    inject(proxy, SearchFault(kind=kind, max_bytes=10 if kind is K.TOO_LARGE else None))
-    assert_fails(kind, lambda seconds: bulk(proxy.endpoint_url, two(index), seconds))
-    truth = proxy.truth()
+    inject(search_proxy, SearchFault(kind=kind, max_bytes=10 if kind is K.TOO_LARGE else None))
+    assert_fails(kind, lambda seconds: bulk(search_proxy.endpoint_url, two(index), seconds))
+    truth = search_proxy.truth()
     assert (truth.injected, truth.indexes, truth.pending) == ({kind: 1}, {}, 0)
     assert stored(search, index, "a", "b") == {}
 
@@ -103,13 +92,13 @@ def test_a_request_fails_and_opensearch_never_sees_it(
     "kind", [K.SERVER_ERROR_APPLIED, K.UNAVAILABLE_APPLIED, K.CUT_APPLIED, K.TIMEOUT_APPLIED]
 )
 def test_a_request_fails_after_it_was_applied(
-    kind: SearchFaultKind, proxy: SearchFaultProxy, search: str, index: str
+    kind: SearchFaultKind, search_proxy: SearchFaultProxy, search: str, index: str
 ) -> None:
-    inject(proxy, SearchFault(kind=kind, limit=1))
-    assert_fails(kind, lambda seconds: bulk(proxy.endpoint_url, two(index), seconds))
+    inject(search_proxy, SearchFault(kind=kind, limit=1))
+    assert_fails(kind, lambda seconds: bulk(search_proxy.endpoint_url, two(index), seconds))
     assert stored(search, index, "a", "b") == {"a": 5, "b": 5}
-    assert statuses(bulk(proxy.endpoint_url, two(index))[1]) == [409, 409]
-    truth = proxy.truth()
+    assert statuses(bulk(search_proxy.endpoint_url, two(index))[1]) == [409, 409]
+    truth = search_proxy.truth()
     assert truth.injected == {kind: 1}
     document = truth.document(index, "a")
     assert (document.forwarded, len(document.accepted), document.refused) == (2, 1, 1)
@@ -121,16 +110,16 @@ def test_a_request_fails_after_it_was_applied(
 @pytest.mark.alone  # a fifth of a second lies between the answer and the write
 @pytest.mark.parametrize("kind", [K.SERVER_ERROR_LATE, K.CUT_LATE, K.TIMEOUT_LATE])
 def test_a_request_fails_and_lands_later_behind_a_newer_one(
-    kind: SearchFaultKind, proxy: SearchFaultProxy, search: str, index: str
+    kind: SearchFaultKind, search_proxy: SearchFaultProxy, search: str, index: str
 ) -> None:
     late = 2.0 if kind is K.TIMEOUT_LATE else 1.0  # seconds; the client waits one before it gives up
-    inject(proxy, SearchFault(kind=kind, seconds=late, limit=1))
-    assert_fails(kind, lambda seconds: bulk(proxy.endpoint_url, two(index), seconds))
-    assert proxy.truth().pending == 1
+    inject(search_proxy, SearchFault(kind=kind, seconds=late, limit=1))
+    assert_fails(kind, lambda seconds: bulk(search_proxy.endpoint_url, two(index), seconds))
+    assert search_proxy.truth().pending == 1
     assert stored(search, index, "a", "b") == {}
     newer = [index_action(index, "a", 6, {"x": 3}), delete_action(index, "b", 4)]
-    assert statuses(bulk(proxy.endpoint_url, newer)[1]) == [201, 404]
-    truth = proxy.truth(wait=10)
+    assert statuses(bulk(search_proxy.endpoint_url, newer)[1]) == [201, 404]
+    truth = search_proxy.truth(wait=10)
     assert truth.pending == 0
     assert stored(search, index, "a", "b") == {"a": 6, "b": 5}
     assert [write.version for write in truth.document(index, "a").accepted] == [6]
@@ -139,12 +128,14 @@ def test_a_request_fails_and_lands_later_behind_a_newer_one(
     assert truth.went_back(index) == []
 
 
-def test_a_reset_drops_late_writes_and_the_truth(proxy: SearchFaultProxy, search: str, index: str) -> None:
-    inject(proxy, SearchFault(kind=K.SERVER_ERROR_LATE, seconds=1))
-    assert_fails(K.SERVER_ERROR_LATE, lambda seconds: bulk(proxy.endpoint_url, two(index), seconds))
-    proxy.reset()
+def test_a_reset_drops_late_writes_and_the_truth(
+    search_proxy: SearchFaultProxy, search: str, index: str
+) -> None:
+    inject(search_proxy, SearchFault(kind=K.SERVER_ERROR_LATE, seconds=1))
+    assert_fails(K.SERVER_ERROR_LATE, lambda seconds: bulk(search_proxy.endpoint_url, two(index), seconds))
+    search_proxy.reset()
     time.sleep(1 + SOON)
-    truth = proxy.truth()
+    truth = search_proxy.truth()
     assert (truth.injected, truth.indexes, truth.pending) == ({}, {}, 0)
     assert stored(search, index, "a", "b") == {}
 
@@ -158,47 +149,52 @@ def test_a_reset_drops_late_writes_and_the_truth(proxy: SearchFaultProxy, search
     ],
 )
 def test_an_item_of_a_bulk_fails_in_its_place(
-    kind: SearchFaultKind, status: int, there: dict[str, int], proxy: SearchFaultProxy, search: str, index: str
+    kind: SearchFaultKind,
+    status: int,
+    there: dict[str, int],
+    search_proxy: SearchFaultProxy,
+    search: str,
+    index: str,
 ) -> None:
-    inject(proxy, SearchFault(kind=kind, ids=frozenset("b")))
-    code, answer = bulk(proxy.endpoint_url, [*two(index), index_action(index, "c", 5, {})])
+    inject(search_proxy, SearchFault(kind=kind, ids=frozenset("b")))
+    code, answer = bulk(search_proxy.endpoint_url, [*two(index), index_action(index, "c", 5, {})])
     assert (code, answer["errors"], statuses(answer)) == (200, True, [201, status, 201])
     failed = answer["items"][1]["index"]
     assert (failed["_index"], failed["_id"]) == (index, "b")
     assert failed["error"]["type"].endswith("_exception")
     assert stored(search, index, "a", "b", "c") == there
-    truth = proxy.truth()
+    truth = search_proxy.truth()
     assert truth.injected == {kind: 1}
     assert truth.last(index).keys() == there.keys()
 
 
-def test_all_items_of_a_bulk_can_fail(proxy: SearchFaultProxy, search: str, index: str) -> None:
-    inject(proxy, SearchFault(kind=K.ITEM_THROTTLE))
-    code, answer = bulk(proxy.endpoint_url, [*two(index), delete_action(index, "c", 1)])
+def test_all_items_of_a_bulk_can_fail(search_proxy: SearchFaultProxy, search: str, index: str) -> None:
+    inject(search_proxy, SearchFault(kind=K.ITEM_THROTTLE))
+    code, answer = bulk(search_proxy.endpoint_url, [*two(index), delete_action(index, "c", 1)])
     assert (code, statuses(answer)) == (200, [429, 429, 429])
-    assert proxy.truth().indexes == {}
+    assert search_proxy.truth().indexes == {}
 
 
-def test_only_bodies_above_the_limit_are_too_large(proxy: SearchFaultProxy, index: str) -> None:
+def test_only_bodies_above_the_limit_are_too_large(search_proxy: SearchFaultProxy, index: str) -> None:
     most = len(b"".join(two(index)))
-    inject(proxy, SearchFault(kind=K.TOO_LARGE, max_bytes=most))
-    assert statuses(bulk(proxy.endpoint_url, two(index))[1]) == [201, 201]
-    assert bulk(proxy.endpoint_url, [*two(index), delete_action(index, "c", 1)])[0] == 413
+    inject(search_proxy, SearchFault(kind=K.TOO_LARGE, max_bytes=most))
+    assert statuses(bulk(search_proxy.endpoint_url, two(index))[1]) == [201, 201]
+    assert bulk(search_proxy.endpoint_url, [*two(index), delete_action(index, "c", 1)])[0] == 413
 
 
-def test_slow(proxy: SearchFaultProxy, index: str) -> None:
-    inject(proxy, SearchFault(kind=K.SLOW, seconds=SOON))
+def test_slow(search_proxy: SearchFaultProxy, index: str) -> None:
+    inject(search_proxy, SearchFault(kind=K.SLOW, seconds=SOON))
     started = time.monotonic()
-    assert statuses(bulk(proxy.endpoint_url, two(index))[1]) == [201, 201]
+    assert statuses(bulk(search_proxy.endpoint_url, two(index))[1]) == [201, 201]
     assert time.monotonic() - started >= SOON
-    assert proxy.truth().injected == {"slow": 1}
+    assert search_proxy.truth().injected == {"slow": 1}
 
 
-def test_faults_strike_the_same_documents_again(proxy: SearchFaultProxy, index: str) -> None:
+def test_faults_strike_the_same_documents_again(search_proxy: SearchFaultProxy, index: str) -> None:
     def struck(version: int) -> list[int]:
-        inject(proxy, SearchFault(kind=K.ITEM_THROTTLE, probability=0.3), seed=7)
+        inject(search_proxy, SearchFault(kind=K.ITEM_THROTTLE, probability=0.3), seed=7)
         actions = [index_action(index, f"d{number}", version, {}) for number in range(100)]
-        answer = bulk(proxy.endpoint_url, actions)[1]
+        answer = bulk(search_proxy.endpoint_url, actions)[1]
         return [at for at, status in enumerate(statuses(answer)) if status == 429]
 
     first = struck(1)
@@ -207,10 +203,10 @@ def test_faults_strike_the_same_documents_again(proxy: SearchFaultProxy, index: 
 
 
 def test_what_is_not_a_write_passes_unless_the_plan_says_otherwise(
-    proxy: SearchFaultProxy, search: str, index: str
+    search_proxy: SearchFaultProxy, search: str, index: str
 ) -> None:
-    url = proxy.endpoint_url
-    inject(proxy, SearchFault(kind=K.UNAVAILABLE))
+    url = search_proxy.endpoint_url
+    inject(search_proxy, SearchFault(kind=K.UNAVAILABLE))
     assert bulk(url, two(index))[0] == 503
     bulk(search, two(index))
     assert ask(url, "POST", f"/{index}/_refresh")[0] == 200
@@ -225,53 +221,56 @@ def test_what_is_not_a_write_passes_unless_the_plan_says_otherwise(
     assert [ask(url, method, path, body)[0] for method, path, body in asked] == [200] * 6
     assert ask(url, "GET", f"/{index}/_count")[1]["count"] == 2
     assert ask(url, "HEAD", f"/{index}-none")[0] == 404
-    inject(proxy, SearchFault(kind=K.UNAVAILABLE, operations=frozenset({"alias", "mget", "count"})))
+    inject(search_proxy, SearchFault(kind=K.UNAVAILABLE, operations=frozenset({"alias", "mget", "count"})))
     got = [ask(url, method, path, body)[0] for method, path, body in asked]
     assert got == [200, 503, 200, 503, 503, 200]
-    inject(proxy, SearchFault(kind=K.UNAVAILABLE, operations="admin", indexes=frozenset({index})))
+    inject(search_proxy, SearchFault(kind=K.UNAVAILABLE, operations="admin", indexes=frozenset({index})))
     got = [ask(url, method, path, body)[0] for method, path, body in asked]
     assert got == [503, 200, 200, 200, 200, 503]
 
 
 def test_the_truth_names_the_concrete_index_behind_an_alias(
-    proxy: SearchFaultProxy, search: str, index: str
+    search_proxy: SearchFaultProxy, search: str, index: str
 ) -> None:
     ask(search, "POST", "/_aliases", {"actions": [{"add": {"index": index, "alias": f"{index}-write"}}]})
     action = index_action(f"{index}-write", "a", 5, {"x": 1})
-    assert statuses(bulk(proxy.endpoint_url, [action])[1]) == [201]
-    assert proxy.truth().indexes.keys() == {index}
-    assert ask(proxy.endpoint_url, "DELETE", f"/{index}")[0] == 200
-    assert proxy.truth().indexes == {}
+    assert statuses(bulk(search_proxy.endpoint_url, [action])[1]) == [201]
+    assert search_proxy.truth().indexes.keys() == {index}
+    assert ask(search_proxy.endpoint_url, "DELETE", f"/{index}")[0] == 200
+    assert search_proxy.truth().indexes == {}
 
 
 def test_the_truth_tells_what_was_refused_and_what_was_rejected(
-    proxy: SearchFaultProxy, search: str, index: str
+    search_proxy: SearchFaultProxy, search: str, index: str
 ) -> None:
     ask(search, "PUT", f"/{index}/_mapping", {"properties": {"x": {"type": "long"}}})
     actions = [*two(index), index_action(index, "a", 4, {}), index_action(index, "c", 1, {"x": "no number"})]
-    assert statuses(bulk(proxy.endpoint_url, actions)[1]) == [201, 201, 409, 400]
-    assert bulk(proxy.endpoint_url, [index_action(index, "b", -1, {})])[0] == 400
-    truth = proxy.truth()
+    assert statuses(bulk(search_proxy.endpoint_url, actions)[1]) == [201, 201, 409, 400]
+    assert bulk(search_proxy.endpoint_url, [index_action(index, "b", -1, {})])[0] == 400
+    truth = search_proxy.truth()
     assert truth.document(index, "a").refused == 1
     assert (truth.document(index, "c").rejected, truth.document(index, "b").rejected) == (1, 1)
     assert (truth.accepted(index), truth.unread) == (2, 0)
 
 
-def test_single_documents_are_written_down_too(proxy: SearchFaultProxy, index: str) -> None:
+def test_single_documents_are_written_down_too(search_proxy: SearchFaultProxy, index: str) -> None:
     path = f"/{index}/_doc/a%2Fb"
     query = "?version_type=external&version="
-    assert ask(proxy.endpoint_url, "PUT", f"{path}{query}3", {"x": 1})[0] == 201
-    assert ask(proxy.endpoint_url, "PUT", f"{path}{query}3", {"x": 1})[0] == 409
-    assert ask(proxy.endpoint_url, "DELETE", f"{path}{query}4")[0] == 200
-    document = proxy.truth().document(index, "a/b")
+    assert ask(search_proxy.endpoint_url, "PUT", f"{path}{query}3", {"x": 1})[0] == 201
+    assert ask(search_proxy.endpoint_url, "PUT", f"{path}{query}3", {"x": 1})[0] == 409
+    assert ask(search_proxy.endpoint_url, "DELETE", f"{path}{query}4")[0] == 200
+    document = search_proxy.truth().document(index, "a/b")
     assert [(write.kind, write.version) for write in document.accepted] == [("index", 3), ("delete", 4)]
     assert document.refused == 1
-    assert ask(proxy.endpoint_url, "POST", f"/{index}/_delete_by_query", {"query": {"match_all": {}}})[0] == 200
-    assert proxy.truth().unread == 1
+    assert (
+        ask(search_proxy.endpoint_url, "POST", f"/{index}/_delete_by_query", {"query": {"match_all": {}}})[0]
+        == 200
+    )
+    assert search_proxy.truth().unread == 1
 
 
-def test_a_packed_body_is_read(proxy: SearchFaultProxy, index: str) -> None:
-    at = urllib.parse.urlsplit(proxy.endpoint_url)
+def test_a_packed_body_is_read(search_proxy: SearchFaultProxy, index: str) -> None:
+    at = urllib.parse.urlsplit(search_proxy.endpoint_url)
     assert at.hostname is not None
     connection = http.client.HTTPConnection(at.hostname, at.port, timeout=30)
     headers = {"content-type": "application/x-ndjson", "content-encoding": "gzip", "accept-encoding": "gzip"}
@@ -280,10 +279,10 @@ def test_a_packed_body_is_read(proxy: SearchFaultProxy, index: str) -> None:
         assert answer.status == 200
         assert answer.read().startswith(b"{")
     connection.close()
-    assert proxy.truth().accepted(index) == 2
+    assert search_proxy.truth().accepted(index) == 2
 
 
-def test_a_server_that_is_down_is_a_cut_connection(proxy: SearchFaultProxy, index: str) -> None:
+def test_a_server_that_is_down_is_a_cut_connection(search_proxy: SearchFaultProxy, index: str) -> None:
     with (
         search_fault_proxy(
             "http://127.0.0.1:9", SearchFaultPlan()

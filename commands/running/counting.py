@@ -11,7 +11,7 @@ from reindexer.dynamo.client import make_client
 from reindexer.errors import EnvironmentFault, ReindexerError
 from reindexer.models import IndexArrival, Missing, ReadIndex, Report
 from reindexer.planning.facts import describe
-from reindexer.planning.search import verdict
+from reindexer.search.asking import verdict
 from reindexer.search.client import SearchClient
 from reindexer.tally import Outcome
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import ExitStack
+from pathlib import Path
 
 from commands.input.exits import Exit
 from commands.input.options import EngineChoice
@@ -20,6 +21,7 @@ from commands.running.stack import (
     new_folder,
     put_away,
     ready,
+    rehearsed,
     try_next,
 )
 from commands.running.watching import show_ending, watch_job
@@ -35,26 +37,18 @@ _LATE = 5.0  # seconds for late writes, which the proxy makes within one
 
 def rehearse(records: int | None, engine: EngineChoice, *, keep: bool, faults: float) -> Exit:
     """The demo. Returns the job's exit code; with `keep` only after Ctrl-C."""
-    folder = new_folder("demo")
-    code, interrupted = Exit.INCOMPLETE, False
-    try:
-        with (
-            interrupted_by_signals(),
-            local_stack(engine, folder, faults=faults) as servers,
-            crew(servers) as workers,
-        ):
+
+    def run(folder: Path) -> Exit:
+        with local_stack(engine, folder, faults=faults) as servers, crew(servers) as workers:
             stream = load_cities(servers, records, stream=True)
             code = asyncio.run(_job(servers, workers, stream))
             if keep:
                 leave_up(workers, try_next(servers, JOB))
             else:
                 note("--keep keeps everything running: the Web UI, and the table to try commands on", DIM)
-    except KeyboardInterrupt:
-        interrupted = True
-        raise
-    finally:
-        put_away(folder, keep=keep or not (interrupted or code is Exit.COMPLETE))
-    return code
+        return code
+
+    return rehearsed("demo", run, keep=keep)
 
 
 def stay(records: int | None, engine: EngineChoice) -> None:

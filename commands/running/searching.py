@@ -19,12 +19,10 @@ from commands.running.queries import answers
 from commands.running.stack import (
     crew,
     environment_file,
-    interrupted_by_signals,
     leave_up,
     local_stack,
-    new_folder,
-    put_away,
     ready,
+    rehearsed,
 )
 from commands.running.watching import show_ending, watch_job
 from reindexer.models import Index, JobInput, SearchAddress
@@ -56,11 +54,9 @@ class _Search:
 def rehearse_search(records: int | None, engine: EngineChoice, *, keep: bool, faults: float) -> Exit:
     """The demo. Returns the job's exit code; with `keep` only after Ctrl-C."""
     _get_opensearch()
-    folder = new_folder("demo-search")
-    code, interrupted = Exit.INCOMPLETE, False
-    try:
+
+    def run(folder: Path) -> Exit:
         with (
-            interrupted_by_signals(),
             local_stack(engine, folder, faults=faults) as servers,
             crew(servers) as workers,
             _opensearch(folder, faults) as search,
@@ -71,12 +67,9 @@ def rehearse_search(records: int | None, engine: EngineChoice, *, keep: bool, fa
                 leave_up(workers, _try_next(servers, search))
             else:
                 note("--keep keeps everything running: the index, and the table to try commands on", DIM)
-    except KeyboardInterrupt:
-        interrupted = True
-        raise
-    finally:
-        put_away(folder, keep=keep or not (interrupted or code is Exit.COMPLETE))
-    return code
+        return code
+
+    return rehearsed("demo-search", run, keep=keep)
 
 
 def _get_opensearch() -> None:

@@ -14,7 +14,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -139,6 +139,21 @@ def interrupted_by_signals() -> Iterator[None]:
 def new_folder(name: str) -> Path:
     """A folder of our own for logs and data, in the machine's place for such."""
     return Path(tempfile.mkdtemp(prefix=f"reindexer-{name}-"))
+
+
+def rehearsed(name: str, run: Callable[[Path], Exit], *, keep: bool) -> Exit:
+    """Run a demo in a folder of its own, which is put away unless someone may want to look at its logs."""
+    folder = new_folder(name)
+    code, interrupted = Exit.INCOMPLETE, False
+    try:
+        with interrupted_by_signals():
+            code = run(folder)
+    except KeyboardInterrupt:
+        interrupted = True
+        raise
+    finally:
+        put_away(folder, keep=keep or not (interrupted or code is Exit.COMPLETE))
+    return code
 
 
 def wait_for_interrupt(workers: Workers) -> None:

@@ -57,7 +57,7 @@ async def follows_of(client: Client, report: Report) -> list[Follow]:
 
 
 async def arrival_at(client: Client, follow: Follow, until: datetime, seconds: float) -> FollowArrival:
-    """Whether all that changed up to then is settled there within so many seconds, and readers have it.
+    """Whether all that changed up to then is settled there within that many seconds, and readers have it.
 
     Records that were given up are not looked for: they are in the ledger. Raises `RPCError`.
     """

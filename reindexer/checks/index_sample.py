@@ -14,8 +14,8 @@ from reindexer.errors import Interrupted, RecordFailed
 from reindexer.items import Key, Skip, WireItem, to_json_key
 from reindexer.models import IndexSample, IndexSampleInput, Segment
 from reindexer.operations.index import IndexOperation
-from reindexer.planning.search import repeated
 from reindexer.round_context import RoundContext
+from reindexer.search.asking import repeated
 from reindexer.search.client import SearchClient
 from reindexer.search.document_ids import id_of
 from reindexer.search.documents import GONE, content_of

@@ -20,9 +20,9 @@ from reindexer.models import (
     dry_run_index,
 )
 from reindexer.operations.index import IndexOperation
-from reindexer.planning.search import repeated, verdict
 from reindexer.round_context import RoundContext
 from reindexer.search import admin
+from reindexer.search.asking import repeated, verdict
 from reindexer.search.client import SearchClient
 from reindexer.search.document_ids import id_of
 from reindexer.sinks.search_index import SearchSink

@@ -144,8 +144,8 @@ class IndexInput(Model):
     positions: list[Lineages] = Field(default=[], exclude_if=operator.not_)  # as in `Plan`
     expected: NonNegativeInt | None = None  # documents that this run has written; None: not known
     move: bool = False  # whether the readers' alias may move
-    scanned: bool = Field(default=False, exclude_if=operator.not_)  # the scan came to its end
     why_not: str = ""  # why it may not
+    scanned: bool = Field(default=False, exclude_if=operator.not_)  # the scan came to its end
     replace_index: bool = False
     count: bool = Field(default=True, exclude_if=bool)
     #: Job and run of which a redrive takes up records: while it has open ones, the alias does not move.

@@ -46,7 +46,7 @@ INDEX = Verb(
 #: The same with a job that makes the documents.
 INDEX_BY_JOB = INDEX.model_copy(update={"runs_job": True})
 
-#: A row that stands for a deletion counts as absent.
+#: A row that marks a deletion counts as absent.
 _TOMBSTONE = Skip("a tombstone")
 _DELETED = Skip("the job returned Delete()")
 

@@ -13,11 +13,10 @@ from reindexer.planning.estimate import (
     Estimate,
     OtherReads,
     Prices,
-    count_actions,
     notes,
     rate,
-    slowest,
 )
+from reindexer.planning.estimate_reads import estimate_reads
 from reindexer.planning.sizing import segments
 from reindexer.settings import Settings
 
@@ -39,46 +38,21 @@ def estimate_comparison(
     units = [size / READ_UNIT for size in sizes]
     shards = len(segments(max(facts.items, other.items), max(sizes), None, ""))
     at_once = min(shards, limits.shards_in_flight)
-    seconds, bound = slowest(
-        {
+    return estimate_reads(
+        "compare",
+        description,
+        facts,
+        limits,
+        chosen,
+        prices,
+        shards=shards,
+        units=units,
+        limited={
             "the budget of read units": units[0] / rate(limits.read_units_per_second),
             "the budget of the other table's read units": units[1] / rate(limits.other_read_units_per_second),
             f"partitions, {at_once} at a time": math.fsum(units) / (PARTITION_READS * at_once),
-        }
-    )
-    actions = count_actions([(shards, seconds)], limits.shards_in_flight, chosen)
-    return Estimate(
-        table=str(description["TableName"]),
-        operation="compare",
-        items=facts.items,
-        size_bytes=facts.size_bytes,
-        item_bytes=facts.size_bytes / facts.items if facts.items else 0.0,
-        records=0,
-        indexes=[],
-        write_units_per_record=0,
-        write_units=0,
-        write_units_at_most=0,
-        read_units=units[0],
-        other=OtherReads(
-            table=other_name,
-            items=other.items,
-            size_bytes=other.size_bytes,
-            read_units=units[1],
-        ),
-        verify_units=0,
-        limits=limits,
-        shards=shards,
-        work_seconds=seconds,
-        bound=bound,
-        verify_seconds=0,
-        actions=actions,
-        actions_total=actions.total,
-        prices=prices,
-        dollars={
-            "write": 0,
-            "read": sum(units) / 1e6 * prices.read_units,
-            "temporal_cloud": actions.total / 1e6 * prices.actions,
         },
+        other=OtherReads(table=other_name, items=other.items, size_bytes=other.size_bytes, read_units=units[1]),
         notes=[
             *notes(description, facts),
             "the tables are taken to hold the same: a key that differs costs three to fifteen reads more",

@@ -27,6 +27,7 @@ def follow_sources(
     described: Described,
     ledger: Ledger,
     search: SearchIndex,
+    epoch: int,
     scanned: Sequence[Source],
     region: str | None,
 ) -> list[Source]:
@@ -36,7 +37,6 @@ def follow_sources(
     """
     if not request.resumes:
         return [*plan_lineages(described, region), *scanned]
-    epoch = int(search.index.rsplit("-", 1)[-1])
     kept = list(ledger.positions.of(search.destination, epoch))
     if not kept:
         raise Refused(f"the ledger has no positions of {search.index}: begin with a backfill", "NoPositions")

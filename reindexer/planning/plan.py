@@ -155,7 +155,8 @@ def make_plan(
         warnings += notes
     if request.follows:
         assert indexed is not None, "only an index is followed"
-        sources = follow_sources(request, described, ledger, indexed.search, sources, client.meta.region_name)
+        place = indexed.search, indexed.epoch
+        sources = follow_sources(request, described, ledger, *place, sources, client.meta.region_name)
         warnings += images_missing(described)
     positions: list[Lineages] = []
     if indexed and indexed.creation and writes:

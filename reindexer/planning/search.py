@@ -8,12 +8,10 @@ from datetime import datetime
 from typing import Any, TypeAlias, TypeVar
 
 import orjson
-import stamina
 
-from reindexer.answers import Action, CallFailed
 from reindexer.compare.rows import GONE
 from reindexer.compare.rows import ORDER as REPLICA_ORDER
-from reindexer.errors import BadInput, EnvironmentFault, Refused, Unavailable
+from reindexer.errors import BadInput, EnvironmentFault, Refused
 from reindexer.items import WireItem
 from reindexer.ledger import Ledger
 from reindexer.models import (
@@ -31,6 +29,7 @@ from reindexer.models import (
 from reindexer.planning.facts import Described
 from reindexer.planning.sampling import Sampled
 from reindexer.search import admin
+from reindexer.search.asking import answering, asked
 from reindexer.search.client import SearchClient
 from reindexer.search.mapping import FIELD_LIMIT, fields_of, mapping_from, numbers_as_text, with_own_fields
 from reindexer.streams.order import next_epoch
@@ -145,36 +144,6 @@ def _about(client: SearchClient) -> dict[str, Any]:
     return info
 
 
-def asked(client: SearchClient, method: str, path: str, body: Any = None, **parameters: Any) -> dict[str, Any]:
-    """One answer of a request that may be repeated. Raises `Refused` or `EnvironmentFault`."""
-    return repeated(client, lambda: client.call(method, path, body, **parameters))
-
-
-def repeated(client: SearchClient, call: Callable[[], T]) -> T:
-    """The result of requests that may be repeated, all of them. Raises `Refused` or `EnvironmentFault`."""
-    try:
-        for attempt in stamina.retry_context(on=_passes, attempts=_TRIES, wait_max=2.0):
-            with attempt:
-                return call()
-    except CallFailed as failed:
-        raise verdict(failed, client.url) from failed
-    raise AssertionError("unreachable: the last attempt returns or raises")
-
-
-def _passes(error: Exception) -> bool:
-    return isinstance(error, CallFailed) and error.failure.action in (Action.WAIT, Action.RETRY)
-
-
-def verdict(failed: CallFailed, url: str) -> Refused | EnvironmentFault:
-    """What a failed request means for the job."""
-    failure = failed.failure
-    if failure.denied:
-        return Refused(f"{url} denies it: {failure.code}: {failure.message}", "AccessDenied")
-    if failure.action in (Action.WAIT, Action.RETRY):
-        return Unavailable(failure.code, f"{url} does not answer: {failure.message}")
-    return EnvironmentFault(failure.code, f"{url}: {failure.message}")
-
-
 def _mappings_of(client: SearchClient, index: str) -> dict[str, Any]:
     try:
         answer = asked(client, "GET", f"/{index}/_mapping")
@@ -210,10 +179,8 @@ def _typed(search: SearchIndex, mappings: dict[str, Any]) -> SearchIndex:
 
 def _check_alias(client: SearchClient, operation: Index) -> list[str]:
     alias = operation.to.alias
-    try:
+    with answering(client):
         behind = admin.behind_alias(client, alias)
-    except CallFailed as failed:
-        raise verdict(failed, client.url) from failed
     if behind is not None:
         return []
     if not operation.replace_index:

@@ -11,7 +11,7 @@ from reindexer.partitions.sort_keys import text_of
 
 #: Bytes of an ID in UTF-8 (OpenSearch's limit).
 MAX_ID_BYTES = 512
-#: How an ID begins that stands for a key too long to be one. A key that begins so itself is hashed as well.
+#: How an ID begins that replaces a key too long to be one. A key that begins so itself is hashed as well.
 _HASHED = "sha256:"
 
 

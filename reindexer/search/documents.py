@@ -12,7 +12,7 @@ from __future__ import annotations
 import base64
 import math
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from decimal import Decimal
 from json.encoder import encode_basestring as quoted
 from typing import Any
@@ -121,9 +121,9 @@ def with_order(body: bytes | None, order: int, gone_at: str) -> bytes:
     return b'{"%s":%d%s%s' % (ORDER.encode(), order, b"," if len(body) > len(b"{}") else b"", body[1:])
 
 
-def content_of(source: Mapping[str, Any], left_out: Collection[str] = (ORDER, GONE)) -> dict[str, Any]:
+def content_of(source: Mapping[str, Any]) -> dict[str, Any]:
     """What a stored document says of its record."""
-    return {name: value for name, value in source.items() if name not in left_out}
+    return {name: value for name, value in source.items() if name not in (ORDER, GONE)}
 
 
 def _array(entries: Iterable[str]) -> str:

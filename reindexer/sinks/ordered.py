@@ -15,7 +15,7 @@ from reindexer.dynamo.reading import read_consistently
 from reindexer.dynamo.table import TableClient
 from reindexer.errors import EnvironmentFault, Interrupted, named_failure
 from reindexer.items import Put, Skip, WireItem, WireKey, from_json_key, key_identity, to_json_key
-from reindexer.models import Fault, Isolated, KeyList, RoundInput, Unconfirmed
+from reindexer.models import Fault, Isolated, KeyList, RoundInput, Source, Unconfirmed
 from reindexer.operations.index import IndexOperation
 from reindexer.page import Page
 from reindexer.round_context import RoundContext
@@ -91,7 +91,7 @@ class OrderedAnswers:
             attempts=max(1, work.failures),
             unknown=work.unknown,
             given_up=given_up,
-            order=work.write.order if work.write.order != self._floor else None,
+            order=own_order(work.write.order, self._floor),
         )
 
 
@@ -111,17 +111,13 @@ class Ordered:
         context: RoundContext,
     ) -> None:
         self.sink, self._operation, self._patience = sink, operation, patience
-        self.meaning = OrderedAnswers(sink, floor_of(request.target.version))
+        self._epoch = request.target.version
+        self._floor = floor_of(self._epoch)
+        self.meaning = OrderedAnswers(sink, self._floor)
         self.max_batch = sink.max_changes
         self._each = request.isolation == "record"
-        self._epoch = request.target.version
-        source = request.source
-        orders = source.orders if isinstance(source, KeyList) else []
         #: Records that are written at an order of their own, read again as they are now.
-        self._orders = {
-            key_identity(from_json_key(key)): order
-            for key, order in zip(source.keys if isinstance(source, KeyList) else [], orders, strict=False)
-        }
+        self._orders = _orders_of(request.source)
         self._table = table
         self._context = context
         self._changes: Sequence[Change] = ()
@@ -137,21 +133,18 @@ class Ordered:
         return page
 
     def begin(
-        self,
-        position: int,
-        key: WireKey,
-        item: WireItem | None,
+        self, position: int, key: WireKey, item: WireItem | None
     ) -> PendingWrite[Put] | Outcome | Isolated:
         """The document of a row or of a change, or nothing. Raises `EnvironmentFault`, `Interrupted`."""
-        order, change = floor_of(self._epoch), None
+        order, gone = self._floor, Outcome.VANISHED
         if self._changes:
             change = self._changes[position]
             order = order_of(self._epoch, change.ordinal)
             item = change.new or self._read.get(key_identity(key))
+            gone = Outcome.DELETED if change.kind is ChangeKind.REMOVE else gone
         elif self._orders:
             order = self._orders[key_identity(key)]
         if item is None:
-            gone = Outcome.DELETED if change and change.kind is ChangeKind.REMOVE else Outcome.VANISHED
             # An earlier write of its document may have landed, or may land yet: the tombstone tells, and stays.
             return PendingWrite(position, key, Put(order, None, gone))
         try:
@@ -159,16 +152,25 @@ class Ordered:
         except (EnvironmentFault, Interrupted):
             raise
         except Exception as error:  # the job's own function: whatever it raises is this record's failure
-            code, message = named_failure(error)
             given_up = gives_up(error, self._patience)
-            return _isolated(key, code, message, order if change else None, given_up=given_up)
+            return self._isolated(key, order, *named_failure(error), given_up=given_up)
         if isinstance(body, Skip):
-            if order == floor_of(self._epoch):
+            if order == self._floor:
                 return Outcome.FILTERED  # nothing of it was ever written: an index begins empty
             return PendingWrite(position, key, Put(order, None, Outcome.FILTERED))
-        if self._each and change is None:
-            return _isolated(key, "", "isolation: record", None, given_up=False)
+        if self._each and not self._changes:
+            return self._isolated(key, order, "", "isolation: record", given_up=False)
         return PendingWrite(position, key, Put(order, body, Outcome.UPDATED))
+
+    def _isolated(self, key: WireKey, order: int, error: str, message: str, *, given_up: bool) -> Isolated:
+        return Isolated(
+            key=to_json_key(key),
+            error=error,
+            message=message,
+            attempts=int(given_up),
+            given_up=given_up,
+            order=own_order(order, self._floor),
+        )
 
     def settled(self, key: WireKey, result: Outcome | Isolated) -> None:
         """The record has its outcome, or has left the round."""
@@ -188,12 +190,13 @@ class Ordered:
         return [], 0.0
 
 
-def _isolated(key: WireKey, error: str, message: str, order: int | None, *, given_up: bool) -> Isolated:
-    return Isolated(
-        key=to_json_key(key),
-        error=error,
-        message=message,
-        attempts=int(given_up),
-        given_up=given_up,
-        order=order,
-    )
+def own_order(order: int, floor: int) -> int | None:
+    """As an isolated record carries it: None for one of the scan."""
+    return None if order == floor else order
+
+
+def _orders_of(source: Source) -> dict[tuple[object, ...], int]:
+    if not isinstance(source, KeyList) or not source.orders:
+        return {}
+    keys = (key_identity(from_json_key(key)) for key in source.keys)
+    return dict(zip(keys, source.orders, strict=True))

@@ -46,17 +46,26 @@ class LineagePage:
     """Changes of one stream shard that are to be settled, in order, and where the round goes on.
 
     Without those from before the opening: they count in the ordinals, and the cursor passes them.
-    `followed_by`: the place of the next change of the same key, which alone is sent; None: there is none in
-    this page. `at`: by the service's clock. `ended`: the shard ends with this page.
+    `at`: by the service's clock. `ended`: the shard ends with this page.
     """
 
     changes: Sequence[Change]
-    followed_by: Sequence[int | None]
     cursor: LineageCursor
     shard: ShardId
     before: LineageCursor
     at: datetime
     ended: bool
+
+    @property
+    def followed_by(self) -> list[int | None]:
+        """Of each change, the place of the next change of the same key in this page; None: there is none."""
+        following: list[int | None] = [None] * len(self.changes)
+        next_of: dict[tuple[object, ...], int] = {}
+        for place in range(len(self.changes) - 1, -1, -1):
+            key = key_identity(self.changes[place].key)
+            following[place] = next_of.get(key)
+            next_of[key] = place
+        return following
 
     def cursor_after(self, place: int) -> LineageCursor:
         """After the change at a place of the page, and all before it."""
@@ -129,7 +138,7 @@ class Following:
         if read.ended:
             after = _ended(after, shard, self._clock())
             self._readers.pop(shard, None)
-        return LineagePage(changes, _followed_by(changes), after, shard, cursor, read.at, read.ended)
+        return LineagePage(changes, after, shard, cursor, read.at, read.ended)
 
     def _lies_before(self, change: Change) -> bool:
         return self._opening is not None and is_before_opening(change.changed_at, self._opening)
@@ -190,13 +199,3 @@ def _ended(cursor: LineageCursor, shard: ShardId, at: datetime) -> LineageCursor
     last = reading.pop(shard)
     end = Ended(ordinal=last.position.ordinal, at=last.position.end_at, read_at=at, parent=last.parent)
     return LineageCursor(reading=reading, ended=cursor.ended | {shard: end})
-
-
-def _followed_by(changes: Sequence[Change]) -> list[int | None]:
-    following: list[int | None] = [None] * len(changes)
-    next_of: dict[tuple[object, ...], int] = {}
-    for place in range(len(changes) - 1, -1, -1):
-        key = key_identity(changes[place].key)
-        following[place] = next_of.get(key)
-        next_of[key] = place
-    return following

@@ -85,7 +85,7 @@ class LateCalls:
         self._waiting: set[asyncio.Task[None]] = set()
 
     def forward_later(self, seconds: float, forward: Callable[[], Awaitable[object]], tracker: Pending) -> None:
-        """Forward a call in so many seconds, unless `drop` comes first; it is pending meanwhile."""
+        """Forward a call after a number of seconds, unless `drop` comes first; it is pending meanwhile."""
         tracker.pending += 1  # before the task begins: who asks at once sees it
         self._waiting.add(asyncio.create_task(self._forward(seconds, forward, tracker)))
 

@@ -57,18 +57,17 @@ def finishing(job: RunningJob, shards: Shards, scope: Scope) -> IndexInput:
     """What is asked of an index that all documents have been written to."""
     operation, tally = job.known_plan.target.operation, shards.tally
     assert isinstance(operation, Index), "an index of another verb"
-    whole = all(shard.done for shard in shards.all if not isinstance(shard.source, Lineages))
-    complete = whole and not tally[Outcome.QUARANTINED]
-    again = isinstance(scope, Quarantined)
-    follows = any(isinstance(shard.source, Lineages) for shard in shards.all)
+    scanning = [shard for shard in shards.all if not isinstance(shard.source, Lineages)]
+    whole = all(shard.done for shard in scanning)
+    again, follows = isinstance(scope, Quarantined), len(scanning) < len(shards.all)
+    why_not = _why_not(job, operation, complete=whole and not tally[Outcome.QUARANTINED])
     return index_input(job).model_copy(
         update={
             "count": _verifies(job),
             # What follows a scan replaces and deletes documents: no count of records tells how many are left.
             "expected": None if again or follows else tally[Outcome.UPDATED],
-            "move": not _of_a_follow(job)
-            and (operation.move_alias == "always" or (complete and operation.move_alias == "complete")),
-            "why_not": _why_not(job, operation),
+            "move": not why_not,
+            "why_not": why_not,
             "scanned": whole and not again,
             "replace_index": operation.replace_index,
             "given_up_by": [scope.job, scope.run] if isinstance(scope, Quarantined) else [],
@@ -76,16 +75,13 @@ def finishing(job: RunningJob, shards: Shards, scope: Scope) -> IndexInput:
     )
 
 
-def _why_not(job: RunningJob, operation: Index) -> str:
-    """Why the readers' alias may not move, where it may not."""
-    if _of_a_follow(job):
-        return "the follow moves it, once it is drained"
-    return "it was to stay where it is" if operation.move_alias == "never" else "the job is not complete"
-
-
-def _of_a_follow(job: RunningJob) -> bool:
-    """Whether it takes up what a follow gave up: that one moves the alias, once it is drained."""
-    return any(isinstance(source, KeyList) and source.orders for source in job.known_plan.sources)
+def _why_not(job: RunningJob, operation: Index, *, complete: bool) -> str:
+    """Why the readers' alias may not move; "" where it may."""
+    if any(isinstance(source, KeyList) and source.orders for source in job.known_plan.sources):
+        return "the follow moves it, once it is drained"  # this job takes up what a follow gave up
+    if operation.move_alias == "never":
+        return "it was to stay where it is"
+    return "" if complete or operation.move_alias == "always" else "the job is not complete"
 
 
 async def sampled(job: RunningJob, shards: Shards) -> IndexSample | None:

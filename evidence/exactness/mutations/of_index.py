@@ -94,8 +94,8 @@ MUTATIONS = (
     Mutation(
         "readers get an index though records are given up",
         "workflows/job/index.py",
-        "complete = whole and not tally[Outcome.QUARANTINED]",
-        "complete = whole",
+        "complete=whole and not tally[Outcome.QUARANTINED]",
+        "complete=whole",
         INDEX_JOBS,
     ),
 )
