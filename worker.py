@@ -28,11 +28,13 @@ from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from pydantic import ValidationError
 from temporalio.client import Client
 from temporalio.worker import PollerBehaviorAutoscaling, Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from activities.clients import Clients
 from activities.guard import Guard
 from activities.heartbeats import Heartbeats
 from activities.register import Questions, control_activities, job_activities, round_activities
+from eviction import EvictingRunner
 from reindexer.answers import CallFailed
 from reindexer.connect import connect
 from reindexer.dynamo.table import TableClient
@@ -66,9 +68,11 @@ def workers(client: Client, clients: Clients, chosen: Settings, guard: Guard) ->
     grace = timedelta(seconds=chosen.graceful_shutdown_seconds)
     heartbeat = timedelta(seconds=chosen.heartbeat_interval)
     questions = Questions(clients)
+    runner = EvictingRunner(SandboxedWorkflowRunner())
     control = Worker(
         client,
         task_queue=chosen.serves,
+        workflow_runner=runner,
         workflows=[] if own else [ReindexTable, FollowTable, ReindexShard],
         activities=job_activities(clients, chosen, questions, guard)
         if own
@@ -94,6 +98,8 @@ def workers(client: Client, clients: Clients, chosen: Settings, guard: Guard) ->
         max_heartbeat_throttle_interval=heartbeat,
         graceful_shutdown_timeout=grace,
     )
+    # No public name has it. Where it is gone, every worker fails here, not one job later.
+    runner.evict = control._bridge_worker.request_workflow_eviction
     return [control, rounds]
 
 
