@@ -4,8 +4,8 @@ A query that no workflow task carries comes with the whole history, and sdk-core
 applies all of it, also what came after the last workflow task. A signal or the end of an activity is then
 handled at the time of the task before, and its commands wait for the next task. A replay handles the same event
 later, together with everything else that came before that task. Code that asks for the time may decide
-otherwise there: a nondeterminism error, at each attempt, for good. It takes a worker that died, someone who asks
-for `progress`, and an event at that moment. So the run is evicted once the query is answered, and the next
+otherwise there: a nondeterminism error, at each attempt, for good. It takes a worker that died, someone who
+asks for `progress`, and an event at that moment. So the run is evicted once the query is answered, and the next
 workflow task is computed from the history.
 """
 
