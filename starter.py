@@ -36,6 +36,7 @@ from commands.pause import pause
 from commands.redrive import redrive
 from commands.rendering.screen import BAD, note
 from commands.repair import repair
+from commands.replicate import replicate
 from commands.report import report
 from commands.resume import resume
 from commands.retire import retire
@@ -66,6 +67,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "start": start,
     "compare": compare,
     "repair": repair,
+    "replicate": replicate,
     "index": index,
     "retire": retire,
     "list": list_jobs,

@@ -8,7 +8,8 @@ from temporalio import activity
 
 from activities.clients import Clients
 from activities.failures import translated
-from reindexer.checks.last_look_elsewhere import InCopy, InIndex, Landed
+from activities.second import place_of
+from reindexer.checks.last_look_elsewhere import InCopy, InOrder, Landed
 from reindexer.dynamo.index_keys import INDEX_KEY, IndexKeys
 from reindexer.dynamo.reading import read_consistently
 from reindexer.errors import EnvironmentFault, Refused, cut
@@ -18,8 +19,8 @@ from reindexer.models import CloseInput, Fault, Isolated, QuarantineEntry, Quara
 from reindexer.operations import verb_of
 from reindexer.sinks.evidence import shows_change
 from reindexer.sinks.pair import Pair
-from reindexer.sinks.search_index import SearchSink
 from reindexer.sinks.unconfirmed_writes import sent
+from reindexer.table_rounds import ordered_sink
 from reindexer.tally import Attempts, Outcome
 
 
@@ -102,9 +103,9 @@ class QuarantineActivities:
             return None
         with translated():
             landed: Landed
-            if target.search is not None:
-                sink = SearchSink(self._clients.search(target.search), target)
-                landed = InIndex(sink, target, record.order)
+            if verb_of(target.operation).ordered:
+                sink = ordered_sink(place_of(self._clients, target), target)
+                landed = InOrder(sink, target, record.order)
             else:
                 assert target.other is not None, "written where?"
                 landed = InCopy(Pair(target, (self._clients.table(target), self._clients.table(target.other))))

@@ -19,6 +19,7 @@ from activities.look import LookActivities
 from activities.plan import PlanActivities, SearchAttributeActivities
 from activities.quarantine import QuarantineActivities
 from activities.record import RecordActivities
+from activities.replica import ReplicaActivities
 from activities.report import ReportActivities
 from activities.round import RoundActivities
 from activities.search import IndexActivities, IndexSampleActivities
@@ -41,7 +42,7 @@ def control_activities(
 ) -> list[Callable[..., Any]]:
     """On the task queue itself: everything but rounds, so that none of it waits behind them."""
     lock, report = LockActivities(clients, client), ReportActivities(clients)
-    index = IndexActivities(clients)
+    index, replica = IndexActivities(clients), ReplicaActivities(clients)
     kept, quarantine = KeptActivities(clients), QuarantineActivities(clients)
     return [
         *job_activities(clients, settings, questions, guard),
@@ -59,6 +60,8 @@ def control_activities(
         index.finish_index,
         index.purge_tombstones,
         index.remove_index,
+        replica.prepare_replica,
+        replica.note_scanned,
         report.write_report,
         report.record_version,
         EndedShardActivities(clients, client).last_state,

@@ -70,12 +70,12 @@ class RoundActivities:
         """
         if request.isolated or result.progress.isolated:
             return
-        source, cursor, search = request.source, result.progress.cursor, request.target.search
-        if not isinstance(source, Lineages) or cursor is None or search is None or request.place is None:
+        source, cursor = request.source, result.progress.cursor
+        if not isinstance(source, Lineages) or cursor is None or request.place is None:
             return
         try:
             self._clients.ledger.positions.keep(
-                search.destination,
+                request.target.destination,
                 request.target.version,
                 request.place.index,
                 source,

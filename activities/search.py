@@ -11,11 +11,11 @@ from temporalio import activity
 from activities.clients import Clients
 from activities.failures import translated
 from activities.guard import Guard
+from activities.replica import begin_epoch
 from activities.round_context import TemporalContext
 from reindexer.checks.index_sample import sample_index
 from reindexer.errors import Refused
 from reindexer.models import Indexed, IndexInput, IndexSample, IndexSampleInput
-from reindexer.models.streams import LineageCursor
 from reindexer.search import admin
 from reindexer.search.asking import answering
 from reindexer.search.client import SearchClient
@@ -51,10 +51,7 @@ class IndexActivities:
         """Take the epoch and create the index. What is another job's is refused, and not tried again."""
         with self._cluster(request) as client:
             place = request.index.destination, request.epoch
-            self._clients.ledger.epochs.take(*place, request.run)
-            for number, lineages in enumerate(request.positions):  # before anything is read
-                start = LineageCursor(reading=lineages.reading)
-                self._clients.ledger.positions.keep(*place, number, lineages, start)
+            begin_epoch(self._clients.ledger, place, request.run, request.positions)
             admin.create(client, request)
 
     @activity.defn

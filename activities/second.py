@@ -26,6 +26,7 @@ from reindexer.models import (
 from reindexer.operations import verb_of
 from reindexer.round_context import RoundContext
 from reindexer.sources.differences import Chunks
+from reindexer.streams.client import StreamCalls
 from reindexer.table_rounds import Cluster, Second
 
 #: Asks which table answers to a name.
@@ -40,11 +41,12 @@ def second_of(
 
     Raises `EnvironmentFault` where the other is not reached.
     """
-    if target.search is not None:
+    verb = verb_of(target.operation)
+    if verb.ordered:
         stream = clients.stream(target, source.stream_arn) if isinstance(source, Lineages) else None
-        yield Cluster(clients.search(target.search), stream)
+        yield place_of(clients, target, stream)
         return
-    if not verb_of(target.operation).writes_other:
+    if not verb.writes_other:
         yield None
         return
     assert target.other is not None, "written where?"
@@ -54,6 +56,14 @@ def second_of(
         yield Second(clients.table(target.other), chunks)
     finally:
         pool.shutdown(wait=False)
+
+
+def place_of(clients: Clients, target: Target, stream: StreamCalls | None = None) -> Second | Cluster:
+    """The cluster of an index, or the replica. Raises `EnvironmentFault`."""
+    if target.search is not None:
+        return Cluster(clients.search(target.search), stream)
+    assert target.other is not None, "written where?"
+    return Second(clients.table(target.other), stream=stream)
 
 
 def _chunks(clients: Clients, kept: KeptDifferences, pool: ThreadPoolExecutor, context: RoundContext) -> Chunks:

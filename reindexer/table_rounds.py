@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from reindexer.checks.last_look import count_ahead
-from reindexer.checks.last_look_elsewhere import InCopy, InIndex, count_landed
+from reindexer.checks.last_look_elsewhere import InCopy, InOrder, count_landed
 from reindexer.dynamo.table import TableClient
 from reindexer.errors import EnvironmentFault
 from reindexer.items import Put
@@ -23,9 +24,11 @@ from reindexer.models import (
     RoundInput,
     RoundResult,
     Stop,
+    Target,
 )
 from reindexer.operations import verb_of
 from reindexer.operations.index import IndexOperation
+from reindexer.operations.replicate import ReplicateOperation
 from reindexer.round_context import RoundContext
 from reindexer.rounds.pending_write import Patience
 from reindexer.rounds.protocols import Source
@@ -33,9 +36,10 @@ from reindexer.rounds.record import ONE_ATTEMPT, record_result, round_of
 from reindexer.rounds.round import Round, defect
 from reindexer.search.client import SearchClient
 from reindexer.sinks.in_place import InPlace
-from reindexer.sinks.ordered import Ordered
+from reindexer.sinks.ordered import Ordered, OrderedSink, Rendering
 from reindexer.sinks.pair import Pair
 from reindexer.sinks.repairing import Repairing
+from reindexer.sinks.replica import ReplicaSink
 from reindexer.sinks.search_index import SearchSink
 from reindexer.sinks.seen import Seen
 from reindexer.sinks.unstamping import Unstamping
@@ -49,10 +53,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Second:
-    """What a round needs that writes to another table: that table, and what a comparison keeps."""
+    """What a round needs that writes to another table: that table, what a comparison keeps, and the stream."""
 
     table: TableClient
-    chunks: Chunks | None = None  # None: its source is a key list
+    chunks: Chunks | None = None  # None: it repairs nothing that a comparison has found
+    stream: StreamCalls | None = None
 
 
 @dataclass(frozen=True)
@@ -76,8 +81,9 @@ def make_round(
     Raises `EnvironmentFault` where the job's code is not there, or has changed.
     """
     verb = verb_of(request.target.operation)
-    if isinstance(second, Cluster):
-        return _index(request, table, second, context, patience)
+    if verb.ordered:
+        assert second is not None, "written where?"
+        return _ordered(request, table, second, context, patience)
     if isinstance(second, Second):
         return _repair(request, table, second, context, patience)
     assert verb.in_place, "written where?"
@@ -104,21 +110,37 @@ def _repair(
     return Round(request, _source(request, table, second, context), destination, context, patience)
 
 
-def _index(
-    request: RoundInput, table: TableClient, cluster: Cluster, context: RoundContext, patience: Patience
+def _ordered(
+    request: RoundInput,
+    table: TableClient,
+    second: Second | Cluster,
+    context: RoundContext,
+    patience: Patience,
 ) -> Round[Put]:
-    operation = IndexOperation(request.target, context)
-    sink = SearchSink(cluster.client, request.target)
-    destination = Ordered(request, sink, operation, patience, table, context)
+    target = request.target
+    operation: Rendering
+    rows: Mapping[str, Any] = {}
+    if isinstance(second, Cluster):
+        operation = documents = IndexOperation(target, context)
+        rows = documents.filter
+    else:
+        operation = ReplicateOperation(target)
+    sink = ordered_sink(second, target, context)
     source: Source
     if isinstance(request.source, Lineages):
-        assert cluster.stream is not None, "changes of what?"
-        source = StreamSource(request.source, cluster.stream, context, request.followed)
+        assert second.stream is not None, "changes of what?"
+        source = StreamSource(request.source, second.stream, context, request.followed)
     else:
-        source = make_source(
-            request.source, request.target, table, None, operation.filter, context, consistent=True
-        )
+        source = make_source(request.source, target, table, None, rows, context, consistent=True)
+    destination = Ordered(request, sink, operation, patience, table, context)
     return Round(request, source, destination, context, patience)
+
+
+def ordered_sink(second: Second | Cluster, target: Target, context: RoundContext | None = None) -> OrderedSink:
+    """The sink of what gives each write an order. `context` None: no one waits for a heartbeat."""
+    if isinstance(second, Cluster):
+        return SearchSink(second.client, target)
+    return ReplicaSink(second.table, target, context)
 
 
 def _source(
@@ -141,12 +163,13 @@ def look_ahead(
     if second is None:
         return count_ahead(request, table, context, seen)
     named = isinstance(request.source, KeyList)
-    if isinstance(second, Cluster):
+    if verb_of(request.target.operation).ordered:
         if isinstance(request.source, Lineages):  # whoever follows on meets what is beyond the cursor
             return ClosingResult(isolated=request.isolated)
-        landed = InIndex(SearchSink(second.client, request.target), request.target)
+        landed = InOrder(ordered_sink(second, request.target, context), request.target)
         rows = None if named else make_source(request.source, request.target, table, None, {}, context)
         return count_landed(request, landed, rows, context)
+    assert isinstance(second, Second), "repaired where?"
     pair = Pair(request.target, (table, second.table), request.share, context)
     source = None if named else _source(request, table, second, context)
     return count_landed(request, InCopy(pair), source, context)

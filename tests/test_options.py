@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 import starter
 from commands.input.fields import Fields, Given, options, with_fields
 from reindexer.errors import BadInput
-from reindexer.models import JobInput, Quarantined
+from reindexer.models import JobInput, Quarantined, SearchAddress, With
 from tests.stack import CHECKOUT
 
 OPTIONS = options()
@@ -33,12 +33,16 @@ OF_COMPARE = {path for path in OPTIONS if path.startswith("operation.with.")} | 
 
 
 #: Fields of a search index, likewise.
-OF_INDEX = {path for path in OPTIONS if path.startswith("operation.to.")} | {
+OF_INDEX = {
+    *(f"operation.to.{name}" for name in SearchAddress.model_fields),
     "operation.mapping",
     "operation.settings",
     "operation.move_alias",
     "operation.replace_index",
 }
+#: Fields of a replica: how it is reached has the options of a second table.
+HOW_REACHED = {f"operation.to.{name}" for name in With.model_fields} - OF_INDEX
+OF_REPLICA = HOW_REACHED | {"operation.create", "operation.allow_chain"}
 
 
 def flags_of(verb: str) -> list[str]:
@@ -69,16 +73,18 @@ def test_every_field_of_the_input_has_an_option_and_start_takes_it() -> None:
         path for path in OPTIONS if not path.endswith("_from")
     }
     flags = {path: option.flag for path, (option, _) in OPTIONS.items()}
-    assert {flag for path, flag in flags.items() if path not in {*OF_COMPARE, *OF_INDEX, BACKFILL}} <= set(
-        flags_of("start")
-    )
+    assert {
+        flag for path, flag in flags.items() if path not in {*OF_COMPARE, *OF_INDEX, *OF_REPLICA, BACKFILL}
+    } <= set(flags_of("start"))
     assert {flags[path] for path in OF_INDEX} <= set(flags_of("index"))
+    assert {flags[path] for path in OF_REPLICA} <= set(flags_of("replicate"))
     assert {flags[path] for path in OF_COMPARE} <= set(flags_of("compare"))
     assert {flags[path] for path in (*OF_COMPARE, BACKFILL)} <= set(flags_of("repair"))
 
 
 def test_options_have_names_of_their_own_and_a_help() -> None:
-    flags = [flag for option, _ in OPTIONS.values() for flag in (option.flag, option.alias) if flag]
+    own = [option for path, (option, _) in OPTIONS.items() if path not in HOW_REACHED]
+    flags = [flag for option in own for flag in (option.flag, option.alias) if flag]
     assert len(set(flags)) == len(flags)
     assert all(
         option.help.endswith(".") or option.flag.endswith("-attribute") for option, _ in OPTIONS.values()

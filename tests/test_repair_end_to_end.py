@@ -37,13 +37,14 @@ def by_value(value: Any) -> Any:
     return (kind, tuple(map(by_value, content))) if kind == "L" else (kind, content)
 
 
-def contents(table: Table) -> dict[Any, Any]:
-    """Every row by its key, without what is left out."""
+def contents(table: Table, *, marked: bool | None = None) -> dict[Any, Any]:
+    """Every row by its key, without what is left out. `marked`: tombstones alone, or all others."""
     return {
         tuple(by_value(row[part.name]) for part in table.key): {
             name: by_value(value) for name, value in row.items() if name not in _LEFT_OUT
         }
         for row in table.items()
+        if marked is None or marked == ("reindexGone" in row)
     }
 
 

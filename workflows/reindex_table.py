@@ -23,6 +23,7 @@ from workflows.job.payloads import code_in, limits_of, reason_in, wrong_with_res
 from workflows.job.phases import Phases
 from workflows.job.planning import make_plan, plainly
 from workflows.job.progress import ProgressView
+from workflows.job.replica import prepare_replica
 from workflows.job.report import JobReport
 from workflows.job.running_job import RunningJob
 from workflows.job.shards import Shards
@@ -242,6 +243,7 @@ class ReindexTable:
             except ActivityError as error:  # nothing was changed yet: the start fails, and says why
                 raise plainly(error) from error
             await prepare_index(job)
+            await prepare_replica(job)
         self._phases(asked).begin()
         self._view.announce()
 

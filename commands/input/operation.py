@@ -8,6 +8,9 @@ from typing import Any
 from commands.input.files import NotJson, parse_json, read_json
 from reindexer.errors import BadInput
 
+#: What only a table has that is written to.
+_OF_A_REPLICA = {"to.table", "to.endpoint", "to.role_arn", "to.external_id"}
+
 
 def operation_given(
     kind: str | None = None,
@@ -23,6 +26,10 @@ def operation_given(
 
     `other`: fields of one verb alone, such as `with.region`, by their paths below the operation.
     """
+    if _OF_A_REPLICA & other.keys():
+        to = {path.removeprefix("to."): value for path, value in other.items() if path.startswith("to.")}
+        flags = {path: value for path, value in other.items() if not path.startswith("to.")}
+        return {"kind": "replicate", "to": to, **flags}
     if any(path.startswith("to.") for path in other):
         return _index(job, params, other)
     if other:

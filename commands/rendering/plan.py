@@ -35,6 +35,7 @@ def look_ahead(job: JobInput, workflow_id: str) -> Plan | None:
         workflow_id=workflow_id,
         started_at=datetime.now(UTC),
         run="preview",
+        preview=True,
     )
     chosen = settings()
     try:

@@ -16,7 +16,7 @@ from temporalio.exceptions import (
 from temporalio.exceptions import TimeoutError as RanOutOfTime
 
 from commands.input.exits import Exit, exit_code
-from commands.temporal.history import run_stamp
+from commands.temporal.history import kind_of, run_stamp
 from commands.temporal.unfinished import Unfinished, as_ended
 from reindexer.errors import ReindexerError
 from reindexer.ledger import Ledger
@@ -51,6 +51,8 @@ async def ending(client: Client, job: str) -> Ending:
         kept = await asyncio.to_thread(_kept_report, job, stamp, end.left) if stamp else None
         # A comparison that did not end says neither equal nor different.
         code = exit_code(kept) if kept and kept.comparison else end.code
+        if kept is None and await kind_of(client, job) == "compare":
+            code = Exit.NOT_FINISHED
         end = replace(end, report=kept, code=code)
     return end
 

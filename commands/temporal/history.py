@@ -63,6 +63,16 @@ async def plan_of(client: Client, job: str) -> Plan | None:
     return None
 
 
+async def kind_of(client: Client, job: str) -> str | None:
+    """The kind of a job's operation as its input says it; None: it says none."""
+    async for event in client.get_workflow_handle(job).fetch_history_events():
+        payloads = event.workflow_execution_started_event_attributes.input.payloads
+        [given, *_] = await client.data_converter.decode(payloads[:1]) or [None]
+        operation = given.get("operation") if isinstance(given, dict) else None
+        return operation.get("kind") if isinstance(operation, dict) else None
+    return None
+
+
 async def history_of(client: Client, job: str) -> History:
     """Read the history of a job's current run, at most 10,000 events."""
     reader = _Reader(client)

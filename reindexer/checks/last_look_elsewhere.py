@@ -1,7 +1,7 @@
 """The closing look where something else is written: what a cancelled shard did beyond its cursor.
 
 Of another table both are read: a row that is equal now, and that this run may have written, counts as written
-by it. Of an index the stored order tells. It writes nothing.
+by it. Elsewhere the stored order tells. It writes nothing.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ class InCopy:
         return [outcome if both.write is None else None for both, outcome in pairs]
 
 
-class InIndex:
-    """Documents of an index, by their order."""
+class InOrder:
+    """What an index or a replica holds, by its order."""
 
     units = 0.0  # of the table
 
@@ -75,7 +75,7 @@ class InIndex:
         self._sink, self._order = sink, floor_of(target.version) if order is None else order
 
     def of(self, keys: Sequence[WireKey], sent: Sequence[Outcome]) -> list[Outcome | None]:  # noqa: ARG002
-        """Documents and tombstones at the floor. Raises `CallFailed`."""
+        """Records and tombstones at the floor. Raises `CallFailed`."""
         return [
             None
             if found is None or found.order != self._order

@@ -35,6 +35,7 @@ _LEAN = {
     "query": "Query",
     "batch_execute_statement": "BatchExecuteStatement",
     "batch_get_item": "BatchGetItem",
+    "put_item": "PutItem",
     "update_item": "UpdateItem",
     "delete_item": "DeleteItem",
 }

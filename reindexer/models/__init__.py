@@ -65,6 +65,7 @@ from reindexer.models.operations import (
     Index,
     Operation,
     Repair,
+    Replicate,
     Touch,
     Transform,
     TwoTables,
@@ -81,7 +82,6 @@ from reindexer.models.plan import (
     KeptKeys,
     KeyAttribute,
     KeyList,
-    OtherTable,
     PartitionRange,
     PartitionRanges,
     PartitionScope,
@@ -95,6 +95,7 @@ from reindexer.models.plan import (
     Target,
 )
 from reindexer.models.purpose import Purpose, Used
+from reindexer.models.replica import ReplicaInput
 from reindexer.models.rounds import (
     CLOCK_WRONG,
     Fault,
@@ -119,7 +120,7 @@ from reindexer.models.search_index import (
     SearchIndex,
     dry_run_index,
 )
-from reindexer.models.second_table import With
+from reindexer.models.second_table import OtherTable, With, destination_of_table
 from reindexer.models.shards import (
     MAX_STATE_BYTES,
     Counts,
@@ -234,6 +235,8 @@ __all__ = [
     "RecordInput",
     "RecordResult",
     "Repair",
+    "ReplicaInput",
+    "Replicate",
     "Report",
     "ReportInput",
     "Resume",
@@ -280,6 +283,7 @@ __all__ = [
     "VerifyResult",
     "With",
     "chosen",
+    "destination_of_table",
     "dry_run_index",
     "estimate",
     "within_bytes",

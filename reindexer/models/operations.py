@@ -212,6 +212,37 @@ class Index(AskedOperation):
         return given if given is None else Transform._finite(given)
 
 
+class Replicate(AskedOperation):
+    """Write every record into a second table, each at an order of its own."""
+
+    kind: Literal["replicate"]
+    to: With
+    create: Annotated[
+        bool, Option("--create", "Create the replica, where there is none, as the table is described.")
+    ] = False
+
+    #: Of a table that is a replica itself.
+    allow_chain: Annotated[bool, Option("--allow-chain", "Accept a table that is a replica itself.")] = False
+
+    @property
+    def version(self) -> None:
+        """It stamps nothing: the plan chooses the epoch."""
+        return
+
+    @property
+    def words(self) -> str:
+        """With the replica's name."""
+        return f"{self.kind} to {self.to.table}"
+
+    def on(self, table: str) -> str:
+        """From which table, to which."""
+        return f"replicate {table} to {self.to.table}"
+
+    def at(self, version: int) -> Self:  # noqa: ARG002
+        """The same: its epoch is the target's version."""
+        return self
+
+
 Operation = Annotated[
-    Touch | Transform | Verify | Unstamp | Compare | Repair | Index, Field(discriminator="kind")
+    Touch | Transform | Verify | Unstamp | Compare | Repair | Index | Replicate, Field(discriminator="kind")
 ]

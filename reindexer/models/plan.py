@@ -15,6 +15,7 @@ from reindexer.models.model import Model
 from reindexer.models.operations import Operation, Touch
 from reindexer.models.purpose import Purpose
 from reindexer.models.search_index import IndexCreation, SearchIndex
+from reindexer.models.second_table import OtherTable, destination_of_table
 from reindexer.models.streams import Lineages
 from reindexer.models.unconfirmed import Unconfirmed
 from reindexer.models.verb import Verb
@@ -58,22 +59,6 @@ class Expiry(Model):
     before: int  # the job's start, for each record and for the verification alike
 
 
-class OtherTable(Model):
-    """The table that a job compares its own with: how it is reached, and what of its rows is compared."""
-
-    table: str
-    table_arn: str
-    table_id: str  # as in `Target`
-    region: str
-    endpoint: str | None = None  # None: AWS's own settings
-    role_arn: str | None = None  # assumed to read it
-    external_id: str | None = None
-    left_out: list[str] = []  # attributes that are not compared
-    expiries: list[str] = []  # TTL attributes, of both tables
-    #: Seconds for which a difference has to persist.
-    lag_seconds: float = Field(default=0.0, exclude_if=lambda value: not value)
-
-
 class Target(Model):
     """Which table, and what is written there: everything a round needs to know besides its own part."""
 
@@ -93,6 +78,20 @@ class Target(Model):
     expiry: Expiry | None = None  # None: records past their TTL are processed like others
     other: OtherTable | None = Field(default=None, exclude_if=lambda value: value is None)
     search: SearchIndex | None = Field(default=None, exclude_if=lambda value: value is None)
+
+    @property
+    def destination(self) -> str:
+        """By which the ledger keeps lock, epochs and positions of what has an order; "" in place."""
+        if self.search is not None:
+            return self.search.destination
+        return destination_of_table(self.other.table_arn) if self.other is not None else ""
+
+    @property
+    def destination_name(self) -> str:
+        """The destination for people."""
+        if self.search is not None:
+            return self.search.index
+        return self.other.table if self.other is not None else self.table
 
     def running(self, code: str | None) -> Target:
         """The same with other code of its job; None: with what was planned."""
@@ -216,6 +215,7 @@ class Plan(Model):
     creation: IndexCreation | None = Field(default=None, exclude_if=lambda value: value is None)
     #: Where a follow of the index begins, taken before anything is read; kept in the ledger.
     positions: list[Lineages] = Field(default=[], exclude_if=operator.not_)
+    begins: bool = Field(default=False, exclude_if=operator.not_)  # an epoch of a replica, by a scan
     uses: Uses | None = None  # what its limits are chosen by; None: planned by an older worker
     verb: Verb  # what the operation's verb says of itself
     purpose: Purpose | None = None  # of the version; None: a redrive keeps it, and who only reads has none
@@ -274,6 +274,7 @@ class PlanInput(Model):
     job: JobInput
     follows: bool = Field(default=False, exclude_if=operator.not_)  # the table's stream, beside the scan
     resumes: bool = Field(default=False, exclude_if=operator.not_)  # where an earlier follow was; no scan
+    preview: bool = Field(default=False, exclude_if=operator.not_)  # nothing is created
     workflow_id: str
     started_at: datetime
     run: str

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from reindexer.models.model import Asked
+from reindexer.models.model import Asked, Model
 from reindexer.models.option import Option
 
 
@@ -41,3 +41,26 @@ class With(Asked):
         if self.external_id is not None and self.role_arn is None:
             raise ValueError("external_id goes with role_arn")
         return self
+
+
+class OtherTable(Model):
+    """The table that a job compares its own with: how it is reached, and what of its rows is compared."""
+
+    table: str
+    table_arn: str
+    table_id: str  # as in `Target`
+    region: str
+    endpoint: str | None = None  # None: AWS's own settings
+    role_arn: str | None = None  # assumed to read it
+    external_id: str | None = None
+    left_out: list[str] = []  # attributes that are not compared
+    expiries: list[str] = []  # TTL attributes, of both tables
+    #: By which DynamoDB removes its tombstones; None: by none.
+    ttl: str | None = Field(default=None, exclude_if=lambda value: value is None)
+    #: Seconds for which a difference has to persist.
+    lag_seconds: float = Field(default=0.0, exclude_if=lambda value: not value)
+
+
+def destination_of_table(arn: str) -> str:
+    """By which the ledger keeps lock, epochs and positions of a replica."""
+    return f"table:{arn}"

@@ -33,6 +33,8 @@ class Verb(Model):
     writes_other: bool = False
     #: What it writes goes to a search index, which is locked instead of the table.
     writes_index: bool = Field(default=False, exclude_if=operator.not_)
+    #: It keeps that second table as a replica, record by record.
+    copies: bool = Field(default=False, exclude_if=operator.not_)
     #: What an outcome means where its general words do not fit.
     words: dict[Outcome, str] = {}
 
@@ -40,6 +42,11 @@ class Verb(Model):
     def in_place(self) -> bool:
         """Whether what it writes goes to the table itself."""
         return self.writes and not self.writes_other and not self.writes_index
+
+    @property
+    def ordered(self) -> bool:
+        """Whether each write has an order: a scan and the table's stream may feed its destination together."""
+        return self.writes_index or self.copies
 
     @property
     def removes_stamps(self) -> bool:

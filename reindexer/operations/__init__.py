@@ -12,6 +12,7 @@ from reindexer.models import Operation as Asked
 from reindexer.operations.compare import COMPARE
 from reindexer.operations.index import INDEX, INDEX_BY_JOB
 from reindexer.operations.repair import BACKFILL, REDRIVEN, REPAIR
+from reindexer.operations.replicate import REPLICATE
 from reindexer.operations.touch import TOUCH, TouchOperation
 from reindexer.operations.transform import TRANSFORM, TransformOperation
 from reindexer.operations.unstamp import UNSTAMP, UnstampOperation
@@ -51,7 +52,7 @@ class Operation(Protocol):
 
 #: Every verb by its kind. To add one: a file here, its input in `models.job_input`, its planner in `planning`.
 VERBS: Mapping[str, Verb] = {
-    verb.kind: verb for verb in (TOUCH, TRANSFORM, VERIFY, UNSTAMP, COMPARE, REPAIR, INDEX)
+    verb.kind: verb for verb in (TOUCH, TRANSFORM, VERIFY, UNSTAMP, COMPARE, REPAIR, INDEX, REPLICATE)
 }
 #: What decides about records, of those verbs that write any.
 _DECIDING: Mapping[str, Callable[[Target, Stamp, RoundContext | None], Operation]] = {

@@ -16,6 +16,7 @@ from reindexer.models import (
     Partitions,
     Quarantined,
     Repair,
+    Replicate,
     Sample,
     Scope,
     Source,
@@ -43,8 +44,6 @@ if TYPE_CHECKING:
 #: Makes a client that reaches a second table. Raises `EnvironmentFault`.
 Connect: TypeAlias = "Callable[[With], DynamoDBClient]"
 
-_FIELD = "operation.with.table"
-
 
 @dataclass(frozen=True)
 class Second:
@@ -61,22 +60,26 @@ def plan_second(job: JobInput, operation: Operation, described: Described, conne
     Raises `BadInput` where it is the table itself, has another key, or where the job cannot compare as asked,
     `Refused` and `EnvironmentFault` as `describe` does.
     """
-    if not isinstance(operation, TwoTables):
+    if isinstance(operation, Replicate):
+        other, left_out, lag = operation.to, list[str](), 0.0
+    elif isinstance(operation, TwoTables):
+        _check_scope(operation, job.scope)
+        _check_left_out(operation, described)
+        other, left_out, lag = operation.other, operation.leave_out, operation.lag_seconds
+    else:
         if job.limits.other_read_units_per_second is not None:
             raise BadInput("only compare and repair read a second table", "limits.other_read_units_per_second")
         return None
-    _check_scope(operation, job.scope)
-    _check_left_out(operation, described)
-    other = operation.other
+    field = "operation.to.table" if isinstance(operation, Replicate) else "operation.with.table"
     client = connect(other)
-    found = describe(other.table, client, _FIELD)
+    found = describe(other.table, client, field)
     if (found.arn, found.identity) == (described.arn, described.identity):
-        raise BadInput(f"{found.arn} is the table itself; name another one, or where it is", _FIELD)
-    if found.key != described.key:
+        raise BadInput(f"{found.arn} is the table itself; name another one, or where it is", field)
+    if _by_name(found.key) != _by_name(described.key):
         raise BadInput(
             f"its key is {_words(found.key)}, that of {described.table.table} is {_words(described.key)}: only "
-            "tables with the same key attributes, by name and type, can be compared",
-            _FIELD,
+            "tables with the same key attributes, by name and type, can be copied or compared",
+            field,
         )
     attributes = job.attributes
     writes = verb_of(operation).writes_other and not job.dry_run
@@ -90,9 +93,10 @@ def plan_second(job: JobInput, operation: Operation, described: Described, conne
             endpoint=other.endpoint,
             role_arn=other.role_arn,
             external_id=other.external_id,
-            left_out=[attributes.version, attributes.run, *operation.leave_out],
+            left_out=[attributes.version, attributes.run, *left_out],
             expiries=list(dict.fromkeys(name for name in (described.ttl, found.ttl) if name)),
-            lag_seconds=operation.lag_seconds,
+            lag_seconds=lag,
+            ttl=found.ttl if verb_of(operation).copies else None,
         ),
         described=found,
         facts=found.facts.model_copy(update=dict(capacity_of(found.description, uses))),
@@ -194,6 +198,11 @@ def _check_left_out(operation: TwoTables, described: Described) -> None:
             raise BadInput(
                 f"{name!r} is a key attribute, by which rows are found", f"operation.leave_out[{number}]"
             )
+
+
+def _by_name(key: Sequence[KeyAttribute]) -> dict[str, str]:
+    """Which of them is the partition key makes no difference to a record."""
+    return {attribute.name: attribute.type for attribute in key}
 
 
 def _words(key: Sequence[KeyAttribute]) -> str:

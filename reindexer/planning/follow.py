@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from reindexer.answers import Action, CallFailed, Failure
 from reindexer.errors import BadInput, EnvironmentFault, Refused, Unavailable
 from reindexer.ledger import Ledger
-from reindexer.models import Lineages, PlanInput, SearchIndex, Source
+from reindexer.models import Lineages, PlanInput, Source
 from reindexer.models.streams import Listing
 from reindexer.planning.asking import denied
 from reindexer.planning.facts import Described
@@ -26,23 +26,25 @@ def follow_sources(
     request: PlanInput,
     described: Described,
     ledger: Ledger,
-    search: SearchIndex,
-    epoch: int,
+    place: tuple[str, int],
+    name: str,
     scanned: Sequence[Source],
     region: str | None,
 ) -> list[Source]:
     """Lineages first, then what is scanned; of a follow that goes on nothing is.
 
+    `place`: destination and epoch, by which the ledger keeps positions; `name`: the destination's, for people.
+
     Raises `BadInput`, `Refused`, `EnvironmentFault`.
     """
     if not request.resumes:
         return [*plan_lineages(described, region), *scanned]
-    kept = list(ledger.positions.of(search.destination, epoch))
+    kept = list(ledger.positions.of(*place))
     if not kept:
-        raise Refused(f"the ledger has no positions of {search.index}: begin with a backfill", "NoPositions")
-    if not ledger.positions.was_scanned(search.destination, epoch):
+        raise Refused(f"the ledger has no positions of {name}: begin with a backfill", "NoPositions")
+    if not ledger.positions.was_scanned(*place):
         raise Refused(
-            f"the scan of {search.index} never came to its end, so that changes alone would not complete it: "
+            f"the scan for {name} never came to its end, so that changes alone would not complete it: "
             "begin with a backfill",
             "NotScanned",
         )
@@ -67,7 +69,7 @@ def positions_of(
     try:
         return plan_lineages(described, region), []
     except (Refused, EnvironmentFault) as error:
-        return [], [f"the index cannot be followed later without another scan: {error}"]
+        return [], [f"the table cannot be followed later without another scan: {error}"]
 
 
 def plan_lineages(described: Described, region: str | None) -> list[Lineages]:

@@ -22,6 +22,7 @@ from reindexer.models import (
     Plan,
     PlanInput,
     Quarantined,
+    Replicate,
     Source,
     Target,
     Verb,
@@ -38,6 +39,7 @@ from reindexer.planning.checks import (
     followers_advice,
 )
 from reindexer.planning.compare import Connect, check_second, plan_second, sources_for
+from reindexer.planning.create_replica import ensure_replica
 from reindexer.planning.facts import Described, describe
 from reindexer.planning.follow import follow_sources, images_missing, positions_of
 from reindexer.planning.index_keys import index_types, keys_of_indexes
@@ -46,6 +48,7 @@ from reindexer.planning.partitions.shards import plan_partitions
 from reindexer.planning.probes import probe_access
 from reindexer.planning.reach import reach_of
 from reindexer.planning.redrive import Redrive, plan_redrive
+from reindexer.planning.replicate import check_replicate, plan_replica
 from reindexer.planning.search import ConnectSearch, check_index, plan_index
 from reindexer.planning.segments import check_segments
 from reindexer.planning.time_to_live import plan_expiry
@@ -86,6 +89,13 @@ def make_plan(
     asked = redrive.operation if redrive else job.operation
     verb = redriven(asked) if redrive else verb
     check_index(job, asked)
+    check_replicate(job, asked)
+    if request.follows and not verb.ordered:
+        raise BadInput(
+            f"{verb.kind} ends with the table; index and replicate can follow its stream", "operation"
+        )
+    if isinstance(asked, Replicate) and asked.create:
+        ensure_replica(asked.to, described, connect(asked.to), preview=request.preview)
     second = plan_second(job, asked, described, connect)
     writes = verb.writes and not job.dry_run
     writes_here = writes and verb.in_place
@@ -127,7 +137,12 @@ def make_plan(
             sources, notes = plan_partitions(within, values, job, described, limits, request.run)
             warnings += notes
         warnings += check_use(job, aim, described, ledger)
-    if second:
+    replica = None
+    if second and isinstance(asked, Replicate):
+        replica = plan_replica(request, asked, described, second.described, reach, ledger, aim.version)
+        aim, writer = replace(aim, version=replica.epoch), replica.writer
+        warnings += replica.warnings
+    elif second:
         writer, notes = check_second(described, second, verb, reach, job, sources)
         warnings += notes
     indexed = None
@@ -153,35 +168,37 @@ def make_plan(
     if finish := planner_of(operation).finish:
         operation, code, notes = finish(operation, job, attributes, described, writer, reach, aim.found)
         warnings += notes
+    target = Target(
+        table=described.table.table,
+        table_arn=described.arn,
+        table_id=described.identity,
+        key=described.key,
+        attributes=attributes,
+        version=aim.version,
+        stamp=aim.stamp,
+        writer=writer,
+        operation=operation,
+        code=code,
+        index_keys=index_types(described),
+        indexes=keys_of_indexes(described),
+        within=within,
+        expiry=expiry,
+        other=second.table if second else None,
+        search=indexed.search if indexed else None,
+    )
     if request.follows:
-        assert indexed is not None, "only an index is followed"
-        place = indexed.search, indexed.epoch
-        sources = follow_sources(request, described, ledger, *place, sources, client.meta.region_name)
+        place, name = (target.destination, target.version), target.destination_name
+        sources = follow_sources(request, described, ledger, place, name, sources, client.meta.region_name)
         warnings += images_missing(described)
     positions: list[Lineages] = []
-    if indexed and indexed.creation and writes:
+    begins = replica is not None and replica.begins
+    if writes and (begins or (indexed and indexed.creation)):
         positions, notes = positions_of(request, described, sources, client.meta.region_name)
         warnings += notes
     plan = Plan(
         run=request.run,
-        target=Target(
-            table=described.table.table,
-            table_arn=described.arn,
-            table_id=described.identity,
-            key=described.key,
-            attributes=attributes,
-            version=aim.version,
-            stamp=aim.stamp,
-            writer=writer,
-            operation=operation,
-            code=code,
-            index_keys=index_types(described),
-            indexes=keys_of_indexes(described),
-            within=within,
-            expiry=expiry,
-            other=second.table if second else None,
-            search=indexed.search if indexed else None,
-        ),
+        target=target,
+        begins=begins,
         other_facts=second.facts if second else None,
         creation=indexed.creation if indexed else None,
         positions=positions,

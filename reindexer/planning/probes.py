@@ -101,6 +101,22 @@ def probe_copying(
     return "update_item", [f"records are written one by one, which is much slower: {why}"]
 
 
+def probe_replica(table: TableClient, reach: Reach, attributes: Attributes) -> tuple[Writer, list[str]]:
+    """How items are going to be put into a replica, and warnings.
+
+    Raises `Refused` naming every IAM action that is missing.
+    """
+    stamp = Stamp(attributes.version, attributes.run, 1, NO_RUN)
+    missing = _missing_reads(table, reach, by_key=True)
+    if is_denied("PutItem", table, reach, stamp):
+        missing.append("dynamodb:PutItem")
+    if missing:
+        raise denied(missing, table.table)
+    if not is_denied("PartiQLInsert", table, reach, stamp):
+        return "partiql", []
+    return "update_item", ["records are put one by one, which is much slower: dynamodb:PartiQLInsert is denied"]
+
+
 def is_denied(action: WriteAction, table: TableClient, reach: Reach, stamp: Stamp) -> bool:
     """Whether a write is denied, tried so that none happens. Anything but a denial shows itself later.
 

@@ -10,6 +10,7 @@ from reindexer.models import Operation, Purpose
 from reindexer.operations.compare import COMPARE
 from reindexer.operations.index import INDEX
 from reindexer.operations.repair import REPAIR
+from reindexer.operations.replicate import REPLICATE
 from reindexer.operations.touch import TOUCH
 from reindexer.operations.transform import TRANSFORM
 from reindexer.operations.unstamp import UNSTAMP
@@ -46,6 +47,7 @@ _PLANNERS: Mapping[str, Planner] = {
     UNSTAMP.kind: Planner(),
     COMPARE.kind: Planner(),
     REPAIR.kind: Planner(),
+    REPLICATE.kind: Planner(),
     INDEX.kind: Planner(
         check=lambda operation: checked_job(operation) if operation.job else None,
         queue=queue_of_job,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from reindexer.answers import Action, CallFailed, Failure
@@ -16,13 +17,11 @@ from reindexer.dynamo.table import TableClient
 from reindexer.errors import EnvironmentFault, Interrupted, named_failure
 from reindexer.items import Put, Skip, WireItem, WireKey, from_json_key, key_identity, to_json_key
 from reindexer.models import Fault, Isolated, KeyList, RoundInput, Source, Unconfirmed
-from reindexer.operations.index import IndexOperation
 from reindexer.page import Page
 from reindexer.round_context import RoundContext
 from reindexer.rounds.pending_write import Patience, PendingWrite
-from reindexer.rounds.protocols import Refusal, Sink, Verdict
+from reindexer.rounds.protocols import Again, Refusal, Sink, Verdict
 from reindexer.search.client import Stored
-from reindexer.search.taxonomy import stored_order
 from reindexer.sinks.in_place_answers import gives_up
 from reindexer.streams.changes import Change, ChangeKind
 from reindexer.streams.order import Standing, floor_of, order_of, standing
@@ -34,6 +33,22 @@ class OrderedSink(Sink[Put], Protocol):
 
     def stored(self, keys: Sequence[WireKey]) -> list[Stored | None]:
         """What is under each key; None: nothing. Raises `CallFailed`."""
+        ...
+
+    def order_shown(self, failure: Failure) -> int | None:
+        """The order that a refusal tells of; None: it tells of none."""
+        ...
+
+
+class Rendering(Protocol):
+    """What becomes of a record elsewhere."""
+
+    def prefetch(self, page: Page) -> None:
+        """Its rows are going to be asked for, in this order; some may be left out."""
+        ...
+
+    def decide(self, item: WireItem) -> bytes | WireItem | Skip:
+        """What the destination is to hold. What it raises is the record's own failure."""
         ...
 
 
@@ -52,7 +67,7 @@ class OrderedAnswers:
 
     def refused(self, refusals: Sequence[Refusal[Put]]) -> Iterator[tuple[PendingWrite[Put], Verdict]]:
         """Something of that order, or of a higher one, is stored."""
-        unsaid = [work for work, failure in refusals if stored_order(failure) is None]
+        unsaid = [work for work, failure in refusals if self._sink.order_shown(failure) is None]
         try:
             looked_up = self._sink.stored([work.key for work in unsaid]) if unsaid else []
         except CallFailed as failed:
@@ -62,12 +77,15 @@ class OrderedAnswers:
             id(work): found.order if found else None for work, found in zip(unsaid, looked_up, strict=True)
         }
         for work, failure in refusals:
-            stored = orders[id(work)] if id(work) in orders else stored_order(failure)
+            stored = orders[id(work)] if id(work) in orders else self._sink.order_shown(failure)
             yield work, self._meaning(work, failure, stored)
 
     def _meaning(self, work: PendingWrite[Put], failure: Failure, stored: int | None) -> Verdict:
         order = work.write.order
         found = Standing.OLDER if stored is None else standing(order, stored, order)
+        if found is Standing.OLDER and stored is not None and not work.write.replaces:
+            work.write = replace(work.write, replaces=True)  # it was to be created, and is there already
+            return Again(0)
         if found is Standing.OLDER:  # removed meanwhile, though no one else writes here
             return Failure(failure.code, failure.message, Action.RETRY, False, "conflicts")
         if found is Standing.OURS:
@@ -77,8 +95,8 @@ class OrderedAnswers:
         if found is Standing.FOREIGN:
             return Fault(
                 code="NotTheOnlyWriter",
-                message=f"a document has order {stored}, far above {order}, which this job was going to write: "
-                "somebody else writes to this index",
+                message=f"a record has order {stored} there, far above {order}, which this job was going to "
+                "write: somebody else writes to its destination",
             )
         return Outcome.SUPERSEDED
 
@@ -105,7 +123,7 @@ class Ordered:
         self,
         request: RoundInput,
         sink: OrderedSink,
-        operation: IndexOperation,
+        operation: Rendering,
         patience: Patience,
         table: TableClient,
         context: RoundContext,
@@ -156,7 +174,7 @@ class Ordered:
             return self._isolated(key, order, *named_failure(error), given_up=given_up)
         if isinstance(body, Skip):
             if order == self._floor:
-                return Outcome.FILTERED  # nothing of it was ever written: an index begins empty
+                return Outcome.FILTERED  # nothing of it was ever written by this epoch
             return PendingWrite(position, key, Put(order, None, Outcome.FILTERED))
         if self._each and not self._changes:
             return self._isolated(key, order, "", "isolation: record", given_up=False)

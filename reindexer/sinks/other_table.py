@@ -15,7 +15,7 @@ from reindexer.rounds.protocols import Sink
 from reindexer.sinks.evidence import stamp_of
 from reindexer.sinks.table import MAX_BYTES, UpdateItemSink, make_sink
 
-_MAX_STATEMENT = 8192  # characters of a PartiQL statement (DynamoDB's limit)
+MAX_STATEMENT = 8192  # characters of a PartiQL statement (DynamoDB's limit)
 
 
 class OtherTableSink:
@@ -45,13 +45,17 @@ class OtherTableSink:
         return Answers([self._meant(write, failure) for (_, write), failure in pairs], answers.consumed)
 
     def _fits(self, write: Write) -> bool:
-        return longest_statement(self._table, self._keys, (), write)[0] <= _MAX_STATEMENT
+        return longest_statement(self._table, self._keys, (), write)[0] <= MAX_STATEMENT
 
     def _meant(self, write: Write, failure: Failure | None) -> Failure | None:
         if failure is None:
             return None
-        if (
-            write.create and failure.code == "DuplicateItem"
-        ):  # an INSERT's own way to refuse an item that is there
-            return replace(failure, action=Action.SETTLE, applied=False)
-        return of_other(failure, self._name)
+        meant = refusal_of_insert(failure) if write.create else failure
+        return meant if meant is not failure else of_other(failure, self._name)
+
+
+def refusal_of_insert(failure: Failure) -> Failure:
+    """The same as a refusal by a condition, where it is an INSERT's own way to refuse an item that is there."""
+    if failure.code != "DuplicateItem":
+        return failure
+    return replace(failure, action=Action.SETTLE, applied=False)

@@ -13,7 +13,7 @@ from reindexer.models import Target
 from reindexer.search.client import SearchClient, Stored
 from reindexer.search.document_ids import id_of
 from reindexer.search.documents import with_order
-from reindexer.search.taxonomy import of_item
+from reindexer.search.taxonomy import of_item, stored_order
 
 #: Documents of one request: some tenths of a second of the cluster's time, well below what a pause may take.
 _MAX_DOCUMENTS = 500
@@ -35,7 +35,7 @@ class SearchSink:
 
     def size_of(self, write: Put) -> int:
         """Bytes of the document in a request."""
-        return len(write.body or b"") + _ACTION_BYTES
+        return len(_text(write) or b"") + _ACTION_BYTES
 
     def attempt(self, writes: Sequence[tuple[WireKey, Put]]) -> Answers:
         """An answer for each; fewer answers than documents: the rest was not tried. Raises `CallFailed`."""
@@ -58,6 +58,10 @@ class SearchSink:
         self._most = min(_MAX_DOCUMENTS, self._most + max(1, self._most // 4))
         return Answers([of_item(result) for result in results], float(len(body)))
 
+    def order_shown(self, failure: Failure) -> int | None:
+        """The order that a refused document found in its place; None: the reason does not say it."""
+        return stored_order(failure)
+
     def stored(self, keys: Sequence[WireKey]) -> list[Stored | None]:
         """What is under each key; None: no document. Raises `CallFailed`."""
         return self._client.stored(self._alias, [id_of(key, self._key) for key in keys])
@@ -79,9 +83,14 @@ class SearchSink:
                 b'{"index":{"_index":%s,"_id":%s,"version":%d,"version_type":"external"}}\n'
                 % (alias, orjson.dumps(id_of(key, self._key)), put.order)
             )
-            parts.append(with_order(put.body, put.order, now))
+            parts.append(with_order(_text(put), put.order, now))
             parts.append(b"\n")
         return b"".join(parts)
+
+
+def _text(put: Put) -> bytes | None:
+    assert put.body is None or isinstance(put.body, bytes), "a document is text"
+    return put.body
 
 
 def _given_up(failure: Failure) -> Failure:

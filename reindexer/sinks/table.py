@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from reindexer.answers import Action, Answers, CallFailed, Failure
 from reindexer.dynamo.table import TableClient
 from reindexer.dynamo.wire import Stamp, StatementBuilder, delete_parameters, put_parameters, update_parameters
-from reindexer.items import WireKey, WireValue, Write
+from reindexer.items import Change, WireKey, WireValue, Write
 from reindexer.models import KeyAttribute, Target
 from reindexer.rounds.protocols import Sink
 
 #: Bytes of values in one call. DynamoDB takes 16 MB; a quarter leaves room for what JSON and base64 add.
 MAX_BYTES = 4_000_000
+#: After this many seconds no further single call is begun: the round must heartbeat, and a process that was
+#: frozen between two calls must not write on.
+_MAX_SECONDS = 1.0
 #: Values no application uses as a key: 36 characters, fixed, so that a probe never meets a real item.
 _IMPOSSIBLE: dict[str, WireValue] = {
     "S": {"S": "\u0001reindexer-probe-6f1c2a5e-no-such-key"},
@@ -83,27 +86,9 @@ class UpdateItemSink(_TableSink):
     """One UpdateItem per record, where PartiQL is denied or unknown."""
 
     max_changes = 8  # calls between two looks at the clock: about 0.1 s, well below a tick
-    #: After this many seconds no further call is begun: the round must heartbeat, and a process that was frozen
-    #: between two calls must not write on.
-    max_seconds = 1.0
 
     def attempt(self, writes: Sequence[tuple[WireKey, Write]]) -> Answers:
-        failures: list[Failure | None] = []
-        consumed: float | None = None
-        until = time.monotonic() + self.max_seconds
-        for key, write in writes:
-            if failures and time.monotonic() > until:
-                break  # what was not tried has no answer
-            try:
-                units = self._one(key, write)
-                consumed = (consumed or 0.0) + units if units is not None else consumed
-                failures.append(None)
-            except CallFailed as failed:
-                failures.append(failed.failure)
-                failure = failed.failure
-                if failure.counter == "timeouts" or failure.action is Action.PARK or not failure.reached:
-                    break  # each further call would wait as long, or end as this one did
-        return Answers(failures, consumed)
+        return singly(writes, self._one)
 
     def _one(self, key: WireKey, write: Write) -> float | None:
         if write.create:
@@ -111,6 +96,29 @@ class UpdateItemSink(_TableSink):
         if write.delete:
             return self._table.delete(delete_parameters(key, write, self._stamp))
         return self._table.update(update_parameters(key, write, self._stamp, self._names))
+
+
+def singly(writes: Sequence[tuple[WireKey, Change]], one: Callable[[WireKey, Change], float | None]) -> Answers:
+    """A call for each, one after the other, as many as a second has room for.
+
+    `one` returns the write units that it consumed. Raises nothing.
+    """
+    failures: list[Failure | None] = []
+    consumed: float | None = None
+    until = time.monotonic() + _MAX_SECONDS
+    for key, write in writes:
+        if failures and time.monotonic() > until:
+            break  # what was not tried has no answer
+        try:
+            units = one(key, write)
+            consumed = (consumed or 0.0) + units if units is not None else consumed
+            failures.append(None)
+        except CallFailed as failed:
+            failures.append(failed.failure)
+            failure = failed.failure
+            if failure.counter == "timeouts" or failure.action is Action.PARK or not failure.reached:
+                break  # each further call would wait as long, or end as this one did
+    return Answers(failures, consumed)
 
 
 def make_sink(table: TableClient, target: Target, stamp: Stamp) -> Sink:

@@ -9,8 +9,9 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
 from workflows.faults import in_plain_words
-from workflows.job.index import finishing, sampled
+from workflows.job.index import finishing, sampled, scanning
 from workflows.job.partition_totals import known, of_shards
+from workflows.job.replica import replica_input
 from workflows.job.report import JobReport
 from workflows.job.running_job import RunningJob
 from workflows.job.shards import Shards
@@ -19,6 +20,7 @@ from workflows.options import CLOSING, CONTROL
 with workflow.unsafe.imports_passed_through():
     from activities.kept import KeptActivities
     from activities.quarantine import QuarantineActivities
+    from activities.replica import ReplicaActivities
     from activities.report import ReportActivities
     from activities.search import IndexActivities
     from reindexer.models import (
@@ -43,11 +45,9 @@ async def close(job: RunningJob, shards: Shards, job_report: JobReport, scope: S
     """Settle with the ledger, and give it the report."""
     await _close_redriven(job, shards, scope)
     plan = job.known_plan
-    if plan.verb.writes_index and plan.target.writer != "none" and not (job.gate.stopping or job.index):
-        sample = await sampled(job, shards)
-        job.index = await retry_while_parked(
-            job, IndexActivities.finish_index, lambda: finishing(job, shards, scope)
-        )
+    if plan.verb.ordered and plan.target.writer != "none" and not (job.gate.stopping or job.index):
+        sample = await sampled(job, shards) if plan.verb.writes_index else None
+        await finish(job, shards, scope)
         if job.index and sample:
             job.index = job.index.model_copy(update={"sample": sample})
     partitions = PartitionsInput()
@@ -65,6 +65,16 @@ async def close(job: RunningJob, shards: Shards, job_report: JobReport, scope: S
     await retry_while_parked(job, ReportActivities.write_report, request)
     await _clear(job)
     return last
+
+
+async def finish(job: RunningJob, shards: Shards, scope: Scope) -> None:
+    """All records are at the job's destination: its readers may have it."""
+    if job.known_plan.verb.writes_index:
+        job.index = await retry_while_parked(
+            job, IndexActivities.finish_index, lambda: finishing(job, shards, scope)
+        )
+    elif not isinstance(scope, Quarantined) and all(shard.done for shard in scanning(shards)):
+        await retry_while_parked(job, ReplicaActivities.note_scanned, lambda: replica_input(job))
 
 
 async def note_start(job: RunningJob, job_report: JobReport) -> None:

@@ -9,8 +9,8 @@ from datetime import timedelta
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
-from workflows.job.closing import note_progress, retry_while_parked
-from workflows.job.index import finishing, index_input
+from workflows.job.closing import finish, note_progress
+from workflows.job.index import index_input
 from workflows.job.report import JobReport
 from workflows.job.running_job import RunningJob
 from workflows.job.shards import Shards
@@ -71,9 +71,7 @@ class FollowingPhases:
         )
         if job.leaving:
             return
-        job.index = await retry_while_parked(
-            job, IndexActivities.finish_index, lambda: finishing(job, self._shards, self._asked.scope)
-        )
+        await finish(job, self._shards, self._asked.scope)
         job.followed.drained_at = workflow.now()
         job.note("drained", job.index.why or None if job.index else None)
         job.noticed()
@@ -87,6 +85,8 @@ class FollowingPhases:
     async def _purge(self) -> None:
         """Now and then, once drained: tombstones that nothing older can follow any more. For ever."""
         job = self._job
+        if not job.known_plan.verb.writes_index:
+            return  # of a replica DynamoDB removes them, by their time to live
         await workflow.wait_condition(lambda: job.leaving or job.followed.drained_at is not None)
         while not job.leaving:
             with contextlib.suppress(TimeoutError):

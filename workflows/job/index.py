@@ -9,6 +9,7 @@ from workflows.controls import handed_back
 from workflows.job.planning import plainly
 from workflows.job.running_job import RunningJob
 from workflows.job.shards import Shards
+from workflows.job.slot import Shard
 from workflows.options import CLOSING, CONTROL, READ_AGAIN, round_options
 
 with workflow.unsafe.imports_passed_through():
@@ -57,9 +58,9 @@ def finishing(job: RunningJob, shards: Shards, scope: Scope) -> IndexInput:
     """What is asked of an index that all documents have been written to."""
     operation, tally = job.known_plan.target.operation, shards.tally
     assert isinstance(operation, Index), "an index of another verb"
-    scanning = [shard for shard in shards.all if not isinstance(shard.source, Lineages)]
-    whole = all(shard.done for shard in scanning)
-    again, follows = isinstance(scope, Quarantined), len(scanning) < len(shards.all)
+    scanned = scanning(shards)
+    whole = all(shard.done for shard in scanned)
+    again, follows = isinstance(scope, Quarantined), len(scanned) < len(shards.all)
     why_not = _why_not(job, operation, complete=whole and not tally[Outcome.QUARANTINED])
     return index_input(job).model_copy(
         update={
@@ -73,6 +74,11 @@ def finishing(job: RunningJob, shards: Shards, scope: Scope) -> IndexInput:
             "given_up_by": [scope.job, scope.run] if isinstance(scope, Quarantined) else [],
         }
     )
+
+
+def scanning(shards: Shards) -> list[Shard]:
+    """Those that do not follow."""
+    return [shard for shard in shards.all if not isinstance(shard.source, Lineages)]
 
 
 def _why_not(job: RunningJob, operation: Index, *, complete: bool) -> str:

@@ -25,10 +25,10 @@ def lock_of(job: RunningJob, *, take: bool = False) -> LockInput | None:
     target = plan.target
     written = target.other if plan.verb.writes_other and target.other else target
     place, attributes = written.table_arn, (target.attributes.version, target.attributes.run)
-    if target.search is not None:  # one job at a time gives its documents an order
+    if plan.verb.ordered:  # one job at a time gives its records an order
         # A redrive writes beside it, at orders that the records have had: only another redrive is in its way.
         role = "repairer" if job.input and isinstance(job.input.scope, Quarantined) else "orderer"
-        place, attributes = target.search.destination, (role, role)
+        place, attributes = target.destination, (role, role)
     return LockInput(
         table_arn=place,
         version_attribute=attributes[0],

@@ -17,8 +17,8 @@ MUTATIONS = (
     Mutation(
         "a refusal that does not name the stored order counts as updated, without a look",
         _ORDERED,
-        "stored = orders[id(work)] if id(work) in orders else stored_order(failure)",
-        "stored = stored_order(failure) or work.write.order",
+        "stored = orders[id(work)] if id(work) in orders else self._sink.order_shown(failure)",
+        "stored = self._sink.order_shown(failure) or work.write.order",
         INDEX,
     ),
     Mutation(
@@ -52,8 +52,8 @@ MUTATIONS = (
     Mutation(
         "the scan for an index is eventually consistent",
         "reindexer/table_rounds.py",
-        "request.source, request.target, table, None, operation.filter, context, consistent=True",
-        "request.source, request.target, table, None, operation.filter, context, consistent=False",
+        "make_source(request.source, target, table, None, rows, context, consistent=True)",
+        "make_source(request.source, target, table, None, rows, context, consistent=False)",
         INDEX,
     ),
     Mutation(

@@ -45,8 +45,8 @@ MUTATIONS = (
     Mutation(
         "a refused creation is taken for two statements of one item",
         "reindexer/sinks/other_table.py",
-        'write.create and failure.code == "DuplicateItem"',
-        'write.create and failure.code == ""',
+        'failure.code != "DuplicateItem"',
+        "failure.code",
         REPAIR,
     ),
     Mutation(

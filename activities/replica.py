@@ -1,0 +1,39 @@
+"""prepare_replica and note_scanned: what the ledger has of a replica before its first write, after its scan."""
+
+from __future__ import annotations
+
+from temporalio import activity
+
+from activities.clients import Clients
+from activities.failures import translated
+from reindexer.ledger import Ledger
+from reindexer.models import Lineages, ReplicaInput
+from reindexer.models.streams import LineageCursor
+
+
+class ReplicaActivities:
+    """Each may be repeated."""
+
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+
+    @activity.defn
+    def prepare_replica(self, request: ReplicaInput) -> None:
+        """Take the epoch, and note where its follow begins. What is another job's is refused."""
+        with translated():
+            begin_epoch(
+                self._clients.ledger, (request.destination, request.epoch), request.run, request.positions
+            )
+
+    @activity.defn
+    def note_scanned(self, request: ReplicaInput) -> None:
+        """The scan came to its end: from then on changes alone keep the replica complete."""
+        with translated():
+            self._clients.ledger.positions.scanned(request.destination, request.epoch)
+
+
+def begin_epoch(ledger: Ledger, place: tuple[str, int], run: str, positions: list[Lineages]) -> None:
+    """Take the epoch of a destination, and keep all positions before anything is read. Raises `Refused`."""
+    ledger.epochs.take(*place, run)
+    for number, lineages in enumerate(positions):
+        ledger.positions.keep(*place, number, lineages, LineageCursor(reading=lineages.reading))

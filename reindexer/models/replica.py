@@ -1,0 +1,19 @@
+"""A replica as a destination: what its activities are asked."""
+
+from __future__ import annotations
+
+import operator
+
+from pydantic import Field
+
+from reindexer.models.model import Model
+from reindexer.models.streams import Lineages
+
+
+class ReplicaInput(Model):
+    """Which replica, and whose epoch."""
+
+    destination: str
+    epoch: int
+    run: str
+    positions: list[Lineages] = Field(default=[], exclude_if=operator.not_)  # as in `Plan`

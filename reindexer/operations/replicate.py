@@ -1,0 +1,55 @@
+"""replicate: write every record into a second table, without what only the reindexer itself knows by."""
+
+from __future__ import annotations
+
+from reindexer.compare.rows import GONE, ORDER
+from reindexer.items import EXPIRED, Skip, WireItem
+from reindexer.jobs.expiry import expired
+from reindexer.models import Target, Verb
+from reindexer.page import Page
+from reindexer.tally import Outcome
+
+REPLICATE = Verb(
+    kind="replicate",
+    does="write every record into a second table, and keep it equal while it is followed",
+    writes=True,
+    runs_job=False,
+    outcomes=[
+        Outcome.UPDATED, Outcome.FILTERED, Outcome.VANISHED, Outcome.SUPERSEDED, Outcome.QUARANTINED
+    ],
+    incomplete=[Outcome.QUARANTINED],
+    stamps=False,
+    writes_other=True,
+    copies=True,
+    words={
+        Outcome.UPDATED: "in the replica, written by this run",
+        Outcome.FILTERED: "not in the replica: expired, or tombstones",
+        Outcome.VANISHED: "gone from the table before this run wrote them",
+        Outcome.SUPERSEDED: "newer in the replica already",
+    },
+)  # fmt: skip
+
+#: A row that marks a deletion counts as absent.
+_TOMBSTONE = Skip("a tombstone")
+
+
+class ReplicateOperation:
+    """What the replica is to hold of one record."""
+
+    def __init__(self, target: Target) -> None:
+        assert target.other is not None, "which replica?"
+        keys = {attribute.name for attribute in target.key}
+        #: The key is written beside it.
+        self._left_out = frozenset((ORDER, GONE, *target.other.left_out, *keys))
+        self._expiry = target.expiry
+
+    def prefetch(self, page: Page) -> None:
+        """Nothing is made ahead: it is a dictionary without some of its names."""
+
+    def decide(self, item: WireItem) -> WireItem | Skip:
+        """Its attributes without the key."""
+        if GONE in item:
+            return _TOMBSTONE
+        if expired(self._expiry, item):
+            return EXPIRED
+        return {name: value for name, value in item.items() if name not in self._left_out}

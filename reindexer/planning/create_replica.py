@@ -1,0 +1,94 @@
+"""Creating a replica: with keys, indexes and capacity mode of its table, and a time to live of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from reindexer.answers import CallFailed
+from reindexer.compare.rows import GONE
+from reindexer.dynamo.table import TableClient
+from reindexer.errors import BadInput, EnvironmentFault, Unavailable
+from reindexer.models import With
+from reindexer.planning.asking import ask, verdict
+from reindexer.planning.facts import Described
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+_MISSING = frozenset(("ResourceNotFoundException", "TableNotFoundException"))
+
+
+def ensure_replica(to: With, source: Described, client: DynamoDBClient, *, preview: bool) -> None:
+    """Create the replica where there is no table of its name, and give one without a time to live its own.
+
+    Raises `Unavailable`, to be tried again, while DynamoDB makes it; `BadInput`, `Refused` and
+    `EnvironmentFault` where it cannot be made, or where a preview is not to make it.
+    """
+    table = TableClient(client, to.table)
+    state = _state(table)
+    if state is None and preview:
+        raise EnvironmentFault("NoReplica", f"there is no {to.table} yet: it is created when the job starts")
+    if state is None and to.table.startswith("arn:"):
+        raise BadInput(f"there is no {to.table}; name the table that is to be created", "operation.to.table")
+    if state is None:
+        try:
+            ask(table, "create_table", **parameters(to.table, source.description))
+        except CallFailed as failed:
+            if failed.failure.code != "ResourceInUseException":  # another attempt has just begun it
+                raise verdict(failed, "dynamodb:CreateTable", to.table) from failed
+        state = _state(table)
+    if state != "ACTIVE" and state != "UPDATING":
+        raise Unavailable("TableNotActive", f"DynamoDB is creating the replica {to.table}")
+    if not preview:
+        _expire(table)
+
+
+def _state(table: TableClient) -> str | None:
+    try:
+        return str(ask(table, "describe_table", TableName=table.table)["Table"]["TableStatus"])
+    except CallFailed as failed:
+        if failed.failure.code in _MISSING:
+            return None
+        raise verdict(failed, "dynamodb:DescribeTable", table.table) from failed
+
+
+def _expire(table: TableClient) -> None:
+    """Have DynamoDB remove tombstones, unless the table has another time to live."""
+    wanted = {"Enabled": True, "AttributeName": GONE}
+    try:
+        found = ask(table, "describe_time_to_live", TableName=table.table).get("TimeToLiveDescription", {})
+        if found.get("TimeToLiveStatus", "DISABLED") == "DISABLED":
+            ask(table, "update_time_to_live", TableName=table.table, TimeToLiveSpecification=wanted)
+    except CallFailed as failed:
+        raise verdict(failed, "dynamodb:UpdateTimeToLive", table.table) from failed
+
+
+def parameters(name: str, description: Mapping[str, Any]) -> dict[str, Any]:
+    """CreateTable's parameters for a table like the one that is described."""
+    mode = (description.get("BillingModeSummary") or {}).get("BillingMode", "PROVISIONED")
+    provisioned = mode == "PROVISIONED"
+    made: dict[str, Any] = {
+        "TableName": name,
+        "AttributeDefinitions": list(description["AttributeDefinitions"]),
+        "KeySchema": list(description["KeySchema"]),
+        "BillingMode": mode,
+    }
+    if provisioned:
+        made["ProvisionedThroughput"] = _throughput(description)
+    for kind in ("GlobalSecondaryIndexes", "LocalSecondaryIndexes"):
+        indexes = [
+            {name: index[name] for name in ("IndexName", "KeySchema", "Projection")}
+            for index in description.get(kind) or []
+        ]
+        if provisioned and kind == "GlobalSecondaryIndexes":  # a local one has the table's
+            for made_index, index in zip(indexes, description.get(kind) or [], strict=True):
+                made_index["ProvisionedThroughput"] = _throughput(index)
+        if indexes:
+            made[kind] = indexes
+    return made
+
+
+def _throughput(described: Mapping[str, Any]) -> dict[str, int]:
+    given = described.get("ProvisionedThroughput") or {}
+    return {name: max(1, int(given.get(name, 1))) for name in ("ReadCapacityUnits", "WriteCapacityUnits")}

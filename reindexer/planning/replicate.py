@@ -1,0 +1,118 @@
+"""The part of a plan that is about a replica: what it may follow, and the epoch of what is written there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from reindexer.answers import CallFailed
+from reindexer.compare.rows import GONE, ORDER
+from reindexer.dynamo.wire import projection
+from reindexer.errors import BadInput, Refused
+from reindexer.items import WireItem
+from reindexer.ledger import Ledger
+from reindexer.models import (
+    Complete,
+    JobInput,
+    Operation,
+    PlanInput,
+    Quarantined,
+    Replicate,
+    destination_of_table,
+)
+from reindexer.planning.asking import ask, verdict
+from reindexer.planning.checks import check_not_replicas_of_one, check_replicas
+from reindexer.planning.facts import Described
+from reindexer.planning.probes import Writer, probe_replica
+from reindexer.planning.reach import Reach
+from reindexer.streams.order import next_epoch
+
+#: Rows that are looked at for an order: one page, some read units.
+_SAMPLED = 500
+
+
+def check_replicate(job: JobInput, operation: Operation) -> None:
+    """What needs no table. Raises `BadInput`."""
+    if not isinstance(operation, Replicate):
+        return
+    if not isinstance(job.scope, Complete | Quarantined):
+        raise BadInput(
+            f"a replica is made of a whole table, not of {job.scope.kind}: the rest would be missing; repair "
+            "takes partitions and keys",
+            "scope",
+        )
+
+
+@dataclass(frozen=True)
+class PlannedReplica:
+    """How a replica is going to be written. `begins`: by a scan of an epoch of its own."""
+
+    writer: Writer
+    epoch: int
+    begins: bool
+    warnings: list[str]
+
+
+def plan_replica(
+    request: PlanInput,
+    operation: Replicate,
+    source: Described,
+    replica: Described,
+    reach: Reach,
+    ledger: Ledger,
+    epoch: int,
+) -> PlannedReplica:
+    """`epoch` 0: a new one is chosen, or with `resumes` the last one is taken up again; else that of a run is.
+
+    Raises `Refused`, `EnvironmentFault`.
+    """
+    writer, warnings = _checked(source, replica, reach, request.job, operation)
+    begins = not epoch and not request.resumes
+    if not epoch:
+        epoch = _epoch(ledger, destination_of_table(replica.arn), replica, request)
+    return PlannedReplica(writer, epoch, begins, warnings)
+
+
+def _checked(
+    source: Described, replica: Described, reach: Reach, job: JobInput, operation: Replicate
+) -> tuple[Writer, list[str]]:
+    check_not_replicas_of_one(source, replica)
+    warnings = check_replicas(replica, allowed=job.allow_multi_region)
+    writer, notes = probe_replica(replica.table, reach, job.attributes)
+    if not operation.allow_chain and any(ORDER in row for row in _rows(source)):
+        raise Refused(
+            f"records of {source.table.table} carry {ORDER}: it is a replica itself, and two that copy each "
+            "other never come to rest; set allow_chain if nothing copies back",
+            "IsReplica",
+        )
+    if replica.ttl is None:
+        name = replica.table.table
+        warnings.append(
+            f"{name} has no time to live, so that marks of deletions ({GONE}) stay; to have DynamoDB remove "
+            f"them: aws dynamodb update-time-to-live --table-name {name} --time-to-live-specification "
+            f"Enabled=true,AttributeName={GONE}"
+        )
+    return writer, [*warnings, *notes]
+
+
+def _epoch(ledger: Ledger, destination: str, replica: Described, request: PlanInput) -> int:
+    """Of a new backfill above all that is stored; of a follow that goes on the last one."""
+    last = ledger.epochs.last(destination)
+    if request.resumes:
+        if not last:
+            name = replica.table.table
+            raise Refused(f"nothing has been replicated to {name} yet: begin with a backfill", "NoPositions")
+        return last
+    stored = [int(Decimal(row[ORDER]["N"])) for row in _rows(replica) if "N" in row.get(ORDER, {})]
+    return next_epoch(int(request.started_at.timestamp() * 1000), last, max(stored, default=None))
+
+
+def _rows(described: Described) -> list[WireItem]:
+    """What the first rows carry of our own."""
+    name, shape = described.table.table, projection([ORDER])
+    try:
+        page = ask(described.table, "scan", TableName=name, Limit=_SAMPLED, **shape)
+    except CallFailed as failed:
+        raise verdict(failed, "dynamodb:Scan", name) from failed
+    rows: list[WireItem] = page.get("Items", [])
+    return rows

@@ -1,0 +1,191 @@
+"""Keeping a replica on the real servers: equal at the end, by a comparison that shares no code."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from testbed.faults import Fault, FaultKind, FaultPlan
+from testbed.job import outcome, until
+from testbed.stack import Stack
+from tests.cli import command
+from tests.planted import FAST, SLOW, Make
+from tests.tables import made_up_key
+from tests.test_follow_end_to_end import Writer, drained
+from tests.test_repair_end_to_end import contents
+
+
+class Replicated:
+    """A table with a stream, and an empty one beside it."""
+
+    def __init__(self, make_table: Make, rows: int = 300, **key: Any) -> None:
+        self.table = make_table(stream="NEW_AND_OLD_IMAGES", **key)
+        self.replica = make_table(**key)
+        self.table.fill(rows, size={"N": "3.50"}, reindexVersion={"N": "7"})
+
+    def job(self, **more: Any) -> dict[str, Any]:
+        operation = {"kind": "replicate", "to": {"table": self.replica.name}}
+        return {"table": self.table.name, "operation": operation, "total_segments": 3, **more}
+
+    async def follow(self, stack: Stack, **more: Any) -> Any:
+        client = await stack.connect()
+        name = f"follow-{uuid.uuid4().hex[:8]}"
+        return await client.start_workflow("FollowTable", self.job(**more), id=name, task_queue=stack.queue)
+
+    def differing(self) -> list[Any]:
+        """Keys that only one of them has, or that are not equal: tombstones count as not there."""
+        live, table = contents(self.replica, marked=False), contents(self.table)
+        return [key for key in table.keys() | live.keys() if table.get(key) != live.get(key)]
+
+    def tombstones(self) -> set[Any]:
+        return set(contents(self.replica, marked=True))
+
+    async def equal(self, seconds: float = 60) -> None:
+        """Within seconds."""
+        deadline = time.monotonic() + seconds
+        while (found := self.differing()) and time.monotonic() < deadline:
+            await asyncio.sleep(1)
+        assert found == []
+
+
+@pytest.mark.parametrize(("hash_type", "range_type"), [("S", None), ("N", "B")])
+async def test_a_replica_is_equal_and_a_second_run_leaves_it_so(
+    quiet: Stack, make_table: Make, hash_type: str, range_type: str | None
+) -> None:
+    replicated = Replicated(make_table, hash_type=hash_type, range_type=range_type)
+    for _ in range(2):
+        state, report = await outcome(await quiet.start(replicated.job()))
+        assert state == "complete", report
+        assert (report["balanced"], report["tally"]["scanned"]) == (True, 300)
+        assert report["tally"]["updated"] == 300
+        assert replicated.differing() == []
+    row = next(iter(replicated.replica.items()))
+    assert ("reindexVersion" in row, "reindexOrder" in row) == (False, True)
+
+
+async def test_faults_are_counted_once(quiet: Stack, make_table: Make) -> None:
+    replicated = Replicated(make_table)
+    tables = frozenset((replicated.table.name, replicated.replica.name))
+    kinds = (FaultKind.SERVER_ERROR, FaultKind.SERVER_ERROR_APPLIED, FaultKind.THROTTLE, FaultKind.CUT_APPLIED)
+    faults = tuple(Fault(kind=kind, probability=0.1, tables=tables) for kind in kinds)
+    quiet.proxy.set_plan(FaultPlan(seed=3, faults=faults))
+    state, report = await outcome(await quiet.start(replicated.job()))
+    quiet.proxy.set_plan(FaultPlan())
+    assert state == "complete", report
+    assert (report["balanced"], report["tally"]["updated"]) == (True, 300)
+    assert replicated.differing() == []
+
+
+async def test_what_is_written_during_and_after_the_scan_is_in_the_replica(
+    quiet: Stack, make_table: Make
+) -> None:
+    replicated = Replicated(make_table, rows=400)
+    quiet.proxy.set_plan(FaultPlan.mixed(0.1))
+    writer = Writer(replicated.table, 500)
+    with writer.running():
+        handle = await replicated.follow(quiet, limits=SLOW)
+        await until(handle, lambda seen: seen["tally"]["updated"] > 100)
+        await handle.execute_update("set_limits", FAST)
+        await until(handle, drained, seconds=150)
+    await replicated.equal()
+    quiet.proxy.set_plan(FaultPlan())
+    assert replicated.tombstones()
+    await handle.cancel()
+    assert (await outcome(handle))[0] == "CancelledError"
+    report = quiet.ledger().reports.find(handle.id, None)
+    assert report is not None
+    assert report.balanced
+
+
+async def test_killed_workers_and_divided_shards_lose_no_change(quiet: Stack, make_table: Make) -> None:
+    replicated = Replicated(make_table, rows=200)
+    described = replicated.table.client.describe_table(TableName=replicated.table.name)
+    lineages = quiet.proxy.lineages(described["Table"]["LatestStreamArn"])
+    beside = quiet.beside(f"follow-{uuid.uuid4().hex[:8]}")
+    writer = Writer(replicated.table, 250)
+    with writer.running(), beside.workers as workers:
+        workers.come_up()
+        handle = await replicated.follow(beside, limits=SLOW)
+        await until(handle, lambda seen: seen["tally"]["updated"] > 20)
+        [first] = lineages.truth().shards
+        await asyncio.to_thread(lineages.split, first.shard, listed_after=2)
+        await asyncio.to_thread(workers.kill)
+        workers.start()
+        await handle.execute_update("set_limits", FAST)
+        await until(handle, drained, seconds=150)
+        writer.stop()
+        await replicated.equal()
+        await handle.cancel()
+        assert (await outcome(handle))[0] == "CancelledError"
+
+
+async def test_a_follow_goes_on_where_the_ledger_says(quiet: Stack, make_table: Make) -> None:
+    replicated = Replicated(make_table, rows=50)
+    handle = await replicated.follow(quiet, limits=FAST)
+    await until(handle, drained, seconds=150)
+    await handle.cancel()
+    await outcome(handle)
+    deleted = made_up_key(replicated.table.key, 3)
+    replicated.table.client.delete_item(TableName=replicated.table.name, Key=deleted)
+    replicated.table.put({**made_up_key(replicated.table.key, 900), "late": {"BOOL": True}})
+    handle = await replicated.follow(quiet, limits=FAST, backfill=False)
+    await replicated.equal()
+    assert len(replicated.tombstones()) == 1
+    await handle.cancel()
+    await outcome(handle)
+
+
+async def test_a_table_that_is_a_replica_is_no_source_unless_allowed(quiet: Stack, make_table: Make) -> None:
+    replicated, third = Replicated(make_table, rows=20), make_table()
+    assert (await outcome(await quiet.start(replicated.job())))[0] == "complete"
+    operation = {"kind": "replicate", "to": {"table": third.name}}
+    job = {"table": replicated.replica.name, "operation": operation}
+    kind, failure = await outcome(await quiet.start(job))
+    assert (kind, "reindexOrder" in failure["message"]) == ("IsReplica", True)
+    assert contents(third) == {}
+    state, _ = await outcome(await quiet.start({**job, "operation": {**operation, "allow_chain": True}}))
+    assert state == "complete"
+    assert contents(third) == contents(replicated.table)
+
+
+async def test_the_command_starts_it_and_refuses_nonsense(quiet: Stack, make_table: Make) -> None:
+    replicated = Replicated(make_table, rows=30)
+    await outcome(await quiet.start({"table": replicated.table.name, "dry_run": True}))  # the workers are up
+    tables = (replicated.table.name, replicated.replica.name)
+    code, out, err = await asyncio.to_thread(
+        command, dict(quiet.environment), "replicate", *tables, "--yes", "--wait"
+    )
+    assert (code, "in the replica" in " ".join(out.split())) == (0, True), err + out
+    assert replicated.differing() == []
+    for arguments, wrong in (
+        ((tables[0],), "OTHER"),
+        ((tables[0], tables[0], "--yes", "--wait"), "is the table itself"),
+        ((*tables, "--no-backfill"), "--no-backfill"),
+    ):
+        code, out, err = await asyncio.to_thread(command, dict(quiet.environment), "replicate", *arguments)
+        assert (code, wrong in err + out) == (2, True), err + out
+
+
+async def test_a_replica_is_created_as_the_table_is(quiet: Stack, make_table: Make) -> None:
+    table = make_table(stream="NEW_AND_OLD_IMAGES", range_type="B")
+    table.fill(30, size={"N": "3"})
+    name = f"{table.name}-made"
+    operation = {"kind": "replicate", "to": {"table": name}, "create": True}
+    state, report = await outcome(await quiet.start({"table": table.name, "operation": operation}))
+    assert state == "complete", report
+    made = replace(table, name=name)
+    try:
+        assert contents(made) == contents(table)
+        live = table.client.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
+        assert (live["TimeToLiveStatus"], live["AttributeName"]) == ("ENABLED", "reindexGone")
+        code, out, err = await asyncio.to_thread(
+            command, dict(quiet.environment), "replicate", table.name, name, "--create", "--yes", "--wait"
+        )
+        assert code == 0, err + out
+    finally:
+        made.drop()

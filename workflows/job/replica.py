@@ -1,0 +1,33 @@
+"""The replica of a job: its epoch is taken before the first write, and the end of its scan is noted."""
+
+from __future__ import annotations
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError
+
+from workflows.job.planning import plainly
+from workflows.job.running_job import RunningJob
+from workflows.options import CONTROL
+
+with workflow.unsafe.imports_passed_through():
+    from activities.replica import ReplicaActivities
+    from reindexer.models import ReplicaInput
+
+
+async def prepare_replica(job: RunningJob) -> None:
+    """Raises `ApplicationError` where the epoch is refused: the start fails."""
+    if not job.known_plan.begins:
+        return
+    request = replica_input(job).model_copy(update={"positions": job.known_plan.positions})
+    try:
+        await workflow.execute_activity_method(ReplicaActivities.prepare_replica, request, **CONTROL)
+    except ActivityError as error:
+        raise plainly(error) from error
+    # Once done they would only be carried from run to run.
+    job.plan = job.known_plan.model_copy(update={"begins": False, "positions": []})
+
+
+def replica_input(job: RunningJob) -> ReplicaInput:
+    """Which replica, and whose epoch."""
+    plan = job.known_plan
+    return ReplicaInput(destination=plan.target.destination, epoch=plan.target.version, run=plan.run)
