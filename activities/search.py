@@ -15,7 +15,7 @@ from activities.round_context import TemporalContext
 from reindexer.checks.index_sample import sample_index
 from reindexer.errors import Refused
 from reindexer.models import Indexed, IndexInput, IndexSample, IndexSampleInput
-from reindexer.models.streams import LineageCursor
+from reindexer.models.streams import LineageCursor, LineageState
 from reindexer.search import admin
 from reindexer.search.asking import answering
 from reindexer.search.client import SearchClient
@@ -50,12 +50,30 @@ class IndexActivities:
     def prepare_index(self, request: IndexInput) -> None:
         """Take the epoch and create the index. What is another job's is refused, and not tried again."""
         with self._cluster(request) as client:
-            place = request.index.destination, request.epoch
-            self._clients.ledger.epochs.take(*place, request.run)
-            for number, lineages in enumerate(request.positions):  # before anything is read
-                start = LineageCursor(reading=lineages.reading)
-                self._clients.ledger.positions.keep(*place, number, lineages, start)
+            self._begin_epoch(request)
             admin.create(client, request)
+
+    @activity.defn
+    def prepare_rescan(self, request: IndexInput) -> None:
+        """Take the epoch for an index that is there; what was given up before is taken up by its scan."""
+        with self._cluster(request) as client:
+            self._begin_epoch(request)
+            ledger, index = self._clients.ledger, request.index
+            ledger.epochs.keep_index(index.destination, request.epoch, index.index)
+            admin.take_over(client, index.index, request.epoch)
+            ledger.failures.drop_before(request.job, request.run, request.epoch)
+
+    def _begin_epoch(self, request: IndexInput) -> None:
+        """Take the epoch, and note where its lineages begin, before anything is read."""
+        place, ledger = (request.index.destination, request.epoch), self._clients.ledger
+        ledger.epochs.take(*place, request.run)
+        for number, lineages in enumerate(request.positions):
+            start = LineageCursor(reading=lineages.reading)
+            ledger.positions.keep(*place, number, lineages, start)
+        if request.positions:
+            passed = [shard for lineages in request.positions for shard in lineages.passed]
+            opened = LineageState(opened_at=request.positions[0].opened_at, passed=passed)
+            ledger.positions.opened(*place, opened)
 
     @activity.defn
     def finish_index(self, request: IndexInput) -> Indexed:

@@ -113,7 +113,7 @@ def _index(
     source: Source
     if isinstance(request.source, Lineages):
         assert cluster.stream is not None, "changes of what?"
-        source = StreamSource(request.source, cluster.stream, context, request.followed)
+        source = StreamSource(request.source, cluster.stream, context, request.followed, request.noted)
     else:
         source = make_source(
             request.source, request.target, table, None, operation.filter, context, consistent=True

@@ -22,6 +22,7 @@ from reindexer.models.checks import (
     DryRunInput,
     IndexSampleInput,
     Keep,
+    OlderInput,
     Pair,
     TriedDocument,
     Verification,
@@ -129,7 +130,7 @@ from reindexer.models.shards import (
     Situation,
     within_bytes,
 )
-from reindexer.models.streams import Followed, FollowState, Lineages
+from reindexer.models.streams import Adopt, Followed, FollowState, Lineages, StreamLook, StreamLookInput
 from reindexer.models.unconfirmed import Unconfirmed
 from reindexer.models.verb import Verb
 
@@ -140,6 +141,7 @@ __all__ = [
     "MAX_VERSION",
     "RATE_TEXT",
     "READING",
+    "Adopt",
     "Arrival",
     "Attributes",
     "Behind",
@@ -210,6 +212,7 @@ __all__ = [
     "Looked",
     "Missing",
     "Model",
+    "OlderInput",
     "Operation",
     "Option",
     "OtherTable",
@@ -262,6 +265,8 @@ __all__ = [
     "SortKey",
     "Source",
     "Stop",
+    "StreamLook",
+    "StreamLookInput",
     "TableFacts",
     "Target",
     "Throttle",

@@ -274,6 +274,7 @@ class PlanInput(Model):
     job: JobInput
     follows: bool = Field(default=False, exclude_if=operator.not_)  # the table's stream, beside the scan
     resumes: bool = Field(default=False, exclude_if=operator.not_)  # where an earlier follow was; no scan
+    rescans: str = Field(default="", exclude_if=operator.not_)  # the index that a follow is to fill again
     workflow_id: str
     started_at: datetime
     run: str

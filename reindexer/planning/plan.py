@@ -39,7 +39,7 @@ from reindexer.planning.checks import (
 )
 from reindexer.planning.compare import Connect, check_second, plan_second, sources_for
 from reindexer.planning.facts import Described, describe
-from reindexer.planning.follow import follow_sources, images_missing, positions_of
+from reindexer.planning.follow import follow_sources, images_missing, positions_of, without_passed
 from reindexer.planning.index_keys import index_types, keys_of_indexes
 from reindexer.planning.partitions.scope import checked_scope
 from reindexer.planning.partitions.shards import plan_partitions
@@ -142,6 +142,7 @@ def make_plan(
             aim.version,
             connect_search,
             resumes=request.resumes,
+            rescans=request.rescans,
         )
         aim = replace(aim, version=indexed.epoch)
         writer = "bulk" if writes else "none"
@@ -159,7 +160,7 @@ def make_plan(
         sources = follow_sources(request, described, ledger, *place, sources, client.meta.region_name)
         warnings += images_missing(described)
     positions: list[Lineages] = []
-    if indexed and indexed.creation and writes:
+    if indexed and (indexed.creation or request.rescans) and writes:
         positions, notes = positions_of(request, described, sources, client.meta.region_name)
         warnings += notes
     plan = Plan(
@@ -189,7 +190,7 @@ def make_plan(
         facts=facts,
         limits=limits,
         isolation=_isolation(job, sources),
-        sources=sources,
+        sources=without_passed(sources),
         warnings=warnings,
         limits_from=limits_from,
         ttl=ttl,
