@@ -9,7 +9,7 @@ from reindexer.dynamo.client import make_client
 from reindexer.dynamo.others import other_client
 from reindexer.dynamo.table import TableClient
 from reindexer.ledger import Ledger
-from reindexer.models import CapacityInput, OtherTable, SearchIndex, Target
+from reindexer.models import CapacityInput, OtherTable, SearchIndex, StreamLookInput, Target
 from reindexer.search.client import SearchClient
 from reindexer.streams.client import StreamCalls, make_streams_client
 
@@ -30,7 +30,7 @@ class Clients:
         self._streams: dict[str, Any] = {}
         self.ledger = ledger
 
-    def raw(self, target: Target | CapacityInput) -> DynamoDBClient:
+    def raw(self, target: Target | CapacityInput | StreamLookInput) -> DynamoDBClient:
         """boto3's client in the table's own region, where the region decides which endpoint is called.
 
         A fixed endpoint is called in this worker's own region: what an engine writes into its ARNs (`ddblocal`)
@@ -62,7 +62,7 @@ class Clients:
                 client = self._clusters[place] = SearchClient(index, self._pool)
         return client
 
-    def stream(self, target: Target, arn: str) -> StreamCalls:
+    def stream(self, target: Target | StreamLookInput, arn: str) -> StreamCalls:
         """The calls on the table's stream. Raises `EnvironmentFault` where AWS's settings do not suffice."""
         region = self.raw(target).meta.region_name
         with self._lock:
@@ -71,7 +71,7 @@ class Clients:
                 client = self._streams[region] = make_streams_client(region=region, pool=self._pool)
         return StreamCalls(client, arn)
 
-    def table(self, target: Target | CapacityInput | OtherTable) -> TableClient:
+    def table(self, target: Target | CapacityInput | OtherTable | StreamLookInput) -> TableClient:
         """The engine's client for the table. Raises `EnvironmentFault` where AWS's settings do not suffice."""
         client = self._other(target) if isinstance(target, OtherTable) else self.raw(target)
         return TableClient(client, target.table)

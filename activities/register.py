@@ -16,6 +16,7 @@ from activities.kept import KeptActivities
 from activities.last_look import ClosingLookActivities
 from activities.lock import LockActivities
 from activities.look import LookActivities
+from activities.older import OlderActivities
 from activities.plan import PlanActivities, SearchAttributeActivities
 from activities.quarantine import QuarantineActivities
 from activities.record import RecordActivities
@@ -23,6 +24,7 @@ from activities.replica import ReplicaActivities
 from activities.report import ReportActivities
 from activities.round import RoundActivities
 from activities.search import IndexActivities, IndexSampleActivities
+from activities.stream_look import StreamLookActivities
 from activities.verify import VerifyActivities
 from reindexer.settings import Settings
 
@@ -57,6 +59,8 @@ def control_activities(
         DifferenceActivities(clients).sample_differences,
         quarantine.close_redriven,
         index.prepare_index,
+        index.prepare_rescan,
+        OlderActivities(clients).collect_older,
         index.finish_index,
         index.purge_tombstones,
         index.remove_index,
@@ -66,6 +70,7 @@ def control_activities(
         report.record_version,
         EndedShardActivities(clients, client).last_state,
         LookActivities(clients, client).look,
+        StreamLookActivities(clients).look,
     ]
 
 

@@ -8,7 +8,7 @@ from activities.clients import Clients
 from activities.failures import translated
 from reindexer.ledger import Ledger
 from reindexer.models import Lineages, ReplicaInput
-from reindexer.models.streams import LineageCursor
+from reindexer.models.streams import LineageCursor, LineageState
 
 
 class ReplicaActivities:
@@ -33,7 +33,13 @@ class ReplicaActivities:
 
 
 def begin_epoch(ledger: Ledger, place: tuple[str, int], run: str, positions: list[Lineages]) -> None:
-    """Take the epoch of a destination, and keep all positions before anything is read. Raises `Refused`."""
+    """Take the epoch of a destination, and note where its lineages begin, before anything is read.
+
+    Raises `Refused`.
+    """
     ledger.epochs.take(*place, run)
     for number, lineages in enumerate(positions):
         ledger.positions.keep(*place, number, lineages, LineageCursor(reading=lineages.reading))
+    if positions:
+        passed = [shard for lineages in positions for shard in lineages.passed]
+        ledger.positions.opened(*place, LineageState(opened_at=positions[0].opened_at, passed=passed))

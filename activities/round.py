@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 
 from temporalio import activity
 
+from activities.asking import answered
 from activities.clients import Clients
 from activities.guard import Guard
 from activities.holding import Holding
@@ -14,13 +16,18 @@ from activities.round_context import TemporalContext
 from activities.second import second_of, trouble_of_either
 from activities.seen import seen_by
 from activities.sources import fetched
+from reindexer.answers import CallFailed
 from reindexer.errors import ReindexerError
 from reindexer.models import Fault, Lineages, RoundInput, RoundResult, Stop
 from reindexer.models.streams import LineageCursor
+from reindexer.round_context import RoundContext
 from reindexer.table_rounds import run_round
 from reindexer.telemetry import round_ended
 
 log = logging.getLogger(__name__)
+
+#: Rounds of a process that note at once what of the stream they have read: a few calls, once in hours.
+_THREADS = 2
 
 
 class RoundActivities:
@@ -28,6 +35,7 @@ class RoundActivities:
 
     def __init__(self, clients: Clients, identities: Identities, holding: Holding, guard: Guard) -> None:
         self._clients, self._identities, self._holding, self._guard = clients, identities, holding, guard
+        self._pool = ThreadPoolExecutor(_THREADS, "noting")
 
     @activity.defn(name="reindex_round", no_thread_cancel_exception=True)
     def reindex_round(self, request: RoundInput) -> RoundResult:
@@ -47,6 +55,7 @@ class RoundActivities:
         work = fetched(request, self._clients.ledger)
         if isinstance(work, Fault):
             return RoundResult(progress=request.beginning, stop=Stop.FAULT, fault=work)
+        work = self._noted(work, context)
         with (
             seen_by(self._clients.ledger, work, context) as seen,
             second_of(self._clients, work.target, context, work.source) as second,
@@ -62,6 +71,22 @@ class RoundActivities:
                 update={"stop": trouble.stop, "fault": trouble.fault, "throttle": trouble.throttle}
             )
         return result
+
+    def _noted(self, request: RoundInput, context: RoundContext) -> RoundInput:
+        """With the ended stream shards that the ledger knows by now; where it does not answer they stay."""
+        source, cursor, search = request.source, request.cursor, request.target.search
+        if not isinstance(source, Lineages) or cursor is None or search is None:
+            return request
+        ended = LineageCursor.model_validate(cursor).ended
+        if not ended:
+            return request
+        positions, place = self._clients.ledger.positions, (search.destination, request.target.version)
+        try:
+            answered(self._pool.submit(lambda: positions.note_ended(*place, ended)), context)
+        except (ReindexerError, CallFailed) as error:
+            log.warning("stream shards that have ended were not noted: %s", error)
+            return request
+        return request.model_copy(update={"noted": list(ended)})
 
     def _keep_position(self, request: RoundInput, result: RoundResult) -> None:
         """Of one that follows: in the ledger too. Not worth a failed round: the next one notes it as well.

@@ -50,9 +50,22 @@ class IndexActivities:
     def prepare_index(self, request: IndexInput) -> None:
         """Take the epoch and create the index. What is another job's is refused, and not tried again."""
         with self._cluster(request) as client:
-            place = request.index.destination, request.epoch
-            begin_epoch(self._clients.ledger, place, request.run, request.positions)
+            self._begin_epoch(request)
             admin.create(client, request)
+
+    @activity.defn
+    def prepare_rescan(self, request: IndexInput) -> None:
+        """Take the epoch for an index that is there; what was given up before is taken up by its scan."""
+        with self._cluster(request) as client:
+            self._begin_epoch(request)
+            ledger, index = self._clients.ledger, request.index
+            ledger.epochs.keep_index(index.destination, request.epoch, index.index)
+            admin.take_over(client, index.index, request.epoch)
+            ledger.failures.drop_before(request.job, request.run, request.epoch)
+
+    def _begin_epoch(self, request: IndexInput) -> None:
+        place = request.index.destination, request.epoch
+        begin_epoch(self._clients.ledger, place, request.run, request.positions)
 
     @activity.defn
     def finish_index(self, request: IndexInput) -> Indexed:

@@ -129,7 +129,7 @@ def _ordered(
     source: Source
     if isinstance(request.source, Lineages):
         assert second.stream is not None, "changes of what?"
-        source = StreamSource(request.source, second.stream, context, request.followed)
+        source = StreamSource(request.source, second.stream, context, request.followed, request.noted)
     else:
         source = make_source(request.source, target, table, None, rows, context, consistent=True)
     destination = Ordered(request, sink, operation, patience, table, context)

@@ -8,15 +8,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import NamedTuple
 
 from reindexer.streams.order import (
-    TOMBSTONE_KEPT,
     Standing,
     applies,
     floor_of,
-    may_remove_tombstone,
     order_of,
     standing,
 )
@@ -241,10 +238,10 @@ class Key:
         waiting = any(request[0] == "late" for request in world.requests)
         if world.repair[0] not in ("done", self._first_read()) and not self.rules.repairs_hold_their_reads:
             waiting = True  # the requests of a repair are sent within seconds of its reads
-        age = timedelta() if waiting else TOMBSTONE_KEPT
         rows_left = not world.row_settled or self._under_way(world, "repair")
         early = self.rules.tombstones == "removed when the scan is done" and world.row_settled
-        if early or may_remove_tombstone(age, rows_left=rows_left):
+        # A quarter of an hour: what was sent before has landed, or never will.
+        if early or not (waiting or rows_left):
             yield world._replace(order=ABSENT, shown=0)
 
     def _landed(self, world: World, request: Request) -> World:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from reindexer.models.streams import LineageCursor
+from reindexer.models.streams import Ended, LineageCursor, LineageState, Position
 from reindexer.streams.client import StreamCalls
 from reindexer.streams.lineages import opening
 from reindexer.streams.listing import describe
@@ -156,6 +156,13 @@ class Waiting:
     def wait(self, seconds: float) -> None:
         self.passed += seconds
         self.woken(self.passed)
+
+
+def after_end(state: LineageState, last: Position) -> LineageState:
+    """The state once a shard was read to its end. `last`: its position then."""
+    reading = dict(state.reading)
+    ended = Ended(ordinal=last.ordinal, at=last.end_at, parent=reading.pop(last.shard).parent)
+    return state.model_copy(update={"reading": reading, "ended": state.ended | {last.shard: ended}})
 
 
 def begun(stream: ModelStream) -> LineageCursor:

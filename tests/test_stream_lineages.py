@@ -8,7 +8,6 @@ import pytest
 
 from reindexer.models.streams import Ended, LineageState, Listing, Position, StreamShard
 from reindexer.streams.lineages import (
-    after_end,
     after_look,
     children_of,
     lasting_holes,
@@ -16,8 +15,10 @@ from reindexer.streams.lineages import (
     opening,
     seems_to_lack_shards,
 )
+from tests.model_stream import after_end
 
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
+MINUTES = timedelta(minutes=5)
 
 
 def listing(*shards: str, complete: bool = True, at: datetime = NOON) -> Listing:
@@ -111,10 +112,10 @@ def test_a_hole_is_looked_at_for_minutes_and_closes_when_its_parent_appears() ->
     state = end(opening(listing("a")), "a", 3)
     state = after_look(state, look(state, listing("a.", "c<b")), NOON)
     state = after_look(state, look(state, listing("a.", "c<b")), NOON + timedelta(minutes=4))
-    assert lasting_holes(state, NOON + timedelta(minutes=4)) == []
-    assert lasting_holes(state, NOON + timedelta(minutes=5)) == ["c"]
+    assert lasting_holes(state, NOON + timedelta(minutes=4), MINUTES) == []
+    assert lasting_holes(state, NOON + timedelta(minutes=5), MINUTES) == ["c"]
     assert bases(then(state, "a.", "b<a.", "c<b")) == {"b": 3}
-    assert lasting_holes(then(state, "a.", "b<a.", "c<b"), NOON + timedelta(hours=1)) == []
+    assert lasting_holes(then(state, "a.", "b<a.", "c<b"), NOON + timedelta(hours=1), MINUTES) == []
 
 
 def test_a_parent_that_appears_after_its_child_was_begun_is_left_to_the_scan() -> None:

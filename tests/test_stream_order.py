@@ -18,7 +18,6 @@ from reindexer.streams.order import (
     floor_of,
     is_before_opening,
     is_older,
-    may_remove_tombstone,
     next_epoch,
     order_of,
     standing,
@@ -105,10 +104,3 @@ def test_changes_of_the_last_minutes_before_the_opening_are_sent() -> None:
     assert is_before_opening(opening - timedelta(minutes=10, seconds=1), opening)
     assert not is_before_opening(opening - timedelta(minutes=10), opening)
     assert not is_before_opening(opening.replace(second=0), opening)
-
-
-def test_a_tombstone_stays_while_anything_older_may_land() -> None:
-    quarter = timedelta(minutes=15)
-    assert may_remove_tombstone(quarter, rows_left=False)
-    assert not may_remove_tombstone(quarter, rows_left=True)
-    assert not may_remove_tombstone(quarter - timedelta(seconds=1), rows_left=False)

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from reindexer.models.streams import Listing, Position, StreamShard
 from reindexer.streams.client import StreamCalls
-from reindexer.streams.lineages import after_end, after_look, children_of, look, opening
+from reindexer.streams.lineages import after_look, children_of, look, opening
 from reindexer.streams.listing import children, describe
 from reindexer.streams.reading import ShardReader
-from tests.model_stream import KEYS, NOON, ModelStream
+from tests.model_stream import KEYS, NOON, ModelStream, after_end
 
 _WHICH = st.integers(0, 11)
 Step: TypeAlias = tuple[str, int, int]

@@ -11,6 +11,7 @@ _RENEW = ("the worker's AWS credentials are not valid any more", "renew them, th
 _ALLOW = ("access is denied", "give the worker that permission again, then resume")
 _GONE = ("the table is gone", "bring it back as it was and resume, or cancel the job")
 _LEDGER = ("the ledger cannot be written", "repair that, then resume")
+_RESCAN = 'resume with another scan ({"rescan": true})'
 
 #: Error code → (what is broken, what fixes it).
 _WORDS = {
@@ -24,14 +25,12 @@ _WORDS = {
     "ResourceNotFoundException": _GONE,
     "ResourceNotFound": _GONE,
     "TableNotFoundException": _GONE,
-    "StreamTrimmed": (
-        "changes were deleted from the stream before they were read",
-        "what they were is lost: cancel this follow, and start it again with a backfill",
-    ),
-    "StreamShardGone": (
-        "a shard of the stream is gone",
-        "what it held unread is lost: cancel this follow, and start it again with a backfill",
-    ),
+    "StreamTrimmed": ("changes were deleted from the stream before they were read", _RESCAN),
+    "StreamShardGone": ("a shard of the stream is gone", _RESCAN),
+    "StreamHole": ("a part of the stream cannot be found", _RESCAN),
+    "StreamReplaced": ("the stream was replaced", _RESCAN),
+    "StreamDisabled": ("the stream is switched off", f"switch it on again and {_RESCAN}"),
+    "StreamGone": ("the stream is gone", f"switch it on again and {_RESCAN}"),
     "TableReplaced": ("the table was replaced", "cancel this job and start a new one for the new table"),
     "LockLost": ("the job does not hold its lock any more", "cancel it; start it again once the lock is free"),
     "CodeChanged": (

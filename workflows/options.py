@@ -67,6 +67,13 @@ KEEPING: dict[str, Any] = {
 READ_AGAIN = RetryPolicy(maximum_interval=timedelta(seconds=5), maximum_attempts=3)
 
 
+#: A look at the whole stream: where it fails the next one is minutes away, and nothing waits for it.
+LOOK_AT_STREAM: dict[str, Any] = {
+    **CONTROL,
+    "retry_policy": RetryPolicy(maximum_interval=timedelta(seconds=5), maximum_attempts=3),
+}
+
+
 def look_options(seconds: float) -> dict[str, Any]:
     """For one look at the shards that begins after `seconds`: its first attempt does nothing but say when."""
     return {

@@ -19,7 +19,7 @@ from workflows.shard.steps import step_of
 with workflow.unsafe.imports_passed_through():
     from pydantic import ValidationError
 
-    from reindexer.models import Control, HandBack, ShardInput, ShardState, ShardSummary, Situation
+    from reindexer.models import Adopt, Control, HandBack, ShardInput, ShardState, ShardSummary, Situation
 
 
 @workflow.defn(name="ReindexShard")
@@ -42,6 +42,14 @@ class ReindexShard:
             self._shard.take(Control.model_validate(args[0] if args else None))
         except ValidationError as error:
             workflow.logger.warning("ignored a control signal: %s", error)
+
+    @workflow.signal
+    def adopt(self, *args: Any) -> None:
+        """Stream shards that are to be read besides. Those that are read already are no news."""
+        try:
+            self._shard.adopt(Adopt.model_validate(args[0] if args else None).shards)
+        except ValidationError as error:
+            workflow.logger.warning("ignored stream shards to adopt: %s", error)
 
     @workflow.query(name="state")
     def where_it_is(self, *args: Any) -> ShardState:  # noqa: ARG002 – anything may come with a query
@@ -72,6 +80,7 @@ class ReindexShard:
             return self._as_it_came()
         self._telling.note()
         how = await self._drive()
+        shard.take_adopted()
         # One that someone cancelled by itself is started again: its rounds meet what is beyond the cursor.
         settled = how == "cancelled" and shard.control.stop
         if settled and not await look_ahead(shard):

@@ -19,12 +19,13 @@ from workflows.job.index import prepare_index
 from workflows.job.lock import give_back, lock_of, take_lock
 from workflows.job.looking import Looking
 from workflows.job.partition_totals import as_result
-from workflows.job.payloads import code_in, limits_of, reason_in, wrong_with_resume
+from workflows.job.payloads import code_in, limits_of, reason_in, rescan_in, wrong_with_resume
 from workflows.job.phases import Phases
 from workflows.job.planning import make_plan, plainly
 from workflows.job.progress import ProgressView
 from workflows.job.replica import prepare_replica
 from workflows.job.report import JobReport
+from workflows.job.rescan import begin_again, why_no_rescan
 from workflows.job.running_job import RunningJob
 from workflows.job.shards import Shards
 from workflows.job.slot import Shard
@@ -86,7 +87,7 @@ class ReindexTable:
     def resume(self, *args: Any) -> None:
         """Go on; noted and ignored while a budget is exhausted, or where what comes with it cannot be read."""
         self._job.signals += 1
-        wrong = wrong_with_resume(args)
+        wrong = wrong_with_resume(args) or (why_no_rescan(self._job) if rescan_in(args) else "")
         if wrong:
             self._job.refuse_resume(wrong)
             return
@@ -96,6 +97,8 @@ class ReindexTable:
             self._job.parked = exhausted
             return
         self._job.resume(reason_in(args), code_in(args))
+        if rescan_in(args):
+            self._job.rescan(reason_in(args))
 
     @workflow.update
     def set_limits(self, *args: Any) -> dict[str, Any]:
@@ -216,6 +219,8 @@ class ReindexTable:
             ]
             await self._work(asked)
             while job.cycling and not job.gate.stopping:
+                if job.followed.rescan:
+                    await begin_again(job, self._shards, asked)
                 if await self._may_hand_over():
                     return None
                 await self._work(asked)

@@ -8,7 +8,10 @@ Keys `pk` and `sk` are strings; every read is consistent. Layout (`attribute`: t
 | `table#<arn>#<attribute>` | `version`                     | the highest version a job has aimed at         |
 | `table#<arn>#<attribute>` | `use#<version>#<hash>`        | what a version was used for, as JSON in `used` |
 | `destination#<name>`      | `epoch`                       | the last epoch taken: see `epochs`             |
+| `destination#<name>`      | `index#<epoch>`               | the index that a rescan has filled again       |
 | `destination#<name>`      | `positions#<epoch>#<shard>`   | how far a follow has come: see `positions`     |
+| `destination#<name>`      | `ended#<epoch>#<stream shard>` | it was read to its end, as JSON in `ended`    |
+| `destination#<name>`      | `graph#<epoch>`               | stream shards left to the scan, and holes      |
 | `destination#<name>`      | `scanned#<epoch>`             | the scan of that epoch came to its end         |
 | `job#<workflow id>`       | `last`                        | the newest run of the job                      |
 | `job#<workflow id>`       | `report#<start>#<run>`        | a report, as JSON in `report`                  |

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reindexer.errors import Refused
-from reindexer.ledger.store import ConditionFailed, Store
+from reindexer.ledger.store import ConditionFailed, Store, text
 
 _EPOCH = "epoch"
 
@@ -41,6 +41,20 @@ class Epochs:
                 f"{epoch}; start it again",
                 "EpochTaken",
             ) from failed
+
+    def keep_index(self, destination: str, epoch: int, index: str) -> None:
+        """Note which index an epoch fills, where it is not one of its own. May be repeated."""
+        item = {"pk": {"S": _partition(destination)}, "sk": {"S": _index(epoch)}, "index": {"S": index}}
+        self._store.call("put_item", Item=item)
+
+    def index_of(self, destination: str, epoch: int) -> str | None:
+        """That index; None: the epoch has one of its own."""
+        item = self._store.get(_partition(destination), _index(epoch))
+        return None if item is None else text(item, "index")
+
+
+def _index(epoch: int) -> str:
+    return f"index#{epoch}"
 
 
 def _partition(destination: str) -> str:

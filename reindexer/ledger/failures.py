@@ -95,6 +95,15 @@ class Failures:
         )
         return [entry for entry in entries if entry.state == "open" and error in (None, entry.error)]
 
+    def drop_before(self, job: str, run: str, version: int) -> int:
+        """Delete the entries of a run below a version: a new scan takes them up. Returns how many."""
+        dropped = 0
+        for item in self._store.query(_partition(job, run)):
+            if QuarantineEntry.model_validate_json(text(item, "entry")).version < version:
+                self._store.call("delete_item", Key={"pk": item["pk"], "sk": item["sk"]})
+                dropped += 1
+        return dropped
+
     def given_up_again(self, job: str, run: str) -> list[str]:
         """Which redrives gave up records of the run once more and have them open now: run and job of each."""
         closed = (

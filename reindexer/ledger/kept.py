@@ -101,6 +101,16 @@ class KeptWhileRunning:
             key: Key = _KEY.validate_json(text(item, "key"))
             if key_identity(from_json_key(key)) not in out:
                 lists.add(key, item["partition"]["S"] if "partition" in item else None)
+        return kept, self._keep(job, run, lists)
+
+    def keep_lists(self, job: str, run: str, keys: Sequence[Key]) -> list[KeptKeys]:
+        """Keep these keys in lists, in the place of those that were kept before."""
+        lists = _Lists(len(keys))
+        for key in keys:
+            lists.add(key, None)
+        return self._keep(job, run, lists)
+
+    def _keep(self, job: str, run: str, lists: _Lists) -> list[KeptKeys]:
         for number, source in enumerate(lists.made):
             item = {
                 "pk": {"S": kept_partition(job, run)},
@@ -109,7 +119,7 @@ class KeptWhileRunning:
             }
             self._store.call("put_item", Item=item)
         made = enumerate(lists.made)
-        return kept, [KeptKeys(job=job, run=run, number=n, count=len(part.keys)) for n, part in made]
+        return [KeptKeys(job=job, run=run, number=n, count=len(part.keys)) for n, part in made]
 
     def keys_of(self, source: KeptKeys) -> KeyList:
         """The list itself. Raises `EnvironmentFault` of code `KeysMissing`."""

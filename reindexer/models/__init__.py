@@ -22,6 +22,7 @@ from reindexer.models.checks import (
     DryRunInput,
     IndexSampleInput,
     Keep,
+    OlderInput,
     Pair,
     TriedDocument,
     Verification,
@@ -130,7 +131,7 @@ from reindexer.models.shards import (
     Situation,
     within_bytes,
 )
-from reindexer.models.streams import Followed, FollowState, Lineages
+from reindexer.models.streams import Adopt, Followed, FollowState, Lineages, StreamLook, StreamLookInput
 from reindexer.models.unconfirmed import Unconfirmed
 from reindexer.models.verb import Verb
 
@@ -141,6 +142,7 @@ __all__ = [
     "MAX_VERSION",
     "RATE_TEXT",
     "READING",
+    "Adopt",
     "Arrival",
     "Attributes",
     "Behind",
@@ -211,6 +213,7 @@ __all__ = [
     "Looked",
     "Missing",
     "Model",
+    "OlderInput",
     "Operation",
     "Option",
     "OtherTable",
@@ -265,6 +268,8 @@ __all__ = [
     "SortKey",
     "Source",
     "Stop",
+    "StreamLook",
+    "StreamLookInput",
     "TableFacts",
     "Target",
     "Throttle",

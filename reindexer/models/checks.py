@@ -8,9 +8,9 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from reindexer.items import Cursor, Key
 from reindexer.models.model import Model
-from reindexer.models.plan import KeptKeys, Source, Target
+from reindexer.models.plan import KeptKeys, KeyAttribute, Source, Target
 from reindexer.models.rounds import Fault, Share
-from reindexer.models.search_index import IndexCreation
+from reindexer.models.search_index import IndexCreation, SearchIndex
 from reindexer.tally import Tally
 
 
@@ -66,6 +66,17 @@ class Behind(Model):
 
     kept: NonNegativeInt
     lists: list[KeptKeys]
+
+
+class OlderInput(Model):
+    """Make key lists of the documents that an epoch before this one has written. `most`: keys at most."""
+
+    index: SearchIndex
+    key: list[KeyAttribute]
+    epoch: int
+    job: str
+    run: str
+    most: PositiveInt = 50_000  # in 100 lists, which are as many shards; what is left is asked for again
 
 
 class Change(Model):

@@ -12,10 +12,14 @@ from reindexer.models.rounds import Share
 
 
 class Resume(Asked):
-    """What may come with a `resume`. `code`: digits of the hash of a job's changed code, to go on with it."""
+    """What may come with a `resume`. `code`: digits of the hash of a job's changed code, to go on with it.
+
+    `rescan`: of a follow, scan the table again into the same index, with a new epoch.
+    """
 
     reason: str | None = None
     code: str | None = None
+    rescan: bool = False
 
     @field_validator("code", mode="before")
     @classmethod

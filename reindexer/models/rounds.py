@@ -14,7 +14,7 @@ from reindexer.models.by_partition import ByPartition
 from reindexer.models.lock import LockInput
 from reindexer.models.model import Model
 from reindexer.models.plan import Source, Target
-from reindexer.models.streams import Followed
+from reindexer.models.streams import Followed, ShardId
 from reindexer.models.unconfirmed import Unconfirmed
 from reindexer.tally import Attempts, Tally
 
@@ -103,6 +103,8 @@ class RoundInput(Model):
     followed: Followed | None = Field(default=None, exclude_if=operator.not_)  # at the end of the round before
     #: Of one that follows: records before the cursor are isolated, and its position is not to pass them.
     isolated: bool = Field(default=False, exclude_if=operator.not_)
+    #: Of one that follows: ended stream shards of the cursor that the ledger knows, so that they may leave it.
+    noted: list[ShardId] = Field(default=[], exclude_if=operator.not_)
     share: Share = Share()
     levels: Levels = Levels()  # of the round before
     isolation: Literal["batch", "record"] = "batch"

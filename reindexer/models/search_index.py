@@ -97,6 +97,8 @@ class SearchIndex(Model):
     index: str  # the concrete index
     numbers_as_text: list[str] = []  # fields whose numbers are strings in a document
     left_out: list[str] = []  # attributes that no document has
+    #: It was filled by an epoch before this one: what a scan leaves out may have a document yet.
+    refilled: bool = Field(default=False, exclude_if=operator.not_)
 
     @property
     def destination(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, ConfigDict, Field, NonNegativeInt, StringConstraints
+from pydantic import AwareDatetime, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, StringConstraints
 
 from reindexer.models.model import Model
 
@@ -117,6 +117,8 @@ class FollowState(Model):
 
     scanned_at: AwareDatetime | None = None  # when the last shard of the scan was done
     drained_at: AwareDatetime | None = None  # when all that had changed until then was settled
+    rescan: bool = False  # another scan is wanted, and begins once everything has handed back
+    older: bool = False  # the index may hold what an epoch before this one has written
 
 
 class LineageCursor(Model):
@@ -129,6 +131,19 @@ class LineageCursor(Model):
     ended: dict[ShardId, Ended] = {}
 
 
+def with_adopted(cursor: LineageCursor, shards: list[Reading]) -> LineageCursor:
+    """The cursor with more shards to read; one that it has, or had, stays as it is."""
+    known = cursor.reading.keys() | cursor.ended.keys()
+    new = {one.position.shard: one for one in shards if one.position.shard not in known}
+    return cursor.model_copy(update={"reading": cursor.reading | new})
+
+
+class Adopt(Model):
+    """Root → shard that follows: stream shards that it is to read besides."""
+
+    shards: list[Reading]
+
+
 class Lineages(Model):
     """Some lineages of the table's stream, from the positions that were taken before anything was read."""
 
@@ -137,3 +152,33 @@ class Lineages(Model):
     opened_at: AwareDatetime  # what changed ten minutes before it, or earlier, is left to the scan
     reading: dict[ShardId, Reading]
     ended: dict[ShardId, Ended] = Field(default={}, exclude_if=operator.not_)  # whose children are looked for
+    #: As in `LineageState`, of the whole stream: only where positions are taken, for the ledger.
+    passed: list[ShardId] = Field(default=[], exclude_if=operator.not_)
+
+
+class StreamLookInput(Model):
+    """Look at the whole graph of a table's stream for what no lineage reads.
+
+    `destination`, `epoch`: of the follow, by which the ledger keeps its positions. `through_ms`: as in
+    `Followed`. `patience_seconds`: for how long a missing shard is looked for again.
+    """
+
+    table: str
+    table_arn: str
+    stream_arn: str
+    destination: str
+    epoch: int
+    through_ms: NonNegativeInt = 0
+    patience_seconds: NonNegativeFloat
+
+
+class StreamLook(Model):
+    """What is to be read besides, and why changes are lost; both bounded.
+
+    `adopt`: shards whose parent was read to its end, each from its first change on. `lost` "": nothing is known
+    to be lost; else the sentence, of the kind `kind`.
+    """
+
+    adopt: list[Reading] = []
+    kind: str = ""
+    lost: str = ""

@@ -87,8 +87,21 @@ def plan_lineages(described: Described, region: str | None) -> list[Lineages]:
     reading = sorted(state.reading.items())
     number = min(_MAX_SHARDS, max(1, len(reading)))
     return [
-        Lineages(stream_arn=arn, opened_at=state.opened_at, reading=dict(reading[first::number]))
+        Lineages(
+            stream_arn=arn,
+            opened_at=state.opened_at,
+            reading=dict(reading[first::number]),
+            passed=[] if first else state.passed,
+        )
         for first in range(number)
+    ]
+
+
+def without_passed(sources: Sequence[Source]) -> list[Source]:
+    """The sources as shards have them: what was left to the scan is in the ledger, and need not travel."""
+    return [
+        source.model_copy(update={"passed": []}) if isinstance(source, Lineages) else source
+        for source in sources
     ]
 
 

@@ -41,7 +41,7 @@ from reindexer.planning.checks import (
 from reindexer.planning.compare import Connect, check_second, plan_second, sources_for
 from reindexer.planning.create_replica import ensure_replica
 from reindexer.planning.facts import Described, describe
-from reindexer.planning.follow import follow_sources, images_missing, positions_of
+from reindexer.planning.follow import follow_sources, images_missing, positions_of, without_passed
 from reindexer.planning.index_keys import index_types, keys_of_indexes
 from reindexer.planning.partitions.scope import checked_scope
 from reindexer.planning.partitions.shards import plan_partitions
@@ -157,6 +157,7 @@ def make_plan(
             aim.version,
             connect_search,
             resumes=request.resumes,
+            rescans=request.rescans,
         )
         aim = replace(aim, version=indexed.epoch)
         writer = "bulk" if writes else "none"
@@ -192,7 +193,7 @@ def make_plan(
         warnings += images_missing(described)
     positions: list[Lineages] = []
     begins = replica is not None and replica.begins
-    if writes and (begins or (indexed and indexed.creation)):
+    if writes and (begins or request.rescans or (indexed and indexed.creation)):
         positions, notes = positions_of(request, described, sources, client.meta.region_name)
         warnings += notes
     plan = Plan(
@@ -206,7 +207,7 @@ def make_plan(
         facts=facts,
         limits=limits,
         isolation=_isolation(job, sources),
-        sources=sources,
+        sources=without_passed(sources),
         warnings=warnings,
         limits_from=limits_from,
         ttl=ttl,

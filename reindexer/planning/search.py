@@ -29,7 +29,7 @@ from reindexer.models import (
 from reindexer.planning.facts import Described
 from reindexer.planning.sampling import Sampled
 from reindexer.search import admin
-from reindexer.search.asking import answering, asked
+from reindexer.search.asking import answering, asked, repeated
 from reindexer.search.client import SearchClient
 from reindexer.search.mapping import FIELD_LIMIT, fields_of, mapping_from, numbers_as_text, with_own_fields
 from reindexer.streams.order import next_epoch
@@ -87,8 +87,11 @@ def plan_index(
     connect: ConnectSearch,
     *,
     resumes: bool = False,
+    rescans: str = "",
 ) -> PlannedIndex:
     """`epoch` 0: a new one is chosen, or with `resumes` the last one is taken up again; else that of a run is.
+
+    `rescans`: the index that a new epoch is to fill again.
 
     Raises `BadInput` where the input rules itself out, `Refused` where the cluster does, `EnvironmentFault`
     (`Unavailable` is retryable) where it cannot be asked.
@@ -120,9 +123,17 @@ def plan_index(
             raise Refused(
                 f"no follow has written for {address.alias} yet: begin with a backfill", "NoPositions"
             )
+    last, now = ledger.epochs.last(search.destination), int(started_at.timestamp() * 1000)
+    if rescans:
+        highest = repeated(client, lambda: admin.highest_order(client, rescans))
+        search = search.model_copy(update={"index": rescans, "refilled": True})
+        chosen = next_epoch(now, last, highest)
+        return PlannedIndex(_typed(search, _mappings_of(client, rescans)), chosen, None, [])
     if not epoch:
-        chosen = next_epoch(int(started_at.timestamp() * 1000), ledger.epochs.last(search.destination))
-    search = search.model_copy(update={"index": admin.index_name(address.alias, chosen)})
+        chosen = next_epoch(now, last)
+    refilled = ledger.epochs.index_of(search.destination, chosen) if epoch else None
+    name = refilled or admin.index_name(address.alias, chosen)
+    search = search.model_copy(update={"index": name, "refilled": refilled is not None})
     if epoch:
         mappings = _mappings_of(client, search.index)
         return PlannedIndex(_typed(search, mappings), chosen, None, [])

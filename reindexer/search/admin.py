@@ -10,7 +10,7 @@ from reindexer.answers import CallFailed
 from reindexer.errors import Refused
 from reindexer.models import IndexCreation, IndexInput
 from reindexer.search.client import SearchClient
-from reindexer.search.documents import GONE
+from reindexer.search.documents import GONE, ORDER
 
 #: Hides tombstones from readers. Reading by ID does not pass through it.
 VISIBLE: Mapping[str, Any] = {"bool": {"must_not": {"exists": {"field": GONE}}}}
@@ -75,6 +75,24 @@ def meta_of(client: SearchClient, index: str) -> Mapping[str, Any]:
     mappings = next(iter(answer.values()))["mappings"]
     found: Mapping[str, Any] = (mappings.get("_meta") or {}).get(_META) or {}
     return found
+
+
+def take_over(client: SearchClient, index: str, epoch: int) -> None:
+    """Let the index say that another epoch fills it. Raises `Refused` where it is not ours; `CallFailed`."""
+    answer = client.call("GET", f"/{index}/_mapping")
+    theirs: Mapping[str, Any] = next(iter(answer.values()))["mappings"].get("_meta") or {}
+    if not theirs.get(_META):
+        raise Refused(f"{index} is not an index that a job has made", "IndexReplaced")
+    own = {**theirs[_META], "epoch": epoch}
+    client.call("PUT", f"/{index}/_mapping", {"_meta": {**theirs, _META: own}})
+
+
+def highest_order(client: SearchClient, index: str) -> int | None:
+    """The highest order of its documents; None: it has none. Raises `CallFailed`."""
+    client.call("POST", f"/{index}/_refresh")
+    body = {"size": 1, "_source": [ORDER], "sort": [{ORDER: {"order": "desc", "unmapped_type": "long"}}]}
+    found = client.call("POST", f"/{index}/_search", body)["hits"]["hits"]
+    return int(found[0]["_source"][ORDER]) if found else None
 
 
 def types_of(client: SearchClient, index: str) -> dict[str, str]:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from reindexer.items import WireItem
+from reindexer.items import WireItem, WireKey
 from reindexer.models import KeyAttribute
-from reindexer.partitions.sort_keys import text_of
+from reindexer.partitions.sort_keys import text_of, wire_value
 
 #: Bytes of an ID in UTF-8 (OpenSearch's limit).
 MAX_ID_BYTES = 512
 #: How an ID begins that replaces a key too long to be one. A key that begins so itself is hashed as well.
 _HASHED = "sha256:"
+#: The partition key value of an ID that has both: up to the first `|` that is not escaped.
+_FIRST = re.compile(r"((?:[^\\|]|\\.)*)\|", re.DOTALL)
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 
 
 def id_of(row: WireItem, key: Sequence[KeyAttribute]) -> str:
@@ -28,6 +33,36 @@ def id_of(row: WireItem, key: Sequence[KeyAttribute]) -> str:
     if len(encoded) > MAX_ID_BYTES or text.startswith(_HASHED):
         return _HASHED + hashlib.sha256(encoded).hexdigest()
     return text
+
+
+def key_of(found: str, document: Mapping[str, Any], key: Sequence[KeyAttribute]) -> WireKey | None:
+    """The key of a document's record, from its ID, or from the document where the ID is a hash.
+
+    None where neither tells.
+    """
+    values = _values(found, len(key))
+    if values is None:
+        values = [document.get(attribute.name) for attribute in key]
+    if any(value is None for value in values):
+        return None
+    try:
+        row = {
+            attribute.name: wire_value(attribute.type, str(value))
+            for attribute, value in zip(key, values, strict=True)
+        }
+        return row if id_of(row, key) == found else None
+    except (ValueError, ArithmeticError):  # a job's field that is called as a key attribute
+        return None
+
+
+def _values(found: str, number: int) -> list[Any] | None:
+    """The key's values in an ID; None: it is a hash, or of another key."""
+    if found.startswith(_HASHED):
+        return None
+    if number == 1:
+        return [_ESCAPE.sub(r"\1", found)]
+    first = _FIRST.match(found)
+    return None if first is None else [_ESCAPE.sub(r"\1", first[1]), found[first.end() :]]
 
 
 def _escaped(text: str) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 import orjson
 
@@ -34,18 +33,23 @@ def purge(client: SearchClient, index: str, alias: str, before: datetime) -> int
         found = client.call("POST", f"/{index}/_search", query)["hits"]["hits"]
         if not found:
             break
-        client.bulk(b"".join(_removal(alias, hit) for hit in found), len(found))
+        remove_exactly(client, alias, [(hit["_id"], int(hit["_source"][ORDER])) for hit in found])
         asked += len(found)
         if len(found) < _PAGE:
             break
     return asked
 
 
-def _removal(alias: str, hit: Mapping[str, Any]) -> bytes:
+def remove_exactly(client: SearchClient, alias: str, documents: Sequence[tuple[str, int]]) -> None:
+    """Remove documents by ID, each only while it has its order still. Raises `CallFailed`."""
+    client.bulk(b"".join(_removal(alias, found, order) for found, order in documents), len(documents))
+
+
+def _removal(alias: str, found: str, order: int) -> bytes:
     action = {
         "_index": alias,
-        "_id": hit["_id"],
-        "version": int(hit["_source"][ORDER]),
+        "_id": found,
+        "version": order,
         # At its own order: a newer document has a higher one, and refuses it.
         "version_type": "external_gte",
     }

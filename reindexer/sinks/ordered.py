@@ -136,6 +136,9 @@ class Ordered:
         self._each = request.isolation == "record"
         #: Records that are written at an order of their own, read again as they are now.
         self._orders = _orders_of(request.source)
+        search = request.target.search
+        #: What an earlier epoch has written of it may be there, and is to go.
+        self._settles_older = bool(search and search.refilled) and isinstance(request.source, KeyList)
         self._table = table
         self._context = context
         self._changes: Sequence[Change] = ()
@@ -173,7 +176,7 @@ class Ordered:
             given_up = gives_up(error, self._patience)
             return self._isolated(key, order, *named_failure(error), given_up=given_up)
         if isinstance(body, Skip):
-            if order == self._floor:
+            if order == self._floor and not self._settles_older:
                 return Outcome.FILTERED  # nothing of it was ever written by this epoch
             return PendingWrite(position, key, Put(order, None, Outcome.FILTERED))
         if self._each and not self._changes:

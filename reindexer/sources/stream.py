@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -27,10 +27,16 @@ class StreamSource:
     """The `Source` of a shard that follows. Its pages are settled before the next one is read."""
 
     def __init__(
-        self, source: Lineages, calls: StreamCalls, context: RoundContext, before: Followed | None = None
+        self,
+        source: Lineages,
+        calls: StreamCalls,
+        context: RoundContext,
+        before: Followed | None = None,
+        noted: Collection[ShardId] = (),
     ) -> None:
-        """`before`: at the end of the round before."""
+        """`before`: at the end of the round before; `noted`: as of `Following`."""
         self._source, self._calls, self._context = source, calls, context
+        self._noted = noted
         self._before = before
         self._lineages: dict[ShardId, _Lineage] = {}
 
@@ -38,7 +44,7 @@ class StreamSource:
         """Pages until asked to stop, none of more changes than a second's budget. Raises `CallFailed`."""
         rate = budget.records.rate
         limit = PAGE_RECORDS if rate is None else max(1, min(PAGE_RECORDS, int(rate)))
-        following = Following(self._calls, self._context, self._source.opened_at, limit)
+        following = Following(self._calls, self._context, self._source.opened_at, limit, noted=self._noted)
         start = LineageCursor(reading=self._source.reading, ended=self._source.ended)
         if cursor is not None:
             start = LineageCursor.model_validate(cursor)

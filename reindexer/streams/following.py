@@ -6,8 +6,8 @@ its parent's last change is settled, and a cursor covers exactly the changes up 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,7 @@ from reindexer.streams.reading import (
     ShardReader,
     after_change,
 )
+from reindexer.streams.taxonomy import GONE, TRIMMED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +38,7 @@ _FIRST_WAIT_SECONDS = 0.1
 #: Seconds between two questions for the children of a shard that has ended: they are listed late at times.
 _CHILDREN_SECONDS = 2.0
 #: Seconds for which a shard that has a child is asked for another: of two that were split one may be listed
-#: late. After that whoever looks at the whole graph finds it.
+#: late. After that the look at the whole graph finds it.
 _SIBLING_SECONDS = 60.0
 
 
@@ -83,9 +84,15 @@ class Following:
         opening: datetime | None,
         limit: int = PAGE_RECORDS,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        noted: Collection[ShardId] = (),
     ) -> None:
-        """`opening`: when positions were taken, by the service's clock; None: nothing lies before it."""
+        """`opening`: when positions were taken, by the service's clock; None: nothing lies before it.
+
+        `noted`: shards that have ended and are known as such elsewhere. Only those leave the cursor: who looks
+        at the whole graph must not take a shard that was read for one that was not.
+        """
         self._calls, self._context, self._opening = calls, context, opening
+        self._noted = frozenset(noted)
         self._limit, self._clock = limit, clock
         self._readers: dict[ShardId, ShardReader] = {}
         self._asked_at: dict[ShardId, float] = {}  # for children, monotonic
@@ -108,7 +115,7 @@ class Following:
                     read = self._reader(cursor.reading[shard].position).read()
                 except CallFailed as failed:
                     if failed.failure.action not in (Action.WAIT, Action.RETRY):
-                        raise
+                        raise _lost(failed.failure, cursor.reading[shard].position) from failed
                     failure = failure or failed.failure
                     continue
                 page = self._page(cursor, shard, read)
@@ -177,11 +184,22 @@ class Following:
     def _is_over(self, cursor: LineageCursor, shard: ShardId, end: Ended, now: float) -> bool:
         """Whether it has a child, and another one would be listed by now. Ancestors first: a child that is
         forgotten before its parent would be begun again."""
+        if shard not in self._noted:
+            return False
         lineage: list[Reading | Ended] = [*cursor.reading.values(), *cursor.ended.values()]
         if end.parent in cursor.ended or not any(one.parent == shard for one in lineage):
             return False
         long_ago = end.read_at is not None and (self._clock() - end.read_at).total_seconds() >= _SIBLING_SECONDS
         return long_ago or now - self._ended_at.setdefault(shard, now) >= _SIBLING_SECONDS
+
+
+def _lost(failure: Failure, position: Position) -> CallFailed:
+    """With the range of time whose changes are lost, where some are."""
+    if failure.code not in (TRIMMED, GONE):
+        return CallFailed(failure)
+    since = f"{position.end_at:%Y-%m-%d %H:%M:%S} UTC"
+    lost = f"what changed after {since}, and before what the stream still holds, is lost"
+    return CallFailed(replace(failure, message=f"{position.shard}: {failure.message.rstrip('. ')}; {lost}"))
 
 
 def _raise(failure: Failure | None) -> None:

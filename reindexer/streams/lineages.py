@@ -14,10 +14,6 @@ from typing import NamedTuple
 
 from reindexer.models.streams import Ended, LineageState, Listing, Position, Reading, ShardId, StreamShard
 
-#: How long a shard whose parent is missing is looked for again: a listing lags by seconds, and what is wrong
-#: after minutes stays wrong.
-HOLE_PATIENCE = timedelta(minutes=5)
-
 
 class Look(NamedTuple):
     """What a listing means for the lineages.
@@ -100,19 +96,16 @@ def after_look(state: LineageState, found: Look, at: datetime) -> LineageState:
     )
 
 
-def lasting_holes(state: LineageState, now: datetime) -> list[ShardId]:
-    """Shards that were looked for long enough: changes between them and what was read are lost."""
-    return [shard for shard, since in state.holes.items() if now - since >= HOLE_PATIENCE]
+def lasting_holes(state: LineageState, now: datetime, patience: timedelta) -> list[ShardId]:
+    """Shards whose parent was looked for long enough: changes between them and what was read are lost."""
+    return [shard for shard, since in state.holes.items() if now - since >= patience]
 
 
-def after_end(state: LineageState, last: Position) -> LineageState:
-    """The state once a shard was read to its end, and all of it is settled or isolated.
-
-    `last`: its position then. Raises `KeyError` for a shard that is not being read.
-    """
-    reading = dict(state.reading)
-    ended = Ended(ordinal=last.ordinal, at=last.end_at, parent=reading.pop(last.shard).parent)
-    return state.model_copy(update={"reading": reading, "ended": state.ended | {last.shard: ended}})
+def childless(state: LineageState) -> list[Ended]:
+    """Ends of which no child is known: what is missing from the graph has followed one of them."""
+    begun: Mapping[ShardId, Reading | Ended] = {**state.ended, **state.reading}
+    parents = {entry.parent for entry in begun.values()}
+    return [end for shard, end in state.ended.items() if shard not in parents]
 
 
 def children_of(shard: ShardId, end: Ended, listing: Listing) -> list[Reading]:

@@ -92,12 +92,3 @@ def standing(order: int, stored: int, newest: int) -> Standing:
 def is_before_opening(changed: datetime, opening: datetime) -> bool:
     """Whether a change is left to the scan. Both times are the service's."""
     return changed < opening - BEFORE_OPENING
-
-
-def may_remove_tombstone(age: timedelta, *, rows_left: bool) -> bool:
-    """Whether nothing older can land any more.
-
-    `age` since it was applied, by the clock that has moved most; `rows_left`: a row of the scan or an isolated
-    record of the same epoch has no outcome yet, and may be sent at the floor.
-    """
-    return not rows_left and age >= TOMBSTONE_KEPT

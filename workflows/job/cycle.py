@@ -13,7 +13,7 @@ from workflows.job.slot import Shard
 
 with workflow.unsafe.imports_passed_through():
     from activities.kept import KeptActivities
-    from reindexer.models import Carried, KeepInput, Kept, RunCarried, ShardState
+    from reindexer.models import Carried, FollowState, KeepInput, Kept, RunCarried, ShardState
 
 #: Where a run ends whatever its age: far below the 51,200 events, 10,000 signals and 50 MB at which the server
 #: refuses signals or terminates. What is still to come in (hand-backs of 400 shards) needs some 3,000 events.
@@ -104,7 +104,7 @@ class HandingOver:
                 used=job.used,
                 verification=job.verification,
                 compared=job.compared,
-                followed=job.followed if job.followed.scanned_at else None,
+                followed=job.followed if job.followed != FollowState() else None,
                 index=job.index,
                 swept=job.swept,
                 newest=self._shards.newest,

@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError
 
 from workflows.job.closing import finish, note_progress
-from workflows.job.index import index_input
+from workflows.job.older import settle_older
 from workflows.job.report import JobReport
 from workflows.job.running_job import RunningJob
 from workflows.job.shards import Shards
 from workflows.job.slot import Shard
-from workflows.options import CONTROL
+from workflows.job.tending import Tending, isolated, lineages, through
 
 with workflow.unsafe.imports_passed_through():
-    from activities.search import IndexActivities
-    from reindexer.models import Followed, JobInput, Lineages
+    from reindexer.models import JobInput, Lineages
 
 #: A change lies behind the scan when it is later than its end by this: clocks differ by less (design: 2 s).
 _BEHIND_SCAN_MS = 2000
-#: Seconds between two looks for tombstones: six events each time, some 600 a day.
-_PURGE_SECONDS = 900.0
 #: Milliseconds for which one lag is shown as none: a change is a second or two under way.
 _CAUGHT_UP_MS = 10_000
 
@@ -45,7 +39,9 @@ class FollowingPhases:
 
     async def run(self) -> None:
         """Until everything hands back."""
-        beside = [asyncio.ensure_future(task) for task in (self._drain(), self._purge())]
+        beside = [
+            asyncio.ensure_future(task) for task in (self._drain(), Tending(self._job, self._shards).run())
+        ]
         await self._shards.run(list(self._shards.all))
         # All have ended though none was asked to: the stream is gone, and says so where it is read.
         await workflow.wait_condition(lambda: self._job.leaving)
@@ -65,9 +61,14 @@ class FollowingPhases:
             job.followed.scanned_at = workflow.now()
             job.noticed()
             await note_progress(job, JobReport(job, self._shards))
+        if job.followed.older:
+            if not await settle_older(job, self._shards):
+                return
+            # These were read later than the scan: changes until then have to follow as well.
+            job.followed.scanned_at = workflow.now()
         end = int(job.followed.scanned_at.timestamp() * 1000) + _BEHIND_SCAN_MS
         await workflow.wait_condition(
-            lambda: job.leaving or (through(self._shards) > end and not self._isolated)
+            lambda: job.leaving or (through(self._shards) > end and not isolated(self._shards))
         )
         if job.leaving:
             return
@@ -76,43 +77,6 @@ class FollowingPhases:
         job.note("drained", job.index.why or None if job.index else None)
         job.noticed()
         await note_progress(job, JobReport(job, self._shards))
-
-    @property
-    def _isolated(self) -> bool:
-        """Whether any record is still being tried: what it is to be is not there yet."""
-        return any(shard.counts.isolated for shard in self._shards.all)
-
-    async def _purge(self) -> None:
-        """Now and then, once drained: tombstones that nothing older can follow any more. For ever."""
-        job = self._job
-        if not job.known_plan.verb.writes_index:
-            return  # of a replica DynamoDB removes them, by their time to live
-        await workflow.wait_condition(lambda: job.leaving or job.followed.drained_at is not None)
-        while not job.leaving:
-            with contextlib.suppress(TimeoutError):
-                await workflow.wait_condition(
-                    lambda: job.leaving,
-                    timeout=timedelta(seconds=_PURGE_SECONDS),
-                    timeout_summary="until tombstones are looked for",
-                )
-            # An isolated record may be older than a tombstone.
-            if job.leaving or not job.gate.open or self._isolated:
-                continue
-            try:
-                request = index_input(job)
-                await workflow.execute_activity_method(IndexActivities.purge_tombstones, request, **CONTROL)
-            except ActivityError as error:  # the next time does it
-                workflow.logger.warning("tombstones were not removed: %s", error.cause or error)
-
-
-def lineages(shards: Shards) -> list[Followed]:
-    """Of each shard that follows, what is known of it."""
-    return [shard.counts.followed or Followed() for shard in shards.all if isinstance(shard.source, Lineages)]
-
-
-def through(shards: Shards) -> int:
-    """Milliseconds since 1970 up to which every change is settled; 0: not known."""
-    return min((found.through_ms for found in lineages(shards)), default=0)
 
 
 def state_of(job: RunningJob, shards: Shards) -> str:

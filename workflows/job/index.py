@@ -21,6 +21,7 @@ with workflow.unsafe.imports_passed_through():
         IndexSampleInput,
         KeyList,
         Lineages,
+        Plan,
         Quarantined,
         Scope,
         SearchIndex,
@@ -61,13 +62,14 @@ def finishing(job: RunningJob, shards: Shards, scope: Scope) -> IndexInput:
     scanned = scanning(shards)
     whole = all(shard.done for shard in scanned)
     again, follows = isinstance(scope, Quarantined), len(scanned) < len(shards.all)
+    has_readers = job.index is not None and job.index.moved  # since before a rescan
     why_not = _why_not(job, operation, complete=whole and not tally[Outcome.QUARANTINED])
     return index_input(job).model_copy(
         update={
             "count": _verifies(job),
             # What follows a scan replaces and deletes documents: no count of records tells how many are left.
             "expected": None if again or follows else tally[Outcome.UPDATED],
-            "move": not why_not,
+            "move": not why_not or has_readers,
             "why_not": why_not,
             "scanned": whole and not again,
             "replace_index": operation.replace_index,
@@ -124,9 +126,9 @@ def _verifies(job: RunningJob) -> bool:
     return job.input is None or job.input.verify
 
 
-def index_input(job: RunningJob) -> IndexInput:
-    """Which index, and whose."""
-    plan = job.known_plan
+def index_input(job: RunningJob, plan: Plan | None = None) -> IndexInput:
+    """Which index, and whose. `plan` None: that in force."""
+    plan = plan or job.known_plan
     assert plan.target.search is not None, "which index?"
     return IndexInput(
         index=plan.target.search,

@@ -47,6 +47,11 @@ def wrong_with_resume(args: tuple[Any, ...]) -> str:
     return ""
 
 
+def rescan_in(args: tuple[Any, ...]) -> bool:
+    """Whether a `resume` comes with another scan."""
+    return bool(args and isinstance(args[0], dict) and args[0].get("rescan") is True)
+
+
 def code_in(args: tuple[Any, ...]) -> str | None:
     """The hash of a job's code that a `resume` accepts."""
     code = args[0].get("code") if args and isinstance(args[0], dict) else None

@@ -19,15 +19,19 @@ with workflow.unsafe.imports_passed_through():
     from reindexer.models import Elsewhere, FollowInput, JobInput, Plan, PlanInput
 
 
-async def make_plan(job: RunningJob, asked: JobInput) -> Plan:
-    """The plan, with the search attributes there are. Raises `ApplicationError` where the job is refused."""
+async def make_plan(job: RunningJob, asked: JobInput, run: str = "", rescans: str = "") -> Plan:
+    """The plan, with the search attributes there are. Raises `ApplicationError` where the job is refused.
+
+    `rescans`: the index that the job has filled, and fills again; `run`: that of its first plan.
+    """
     request = PlanInput(
         job=asked,
         follows=isinstance(asked, FollowInput),
-        resumes=isinstance(asked, FollowInput) and not asked.backfill,
+        resumes=isinstance(asked, FollowInput) and not asked.backfill and not rescans,
+        rescans=rescans,
         workflow_id=job.job_id,
-        started_at=job.started_at,
-        run=workflow.uuid4().hex[:10],  # 40 bits: two runs of a table never share a stamp
+        started_at=workflow.now() if rescans else job.started_at,
+        run=run or workflow.uuid4().hex[:10],  # 40 bits: two runs of a table never share a stamp
     )
     try:
         plan = await _planned(job, request)

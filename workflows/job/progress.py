@@ -10,13 +10,14 @@ from temporalio.common import SearchAttributeKey
 
 from workflows.job.counts import Figures, Totals, seen_by
 from workflows.job.details import details, failures, planned, warned
-from workflows.job.following import lineages, state_of
+from workflows.job.following import state_of
 from workflows.job.looking import Looking
 from workflows.job.partition_totals import PartitionProgress, with_quarantined
 from workflows.job.rates import Point, Rates
 from workflows.job.running_job import RunningJob
 from workflows.job.shards import Shards
 from workflows.job.slot import Shard
+from workflows.job.tending import lineages
 from workflows.options import EVERYWHERE
 
 with workflow.unsafe.imports_passed_through():

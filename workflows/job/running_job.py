@@ -151,6 +151,12 @@ class RunningJob:
         self.cycling = True
         self.changed()
 
+    def rescan(self, reason: str | None) -> None:
+        """Someone wants another scan: everything hands back, and begins again with a new epoch."""
+        self.note("rescan", reason)
+        self.followed.rescan = True
+        self.hand_over()
+
     def planned(self, plan: Plan) -> None:
         """There is a plan. What was changed while it was made stays changed."""
         self.plan = plan

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 
 from temporalio import workflow
 from temporalio.exceptions import ChildWorkflowError, TemporalError, WorkflowAlreadyStartedError
@@ -11,15 +12,17 @@ from temporalio.exceptions import ChildWorkflowError, TemporalError, WorkflowAlr
 from workflows.job.children import Children, Gone
 from workflows.job.running_job import RunningJob
 from workflows.job.shares import Grant, limited, opening, redistribute
-from workflows.job.slot import STILL, Shard
+from workflows.job.slot import STILL, Shard, superseded, together
 from workflows.reindex_shard import ReindexShard
 
 with workflow.unsafe.imports_passed_through():
     from reindexer.models import (
         Isolated,
+        KeptKeys,
         Looked,
         ShardReport,
         Share,
+        Source,
     )
     from reindexer.tally import Attempts, Tally
 
@@ -128,6 +131,27 @@ class Shards:
                 break
             batch.append(waiting.pop(0))
         return batch
+
+    def add(self, lists: Sequence[KeptKeys]) -> list[Shard]:
+        """Shards of their own for key lists that the ledger keeps."""
+        first = len(self.all)
+        more = [Shard(first + number, "running", kept) for number, kept in enumerate(lists)]
+        self.all += more
+        return more
+
+    def fold_kept(self) -> None:
+        """Those for key lists that have ended, at the end of all, into the one before them: it is done, too."""
+        first = len(self.all)
+        while isinstance(self.all[first - 1].source, KeptKeys) and self.all[first - 1].done:
+            first -= 1
+        self.all[first - 1 :] = [together(first - 1, self.all[first - 1 :])]
+
+    def begin_again(self, sources: Sequence[Source]) -> None:
+        """A rescan's shards in the place of all. The last source is empty: what all before came to."""
+        last = len(sources) - 1
+        before = superseded(together(last, self.all))
+        self.all = [Shard(index, "running", source) for index, source in enumerate(sources[:last])] + [before]
+        self.newest = []  # it tries them again
 
     async def settle(self) -> None:
         """The last look of shards that do not run as the job is cancelled: handed back for a new run of the

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 from temporalio import workflow
 
@@ -32,6 +34,7 @@ with workflow.unsafe.imports_passed_through():
         Share,
         Source,
     )
+    from reindexer.tally import Outcome, Tally
 
 #: Situations in which a shard runs no attempt until it is asked to go on.
 STILL = ("paused", "parked")
@@ -201,6 +204,34 @@ def beginning(source: Source) -> ShardState | None:
     if isinstance(source, KeyList) and source.unconfirmed:
         return ShardState(unconfirmed=source.unconfirmed)
     return None
+
+
+def together(index: int, shards: Sequence[Shard]) -> Shard:
+    """What these came to, as one that is done."""
+    failures: Counter[str] = Counter()
+    for shard in shards:
+        failures.update(shard.summary.failures)
+    counts = Counts.total([shard.counts for shard in shards])
+    summary = ShardSummary(
+        counts=counts.model_copy(update={"followed": None}),
+        rounds=sum(shard.summary.rounds for shard in shards),
+        failures=dict(failures),
+        doubt=any(shard.summary.doubt for shard in shards),
+    )
+    lost = any(shard.lost for shard in shards)
+    source = KeyList(keys=[])
+    return Shard(index, "running", source, summary=summary, situation="done", done=True, lost=lost)
+
+
+def superseded(shard: Shard) -> Shard:
+    """What it gave up or was still trying is left to another scan, which reads it again."""
+    counts = shard.counts
+    left = counts.isolated + counts.tally[Outcome.QUARANTINED]
+    outcomes = {**counts.tally.counted, Outcome.QUARANTINED: 0}
+    outcomes[Outcome.SUPERSEDED] = counts.tally[Outcome.SUPERSEDED] + left
+    counts = counts.model_copy(update={"tally": Tally(counts.tally.scanned, **outcomes), "isolated": 0})
+    summary = shard.summary.model_copy(update={"counts": counts, "failures": {}})
+    return replace(shard, summary=summary)
 
 
 def _place(summary: ShardSummary) -> tuple[int, int]:

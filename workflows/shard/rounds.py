@@ -68,6 +68,7 @@ class Rounds:
 
     def _start(self) -> workflow.ActivityHandle[Any]:
         """In the shard's time slice; the first one is shorter."""
+        self._shard.take_adopted()
         request, state = self._shard.request, self._shard.state
         seconds = request.round_seconds
         if not state.rounds:

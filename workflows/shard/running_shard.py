@@ -9,6 +9,7 @@ from workflows.controls import Gate
 with workflow.unsafe.imports_passed_through():
     from reindexer.models import (
         Control,
+        Lineages,
         ShardInput,
         ShardPlace,
         ShardState,
@@ -17,6 +18,7 @@ with workflow.unsafe.imports_passed_through():
         Situation,
         Target,
     )
+    from reindexer.models.streams import LineageCursor, Reading, with_adopted
 
 RUNNING = Situation()
 
@@ -34,6 +36,7 @@ class RunningShard:
         self.situation = RUNNING  # without the account, which is taken when it is reported
         self._parked_at = -1  # the control seq in force when it parked itself
         self._turns = 0
+        self._adopted: list[Reading] = []  # and not yet part of the cursor
 
     @property
     def turn(self) -> tuple[int, bool]:
@@ -49,6 +52,23 @@ class RunningShard:
         self.gate.stopping = self.gate.stopping or control.stop
         if self.leaving or (before.paused, before.share) != (control.paused, control.share):
             self._turns += 1
+
+    def adopt(self, shards: list[Reading]) -> None:
+        """Read these stream shards as well, from the next round on."""
+        if isinstance(self.request.source, Lineages):
+            self._adopted += shards
+            self._turns += 1
+
+    def take_adopted(self) -> None:
+        """Between rounds: what was adopted joins the cursor."""
+        source = self.request.source
+        if not self._adopted or not isinstance(source, Lineages):
+            return
+        cursor = LineageCursor(reading=source.reading, ended=source.ended)
+        if self.state.cursor is not None:
+            cursor = LineageCursor.model_validate(self.state.cursor)
+        joined = with_adopted(cursor, self._adopted).model_dump(mode="json", exclude_defaults=True)
+        self.state, self._adopted = self.state.model_copy(update={"cursor": joined}), []
 
     def park(self, reason: str) -> None:
         """Stop by itself, with the reason, until the root sends a newer control state."""

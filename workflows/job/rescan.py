@@ -1,0 +1,67 @@
+"""A rescan: a new epoch and a new scan into the same index, by the same follow."""
+
+from __future__ import annotations
+
+import asyncio
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError
+
+from workflows.job.index import index_input
+from workflows.job.planning import make_plan, plainly
+from workflows.job.running_job import RunningJob
+from workflows.job.shards import Shards
+from workflows.options import CONTROL
+
+with workflow.unsafe.imports_passed_through():
+    from activities.search import IndexActivities
+    from reindexer.models import FollowInput, FollowState, JobInput, KeyList, Plan
+
+
+def why_no_rescan(job: RunningJob) -> str:
+    """Why it cannot be scanned again, one sentence; "" where it can."""
+    if not isinstance(job.input, FollowInput):
+        return "only a follow can be scanned again; start another job"
+    if job.plan is None:
+        return "it is not planned yet: its first scan is still to come"
+    if job.plan.target.search is None:
+        return "only a follow of a search index can be scanned again"
+    return "it ends" if job.gate.stopping or job.phase in ("closing", "done") else ""
+
+
+async def begin_again(job: RunningJob, shards: Shards, asked: JobInput) -> None:
+    """Everything has handed back: plan again, take the epoch, and put new shards in the place of all others.
+
+    Parks where that is refused, and tries again once resumed. Returns without where the job is cancelled.
+    """
+    while await job.gate.wait_open():
+        try:
+            plan = await _taken(job, asked)
+        except asyncio.CancelledError:
+            if not job.gate.stopping:
+                raise
+            return
+        except ApplicationError as error:
+            if not job.gate.stopping:
+                job.park(f"the rescan cannot begin: {error.message} ({error.type}); repair that, then resume")
+            continue
+        job.planned(plan)
+        job.code = None  # what the plan says
+        shards.begin_again(plan.sources)
+        job.followed = FollowState(older=True)
+        job.noticed()
+        return
+
+
+async def _taken(job: RunningJob, asked: JobInput) -> Plan:
+    """The plan, its epoch taken, positions noted. Raises `ApplicationError`, `asyncio.CancelledError`."""
+    before = job.known_plan
+    assert before.target.search is not None, "the scan of what?"
+    plan = await make_plan(job, asked, before.run, before.target.search.index)
+    request = index_input(job, plan).model_copy(update={"positions": plan.positions})
+    try:
+        await workflow.execute_activity_method(IndexActivities.prepare_rescan, request, **CONTROL)
+    except ActivityError as error:
+        raise plainly(error, "the rescan") from error
+    # At the end, so that the shards that follow keep their places: what all shards before came to.
+    return plan.model_copy(update={"positions": [], "sources": [*plan.sources, KeyList(keys=[])]})
