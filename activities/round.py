@@ -74,13 +74,13 @@ class RoundActivities:
 
     def _noted(self, request: RoundInput, context: RoundContext) -> RoundInput:
         """With the ended stream shards that the ledger knows by now; where it does not answer they stay."""
-        source, cursor, search = request.source, request.cursor, request.target.search
-        if not isinstance(source, Lineages) or cursor is None or search is None:
+        source, cursor = request.source, request.cursor
+        if not isinstance(source, Lineages) or cursor is None:
             return request
         ended = LineageCursor.model_validate(cursor).ended
         if not ended:
             return request
-        positions, place = self._clients.ledger.positions, (search.destination, request.target.version)
+        positions, place = self._clients.ledger.positions, (request.target.destination, request.target.version)
         try:
             answered(self._pool.submit(lambda: positions.note_ended(*place, ended)), context)
         except (ReindexerError, CallFailed) as error:

@@ -19,6 +19,7 @@ from reindexer.models import (
     KeptDifferences,
     KeyList,
     Lineages,
+    OlderSegment,
     RecordInput,
     RecordResult,
     RoundInput,
@@ -45,6 +46,7 @@ from reindexer.sinks.seen import Seen
 from reindexer.sinks.unstamping import Unstamping
 from reindexer.sources import make_source
 from reindexer.sources.differences import Chunks, DifferenceSource
+from reindexer.sources.older import OlderSource
 from reindexer.sources.stream import StreamSource
 from reindexer.streams.client import StreamCalls
 
@@ -130,10 +132,23 @@ def _ordered(
     if isinstance(request.source, Lineages):
         assert second.stream is not None, "changes of what?"
         source = StreamSource(request.source, second.stream, context, request.followed, request.noted)
+    elif isinstance(request.source, OlderSegment):
+        source = _older(request, table, second, context)
     else:
         source = make_source(request.source, target, table, None, rows, context, consistent=True)
     destination = Ordered(request, sink, operation, patience, table, context)
     return Round(request, source, destination, context, patience)
+
+
+def _older(
+    request: RoundInput | ClosingInput,
+    table: TableClient,
+    second: Second | Cluster | None,
+    context: RoundContext,
+) -> Source:
+    assert isinstance(second, Second), "rows of which replica?"
+    assert isinstance(request.source, OlderSegment)
+    return OlderSource(second.table, table, request.source, request.target, context)
 
 
 def ordered_sink(second: Second | Cluster, target: Target, context: RoundContext | None = None) -> OrderedSink:
@@ -167,6 +182,8 @@ def look_ahead(
         if isinstance(request.source, Lineages):  # whoever follows on meets what is beyond the cursor
             return ClosingResult(isolated=request.isolated)
         landed = InOrder(ordered_sink(second, request.target, context), request.target)
+        if isinstance(request.source, OlderSegment):
+            return count_landed(request, landed, _older(request, table, second, context), context)
         rows = None if named else make_source(request.source, request.target, table, None, {}, context)
         return count_landed(request, landed, rows, context)
     assert isinstance(second, Second), "repaired where?"

@@ -189,3 +189,23 @@ async def test_a_replica_is_created_as_the_table_is(quiet: Stack, make_table: Ma
         assert code == 0, err + out
     finally:
         made.drop()
+
+
+async def test_what_only_the_replica_held_is_removed(quiet: Stack, make_table: Make) -> None:
+    """By a job and by a follow: a row of others, and one that was deleted while nothing followed."""
+    replicated = Replicated(make_table, rows=120)
+    foreign = {**made_up_key(replicated.table.key, 5000), "mine": {"S": "not the table's"}}
+    left = {**made_up_key(replicated.table.key, 5001), "reindexOrder": {"N": "5"}}
+    for row in (foreign, left):
+        replicated.replica.put(row)
+    state, report = await outcome(await quiet.start(replicated.job()))
+    assert (state, report["tally"]["updated"], report["tally"]["removed"]) == ("complete", 120, 2), report
+    assert replicated.differing() == []
+    for row in (foreign, left):
+        replicated.replica.put(row)
+    handle = await replicated.follow(quiet, limits=FAST)
+    seen = await until(handle, drained, seconds=150)
+    assert seen["tally"]["removed"] == 2
+    assert replicated.differing() == []
+    await handle.cancel()
+    await outcome(handle)

@@ -182,8 +182,23 @@ class PartitionRanges(Model):
     ranges: list[PartitionRange]
 
 
+class OlderSegment(Model):
+    """One part of what a replica held before the scan that has just been made for it."""
+
+    kind: Literal["older_segment"] = "older_segment"
+    segment: NonNegativeInt
+    total: PositiveInt
+
+
 Source = Annotated[
-    Segment | KeyList | KeptKeys | PartitionRanges | KeptDifferences | SampledSegments | Lineages,
+    Segment
+    | KeyList
+    | KeptKeys
+    | PartitionRanges
+    | KeptDifferences
+    | SampledSegments
+    | Lineages
+    | OlderSegment,
     Field(discriminator="kind"),
 ]
 
@@ -215,6 +230,8 @@ class Plan(Model):
     creation: IndexCreation | None = Field(default=None, exclude_if=lambda value: value is None)
     #: Where a follow of the index begins, taken before anything is read; kept in the ledger.
     positions: list[Lineages] = Field(default=[], exclude_if=operator.not_)
+    #: Segments in which a replica is read that held records before; 0: it was empty.
+    refilled: NonNegativeInt = Field(default=0, exclude_if=operator.not_)
     begins: bool = Field(default=False, exclude_if=operator.not_)  # an epoch of a replica, by a scan
     uses: Uses | None = None  # what its limits are chosen by; None: planned by an older worker
     verb: Verb  # what the operation's verb says of itself

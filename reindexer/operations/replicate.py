@@ -15,7 +15,8 @@ REPLICATE = Verb(
     writes=True,
     runs_job=False,
     outcomes=[
-        Outcome.UPDATED, Outcome.FILTERED, Outcome.VANISHED, Outcome.SUPERSEDED, Outcome.QUARANTINED
+        Outcome.UPDATED, Outcome.REMOVED, Outcome.FILTERED, Outcome.VANISHED, Outcome.SUPERSEDED,
+        Outcome.QUARANTINED
     ],
     incomplete=[Outcome.QUARANTINED],
     stamps=False,
@@ -23,6 +24,7 @@ REPLICATE = Verb(
     copies=True,
     words={
         Outcome.UPDATED: "in the replica, written by this run",
+        Outcome.REMOVED: "in the replica alone before, removed",
         Outcome.FILTERED: "not in the replica: expired, or tombstones",
         Outcome.VANISHED: "gone from the table before this run wrote them",
         Outcome.SUPERSEDED: "newer in the replica already",

@@ -200,6 +200,7 @@ def make_plan(
         run=request.run,
         target=target,
         begins=begins,
+        refilled=replica.refilled if replica else 0,
         other_facts=second.facts if second else None,
         creation=indexed.creation if indexed else None,
         positions=positions,

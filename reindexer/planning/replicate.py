@@ -25,6 +25,7 @@ from reindexer.planning.checks import check_not_replicas_of_one, check_replicas
 from reindexer.planning.facts import Described
 from reindexer.planning.probes import Writer, probe_replica
 from reindexer.planning.reach import Reach
+from reindexer.planning.sizing import shard_count
 from reindexer.streams.order import next_epoch
 
 #: Rows that are looked at for an order: one page, some read units.
@@ -50,6 +51,7 @@ class PlannedReplica:
     writer: Writer
     epoch: int
     begins: bool
+    refilled: int  # as in `Plan`
     warnings: list[str]
 
 
@@ -68,9 +70,11 @@ def plan_replica(
     """
     writer, warnings = _checked(source, replica, reach, request.job, operation)
     begins = not epoch and not request.resumes
+    rows = _rows(replica) if begins else []
     if not epoch:
-        epoch = _epoch(ledger, destination_of_table(replica.arn), replica, request)
-    return PlannedReplica(writer, epoch, begins, warnings)
+        epoch = _epoch(ledger, destination_of_table(replica.arn), rows, replica, request)
+    refilled = shard_count(replica.facts.items, replica.facts.size_bytes) if rows else 0
+    return PlannedReplica(writer, epoch, begins, refilled, warnings)
 
 
 def _checked(
@@ -95,7 +99,9 @@ def _checked(
     return writer, [*warnings, *notes]
 
 
-def _epoch(ledger: Ledger, destination: str, replica: Described, request: PlanInput) -> int:
+def _epoch(
+    ledger: Ledger, destination: str, rows: list[WireItem], replica: Described, request: PlanInput
+) -> int:
     """Of a new backfill above all that is stored; of a follow that goes on the last one."""
     last = ledger.epochs.last(destination)
     if request.resumes:
@@ -103,7 +109,7 @@ def _epoch(ledger: Ledger, destination: str, replica: Described, request: PlanIn
             name = replica.table.table
             raise Refused(f"nothing has been replicated to {name} yet: begin with a backfill", "NoPositions")
         return last
-    stored = [int(Decimal(row[ORDER]["N"])) for row in _rows(replica) if "N" in row.get(ORDER, {})]
+    stored = [int(Decimal(row[ORDER]["N"])) for row in rows if "N" in row.get(ORDER, {})]
     return next_epoch(int(request.started_at.timestamp() * 1000), last, max(stored, default=None))
 
 

@@ -34,12 +34,16 @@ def segments(items: int, size_bytes: int, total: int | None, run: str) -> list[S
     `total` None: chosen from the counts, which are old and decide nothing else. The order is a pseudo-random
     permutation, fixed by `run`, so that shards in flight lie on different partitions.
     """
-    if total is None:
-        wanted = max(math.ceil(items / RECORDS_PER_SHARD), math.ceil(size_bytes / BYTES_PER_SHARD))
-        total = min(MAX_SHARDS, max(MIN_SHARDS, wanted))
-    order = list(range(total))
+    number = shard_count(items, size_bytes) if total is None else total
+    order = list(range(number))
     random.Random(run).shuffle(order)
-    return [Segment(segment=segment, total=total) for segment in order]
+    return [Segment(segment=segment, total=number) for segment in order]
+
+
+def shard_count(items: int, size_bytes: int) -> int:
+    """How many shards read a whole table."""
+    wanted = max(math.ceil(items / RECORDS_PER_SHARD), math.ceil(size_bytes / BYTES_PER_SHARD))
+    return min(MAX_SHARDS, max(MIN_SHARDS, wanted))
 
 
 def key_lists(keys: list[Key], copies: Callable[[Key], int] = lambda _: 1) -> tuple[list[KeyList], int]:

@@ -16,7 +16,7 @@ from reindexer.dynamo.reading import read_consistently
 from reindexer.dynamo.table import TableClient
 from reindexer.errors import EnvironmentFault, Interrupted, named_failure
 from reindexer.items import Put, Skip, WireItem, WireKey, from_json_key, key_identity, to_json_key
-from reindexer.models import Fault, Isolated, KeyList, RoundInput, Source, Unconfirmed
+from reindexer.models import Fault, Isolated, KeyList, OlderSegment, RoundInput, Source, Unconfirmed
 from reindexer.page import Page
 from reindexer.round_context import RoundContext
 from reindexer.rounds.pending_write import Patience, PendingWrite
@@ -138,7 +138,11 @@ class Ordered:
         self._orders = _orders_of(request.source)
         search = request.target.search
         #: What an earlier epoch has written of it may be there, and is to go.
-        self._settles_older = bool(search and search.refilled) and isinstance(request.source, KeyList)
+        self._settles_older = isinstance(request.source, OlderSegment) or (
+            bool(search and search.refilled) and isinstance(request.source, KeyList)
+        )
+        #: What becomes of a record that is not there.
+        self._gone = Outcome.REMOVED if isinstance(request.source, OlderSegment) else Outcome.VANISHED
         self._table = table
         self._context = context
         self._changes: Sequence[Change] = ()
@@ -157,7 +161,7 @@ class Ordered:
         self, position: int, key: WireKey, item: WireItem | None
     ) -> PendingWrite[Put] | Outcome | Isolated:
         """The document of a row or of a change, or nothing. Raises `EnvironmentFault`, `Interrupted`."""
-        order, gone = self._floor, Outcome.VANISHED
+        order, gone = self._floor, self._gone
         if self._changes:
             change = self._changes[position]
             order = order_of(self._epoch, change.ordinal)

@@ -61,7 +61,7 @@ class FollowingPhases:
             job.followed.scanned_at = workflow.now()
             job.noticed()
             await note_progress(job, JobReport(job, self._shards))
-        if job.followed.older:
+        if job.followed.older or job.known_plan.refilled:
             if not await settle_older(job, self._shards):
                 return
             # These were read later than the scan: changes until then have to follow as well.

@@ -10,6 +10,7 @@ from temporalio import workflow
 
 from workflows.job.closing import note_progress, retry_while_parked
 from workflows.job.comparison import compared
+from workflows.job.older import older_segments
 from workflows.job.report import JobReport
 from workflows.job.running_job import RunningJob
 from workflows.job.shards import Shards
@@ -78,6 +79,9 @@ class Phases:
             return self._begin_repairing(job.compared.chunks)
         if job.phase == "repairing":
             return "closing"
+        if job.phase == "running" and (older := older_segments(job.known_plan)):
+            self._add("repairing", older)
+            return "repairing"
         if job.phase == "running":
             return await self._begin_verifying()
         if job.phase == "verifying":

@@ -20,6 +20,7 @@ with workflow.unsafe.imports_passed_through():
         Isolated,
         KeptKeys,
         Looked,
+        OlderSegment,
         ShardReport,
         Share,
         Source,
@@ -132,10 +133,10 @@ class Shards:
             batch.append(waiting.pop(0))
         return batch
 
-    def add(self, lists: Sequence[KeptKeys]) -> list[Shard]:
-        """Shards of their own for key lists that the ledger keeps."""
+    def add(self, sources: Sequence[KeptKeys | OlderSegment]) -> list[Shard]:
+        """Shards of their own for what is left to be settled after a scan."""
         first = len(self.all)
-        more = [Shard(first + number, "running", kept) for number, kept in enumerate(lists)]
+        more = [Shard(first + number, "running", source) for number, source in enumerate(sources)]
         self.all += more
         return more
 

@@ -22,6 +22,7 @@ with workflow.unsafe.imports_passed_through():
         KeptKeys,
         KeyList,
         Lineages,
+        OlderSegment,
         PartitionRanges,
         Phase,
         SampledSegments,
@@ -186,6 +187,8 @@ class Shard:
         if isinstance(source, Segment):
             return f"{verb}segment {source.segment} of {source.total}"
         place = f"shard {self.index} of {total}"
+        if isinstance(source, OlderSegment):
+            return f"settle what the replica held, segment {source.segment} of {source.total}"
         if isinstance(source, SampledSegments):
             return f"{verb}a sample of {source.total} segments, {place}"
         if isinstance(source, PartitionRanges):

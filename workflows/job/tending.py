@@ -82,10 +82,10 @@ class Tending:
             await self._adopt(one)
 
     def _request(self) -> StreamLookInput | None:
-        """None: nothing is followed, or its destination is none that the ledger keeps positions of."""
+        """None: nothing is followed."""
         target = self._job.known_plan.target
         following = self._following
-        if not following or target.search is None:
+        if not following:
             return None
         source = following[0].source
         assert isinstance(source, Lineages)
@@ -93,7 +93,7 @@ class Tending:
             table=target.table,
             table_arn=target.table_arn,
             stream_arn=source.stream_arn,
-            destination=target.search.destination,
+            destination=target.destination,
             epoch=target.version,
             through_ms=through(self._shards),
             # One more look at least: a listing lags by seconds, and what is wrong after minutes stays wrong.
@@ -120,6 +120,8 @@ class Tending:
     async def _purge(self) -> None:
         """Once drained: tombstones that nothing older can follow any more."""
         job = self._job
+        if not job.known_plan.verb.writes_index:
+            return  # DynamoDB removes those of a replica, by their time to live
         # An isolated record may be older than a tombstone.
         if job.followed.drained_at is None or not job.gate.open or isolated(self._shards):
             return
