@@ -114,12 +114,14 @@ class Write:
 class Put:
     """A whole value at its place in an order: it lands only where nothing of that order or above is stored.
 
-    `body` is what a destination takes, without the order; None: the record is gone there.
+    `body` is what a destination takes, without the order; None: the record is gone there. `again`: it replaces
+    what is stored at that very order, too.
     """
 
     order: int
     body: bytes | None
     outcome: Outcome  # what the record has come to once it is there
+    again: bool = False
 
 
 #: What a destination is sent: changes of an item by default.

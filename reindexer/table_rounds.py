@@ -35,12 +35,14 @@ from reindexer.search.client import SearchClient
 from reindexer.sinks.in_place import InPlace
 from reindexer.sinks.ordered import Ordered
 from reindexer.sinks.pair import Pair
+from reindexer.sinks.refreshing import Refreshing, orders_in
 from reindexer.sinks.repairing import Repairing
 from reindexer.sinks.search_index import SearchSink
 from reindexer.sinks.seen import Seen
 from reindexer.sinks.unstamping import Unstamping
 from reindexer.sources import make_source
 from reindexer.sources.differences import Chunks, DifferenceSource
+from reindexer.sources.refreshed import RefreshedSource
 from reindexer.sources.stream import StreamSource
 from reindexer.streams.client import StreamCalls
 
@@ -109,6 +111,9 @@ def _index(
 ) -> Round[Put]:
     operation = IndexOperation(request.target, context)
     sink = SearchSink(cluster.client, request.target)
+    if verb_of(request.target.operation).rewrites:
+        again = Refreshing(request, sink, operation, patience, table, context)
+        return Round(request, _refreshed(request, sink, table, context), again, context, patience)
     destination = Ordered(request, sink, operation, patience, table, context)
     source: Source
     if isinstance(request.source, Lineages):
@@ -119,6 +124,15 @@ def _index(
             request.source, request.target, table, None, operation.filter, context, consistent=True
         )
     return Round(request, source, destination, context, patience)
+
+
+def _refreshed(
+    request: RoundInput, sink: SearchSink, table: TableClient, context: RoundContext
+) -> RefreshedSource:
+    """Without the job's query: a record that has left it may have a document yet."""
+    names = tuple(attribute.name for attribute in request.target.key)
+    named = make_source(request.source, request.target, table, names, {}, context, consistent=True)
+    return RefreshedSource(named, lambda keys: orders_in(sink, keys), table, names, context)
 
 
 def _source(
@@ -142,7 +156,8 @@ def look_ahead(
         return count_ahead(request, table, context, seen)
     named = isinstance(request.source, KeyList)
     if isinstance(second, Cluster):
-        if isinstance(request.source, Lineages):  # whoever follows on meets what is beyond the cursor
+        # Whoever follows on meets what is beyond the cursor. What a refresh has written does not tell of it.
+        if isinstance(request.source, Lineages) or verb_of(request.target.operation).rewrites:
             return ClosingResult(isolated=request.isolated)
         landed = InIndex(SearchSink(second.client, request.target), request.target)
         rows = None if named else make_source(request.source, request.target, table, None, {}, context)

@@ -22,6 +22,7 @@ from reindexer.models import (
     Plan,
     PlanInput,
     Quarantined,
+    Refresh,
     Source,
     Target,
     Verb,
@@ -46,6 +47,7 @@ from reindexer.planning.partitions.shards import plan_partitions
 from reindexer.planning.probes import probe_access
 from reindexer.planning.reach import reach_of
 from reindexer.planning.redrive import Redrive, plan_redrive
+from reindexer.planning.refresh import plan_refresh
 from reindexer.planning.search import ConnectSearch, check_index, plan_index
 from reindexer.planning.segments import check_segments
 from reindexer.planning.time_to_live import plan_expiry
@@ -78,6 +80,8 @@ def make_plan(
     job, verb = request.job, verb_of(request.job.operation)
     check_workflow_id(request.workflow_id)
     _check_operation(job, verb)
+    if request.follows and not isinstance(job.operation, Index):
+        raise BadInput(f"{verb.kind} follows no stream: index does", "operation")
     ledger.check()
     described = describe(job.table, client)
     if described.table.table == ledger.table:
@@ -103,7 +107,11 @@ def make_plan(
         sources = sources_for(job, described, second, request.run)
     reach = reach_of(described.key, within, values, sources)
     writer, notes = probe_access(
-        described.table, reach, attributes, writes=writes_here, by_key=second is not None
+        described.table,
+        reach,
+        attributes,
+        writes=writes_here,
+        by_key=second is not None or verb.rewrites,
     )
     warnings += notes
     uses = uses_of(asked, attributes, within, writes=writes_here)
@@ -131,7 +139,9 @@ def make_plan(
         writer, notes = check_second(described, second, verb, reach, job, sources)
         warnings += notes
     indexed = None
-    if isinstance(asked, Index):
+    if isinstance(asked, Refresh):
+        indexed = plan_refresh(asked, attributes, described, ledger, connect_search)
+    elif isinstance(asked, Index):
         indexed = plan_index(
             asked,
             attributes,
@@ -143,7 +153,8 @@ def make_plan(
             connect_search,
             resumes=request.resumes,
         )
-        aim = replace(aim, version=indexed.epoch)
+    if indexed:
+        aim = replace(aim, version=indexed.epoch, operation=indexed.operation or aim.operation)
         writer = "bulk" if writes else "none"
         warnings += indexed.warnings
     warnings += followers_advice(verb_of(aim.operation), described)
@@ -154,7 +165,7 @@ def make_plan(
         operation, code, notes = finish(operation, job, attributes, described, writer, reach, aim.found)
         warnings += notes
     if request.follows:
-        assert indexed is not None, "only an index is followed"
+        assert indexed is not None, "followed into what?"
         place = indexed.search, indexed.epoch
         sources = follow_sources(request, described, ledger, *place, sources, client.meta.region_name)
         warnings += images_missing(described)

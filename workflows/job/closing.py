@@ -43,7 +43,7 @@ async def close(job: RunningJob, shards: Shards, job_report: JobReport, scope: S
     """Settle with the ledger, and give it the report."""
     await _close_redriven(job, shards, scope)
     plan = job.known_plan
-    if plan.verb.writes_index and plan.target.writer != "none" and not (job.gate.stopping or job.index):
+    if plan.verb.makes_index and plan.target.writer != "none" and not (job.gate.stopping or job.index):
         sample = await sampled(job, shards)
         job.index = await retry_while_parked(
             job, IndexActivities.finish_index, lambda: finishing(job, shards, scope)
