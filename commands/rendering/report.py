@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from commands.rendering.arrival import arrival_rows
 from commands.rendering.comparison import comparison_rows, estimate_row, verdict
 from commands.rendering.dry_run import render_dry_run
 from commands.rendering.index import index_rows
@@ -192,6 +193,8 @@ def _facts(report: Report) -> Iterator[tuple[str, RenderableType]]:
             yield from index_rows(report) if verb.makes_index else ()
         elif report.verification or not report.as_of:
             yield "verified", _verification(report)
+        if report.arrival is not None:
+            yield from arrival_rows(report.arrival)
         yield "shards", count(report.shards) + _unbalanced(str(i) for i in report.unbalanced_shards)
         if report.partitions or report.unbalanced_partitions:
             wrong = (brief(name) for name in report.unbalanced_partitions)

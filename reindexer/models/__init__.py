@@ -11,7 +11,7 @@ from reindexer.models.accounts import (
     Report,
     ReportInput,
 )
-from reindexer.models.arrived import Arrival, FollowArrival, IndexArrival, Missing, ReadIndex
+from reindexer.models.arrived import Arrival, ArrivalInput, FollowArrival, IndexArrival, Missing, ReadIndex
 from reindexer.models.capacity import Capacity, IndexCapacity, Uses, chosen
 from reindexer.models.checks import (
     Behind,
@@ -143,6 +143,7 @@ __all__ = [
     "RATE_TEXT",
     "READING",
     "Arrival",
+    "ArrivalInput",
     "Attributes",
     "Behind",
     "BehindInput",

@@ -125,6 +125,11 @@ class JobInput(Asked):
             "Incomplete if a record vanished, a named partition is empty, or no record was found.",
         ),
     ] = False
+    #: For at most five minutes; what has not arrived by then makes the job incomplete.
+    confirm: Annotated[
+        bool,
+        Option("--confirm", "Wait at the end until follows of the table have carried it; else incomplete."),
+    ] = False
     #: Of a holder that cannot be asked: its job is in another cluster.
     force_lock: Annotated[
         bool, Option("--force-lock", "Take over the lock of a job that has certainly stopped.")

@@ -90,6 +90,8 @@ def make_plan(
     asked = redrive.operation if redrive else job.operation
     verb = redriven(asked) if redrive else verb
     check_index(job, asked)
+    if job.confirm and (job.dry_run or not verb.in_place):
+        raise BadInput("is for a job that writes to the table, whose stream others follow", "confirm")
     second = plan_second(job, asked, described, connect)
     writes = verb.writes and not job.dry_run
     writes_here = writes and verb.in_place

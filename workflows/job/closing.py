@@ -9,6 +9,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
 from workflows.faults import in_plain_words
+from workflows.job.arrival import arrived
 from workflows.job.index import finishing, sampled
 from workflows.job.partition_totals import known, of_shards
 from workflows.job.report import JobReport
@@ -55,6 +56,7 @@ async def close(job: RunningJob, shards: Shards, job_report: JobReport, scope: S
         partitions = of_shards(shards.changing)
         found = await retry_while_parked(job, KeptActivities.partition_totals, lambda: partitions)
         job_report.totals = known(found or PartitionTotals(), shards.changing)
+    job.arrival = await arrived(job)
     last = job_report.report()
 
     def request() -> ReportInput:

@@ -38,6 +38,9 @@ def reasons(report: Report, verb: Verb) -> list[str]:
     sample = report.dry_run.tally if report.dry_run else Tally()
     if given_up := sample[Outcome.QUARANTINED]:
         found.append(f"{given_up} of {sample.scanned} records of the sample would be quarantined")
+    if report.arrival and not report.arrival.confirmed:
+        said = [f"{follow.index}: {follow.why}" for follow in report.arrival.follows if follow.why]
+        found.append(f"what was written is not confirmed ({report.arrival.why or '; '.join(said)})")
     if report.verification and report.verification.behind:
         are = "are behind the target" if verb.stamps else "still carry the version or the run attribute"
         found.append(f"{report.verification.behind} rows {are}")
