@@ -164,6 +164,8 @@ def _shards(plan: Plan) -> str:
 
 def _afterwards_readers(job: JobInput, *, follows: bool) -> str:
     checks = "the documents are counted and a sample of them compared" if job.verify else "nothing is verified"
+    if job.verify == "complete":
+        checks = "every document is compared with its record, and what differs is written again"
     if follows:
         checks = "once it is drained the documents are counted"
     operation = job.operation

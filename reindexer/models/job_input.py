@@ -96,7 +96,10 @@ class JobInput(Asked):
         Literal["batch", "record"] | None,
         Option("--isolation", "record: run each record as an activity of its own."),
     ] = None
-    verify: Annotated[bool, Option("--no-verify", "Skip the consistent read after the writes.")] = True
+    #: "complete": every document of an index, and not a sample alone.
+    verify: Annotated[
+        bool | Literal["complete"], Option("--no-verify", "Skip the consistent read after the writes.")
+    ] = True
     sweep: Annotated[bool, Option("--no-sweep", "Do not process again what verification finds behind.")] = True
     #: The time is that at which the job began.
     skip_expired: Annotated[

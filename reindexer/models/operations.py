@@ -231,6 +231,10 @@ class Index(ToSearch):
         """From which table, for which readers."""
         return f"index {table} for {self.to.alias}"
 
+    def again(self) -> Refresh:
+        """What writes its documents again."""
+        return Refresh(kind="refresh", to=self.to, job=self.job, params=self.params)
+
     def at(self, version: int) -> Self:  # noqa: ARG002
         """The same without what only the creation of the index needs: it travels with each round."""
         return self.model_copy(update={"mapping": None, "settings": None})

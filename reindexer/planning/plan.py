@@ -48,7 +48,7 @@ from reindexer.planning.probes import probe_access
 from reindexer.planning.reach import reach_of
 from reindexer.planning.redrive import Redrive, plan_redrive
 from reindexer.planning.refresh import plan_refresh
-from reindexer.planning.search import ConnectSearch, check_index, plan_index
+from reindexer.planning.search import ConnectSearch, check_index, is_whole_index, plan_index
 from reindexer.planning.segments import check_segments
 from reindexer.planning.time_to_live import plan_expiry
 from reindexer.planning.verbs import planner_of
@@ -90,6 +90,8 @@ def make_plan(
     asked = redrive.operation if redrive else job.operation
     verb = redriven(asked) if redrive else verb
     check_index(job, asked)
+    if job.verify == "complete" and (request.follows or not is_whole_index(job, asked)):
+        raise BadInput("complete is for an index of a whole table that follows nothing", "verify")
     if job.confirm and (job.dry_run or not verb.in_place):
         raise BadInput("is for a job that writes to the table, whose stream others follow", "confirm")
     second = plan_second(job, asked, described, connect)

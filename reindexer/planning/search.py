@@ -93,6 +93,11 @@ def check_refresh(job: JobInput) -> None:
         )
 
 
+def is_whole_index(job: JobInput, operation: Operation) -> bool:
+    """Whether the job is to fill an index of all records."""
+    return isinstance(operation, Index) and isinstance(job.scope, Complete) and not job.dry_run
+
+
 def plan_index(
     operation: Index,
     attributes: Attributes,

@@ -124,9 +124,16 @@ MUTATIONS = (
         INDEX,
     ),
     Mutation(
+        "readers get an index with documents that have no record",
+        "reindexer/models/search_index.py",
+        "self.documents == self.exactly",
+        "self.documents >= self.exactly",
+        INDEX,
+    ),
+    Mutation(
         "readers get an index though records are given up",
         "workflows/job/index.py",
-        "complete=whole and not tally[Outcome.QUARANTINED]",
+        "complete=whole and not wrong",
         "complete=whole",
         INDEX_JOBS,
     ),
