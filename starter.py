@@ -34,6 +34,7 @@ from commands.list import list_jobs
 from commands.new_job import new_job
 from commands.pause import pause
 from commands.redrive import redrive
+from commands.refresh import refresh
 from commands.rendering.screen import BAD, note
 from commands.repair import repair
 from commands.replicate import replicate
@@ -69,6 +70,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "repair": repair,
     "replicate": replicate,
     "index": index,
+    "refresh": refresh,
     "retire": retire,
     "list": list_jobs,
     "status": status,

@@ -56,6 +56,19 @@ class LookActivities:
         return looked
 
 
+def shard_name(workflow_id: str) -> tuple[str, int]:
+    """(`shard-007`, 7) of the workflow id `job/run/shard-007-again-2`. Raises `ValueError` for another's."""
+    kind, number = workflow_id.rsplit("/", 1)[-1].split("-")[:2]
+    return f"{kind}-{number}", int(number)
+
+
+def open_shards(description: WorkflowExecutionDescription) -> tuple[str, dict[int, str]]:
+    """(the run, the end of each open shard's workflow id by its index), as the server knows of a job."""
+    children = [child.workflow_id for child in description.raw_description.pending_children]
+    run = children[0].rsplit("/", 2)[1] if children else ""  # <job>/<run>/shard-007
+    return run, {shard_name(child)[1]: child.rsplit("/", 1)[1] for child in children}
+
+
 async def look_at(client: Client, job: str, run: str, names: Mapping[int, str]) -> Looked:
     """What the shards of a job do, by index; `names` are the ends of their workflow ids.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from activities.arrival import ArrivalActivities
 from activities.clients import Clients
 from activities.compare import CompareActivities, DifferenceActivities
 from activities.dry_run import DryRunActivities
@@ -45,6 +46,7 @@ def control_activities(
     """On the task queue itself: everything but rounds, so that none of it waits behind them."""
     lock, report = LockActivities(clients, client), ReportActivities(clients)
     index, replica = IndexActivities(clients), ReplicaActivities(clients)
+    arrival = ArrivalActivities(clients, client)
     kept, quarantine = KeptActivities(clients), QuarantineActivities(clients)
     return [
         *job_activities(clients, settings, questions, guard),
@@ -71,6 +73,8 @@ def control_activities(
         EndedShardActivities(clients, client).last_state,
         LookActivities(clients, client).look,
         StreamLookActivities(clients).look,
+        arrival.require_follow,
+        arrival.await_arrival,
     ]
 
 

@@ -84,6 +84,7 @@ class IndexActivities:
                 alias=index.alias,
                 documents=documents,
                 expected=request.expected,
+                exactly=request.exactly,
                 counted=request.count,
                 tombstones=tombstones,
             )
@@ -117,7 +118,7 @@ class IndexActivities:
         if not request.move:
             return request.why_not
         if not found.complete:
-            return f"the index holds {found.documents:,} documents of {found.expected:,} that were written"
+            return found.shortfall
         if request.given_up_by and (left := len(self._clients.ledger.failures.open(*request.given_up_by))):
             return f"{left:,} records of the run that made the index are still given up"
         return ""

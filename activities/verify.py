@@ -11,6 +11,7 @@ from activities.identity import Identities, TableTrouble
 from activities.round_context import TemporalContext
 from activities.sources import fetched
 from reindexer.checks.counted import KeepKeys
+from reindexer.checks.documents import verify_documents
 from reindexer.checks.verification import verify_segment
 from reindexer.items import Key
 from reindexer.models import Fault, Keep, Stop, VerifyInput, VerifyResult
@@ -38,7 +39,11 @@ class VerifyActivities:
         if isinstance(work, Fault):
             return _nothing(request, TableTrouble(Stop.FAULT, work))
         keep = self._keeper(request.keep, context) if request.keep else None
-        result = verify_segment(work, self._clients.raw(request.target), context, keep)
+        if search := request.target.search:
+            table = self._clients.table(request.target)
+            result = verify_documents(work, table, self._clients.search(search), context, keep)
+        else:
+            result = verify_segment(work, self._clients.raw(request.target), context, keep)
         trouble = self._identities.trouble_after(request.target, context) if result.done else None
         if trouble:  # what was read counts for nothing; this part is read again
             return _nothing(request, trouble)

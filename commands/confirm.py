@@ -10,6 +10,7 @@ import typer
 from pydantic import ValidationError
 from temporalio.client import Client
 
+from activities.follows import follows_of, with_given_up
 from commands.input.exits import Exit
 from commands.input.fields import option_of
 from commands.input.json_only import emit_json
@@ -17,7 +18,7 @@ from commands.input.options import AsJson, Job, Run
 from commands.rendering.arrival import render_arrival
 from commands.rendering.screen import say
 from commands.running.counting import counted
-from commands.temporal.follows import arrival_at, follows_of, with_given_up
+from commands.temporal.follows import arrival_at
 from commands.temporal.later import later_run
 from commands.temporal.server import talk
 from reindexer.errors import BadInput
@@ -142,7 +143,7 @@ def _until(report: Report) -> datetime:
 
 async def _settled(client: Client, ledger: Ledger, report: Report, seconds: float) -> list[FollowArrival]:
     """Of each follow of the table. Raises `BadInput` where there is none."""
-    follows = await follows_of(client, report)
+    follows = await follows_of(client, ledger, report.table, report.table_arn)
     if not follows:
         raise BadInput(
             f"no follow of {report.table} runs in namespace {client.namespace}; `reindexer index --follow` "

@@ -43,6 +43,12 @@ def index(
     no_backfill: Annotated[
         bool, typer.Option("--no-backfill", help="Scan nothing: go on where the last follow was.")
     ] = False,
+    verify_complete: Annotated[
+        bool,
+        typer.Option(
+            "--verify-complete", help="Compare every document at the end, and write again what differs."
+        ),
+    ] = False,
     yes: Yes = False,
     wait: Wait = False,
     as_json: AsJson = False,
@@ -65,6 +71,10 @@ def index(
         raise BadInput("a follow does not end by itself; reindexer watch JOB shows it", "--wait")
     if follow and given.get("dry_run"):
         raise BadInput("goes without --follow", "--dry-run")
+    if verify_complete:
+        if "verify" in given:
+            raise BadInput("goes without --no-verify", "--verify-complete")
+        given["verify"] = "complete"
     asked = {**given, "operation": operation, **({"backfill": False} if no_backfill else {})}
     job = job_input(asked, None, FollowInput if follow else JobInput)
     name = workflow_id or f"{'follow-' if follow else ''}index-{table}"

@@ -36,7 +36,7 @@ def start(
     ] = None,
     yes: Yes = False,
     wait: Wait = False,
-    expected: Annotated[Given, Fields("expect_found")],
+    expected: Annotated[Given, Fields("expect_found", "confirm")],
     as_json: AsJson = False,
 ) -> None:
     """Start a job. Shows the plan and asks for confirmation; without a terminal, --yes is required.

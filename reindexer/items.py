@@ -115,13 +115,15 @@ class Put:
     """A whole value at its place in an order: it lands only where nothing of that order or above is stored.
 
     `body` is what a destination takes, without the order: a document's text, or attributes; None: the record is
-    gone there. `replaces`: something older is known to be in its place.
+    gone there. `replaces`: something older is known to be in its place. `again`: it replaces what is stored at
+    that very order, too.
     """
 
     order: int
     body: bytes | WireItem | None
     outcome: Outcome  # what the record has come to once it is there
     replaces: bool = False
+    again: bool = False
 
 
 #: What a destination is sent: changes of an item by default.

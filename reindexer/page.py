@@ -18,6 +18,7 @@ class Page:
     `partition`: the partition key value, as text, that a page of a `partitions` source belongs to; None
     elsewhere. A page never spans two. `differences`: what a comparison found of each row, where it names them.
     `changes`: of a stream, in place of items; the rows hold the keys alone. `followed`: once it is settled.
+    `orders`: what the destination held of each row before the row was read; None: nothing.
     """
 
     rows: list[WireItem]
@@ -28,6 +29,7 @@ class Page:
     partition: str | None = None
     differences: Sequence[str] = ()
     changes: Sequence[Change] = ()
+    orders: Sequence[int | None] = ()
     followed: object = None  # a `Followed`; what carries it does not look into it
 
     def cursors_at(self, positions: Sequence[int]) -> Callable[[int], Cursor]:

@@ -64,7 +64,7 @@ def plan_rows(plan: Plan, job: JobInput, own_queue: str | None) -> Iterator[tupl
         yield "workers", f"the job's own, on task queue {own_queue}"
     if plan.verb.in_place or not (plan.verb.writes or plan.verb.compares):
         yield "afterwards", _afterwards(job)
-    if plan.verb.writes_index and target.writer != "none":
+    if plan.verb.makes_index and target.writer != "none":
         yield "afterwards", _afterwards_readers(job, follows=bool(followed))
 
 
@@ -109,6 +109,8 @@ def _lineages(followed: list[Lineages]) -> str:
 
 def _index(plan: Plan, search: SearchIndex) -> str:
     """The index, how it is created, and what reading the table costs."""
+    if plan.verb.rewrites:
+        return f"index {search.index}, which the readers of {search.alias} have; each record is read twice"
     units = count(max(1, math.ceil(plan.facts.size_bytes / _READ_UNIT)))
     text = f"index {search.index}, for the readers of {search.alias}; reads about {units} read units"
     if plan.creation is None:
@@ -162,6 +164,8 @@ def _shards(plan: Plan) -> str:
 
 def _afterwards_readers(job: JobInput, *, follows: bool) -> str:
     checks = "the documents are counted and a sample of them compared" if job.verify else "nothing is verified"
+    if job.verify == "complete":
+        checks = "every document is compared with its record, and what differs is written again"
     if follows:
         checks = "once it is drained the documents are counted"
     operation = job.operation

@@ -39,6 +39,7 @@ from reindexer.search.client import SearchClient
 from reindexer.sinks.in_place import InPlace
 from reindexer.sinks.ordered import Ordered, OrderedSink, Rendering
 from reindexer.sinks.pair import Pair
+from reindexer.sinks.refreshing import Refreshing, orders_in
 from reindexer.sinks.repairing import Repairing
 from reindexer.sinks.replica import ReplicaSink
 from reindexer.sinks.search_index import SearchSink
@@ -47,6 +48,7 @@ from reindexer.sinks.unstamping import Unstamping
 from reindexer.sources import make_source
 from reindexer.sources.differences import Chunks, DifferenceSource
 from reindexer.sources.older import OlderSource
+from reindexer.sources.refreshed import RefreshedSource
 from reindexer.sources.stream import StreamSource
 from reindexer.streams.client import StreamCalls
 
@@ -125,6 +127,8 @@ def _ordered(
     if isinstance(second, Cluster):
         operation = documents = IndexOperation(target, context)
         rows = documents.filter
+        if verb_of(target.operation).rewrites:
+            return _refreshing(request, table, second, documents, context, patience)
     else:
         operation = ReplicateOperation(target)
     sink = ordered_sink(second, target, context)
@@ -149,6 +153,23 @@ def _older(
     assert isinstance(second, Second), "rows of which replica?"
     assert isinstance(request.source, OlderSegment)
     return OlderSource(second.table, table, request.source, request.target, context)
+
+
+def _refreshing(
+    request: RoundInput,
+    table: TableClient,
+    cluster: Cluster,
+    operation: IndexOperation,
+    context: RoundContext,
+    patience: Patience,
+) -> Round[Put]:
+    """Without the job's query: a record that has left it may have a document yet."""
+    sink = SearchSink(cluster.client, request.target)
+    names = tuple(attribute.name for attribute in request.target.key)
+    named = make_source(request.source, request.target, table, names, {}, context, consistent=True)
+    source = RefreshedSource(named, lambda keys: orders_in(sink, keys), table, names, context)
+    destination = Refreshing(request, sink, operation, patience, table, context)
+    return Round(request, source, destination, context, patience)
 
 
 def ordered_sink(second: Second | Cluster, target: Target, context: RoundContext | None = None) -> OrderedSink:
@@ -178,8 +199,9 @@ def look_ahead(
     if second is None:
         return count_ahead(request, table, context, seen)
     named = isinstance(request.source, KeyList)
-    if verb_of(request.target.operation).ordered:
-        if isinstance(request.source, Lineages):  # whoever follows on meets what is beyond the cursor
+    if (verb := verb_of(request.target.operation)).ordered:
+        # Whoever follows on meets what is beyond the cursor. What a refresh has written does not tell of it.
+        if isinstance(request.source, Lineages) or verb.rewrites:
             return ClosingResult(isolated=request.isolated)
         landed = InOrder(ordered_sink(second, request.target, context), request.target)
         if isinstance(request.source, OlderSegment):

@@ -9,7 +9,16 @@ from typing import Any
 
 from reindexer.answers import Action, CallFailed, Failure
 from reindexer.dynamo.table import TableClient
-from reindexer.models import Index, RoundInput, RoundResult, SearchAddress, SearchIndex, Segment, Target
+from reindexer.models import (
+    Index,
+    Refresh,
+    RoundInput,
+    RoundResult,
+    SearchAddress,
+    SearchIndex,
+    Segment,
+    Target,
+)
 from reindexer.search.client import SearchClient, Stored
 from reindexer.search.documents import GONE, ORDER
 from reindexer.table_rounds import Cluster, make_round
@@ -55,11 +64,11 @@ class ModelIndex(SearchClient):
     def _write(self, action: Mapping[str, Any], source: dict[str, Any], *, said: bool) -> dict[str, Any]:
         if action["_index"] != INDEX.write_alias:
             return {"status": 404, "error": {"type": "index_not_found_exception", "reason": "no such index"}}
-        assert action["version_type"] == "external"
+        assert action["version_type"] in ("external", "external_gte")
         name, version = action["_id"], action["version"]
         assert source[ORDER] == version
         before = self.stored_documents.get(name)
-        if before and before[ORDER] >= version:
+        if before and before[ORDER] >= version + (action["version_type"] == "external_gte"):
             reason = f"current version [{before[ORDER]}] is higher or equal to the one provided [{version}]"
             error = {"type": "version_conflict_engine_exception", "reason": reason if said else "conflict"}
             return {"status": 409, "error": error}
@@ -77,6 +86,12 @@ class ModelIndex(SearchClient):
 def index_target(**more: Any) -> Target:
     """Of the model table's records, at epoch 7."""
     operation = Index(kind="index", to=SearchAddress(search="http://search", alias="t"))
+    return target(operation=operation, search=INDEX, writer="bulk", **more)
+
+
+def refresh_target(**more: Any) -> Target:
+    """Of the same, written again."""
+    operation = Refresh(kind="refresh", to=SearchAddress(search="http://search", alias="t"))
     return target(operation=operation, search=INDEX, writer="bulk", **more)
 
 

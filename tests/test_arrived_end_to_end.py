@@ -8,11 +8,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from reindexer.streams.order import floor_of
 from testbed.faults.search import SearchFaultProxy
 from testbed.job import outcome, until
 from testbed.stack import Stack
 from tests.cli import command
 from tests.planted import Make
+from tests.searching import ask
 from tests.tables import made_up_key
 from tests.test_follow_end_to_end import Followed, drained, seen_index
 
@@ -43,6 +45,47 @@ async def confirmed(stack: Stack, job: str, seconds: int) -> tuple[int, dict[str
     asked = ("confirm", job, "--timeout", str(seconds), "--json")
     code, out, err = await asyncio.to_thread(command, dict(stack.environment), *asked)
     return code, json.loads(out) if out else {}, err
+
+
+async def test_a_job_waits_at_its_end_until_its_follow_has_carried_all_of_it(
+    quiet: Stack, make_table: Make, search_proxy: SearchFaultProxy, search: str
+) -> None:
+    followed = Followed(make_table, search_proxy, search, rows=50)
+    # Who makes the stream move on removes the stamp of a record.
+    asked = {"table": followed.table.name, "confirm": True, "verify": False}
+    kind, refused = await outcome(await quiet.start(asked))
+    assert (kind, f"no follow of {followed.table.name} runs" in refused["message"]) == ("BadInput", True)
+    assert not any("reindexRun" in item for item in followed.table.items())
+
+    mapping = {"properties": {"size": {"type": "double"}}}
+    handle = await followed.start(quiet, operation={"mapping": mapping})
+    async with ticking(followed):
+        seen = await until(handle, drained, seconds=150)
+        state, report = await outcome(await quiet.start(asked))
+    [follow] = report["arrival"]["follows"]
+    assert (state, report["arrival"]["confirmed"], follow["why"]) == ("complete", True, ""), report
+    assert follow["follow"] == handle.id
+    ask(search, "POST", f"/{followed.alias}/_refresh")
+    carried = {"query": {"range": {"_order": {"gt": floor_of(seen["epoch"])}}}}
+    assert ask(search, "POST", f"/{followed.alias}/_count", carried)[1]["count"] == 50
+
+    await handle.signal("pause")
+    job = await quiet.start(asked)
+    await until(job, lambda seen: "waits until follows" in (seen["reason"] or ""))
+    await job.cancel()
+    assert (await outcome(job))[0] == "CancelledError"
+    await handle.signal("resume")
+
+    followed.table.put({**made_up_key(followed.table.key, 7), "size": {"S": "large"}})
+    async with ticking(followed):
+        state, report = await outcome(await quiet.start(asked))
+    [follow] = report["arrival"]["follows"]
+    assert (state, report["arrival"]["confirmed"]) == ("Incomplete", False)
+    assert "1 record given up there" in follow["why"]
+    code, out, _ = await asyncio.to_thread(command, dict(quiet.environment), "report", report["job"])
+    assert (code, "1 record given up there" in " ".join(out.split())) == (1, True), out
+    await handle.cancel()
+    await outcome(handle)
 
 
 async def test_a_touch_is_confirmed_once_its_follow_has_carried_all_of_it(

@@ -8,7 +8,8 @@ from temporalio.api.common.v1 import Payloads
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
 
-from commands.temporal.history import history_of, shard_name
+from activities.look import shard_name
+from commands.temporal.history import history_of
 from reindexer.connect import DATA_CONVERTER
 from reindexer.models import Counts, HandBack, Looked, Seen, ShardReport, Situation
 from reindexer.tally import Tally

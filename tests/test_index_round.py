@@ -120,3 +120,11 @@ def test_an_index_that_holds_less_than_was_written_is_not_complete() -> None:
     held = Indexed(index="t-7", alias="t", documents=2, expected=3)
     assert not held.complete
     assert held.model_copy(update={"documents": 3}).complete
+    assert held.model_copy(update={"documents": 4}).complete  # where counts may have been lost
+
+
+def test_an_index_of_which_every_record_was_compared_holds_exactly_their_documents() -> None:
+    held = Indexed(index="t-7", alias="t", documents=4, expected=3, exactly=3)
+    assert not held.complete
+    assert held.shortfall == "the index holds 4 documents, and 3 records have one"
+    assert held.model_copy(update={"documents": 3}).complete

@@ -72,6 +72,13 @@ LOOK_AT_STREAM: dict[str, Any] = {
     **CONTROL,
     "retry_policy": RetryPolicy(maximum_interval=timedelta(seconds=5), maximum_attempts=3),
 }
+#: Waiting for others: as long as the activity itself allows, and heartbeats with each question.
+ARRIVAL: dict[str, Any] = {
+    "start_to_close_timeout": timedelta(minutes=10),  # five minutes of waiting, and the questions at its end
+    "schedule_to_close_timeout": timedelta(minutes=15),  # also where no worker is there
+    "heartbeat_timeout": timedelta(seconds=30),  # a question takes seconds
+    "retry_policy": READ_AGAIN,
+}
 
 
 def look_options(seconds: float) -> dict[str, Any]:

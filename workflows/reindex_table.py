@@ -9,6 +9,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
 from workflows.controls import run_shielded
+from workflows.job.arrival import require_follow
 from workflows.job.closing import close, note_progress, note_start
 from workflows.job.cycle import HandingOver, too_large
 from workflows.job.dry_run import dry_run
@@ -240,6 +241,7 @@ class ReindexTable:
         if job.gate.stopping:
             raise asyncio.CancelledError
         job.planned(plan)
+        await require_follow(job)
         lock = lock_of(job, take=asked.force_lock)
         if lock:
             await take_lock(job, lock)

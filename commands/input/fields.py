@@ -145,7 +145,7 @@ def _type(option: Option, field: FieldInfo, refused: Collection[Any] = ()) -> An
         return Path | None
     if get_origin(kinds[0]) in (list, dict):
         return list[str] | None
-    if kinds == [bool]:
+    if kinds[0] is bool:
         return bool
     return kinds[0] | None if kinds in ([int], [float]) or get_origin(kinds[0]) is Literal else str | None
 

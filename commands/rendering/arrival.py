@@ -18,6 +18,14 @@ def render_arrival(found: Arrival) -> Table:
     return facts(_rows(found))
 
 
+def arrival_rows(found: Arrival) -> Iterator[tuple[str, Text]]:
+    """The same as a part of a job's own report."""
+    if found.why:
+        yield "arrived", Text(f"not confirmed: {found.why}", BAD)
+    for number, follow in enumerate(found.follows):
+        yield "" if number else "arrived", Text(f"{follow.index}: ").append_text(_of_follow(follow))
+
+
 def _rows(found: Arrival) -> Iterator[tuple[str, Text]]:
     head = "confirmed" if found.confirmed else "not confirmed"
     what = f"{found.job}, run {found.run}: {found.table} at version {found.version}"

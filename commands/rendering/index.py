@@ -8,7 +8,7 @@ from rich.text import Text
 
 from commands.rendering.screen import BAD, GOOD, WARN
 from reindexer.items import key_text
-from reindexer.models import IndexSample, Report
+from reindexer.models import IndexSample, Report, Verification
 from reindexer.words import count, some
 
 _NAMED = 3  # keys that are named: the report has more
@@ -28,6 +28,9 @@ def index_rows(report: Report) -> Iterator[tuple[str, Text]]:
         held += f", {some(found.tombstones, 'tombstone')}"
     if not found.counted:
         yield "index", Text(f"{found.index}: not counted", WARN)
+    elif found.exactly is not None:
+        style = GOOD if found.complete else BAD
+        yield "index", Text(f"{found.index}: {held}; {count(found.exactly)} records have one", style)
     elif found.expected is None:
         yield "index", Text(f"{found.index}: {held}")
     elif found.documents == found.expected:
@@ -37,6 +40,8 @@ def index_rows(report: Report) -> Iterator[tuple[str, Text]]:
         yield "index", Text(f"{found.index}: {held}, {more} more than were counted", WARN)
     else:
         yield "index", Text(f"{found.index}: {held} of {count(found.expected)} that were written", BAD)
+    if report.verification is not None:
+        yield "compared", _compared(report.verification)
     if found.sample is not None:
         yield "sample", _sample(found.sample)
     if found.moved:
@@ -45,6 +50,14 @@ def index_rows(report: Report) -> Iterator[tuple[str, Text]]:
         yield "readers", Text(text, GOOD)
     else:
         yield "readers", Text(f"{found.alias} was not moved: {found.why}", WARN)
+
+
+def _compared(checked: Verification) -> Text:
+    """What the comparison of every record with its document showed."""
+    read = f"{some(checked.scanned, 'record')} read consistently"
+    if not checked.behind:
+        return Text(f"{read}, each equal to its document", GOOD)
+    return Text(f"{read}, {count(checked.behind)} not equal to their documents", BAD)
 
 
 def _sample(sample: IndexSample) -> Text:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from commands.rendering.arrival import arrival_rows
 from commands.rendering.comparison import comparison_rows, estimate_row, verdict
 from commands.rendering.dry_run import render_dry_run
 from commands.rendering.index import index_rows
@@ -189,9 +190,11 @@ def _facts(report: Report) -> Iterator[tuple[str, RenderableType]]:
         if (verb := _verb(report)) and verb.writes_other:
             yield "verify with", f"reindexer compare {report.table} {_other(report)}"
         elif verb and verb.writes_index:
-            yield from index_rows(report)
+            yield from index_rows(report) if verb.makes_index else ()
         elif report.verification or not report.as_of:
             yield "verified", _verification(report)
+        if report.arrival is not None:
+            yield from arrival_rows(report.arrival)
         yield "shards", count(report.shards) + _unbalanced(str(i) for i in report.unbalanced_shards)
         if report.partitions or report.unbalanced_partitions:
             wrong = (brief(name) for name in report.unbalanced_partitions)
@@ -215,7 +218,7 @@ def _aim(report: Report) -> str:
     if report.comparison is not None:
         return f"{report.table}, compared with {_other(report)}"
     if verb and verb.writes_index:
-        return f"{report.table}, to the index of epoch {report.version}"
+        return f"{report.table}, {'again ' if verb.rewrites else ''}to the index of epoch {report.version}"
     to = f" to version {report.version}" if _stamps(report) else ""
     return f"{report.table}, {operation.get('kind', '?')}{to}"
 

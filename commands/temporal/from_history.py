@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 from temporalio.client import Client, WorkflowExecutionDescription
 
-from commands.temporal.history import History, Shard, history_of, shard_name, with_round
+from activities.look import shard_name
+from commands.temporal.history import History, Shard, history_of, with_round
 from reindexer.models import Counts, JobProgress, Looked, Plan, ShardsDone, Verification
 
 

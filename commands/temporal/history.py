@@ -16,6 +16,7 @@ from temporalio.api.common.v1 import Payload
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
 
+from activities.look import shard_name
 from reindexer.models import READING, Carried, Counts, HandBack, Looked, Plan, Seen, ShardReport, ShardSummary
 
 M = TypeVar("M", bound=BaseModel)
@@ -39,12 +40,6 @@ class History:
     cycle: int = 0
     #: By the end of the workflow id without what follows the number: `shard-007`, `verify-012`.
     shards: dict[str, Shard] = field(default_factory=dict)
-
-
-def shard_name(workflow_id: str) -> tuple[str, int]:
-    """(`shard-007`, 7) of the workflow id `job/run/shard-007-again-2`. Raises `ValueError` for another's."""
-    kind, number = workflow_id.rsplit("/", 1)[-1].split("-")[:2]
-    return f"{kind}-{number}", int(number)
 
 
 async def run_stamp(client: Client, job: str) -> str | None:

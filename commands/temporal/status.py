@@ -10,11 +10,10 @@ from typing import Any
 from temporalio.client import Client, WorkflowExecutionDescription
 from temporalio.service import RPCError
 
-from activities.look import look_at
+from activities.look import look_at, open_shards
 from commands.input.exits import Exit
 from commands.temporal.ending import Ending, ending
 from commands.temporal.from_history import from_history
-from commands.temporal.history import shard_name
 from commands.temporal.server import describe, is_halted, is_open, progress_of, workers_poll
 from reindexer.models import JobProgress, Looked, ShardsDone
 
@@ -111,11 +110,9 @@ async def _look(
     client: Client, description: WorkflowExecutionDescription
 ) -> tuple[dict[int, str], Looked | None]:
     """Names of the open shards by index, and what was seen of them; None where the server did not answer."""
-    children = [child.workflow_id for child in description.raw_description.pending_children]
-    if not children:
+    run, names = open_shards(description)
+    if not names:
         return {}, Looked()
-    run = children[0].rsplit("/", 2)[1]  # <job>/<run>/shard-007
-    names = {shard_name(child)[1]: child.rsplit("/", 1)[1] for child in children}
     try:
         return names, await look_at(client, description.id, run, names)
     except RPCError:  # as when many are asked and calls are limited: older figures are better than none

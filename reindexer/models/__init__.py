@@ -11,7 +11,7 @@ from reindexer.models.accounts import (
     Report,
     ReportInput,
 )
-from reindexer.models.arrived import Arrival, FollowArrival, IndexArrival, Missing, ReadIndex
+from reindexer.models.arrived import Arrival, ArrivalInput, FollowArrival, IndexArrival, Missing, ReadIndex
 from reindexer.models.capacity import Capacity, IndexCapacity, Uses, chosen
 from reindexer.models.checks import (
     Behind,
@@ -65,8 +65,10 @@ from reindexer.models.operations import (
     Compare,
     Index,
     Operation,
+    Refresh,
     Repair,
     Replicate,
+    ToSearch,
     Touch,
     Transform,
     TwoTables,
@@ -145,6 +147,7 @@ __all__ = [
     "READING",
     "Adopt",
     "Arrival",
+    "ArrivalInput",
     "Attributes",
     "Behind",
     "BehindInput",
@@ -239,6 +242,7 @@ __all__ = [
     "ReadIndex",
     "RecordInput",
     "RecordResult",
+    "Refresh",
     "Repair",
     "ReplicaInput",
     "Replicate",
@@ -275,6 +279,7 @@ __all__ = [
     "TableFacts",
     "Target",
     "Throttle",
+    "ToSearch",
     "Touch",
     "Transform",
     "TriedDocument",

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt
 
+from reindexer.models.arrived import Arrival
 from reindexer.models.by_partition import ByPartition, PackedByPartition
 from reindexer.models.checks import DryRun, Verification
 from reindexer.models.comparison import Compared
@@ -42,6 +43,8 @@ class Report(Model):
     verification: Verification | None
     comparison: Compared | None = Field(default=None, exclude_if=lambda value: value is None)
     index: Indexed | None = Field(default=None, exclude_if=lambda value: value is None)
+    #: Whether what it wrote has arrived, where the job was to wait for that.
+    arrival: Arrival | None = Field(default=None, exclude_if=lambda value: value is None)
     shards: NonNegativeInt
     warnings: list[str]
     controls: list[ControlEvent]

@@ -64,8 +64,27 @@ class IndexArrival(Model):
     missing: Missing | None = None  # None: the documents are as many as expected
 
 
+#: Seconds that a job waits for it unasked: an idle stream is known to have nothing more after one minute.
+ARRIVAL_SECONDS = 300.0
+
+
+class ArrivalInput(Model):
+    """What a job asks at its end. Names as in `Arrival`; `started_at`: of the job."""
+
+    job: str
+    run: str
+    table: str
+    table_arn: str
+    version: int
+    started_at: AwareDatetime
+    until: AwareDatetime
+    seconds: float = ARRIVAL_SECONDS  # from `until` on, in all attempts together
+
+
 class Arrival(Model):
-    """The answer of `confirm`. `until`: what changed in the table up to then is waited for."""
+    """The answer of `confirm`, or of the job itself. `until`: what changed in the table up to then is waited
+    for. `why`: nobody could be asked, and why; else each of `follows` says its own.
+    """
 
     job: str
     run: str
@@ -75,3 +94,4 @@ class Arrival(Model):
     confirmed: bool
     follows: list[FollowArrival] = []
     index: IndexArrival | None = None
+    why: str = Field(default="", exclude_if=lambda value: not value)

@@ -96,7 +96,10 @@ class JobInput(Asked):
         Literal["batch", "record"] | None,
         Option("--isolation", "record: run each record as an activity of its own."),
     ] = None
-    verify: Annotated[bool, Option("--no-verify", "Skip the consistent read after the writes.")] = True
+    #: "complete": every document of an index, and not a sample alone.
+    verify: Annotated[
+        bool | Literal["complete"], Option("--no-verify", "Skip the consistent read after the writes.")
+    ] = True
     sweep: Annotated[bool, Option("--no-sweep", "Do not process again what verification finds behind.")] = True
     #: The time is that at which the job began.
     skip_expired: Annotated[
@@ -124,6 +127,11 @@ class JobInput(Asked):
             "--expect-found",
             "Incomplete if a record vanished, a named partition is empty, or no record was found.",
         ),
+    ] = False
+    #: For at most five minutes; what has not arrived by then makes the job incomplete.
+    confirm: Annotated[
+        bool,
+        Option("--confirm", "Wait at the end until follows of the table have carried it; else incomplete."),
     ] = False
     #: Of a holder that cannot be asked: its job is in another cluster.
     force_lock: Annotated[

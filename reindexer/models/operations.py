@@ -161,10 +161,9 @@ class Repair(TwoTables):
         return f"{'fill' if self.backfill else 'repair'} {self.other.table} from {table}"
 
 
-class Index(AskedOperation):
-    """Write a document of every record into a new search index."""
+class ToSearch(AskedOperation):
+    """What writes documents of records into a search index."""
 
-    kind: Literal["index"]
     to: SearchAddress
     job: Annotated[
         Annotated[str, Field(min_length=1)] | None,
@@ -173,6 +172,41 @@ class Index(AskedOperation):
     params: Annotated[
         dict[str, Any], Option("--param", "A parameter of the job. Can be repeated.", "NAME=VALUE")
     ] = {}
+
+    @property
+    def version(self) -> None:
+        """It stamps nothing: the plan knows the epoch of its index."""
+        return
+
+    @field_validator("params")
+    @classmethod
+    def _numbers(cls, given: dict[str, Any]) -> dict[str, Any]:
+        return Transform._finite(given)
+
+
+class Refresh(ToSearch):
+    """Write documents of named records again, into the index that readers have."""
+
+    kind: Literal["refresh"]
+
+    @property
+    def words(self) -> str:
+        """With the job's name."""
+        return f"refresh by {self.job}" if self.job else "refresh"
+
+    def on(self, table: str) -> str:
+        """Of which table, for which readers."""
+        return f"refresh {self.to.alias} from {table}"
+
+    def at(self, version: int) -> Self:  # noqa: ARG002
+        """The same: the epoch is its index's own."""
+        return self
+
+
+class Index(ToSearch):
+    """Write a document of every record into a new search index."""
+
+    kind: Literal["index"]
     #: None: made from a sample of the records.
     mapping: Annotated[dict[str, Any] | None, Option("--mapping", "The index's mapping, as JSON.", "FILE")] = (
         None
@@ -189,11 +223,6 @@ class Index(AskedOperation):
     ] = False
 
     @property
-    def version(self) -> None:
-        """It stamps nothing: the plan chooses the epoch of its index."""
-        return
-
-    @property
     def words(self) -> str:
         """With the job's name."""
         return f"index by {self.job}" if self.job else "index"
@@ -202,11 +231,15 @@ class Index(AskedOperation):
         """From which table, for which readers."""
         return f"index {table} for {self.to.alias}"
 
+    def again(self) -> Refresh:
+        """What writes its documents again."""
+        return Refresh(kind="refresh", to=self.to, job=self.job, params=self.params)
+
     def at(self, version: int) -> Self:  # noqa: ARG002
         """The same without what only the creation of the index needs: it travels with each round."""
         return self.model_copy(update={"mapping": None, "settings": None})
 
-    @field_validator("params", "mapping", "settings")
+    @field_validator("mapping", "settings")
     @classmethod
     def _finite(cls, given: dict[str, Any] | None) -> dict[str, Any] | None:
         return given if given is None else Transform._finite(given)
@@ -244,5 +277,6 @@ class Replicate(AskedOperation):
 
 
 Operation = Annotated[
-    Touch | Transform | Verify | Unstamp | Compare | Repair | Index | Replicate, Field(discriminator="kind")
+    Touch | Transform | Verify | Unstamp | Compare | Repair | Index | Refresh | Replicate,
+    Field(discriminator="kind"),
 ]

@@ -145,6 +145,8 @@ class IndexInput(Model):
     creation: IndexCreation | None = Field(default=None, exclude_if=operator.not_)
     positions: list[Lineages] = Field(default=[], exclude_if=operator.not_)  # as in `Plan`
     expected: NonNegativeInt | None = None  # documents that this run has written; None: not known
+    #: Records that were found to have their document, where each was looked at.
+    exactly: NonNegativeInt | None = Field(default=None, exclude_if=lambda value: value is None)
     move: bool = False  # whether the readers' alias may move
     why_not: str = ""  # why it may not
     scanned: bool = Field(default=False, exclude_if=operator.not_)  # the scan came to its end
@@ -171,6 +173,7 @@ class Indexed(Model):
     alias: str
     documents: NonNegativeInt = 0  # without tombstones
     expected: NonNegativeInt | None = None
+    exactly: NonNegativeInt | None = Field(default=None, exclude_if=lambda value: value is None)
     counted: bool = Field(default=True, exclude_if=bool)
     tombstones: NonNegativeInt = 0
     sample: IndexSample | None = Field(default=None, exclude_if=operator.not_)
@@ -183,8 +186,18 @@ class Indexed(Model):
         """Whether it holds what was written to it.
 
         It may hold more: documents of records that were deleted while a lost worker's counts were not known.
+        Not where every record was looked at: `exactly` so many have one.
         """
+        if self.counted and self.exactly is not None:
+            return self.documents == self.exactly
         return not self.counted or self.expected is None or self.documents >= self.expected
+
+    @property
+    def shortfall(self) -> str:
+        """What is wrong with an index that is not complete."""
+        if self.exactly is not None:
+            return f"the index holds {self.documents:,} documents, and {self.exactly:,} records have one"
+        return f"the index holds {self.documents:,} documents of {self.expected or 0:,} that were written"
 
 
 #: Whether the readers' alias moves at the end of a job.

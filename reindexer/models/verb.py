@@ -35,6 +35,9 @@ class Verb(Model):
     writes_index: bool = Field(default=False, exclude_if=operator.not_)
     #: It keeps that second table as a replica, record by record.
     copies: bool = Field(default=False, exclude_if=operator.not_)
+    #: It writes again what an index holds, beside the one that gives its documents their order: it takes the
+    #: repairing role of the lock, makes no index and moves no alias.
+    rewrites: bool = Field(default=False, exclude_if=operator.not_)
     #: What an outcome means where its general words do not fit.
     words: dict[Outcome, str] = {}
 
@@ -49,6 +52,16 @@ class Verb(Model):
         return self.writes_index or self.copies
 
     @property
+    def followed(self) -> bool:
+        """Whether the changes of the table's stream can be carried to its destination."""
+        return self.ordered and not self.rewrites
+
+    @property
+    def makes_index(self) -> bool:
+        """Whether the index that it writes to is its own: created, checked and given to readers."""
+        return self.writes_index and not self.rewrites
+
+    @property
     def removes_stamps(self) -> bool:
         """Whether its own writes leave nothing in a record that would tell of them."""
         return self.in_place and not self.stamps
@@ -56,7 +69,7 @@ class Verb(Model):
     @property
     def tried_out(self) -> bool:
         """Whether a dry run has something to show: a touch changes nothing but two attributes."""
-        return self.runs_job or (self.writes and not self.stamps)
+        return not self.rewrites and (self.runs_job or (self.writes and not self.stamps))
 
     @property
     def deletes(self) -> bool:

@@ -7,10 +7,11 @@ from typing import Any, Protocol
 
 from reindexer.dynamo.wire import Stamp
 from reindexer.items import Skip, WireItem, Write
-from reindexer.models import Index, Repair, Target, Verb
+from reindexer.models import Index, Refresh, Repair, Target, Verb
 from reindexer.models import Operation as Asked
 from reindexer.operations.compare import COMPARE
 from reindexer.operations.index import INDEX, INDEX_BY_JOB
+from reindexer.operations.refresh import REFRESH, REFRESH_BY_JOB
 from reindexer.operations.repair import BACKFILL, REDRIVEN, REPAIR
 from reindexer.operations.replicate import REPLICATE
 from reindexer.operations.touch import TOUCH, TouchOperation
@@ -52,7 +53,7 @@ class Operation(Protocol):
 
 #: Every verb by its kind. To add one: a file here, its input in `models.job_input`, its planner in `planning`.
 VERBS: Mapping[str, Verb] = {
-    verb.kind: verb for verb in (TOUCH, TRANSFORM, VERIFY, UNSTAMP, COMPARE, REPAIR, INDEX, REPLICATE)
+    verb.kind: verb for verb in (TOUCH, TRANSFORM, VERIFY, UNSTAMP, COMPARE, REPAIR, INDEX, REFRESH, REPLICATE)
 }
 #: What decides about records, of those verbs that write any.
 _DECIDING: Mapping[str, Callable[[Target, Stamp, RoundContext | None], Operation]] = {
@@ -68,6 +69,8 @@ def verb_of(operation: Asked) -> Verb:
         return BACKFILL
     if isinstance(operation, Index) and operation.job:
         return INDEX_BY_JOB
+    if isinstance(operation, Refresh) and operation.job:
+        return REFRESH_BY_JOB
     return VERBS[operation.kind]
 
 

@@ -17,7 +17,7 @@ from reindexer.jobs.conditions import Condition, as_filter
 from reindexer.jobs.deciding import OUTSIDE, Decider
 from reindexer.jobs.expiry import expired
 from reindexer.jobs.job import Job
-from reindexer.models import Expiry, Index, Target, Verb
+from reindexer.models import Expiry, Target, ToSearch, Verb
 from reindexer.operations.prefetched import Prefetched
 from reindexer.operations.transform import prepared
 from reindexer.page import Page
@@ -56,7 +56,7 @@ class IndexOperation:
 
     def __init__(self, target: Target, context: RoundContext | None = None) -> None:
         assert target.search is not None, "documents for what?"
-        assert isinstance(target.operation, Index)
+        assert isinstance(target.operation, ToSearch)
         self.documents = Documents(target.search.left_out, target.search.numbers_as_text)
         self._expiry = target.expiry
         #: Scan parameters that leave out rows outside the job's query.

@@ -59,7 +59,7 @@ def _version(
 ) -> tuple[int, Sampled | None, list[str]]:
     job = request.job
     verb, asked = verb_of(job.operation), job.operation.version
-    if verb.compares or verb.writes_other:
+    if verb.compares or verb.writes_other or verb.rewrites:
         return 0, None, []  # it judges by none
     if verb.writes_index:  # for its mapping; the epoch is chosen later
         return 0, sample(described.table, job.attributes, request.run, reach, items=True), []

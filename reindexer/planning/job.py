@@ -15,11 +15,11 @@ from reindexer.jobs.deciding import Decider, failure_of
 from reindexer.jobs.job import Job, JobBroken, Params
 from reindexer.models import (
     Attributes,
-    Index,
     JobInput,
     PartitionRange,
     Purpose,
     Quarantined,
+    ToSearch,
     Transform,
 )
 from reindexer.partitions.sort_keys import Bounds
@@ -32,20 +32,22 @@ from reindexer.planning.reach import NO_RUN, Reach
 from reindexer.planning.sampling import Sampled
 
 #: An operation that may have a job.
-Planned = TypeVar("Planned", Transform, Index)
+Planned = TypeVar("Planned", Transform, ToSearch)
 
 
-def checked_job(operation: Transform | Index) -> tuple[Job, Params]:
+def checked_job(operation: Transform | ToSearch) -> tuple[Job, Params]:
     """The job and its parameters. Raises `BadInput` naming what there is."""
     job = named_job(operation)
-    if (job.document is not None) != isinstance(operation, Index):
-        does, verb = ("makes documents", "index") if job.document else ("changes records", "transform")
+    if (job.document is not None) != isinstance(operation, ToSearch):
+        does, verb = (
+            ("makes documents", "index and refresh") if job.document else ("changes records", "transform")
+        )
         raise BadInput(f"job {job.name!r} {does}: it is for {verb}", "operation.job")
     check_params(operation.params)
     return job, job.parameters(operation.params)
 
 
-def named_job(operation: Transform | Index) -> Job:
+def named_job(operation: Transform | ToSearch) -> Job:
     """The job that the operation names. Raises `BadInput`."""
     assert operation.job is not None, "which one?"
     try:
@@ -54,7 +56,7 @@ def named_job(operation: Transform | Index) -> Job:
         raise BadInput(str(error), "operation.job") from error
 
 
-def queue_of_job(operation: Transform | Index) -> str | None:
+def queue_of_job(operation: Transform | ToSearch) -> str | None:
     """The task queue of workers that the job has of its own; None: it has none. Raises `BadInput`."""
     return named_job(operation).task_queue if operation.job else None
 

@@ -18,10 +18,12 @@ from reindexer.models import (
     JobInput,
     KeyList,
     Lineages,
+    Operation,
     Partitions,
     Plan,
     PlanInput,
     Quarantined,
+    Refresh,
     Replicate,
     Source,
     Target,
@@ -48,8 +50,9 @@ from reindexer.planning.partitions.shards import plan_partitions
 from reindexer.planning.probes import probe_access
 from reindexer.planning.reach import reach_of
 from reindexer.planning.redrive import Redrive, plan_redrive
+from reindexer.planning.refresh import plan_refresh
 from reindexer.planning.replicate import check_replicate, plan_replica
-from reindexer.planning.search import ConnectSearch, check_index, plan_index
+from reindexer.planning.search import ConnectSearch, check_index, is_whole_index, plan_index
 from reindexer.planning.segments import check_segments
 from reindexer.planning.time_to_live import plan_expiry
 from reindexer.planning.verbs import planner_of
@@ -81,6 +84,8 @@ def make_plan(
     job, verb = request.job, verb_of(request.job.operation)
     check_workflow_id(request.workflow_id)
     _check_operation(job, verb)
+    if request.follows and not isinstance(job.operation, Index):
+        raise BadInput(f"{verb.kind} follows no stream: index does", "operation")
     ledger.check()
     described = describe(job.table, client)
     if described.table.table == ledger.table:
@@ -90,10 +95,7 @@ def make_plan(
     verb = redriven(asked) if redrive else verb
     check_index(job, asked)
     check_replicate(job, asked)
-    if request.follows and not verb.ordered:
-        raise BadInput(
-            f"{verb.kind} ends with the table; index and replicate can follow its stream", "operation"
-        )
+    _check_asked(request, asked, verb)
     if isinstance(asked, Replicate) and asked.create:
         ensure_replica(asked.to, described, connect(asked.to), preview=request.preview)
     second = plan_second(job, asked, described, connect)
@@ -113,7 +115,11 @@ def make_plan(
         sources = sources_for(job, described, second, request.run)
     reach = reach_of(described.key, within, values, sources)
     writer, notes = probe_access(
-        described.table, reach, attributes, writes=writes_here, by_key=second is not None
+        described.table,
+        reach,
+        attributes,
+        writes=writes_here,
+        by_key=second is not None or verb.rewrites,
     )
     warnings += notes
     uses = uses_of(asked, attributes, within, writes=writes_here)
@@ -146,7 +152,9 @@ def make_plan(
         writer, notes = check_second(described, second, verb, reach, job, sources)
         warnings += notes
     indexed = None
-    if isinstance(asked, Index):
+    if isinstance(asked, Refresh):
+        indexed = plan_refresh(asked, attributes, described, ledger, connect_search)
+    elif isinstance(asked, Index):
         indexed = plan_index(
             asked,
             attributes,
@@ -159,7 +167,8 @@ def make_plan(
             resumes=request.resumes,
             rescans=request.rescans,
         )
-        aim = replace(aim, version=indexed.epoch)
+    if indexed:
+        aim = replace(aim, version=indexed.epoch, operation=indexed.operation or aim.operation)
         writer = "bulk" if writes else "none"
         warnings += indexed.warnings
     warnings += followers_advice(verb_of(aim.operation), described)
@@ -217,6 +226,19 @@ def make_plan(
         heartbeat_timeout=heartbeat_timeout,
     )
     return check_plan(plan)
+
+
+def _check_asked(request: PlanInput, asked: Operation, verb: Verb) -> None:
+    """What does not go with the verb. Raises `BadInput`."""
+    job = request.job
+    if request.follows and not verb.followed:
+        raise BadInput(
+            f"{verb.kind} ends with the table; index and replicate can follow its stream", "operation"
+        )
+    if job.verify == "complete" and not verb.copies and (request.follows or not is_whole_index(job, asked)):
+        raise BadInput("complete is for a replica, or an index of a whole table that follows nothing", "verify")
+    if job.confirm and (job.dry_run or not verb.in_place):
+        raise BadInput("is for a job that writes to the table, whose stream others follow", "confirm")
 
 
 def _check_operation(job: JobInput, verb: Verb) -> None:

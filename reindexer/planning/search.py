@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias, TypeVar
@@ -20,11 +20,14 @@ from reindexer.models import (
     Index,
     IndexCreation,
     JobInput,
+    Keys,
     Operation,
+    Partitions,
     Quarantined,
     Sample,
     SearchAddress,
     SearchIndex,
+    ToSearch,
 )
 from reindexer.planning.facts import Described
 from reindexer.planning.sampling import Sampled
@@ -48,19 +51,25 @@ _TRIES = 6  # of a request that meets only 429 and 5xx: some seconds
 
 @dataclass(frozen=True)
 class PlannedIndex:
-    """The index of a job. `creation` None: it is there already, for a redrive."""
+    """The index of a job. `creation` None: it is there already, for a redrive or a refresh."""
 
     search: SearchIndex
     epoch: int
     creation: IndexCreation | None
     warnings: list[str]
+    operation: Operation | None = None  # where it is more than what was asked for
 
 
 def check_index(job: JobInput, operation: Operation) -> None:
     """What needs neither table nor cluster. Raises `BadInput`."""
-    if not isinstance(operation, Index):
+    if not isinstance(operation, ToSearch):
         if job.limits.bytes_per_second is not None:
-            raise BadInput("only index writes documents", "limits.bytes_per_second")
+            raise BadInput("only index and refresh write documents", "limits.bytes_per_second")
+        return
+    if job.limits.write_units_per_second is not None:
+        raise BadInput(f"{operation.kind} writes nothing to the table", "limits.write_units_per_second")
+    if not isinstance(operation, Index):
+        check_refresh(job)
         return
     if not isinstance(job.scope, Complete | Quarantined) and not (
         job.dry_run and isinstance(job.scope, Sample)
@@ -69,11 +78,24 @@ def check_index(job: JobInput, operation: Operation) -> None:
             f"an index is made of a whole table, not of {job.scope.kind}: the rest would be missing",
             "scope",
         )
-    if job.limits.write_units_per_second is not None:
-        raise BadInput("index writes nothing to the table", "limits.write_units_per_second")
     size = len(orjson.dumps([operation.mapping, operation.settings]))
     if size > MAX_CREATION_BYTES:
         raise BadInput(f"mapping and settings have {size:,} bytes, above {MAX_CREATION_BYTES:,}", "operation")
+
+
+def check_refresh(job: JobInput) -> None:
+    """What a refresh is for. Raises `BadInput`."""
+    if not isinstance(job.scope, Keys | Partitions | Quarantined):
+        raise BadInput(
+            f"a refresh is for named keys or partitions, not for {job.scope.kind}: a whole table gets a new "
+            "index, by `index`",
+            "scope",
+        )
+
+
+def is_whole_index(job: JobInput, operation: Operation) -> bool:
+    """Whether the job is to fill an index of all records."""
+    return isinstance(operation, Index) and isinstance(job.scope, Complete) and not job.dry_run
 
 
 def plan_index(
@@ -96,27 +118,8 @@ def plan_index(
     Raises `BadInput` where the input rules itself out, `Refused` where the cluster does, `EnvironmentFault`
     (`Unavailable` is retryable) where it cannot be asked.
     """
-    address, client = operation.to, connect(operation.to)
-    info = _about(client)
-    version = info.get("version", {})
-    number = str(version.get("number", "0"))
-    if version.get("distribution") != "opensearch" or int(number.split(".")[0]) < _OLDEST:
-        raise Refused(
-            f"{address.search} is {version.get('distribution', 'another product')} {number}; "
-            f"an index needs OpenSearch {_OLDEST} or newer",
-            "NotOpenSearch",
-        )
-    cluster, chosen = str(info["cluster_uuid"]), epoch
-    left_out = [attributes.version, attributes.run, GONE, REPLICA_ORDER]
-    search = SearchIndex(
-        search=address.search,
-        alias=address.alias,
-        auth=address.auth,
-        region=address.region,
-        cluster=cluster,
-        index="",
-        left_out=left_out,
-    )
+    client, address, chosen = connect(operation.to), operation.to, epoch
+    search = reached(client, address, attributes)
     if resumes:
         epoch = chosen = ledger.epochs.last(search.destination) or 0
         if not epoch:
@@ -128,20 +131,44 @@ def plan_index(
         highest = repeated(client, lambda: admin.highest_order(client, rescans))
         search = search.model_copy(update={"index": rescans, "refilled": True})
         chosen = next_epoch(now, last, highest)
-        return PlannedIndex(_typed(search, _mappings_of(client, rescans)), chosen, None, [])
+        return PlannedIndex(_typed(search, mappings_of(client, rescans)), chosen, None, [])
     if not epoch:
         chosen = next_epoch(now, last)
     refilled = ledger.epochs.index_of(search.destination, chosen) if epoch else None
     name = refilled or admin.index_name(address.alias, chosen)
     search = search.model_copy(update={"index": name, "refilled": refilled is not None})
     if epoch:
-        mappings = _mappings_of(client, search.index)
-        return PlannedIndex(_typed(search, mappings), chosen, None, [])
-    creation = _creation(operation, found.items if found else [], left_out)
-    warnings = _check_alias(client, operation) + _check_fields(creation, found, left_out)
+        return PlannedIndex(as_made(search, mappings_of(client, search.index)), chosen, None, [])
+    creation = _creation(operation, found.items if found else [], search.left_out)
+    warnings = _check_alias(client, operation) + _check_fields(creation, found, search.left_out)
     if described.facts.items and not creation.mappings["properties"]:
         warnings.append("the mapping names no field of the records: each is mapped as it is first met")
     return PlannedIndex(_typed(search, creation.mappings), chosen, creation, warnings)
+
+
+def reached(client: SearchClient, address: SearchAddress, attributes: Attributes) -> SearchIndex:
+    """The cluster behind the address, and what no document has; the index is not named yet.
+
+    Raises `Refused`, `EnvironmentFault`.
+    """
+    info = _about(client)
+    version = info.get("version", {})
+    number = str(version.get("number", "0"))
+    if version.get("distribution") != "opensearch" or int(number.split(".")[0]) < _OLDEST:
+        raise Refused(
+            f"{address.search} is {version.get('distribution', 'another product')} {number}; "
+            f"an index needs OpenSearch {_OLDEST} or newer",
+            "NotOpenSearch",
+        )
+    return SearchIndex(
+        search=address.search,
+        alias=address.alias,
+        auth=address.auth,
+        region=address.region,
+        cluster=str(info["cluster_uuid"]),
+        index="",
+        left_out=[attributes.version, attributes.run, GONE, REPLICA_ORDER],
+    )
 
 
 def _about(client: SearchClient) -> dict[str, Any]:
@@ -155,7 +182,8 @@ def _about(client: SearchClient) -> dict[str, Any]:
     return info
 
 
-def _mappings_of(client: SearchClient, index: str) -> dict[str, Any]:
+def mappings_of(client: SearchClient, index: str) -> dict[str, Any]:
+    """The index's mapping as it is now. Raises `Refused`, `EnvironmentFault`."""
     try:
         answer = asked(client, "GET", f"/{index}/_mapping")
     except EnvironmentFault as error:
@@ -184,7 +212,13 @@ def _creation(operation: Index, rows: list[WireItem], left_out: list[str]) -> In
     return creation
 
 
-def _typed(search: SearchIndex, mappings: dict[str, Any]) -> SearchIndex:
+def as_made(search: SearchIndex, mappings: Mapping[str, Any]) -> SearchIndex:
+    """An index that is there: documents are made as those were that it has."""
+    own, typed = admin.own_meta(mappings), _typed(search, mappings)
+    return typed.model_copy(update={name: own[name] for name in ("numbers_as_text", "left_out") if name in own})
+
+
+def _typed(search: SearchIndex, mappings: Mapping[str, Any]) -> SearchIndex:
     return search.model_copy(update={"numbers_as_text": numbers_as_text(mappings)})
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from reindexer.models import Operation, Purpose
 from reindexer.operations.compare import COMPARE
 from reindexer.operations.index import INDEX
+from reindexer.operations.refresh import REFRESH
 from reindexer.operations.repair import REPAIR
 from reindexer.operations.replicate import REPLICATE
 from reindexer.operations.touch import TOUCH
@@ -34,6 +35,12 @@ class Planner:
     finish: Callable[..., tuple[Any, str | None, list[str]]] | None = None
 
 
+#: Of a verb that writes documents: a job may make them.
+_DOCUMENTS = Planner(
+    check=lambda operation: checked_job(operation) if operation.job else None,
+    queue=queue_of_job,
+    finish=plan_job,
+)
 _PLANNERS: Mapping[str, Planner] = {
     TOUCH.kind: Planner(purpose=lambda _operation: Purpose(kind="touch")),
     TRANSFORM.kind: Planner(
@@ -48,11 +55,8 @@ _PLANNERS: Mapping[str, Planner] = {
     COMPARE.kind: Planner(),
     REPAIR.kind: Planner(),
     REPLICATE.kind: Planner(),
-    INDEX.kind: Planner(
-        check=lambda operation: checked_job(operation) if operation.job else None,
-        queue=queue_of_job,
-        finish=plan_job,
-    ),
+    INDEX.kind: _DOCUMENTS,
+    REFRESH.kind: _DOCUMENTS,
 }
 
 

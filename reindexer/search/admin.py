@@ -62,6 +62,10 @@ def _meta(request: IndexInput, creation: IndexCreation) -> dict[str, Any]:
         "job": request.job,
         "table": request.table_arn,
         "epoch": request.epoch,
+        # How documents are made, for whoever writes some of them again: what the mapping says now includes
+        # fields that were met only later.
+        "numbers_as_text": request.index.numbers_as_text,
+        "left_out": request.index.left_out,
         # What `make_ready` gives it, whichever job comes to that.
         "ready": {name: index_settings(creation.settings).get(name) for name in _FILLING},
     }
@@ -72,7 +76,11 @@ def _meta(request: IndexInput, creation: IndexCreation) -> dict[str, Any]:
 def meta_of(client: SearchClient, index: str) -> Mapping[str, Any]:
     """What the index says of the job that created it; empty where it is none of ours. Raises `CallFailed`."""
     answer = client.call("GET", f"/{index}/_mapping")
-    mappings = next(iter(answer.values()))["mappings"]
+    return own_meta(next(iter(answer.values()))["mappings"])
+
+
+def own_meta(mappings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The same, from the index's mapping."""
     found: Mapping[str, Any] = (mappings.get("_meta") or {}).get(_META) or {}
     return found
 
@@ -176,7 +184,7 @@ def indexes_of(client: SearchClient, alias: str) -> dict[str, Mapping[str, Any]]
     pattern = re.compile(re.escape(alias) + r"-(\d+)$")
     found = {}
     for name, entry in answer.items():
-        own = (entry["mappings"].get("_meta") or {}).get(_META)
+        own = own_meta(entry["mappings"])
         if own and pattern.match(name):
             found[name] = own
     return dict(sorted(found.items(), key=lambda pair: int(pair[1].get("epoch", 0))))

@@ -21,6 +21,8 @@ _MAX_DOCUMENTS = 500
 _MAX_BYTES = 5_000_000
 #: Bytes around a document: its ID, its index, its order.
 _ACTION_BYTES = 250
+#: Lands above what is stored; or, of what is written again, at the stored order as well.
+_VERSION_TYPE = {False: b"external", True: b"external_gte"}
 
 
 class SearchSink:
@@ -80,8 +82,8 @@ class SearchSink:
         parts = []
         for key, put in writes:
             parts.append(
-                b'{"index":{"_index":%s,"_id":%s,"version":%d,"version_type":"external"}}\n'
-                % (alias, orjson.dumps(id_of(key, self._key)), put.order)
+                b'{"index":{"_index":%s,"_id":%s,"version":%d,"version_type":"%s"}}\n'
+                % (alias, orjson.dumps(id_of(key, self._key)), put.order, _VERSION_TYPE[put.again])
             )
             parts.append(with_order(_text(put), put.order, now))
             parts.append(b"\n")

@@ -20,11 +20,13 @@ with workflow.unsafe.imports_passed_through():
     from reindexer.models import (
         EndedShard,
         HandBack,
+        Index,
         Isolated,
         Kept,
         ShardInput,
         ShardState,
         ShardSummary,
+        Target,
     )
 
 #: Seconds between tries to start a shard whose id is taken, half a minute in all: a shard hands back in two.
@@ -112,7 +114,7 @@ class Children:
             job=self._job.job_id,
             run=plan.run,
             index=shard.index,
-            target=plan.target,
+            target=self._target(shard),
             source=shard.source,
             verifying=shard.reads_only,
             lock=None if shard.reads_only else lock_of(self._job),
@@ -130,6 +132,13 @@ class Children:
             round_seconds=plan.round_seconds,
             continue_after=plan.continue_after,
         )
+
+    def _target(self, shard: Shard) -> Target:
+        """The job's; what a verification of an index found is written again, beside what was written before."""
+        target = self._job.known_plan.target
+        if shard.phase != "sweeping" or not isinstance(target.operation, Index):
+            return target
+        return target.model_copy(update={"operation": target.operation.again()})
 
     def _id(self, shard: Shard) -> str:
         return f"{self._job.job_id}/{self._job.known_plan.run}/{shard.name()}"

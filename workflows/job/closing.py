@@ -9,6 +9,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
 from workflows.faults import in_plain_words
+from workflows.job.arrival import arrived
 from workflows.job.index import finishing, sampled, scanning
 from workflows.job.partition_totals import known, of_shards
 from workflows.job.replica import replica_input
@@ -45,8 +46,8 @@ async def close(job: RunningJob, shards: Shards, job_report: JobReport, scope: S
     """Settle with the ledger, and give it the report."""
     await _close_redriven(job, shards, scope)
     plan = job.known_plan
-    if plan.verb.ordered and plan.target.writer != "none" and not (job.gate.stopping or job.index):
-        sample = await sampled(job, shards) if plan.verb.writes_index else None
+    if plan.verb.followed and plan.target.writer != "none" and not (job.gate.stopping or job.index):
+        sample = await sampled(job, shards) if plan.verb.makes_index else None
         await finish(job, shards, scope)
         if job.index and sample:
             job.index = job.index.model_copy(update={"sample": sample})
@@ -55,6 +56,7 @@ async def close(job: RunningJob, shards: Shards, job_report: JobReport, scope: S
         partitions = of_shards(shards.changing)
         found = await retry_while_parked(job, KeptActivities.partition_totals, lambda: partitions)
         job_report.totals = known(found or PartitionTotals(), shards.changing)
+    job.arrival = await arrived(job)
     last = job_report.report()
 
     def request() -> ReportInput:

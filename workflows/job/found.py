@@ -33,7 +33,7 @@ def not_found(report: Report, verb: Verb, totals: PartitionTotals) -> list[str]:
 def unexplained(report: Report, verb: Verb, swept: int) -> list[str]:
     """That the job and the read after it differ by more records than anything it met accounts for."""
     checked, tally = report.verification, report.tally
-    if checked is None or not verb.writes:
+    if checked is None or not verb.in_place:
         return []
     known = tally[Outcome.VANISHED] + tally[Outcome.DELETED] + report.attempts.conflicts + swept
     more, fewer = tally.scanned - checked.scanned, checked.scanned - tally.scanned

@@ -26,9 +26,7 @@ def reasons(report: Report, verb: Verb) -> list[str]:
         if outcome in verb.incomplete and (number := report.tally[outcome])
     ]
     if report.index and not report.index.complete:
-        found.append(
-            f"the index holds {report.index.documents:,} of {report.index.expected:,} documents written"
-        )
+        found.append(report.index.shortfall)
     current = report.tally[Outcome.CURRENT]
     if current and report.used:
         found.append(
@@ -38,7 +36,13 @@ def reasons(report: Report, verb: Verb) -> list[str]:
     sample = report.dry_run.tally if report.dry_run else Tally()
     if given_up := sample[Outcome.QUARANTINED]:
         found.append(f"{given_up} of {sample.scanned} records of the sample would be quarantined")
+    if report.arrival and not report.arrival.confirmed:
+        said = [f"{follow.index}: {follow.why}" for follow in report.arrival.follows if follow.why]
+        found.append(f"what was written is not confirmed ({report.arrival.why or '; '.join(said)})")
     if report.verification and report.verification.behind:
+        if verb.writes_index:
+            found.append(f"the documents of {report.verification.behind} records are not what these are now")
+            return found
         are = "are behind the target" if verb.stamps else "still carry the version or the run attribute"
         found.append(f"{report.verification.behind} rows {are}")
     return found

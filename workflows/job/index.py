@@ -63,12 +63,16 @@ def finishing(job: RunningJob, shards: Shards, scope: Scope) -> IndexInput:
     whole = all(shard.done for shard in scanned)
     again, follows = isinstance(scope, Quarantined), len(scanned) < len(shards.all)
     has_readers = job.index is not None and job.index.moved  # since before a rescan
-    why_not = _why_not(job, operation, complete=whole and not tally[Outcome.QUARANTINED])
+    checked = job.verification
+    wrong = tally[Outcome.QUARANTINED] or (checked and checked.behind)
+    why_not = _why_not(job, operation, complete=whole and not wrong)
     return index_input(job).model_copy(
         update={
             "count": _verifies(job),
             # What follows a scan replaces and deletes documents: no count of records tells how many are left.
             "expected": None if again or follows else tally[Outcome.UPDATED],
+            # Each record has been found to have its document: where there are more, some have no record.
+            "exactly": checked.scanned if checked and not checked.behind else None,
             "move": not why_not or has_readers,
             "why_not": why_not,
             "scanned": whole and not again,
@@ -95,7 +99,7 @@ def _why_not(job: RunningJob, operation: Index, *, complete: bool) -> str:
 async def sampled(job: RunningJob, shards: Shards) -> IndexSample | None:
     """A random sample of the records, compared with their documents; None: there is none, with a warning."""
     plan = job.known_plan
-    if not _verifies(job) or not await job.gate.wait_open():
+    if not _verifies(job) or job.verification or not await job.gate.wait_open():
         return None
     read = job.limits.read_units_per_second
     request = IndexSampleInput(
@@ -123,7 +127,7 @@ async def sampled(job: RunningJob, shards: Shards) -> IndexSample | None:
 
 
 def _verifies(job: RunningJob) -> bool:
-    return job.input is None or job.input.verify
+    return job.input is None or bool(job.input.verify)
 
 
 def index_input(job: RunningJob, plan: Plan | None = None) -> IndexInput:

@@ -26,8 +26,10 @@ def lock_of(job: RunningJob, *, take: bool = False) -> LockInput | None:
     written = target.other if plan.verb.writes_other and target.other else target
     place, attributes = written.table_arn, (target.attributes.version, target.attributes.run)
     if plan.verb.ordered:  # one job at a time gives its records an order
-        # A redrive writes beside it, at orders that the records have had: only another redrive is in its way.
-        role = "repairer" if job.input and isinstance(job.input.scope, Quarantined) else "orderer"
+        # A redrive or a refresh writes beside it, at orders that the records have had: only another of them is
+        # in its way.
+        again = plan.verb.rewrites or (job.input and isinstance(job.input.scope, Quarantined))
+        role = "repairer" if again else "orderer"
         place, attributes = target.destination, (role, role)
     return LockInput(
         table_arn=place,

@@ -45,7 +45,8 @@ class Phases:
         self._compares = job.known_plan.verb.compares
         reads_only = job.known_plan.target.writer == "none"
         in_place = not (self._compares or job.known_plan.verb.writes_other or job.known_plan.verb.writes_index)
-        self._verifies = in_place and (asked.verify or reads_only)
+        self._verifies = in_place and bool(asked.verify or reads_only)
+        self._verifies = self._verifies or (job.known_plan.verb.makes_index and asked.verify == "complete")
         self._repairs = self._compares and not reads_only
         job.sweeps = asked.sweep and not reads_only
 
@@ -91,9 +92,13 @@ class Phases:
             swept = [s.source for s in self._shards.all if s.phase == "sweeping"]
             self._add("checking", swept)
             return "checking"
-        found, left = job.verification or Verification(), self._checked("checking").behind
-        behind = max(0, found.behind - job.swept) + left
-        job.verification = found.model_copy(update={"behind": behind})
+        found, again = job.verification or Verification(), self._checked("checking")
+        behind = max(0, found.behind - job.swept) + again.behind
+        # Of an index records count that have a document: what was written again may have none by now.
+        scanned = (
+            found.scanned - job.swept + again.scanned if job.known_plan.verb.makes_index else found.scanned
+        )
+        job.verification = Verification(scanned=scanned, behind=behind)
         return "closing"
 
     def _begin_repairing(self, chunks: list[int]) -> Phase:

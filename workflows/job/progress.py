@@ -251,6 +251,8 @@ class ProgressView:
             return job.paused_for or None
         if self._state in FOLLOWING and job.index and not job.index.moved:
             return f"readers do not have {job.index.index}: {job.index.why}"
+        if job.confirming:
+            return "all is written; it waits until follows of the table have carried it"
         if job.cycling and self._state != "done":
             return "the workflow continues as a new run; the shards go on in seconds"
         if self._state == "throttled":

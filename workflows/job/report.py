@@ -61,6 +61,7 @@ class JobReport:
             verification=job.verification,
             comparison=comparison,
             index=job.index,
+            arrival=job.arrival,
             shards=len(shards.all) if plan.verb.compares else len(mine),
             warnings=self._warnings(),
             controls=list(job.controls),

@@ -12,6 +12,7 @@ from workflows.controls import Gate
 
 with workflow.unsafe.imports_passed_through():
     from reindexer.models import (
+        Arrival,
         Capacity,
         Compared,
         Control,
@@ -78,6 +79,8 @@ class RunningJob:
         self.tried: DryRun | None = None
         self.index: Indexed | None = carried.index if carried else None  # what became of it
         self.followed = carried.followed if carried and carried.followed else FollowState()
+        self.arrival: Arrival | None = None  # of what it wrote, where that is to be confirmed
+        self.confirming = False  # it has written all, and waits for others to have carried it
         self.reading = False  # an activity of the root itself reads the table
         self.when_changed: Callable[[], None] = lambda: None
         self._unseen = True  # whether something changed since it was last looked at

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from evidence.exactness.mutations.mutation import INDEX, INDEX_JOBS, INDEX_WRITES, Mutation
+from evidence.exactness.mutations.mutation import INDEX, INDEX_JOBS, INDEX_WRITES, REFRESH, Mutation
 
 _ORDERED = "reindexer/sinks/ordered.py"
 
@@ -73,9 +73,41 @@ MUTATIONS = (
     Mutation(
         "a document may be written at its own order again",
         "reindexer/sinks/search_index.py",
-        '"version_type":"external"',
-        '"version_type":"external_gte"',
+        'False: b"external",',
+        'False: b"external_gte",',
         INDEX_WRITES,
+    ),
+    Mutation(
+        "of what is written again the row is read first, and then what is stored",
+        "reindexer/sources/refreshed.py",
+        """        orders = self._orders(keys)
+        found, consumed = read_consistently(self._table, keys, None, self._context)
+""",
+        """        found, consumed = read_consistently(self._table, keys, None, self._context)
+        orders = self._orders(keys)
+""",
+        REFRESH,
+    ),
+    Mutation(
+        "a refused document is written at the newer order as it was",
+        "reindexer/sinks/refreshing.py",
+        "work.write, work.unknown = made, False",
+        "work.write, work.unknown = replace(work.write, order=made.order, again=True), False",
+        REFRESH,
+    ),
+    Mutation(
+        "what is not in the index is written over what has come since",
+        "reindexer/sinks/refreshing.py",
+        "(self._floor, False) if order is None",
+        "(self._floor, True) if order is None",
+        REFRESH,
+    ),
+    Mutation(
+        "a record that is gone keeps its document",
+        "reindexer/sinks/refreshing.py",
+        "            return Put(at, None, Outcome.VANISHED, again)",
+        "            return Outcome.VANISHED",
+        REFRESH,
     ),
     Mutation(
         "a write to an alias that is gone creates an index",
@@ -92,9 +124,16 @@ MUTATIONS = (
         INDEX,
     ),
     Mutation(
+        "readers get an index with documents that have no record",
+        "reindexer/models/search_index.py",
+        "self.documents == self.exactly",
+        "self.documents >= self.exactly",
+        INDEX,
+    ),
+    Mutation(
         "readers get an index though records are given up",
         "workflows/job/index.py",
-        "complete=whole and not tally[Outcome.QUARANTINED]",
+        "complete=whole and not wrong",
         "complete=whole",
         INDEX_JOBS,
     ),

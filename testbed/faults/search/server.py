@@ -42,6 +42,8 @@ _NOT_PASSED = frozenset(
     ("host", "connection", "keep-alive", "transfer-encoding", "content-length", "content-encoding")
 ) | {"accept-encoding", "expect"}
 
+_WITH_PLACES = "filter_path=items.*._seq_no,items.*._primary_term,"
+
 
 class SearchFaultServer:
     """State of the proxy: the plan's draws, the truth so far, and requests that are to be forwarded late."""
@@ -118,7 +120,8 @@ class SearchFaultServer:
 
     async def _forward(self, asked: Request, tracker: SearchTracker) -> Answer | None:
         """Send it to OpenSearch, write down what that did, return its answer; None if there was none."""
-        url = URL(self._target + asked.path, encoded=True)
+        # Of an answer that the client has shortened, too, it is to be known in which order writes took effect.
+        url = URL(self._target + asked.path.replace("filter_path=", _WITH_PLACES, 1), encoded=True)
         tracker.pending += 1
         try:
             async with self._session.request(

@@ -1,0 +1,202 @@
+"""Documents that are written again, beside whoever gives documents their order: a follow, or a job that fills.
+
+What is written carries the order that was stored before its row was read, and lands only while nothing above
+that is stored. So it never hides a newer change. Refused, both are read again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from reindexer.answers import CallFailed
+from reindexer.dynamo.reading import read_consistently
+from reindexer.dynamo.table import TableClient
+from reindexer.errors import EnvironmentFault, Interrupted, named_failure
+from reindexer.items import Put, Skip, WireItem, WireKey, key_identity, to_json_key
+from reindexer.models import Fault, Isolated, RoundInput, Unconfirmed
+from reindexer.operations.index import IndexOperation
+from reindexer.page import Page
+from reindexer.round_context import RoundContext
+from reindexer.rounds.pending_write import Patience, PendingWrite
+from reindexer.rounds.protocols import Again, Refusal, Verdict
+from reindexer.search.taxonomy import stored_order
+from reindexer.sinks.in_place_answers import gives_up
+from reindexer.sinks.ordered import OrderedSink
+from reindexer.streams.order import Standing, floor_of, standing
+from reindexer.tally import Outcome
+
+#: Tries that lengthen the wait of a record others keep changing: below a second, as in place.
+_MAX_RACES_WAIT = 4
+
+
+class Rewriting:
+    """What is to be written of a row, at the order that was stored before it was read."""
+
+    def __init__(self, operation: IndexOperation, floor: int) -> None:
+        """`floor`: the lowest order of the index's epoch, for what it does not hold."""
+        self._operation, self._floor = operation, floor
+
+    def of(self, item: WireItem | None, order: int | None) -> Put | Outcome:
+        """Raises what the job's function raises, `EnvironmentFault`, `Interrupted`; `EnvironmentFault` also for
+        an order that nobody of ours can have written."""
+        if order is not None and standing(self._floor, order, self._floor) is Standing.FOREIGN:
+            raise EnvironmentFault(
+                "NotTheOnlyWriter",
+                f"a document has order {order}, far above {self._floor}, the lowest of its index's epoch: "
+                "somebody else writes to this index",
+            )
+        at, again = (self._floor, False) if order is None else (order, True)
+        if item is None:
+            # Also where nothing is stored: a request of before, that was not answered, may land yet.
+            return Put(at, None, Outcome.VANISHED, again)
+        body = self._operation.decide(item)
+        if not isinstance(body, Skip):
+            return Put(at, body, Outcome.UPDATED, again)
+        return Put(at, None, Outcome.FILTERED, again) if again else Outcome.FILTERED
+
+
+class RefreshAnswers:
+    """The `AnswerMeaning`: what was refused is made again, from what is stored and what the row is now."""
+
+    def __init__(
+        self,
+        sink: OrderedSink,
+        rewriting: Rewriting,
+        patience: Patience,
+        table: TableClient,
+        context: RoundContext,
+    ) -> None:
+        self._sink, self._rewriting, self._patience = sink, rewriting, patience
+        self._table, self._context = table, context
+        self.read_units = 0.0  # of the table
+        self.attempts: Counter[str] = Counter()
+
+    def applied(self, work: PendingWrite[Put]) -> Outcome | Put:
+        """It is there."""
+        return work.write.outcome
+
+    def refused(self, refusals: Sequence[Refusal[Put]]) -> Iterator[tuple[PendingWrite[Put], Verdict]]:
+        """A newer order is stored: to be written at that one, from the row as it is after it was seen."""
+        try:
+            orders = self._orders(refusals)
+            keys = [work.key for work, _ in refusals]
+            rows, units = read_consistently(self._table, keys, None, self._context)
+        except CallFailed as failed:
+            # It is the read that failed: no write became unknown by it.
+            unread = replace(failed.failure, applied=False)
+            yield from ((work, unread) for work, _ in refusals)
+            return
+        self.read_units += units
+        for (work, _), order in zip(refusals, orders, strict=True):
+            yield work, self._again(work, rows.get(key_identity(work.key)), order)
+
+    def _orders(self, refusals: Sequence[Refusal[Put]]) -> list[int | None]:
+        """As the refusals name them; those that do not are looked up. Raises `CallFailed`."""
+        said = [stored_order(failure) for _, failure in refusals]
+        unsaid = [work.key for (work, _), order in zip(refusals, said, strict=True) if order is None]
+        looked_up = iter(orders_in(self._sink, unsaid) if unsaid else [])
+        return [next(looked_up) if order is None else order for order in said]
+
+    def _again(self, work: PendingWrite[Put], item: WireItem | None, order: int | None) -> Verdict:
+        self.attempts["conflicts"] += 1
+        work.races += 1
+        work.error, work.message = "Conflict", f"refused {work.races} times by newer changes"
+        if work.races > self._patience.races:
+            return self.isolated(work, given_up=False)
+        try:
+            made = self._rewriting.of(item, order)
+        except Interrupted:
+            return Again(1)
+        except EnvironmentFault as error:
+            return Fault.of(error)
+        except Exception as error:  # the job's own function: whatever it raises is this record's failure
+            work.error, work.message = named_failure(error)
+            return self.isolated(work, given_up=gives_up(error, self._patience))
+        if isinstance(made, Outcome):
+            return made
+        work.write, work.unknown = made, False  # what was sent before is below what is stored
+        return Again(min(work.races, _MAX_RACES_WAIT))
+
+    def isolated(self, work: PendingWrite[Put], *, given_up: bool) -> Isolated:
+        """The record as it leaves the loop without an outcome."""
+        return Isolated(
+            key=to_json_key(work.key),
+            error=work.error,
+            message=work.message,
+            attempts=max(1, work.failures),
+            unknown=work.unknown,
+            given_up=given_up,
+        )
+
+
+class Refreshing:
+    """The `Destination` of rounds that write documents again."""
+
+    may_look_ahead = True
+    unconfirmed_bytes = 0  # nothing is unconfirmed: whoever comes after reads again what is stored
+
+    def __init__(
+        self,
+        request: RoundInput,
+        sink: OrderedSink,
+        operation: IndexOperation,
+        patience: Patience,
+        table: TableClient,
+        context: RoundContext,
+    ) -> None:
+        self.sink, self._operation, self._patience = sink, operation, patience
+        self._rewriting = Rewriting(operation, floor_of(request.target.version))
+        self.meaning = RefreshAnswers(sink, self._rewriting, patience, table, context)
+        self.max_batch = sink.max_changes
+        self._each = request.isolation == "record"
+        self._orders: Sequence[int | None] = ()
+
+    def turn_to(self, page: Page) -> Page:
+        """The next page is in hand."""
+        self._operation.prefetch(page)
+        self._orders = page.orders
+        return page
+
+    def begin(
+        self, position: int, key: WireKey, item: WireItem | None
+    ) -> PendingWrite[Put] | Outcome | Isolated:
+        """What is to be written of a row, or nothing. Raises `EnvironmentFault`, `Interrupted`."""
+        if self._each:
+            return _isolated(key, "", "isolation: record", given_up=False)
+        try:
+            made = self._rewriting.of(item, self._orders[position])
+        except (EnvironmentFault, Interrupted):
+            raise
+        except Exception as error:  # the job's own function: whatever it raises is this record's failure
+            return _isolated(key, *named_failure(error), given_up=gives_up(error, self._patience))
+        return made if isinstance(made, Outcome) else PendingWrite(position, key, made)
+
+    def settled(self, key: WireKey, result: Outcome | Isolated) -> None:
+        """The record has its outcome, or has left the round."""
+
+    def unconfirmed(
+        self,
+        works: Iterable[PendingWrite[Put]],  # noqa: ARG002
+        isolated: Iterable[tuple[WireKey, Isolated]],  # noqa: ARG002
+        deleted: Iterable[WireKey],  # noqa: ARG002
+        partition: str | None,  # noqa: ARG002
+    ) -> list[Unconfirmed]:
+        """None: what was sent is written again, from what is stored and from the row."""
+        return []
+
+    def take_deleted(self) -> tuple[list[str | None], float]:
+        """None: a source hands out what is there, whatever the destination holds."""
+        return [], 0.0
+
+
+def _isolated(key: WireKey, error: str, message: str, *, given_up: bool) -> Isolated:
+    return Isolated(
+        key=to_json_key(key), error=error, message=message, attempts=int(given_up), given_up=given_up
+    )
+
+
+def orders_in(sink: OrderedSink, keys: Sequence[WireKey]) -> list[int | None]:
+    """The order that is stored under each key; None: nothing is. Raises `CallFailed`."""
+    return [found.order if found else None for found in sink.stored(keys)]
