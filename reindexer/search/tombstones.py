@@ -13,16 +13,19 @@ from reindexer.search.documents import GONE, ORDER
 
 #: Tombstones of one request.
 _PAGE = 500
-#: Requests of one call: what is left is removed by the next.
+#: Requests of one call, a second or two: a pause waits for its end. The next one removes what is left, at once
+#: where this one removed many.
 _MAX_PAGES = 20
+#: What a removal that took effect is answered with; 404: it had been removed before.
+_REMOVED = (200, 404)
 
 
 def purge(client: SearchClient, index: str, alias: str, before: datetime) -> int:
-    """Remove tombstones from before a moment, each at exactly its order; returns how many were asked for.
+    """Remove tombstones from before a moment, each at exactly its order; returns how many are removed.
 
     One that has been written over meanwhile is left alone. Raises `CallFailed`.
     """
-    asked = 0
+    removed = 0
     query = {
         "query": {"range": {GONE: {"lt": before.isoformat()}}},
         "_source": [ORDER],
@@ -34,11 +37,11 @@ def purge(client: SearchClient, index: str, alias: str, before: datetime) -> int
         found = client.call("POST", f"/{index}/_search", query)["hits"]["hits"]
         if not found:
             break
-        client.bulk(b"".join(_removal(alias, hit) for hit in found), len(found))
-        asked += len(found)
+        answers = client.bulk(b"".join(_removal(alias, hit) for hit in found), len(found))
+        removed += sum(answer["status"] in _REMOVED for answer in answers)
         if len(found) < _PAGE:
             break
-    return asked
+    return removed
 
 
 def _removal(alias: str, hit: Mapping[str, Any]) -> bytes:

@@ -25,6 +25,10 @@ with workflow.unsafe.imports_passed_through():
 _BEHIND_SCAN_MS = 2000
 #: Seconds between two looks for tombstones: six events each time, some 600 a day.
 _PURGE_SECONDS = 900.0
+#: Removed by one look, of 10,000 at most: others are likely to be left, and are looked for at once.
+_MANY = 5000
+#: Seconds between two looks then: what else the index does has room in between.
+_PURGE_AGAIN_SECONDS = 1.0
 #: Milliseconds for which one lag is shown as none: a change is a second or two under way.
 _CAUGHT_UP_MS = 10_000
 
@@ -86,21 +90,24 @@ class FollowingPhases:
 
     async def _purge(self) -> None:
         """Now and then, once drained: tombstones that nothing older can follow any more. For ever."""
-        job = self._job
+        job, removed = self._job, 0
         await workflow.wait_condition(lambda: job.leaving or job.followed.drained_at is not None)
         while not job.leaving:
             with contextlib.suppress(TimeoutError):
                 await workflow.wait_condition(
                     lambda: job.leaving,
-                    timeout=timedelta(seconds=_PURGE_SECONDS),
+                    timeout=timedelta(seconds=_PURGE_SECONDS if removed < _MANY else _PURGE_AGAIN_SECONDS),
                     timeout_summary="until tombstones are looked for",
                 )
+            removed = 0
             # An isolated record may be older than a tombstone.
             if job.leaving or not job.gate.open or self._isolated:
                 continue
             try:
                 request = index_input(job)
-                await workflow.execute_activity_method(IndexActivities.purge_tombstones, request, **CONTROL)
+                removed = await workflow.execute_activity_method(
+                    IndexActivities.purge_tombstones, request, **CONTROL
+                )
             except ActivityError as error:  # the next time does it
                 workflow.logger.warning("tombstones were not removed: %s", error.cause or error)
 
