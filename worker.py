@@ -59,7 +59,7 @@ _WORKFLOW_TASKS = 6
 
 
 def workers(client: Client, clients: Clients, chosen: Settings, guard: Guard) -> list[Worker]:
-    """The two workers of one process: workflows and control on one queue, rounds on the other.
+    """The workers of one process: workflows and control on one queue, rounds on another, following on a third.
 
     A process for jobs that have workers of their own runs no workflows, and of control what those jobs need.
     """
@@ -88,19 +88,26 @@ def workers(client: Client, clients: Clients, chosen: Settings, guard: Guard) ->
         # Signals to the workflows of a dead worker wait for this long before another takes over.
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
     )
-    rounds = Worker(
-        client,
-        task_queue=chosen.rounds_queue,
-        activities=round_activities(clients, questions, guard),
-        activity_executor=ThreadPoolExecutor(chosen.rounds_per_process, "round"),
-        max_concurrent_activities=chosen.rounds_per_process,
-        activity_task_poller_behavior=pollers,
-        max_heartbeat_throttle_interval=heartbeat,
-        graceful_shutdown_timeout=grace,
-    )
+    slots = {
+        chosen.rounds_queue: chosen.rounds_per_process,
+        chosen.following_queue: chosen.following_per_process,
+    }
+    rounds = [
+        Worker(
+            client,
+            task_queue=queue,
+            activities=round_activities(clients, questions, guard),
+            activity_executor=ThreadPoolExecutor(number, queue.removeprefix(chosen.serves).strip("-")),
+            max_concurrent_activities=number,
+            activity_task_poller_behavior=pollers,
+            max_heartbeat_throttle_interval=heartbeat,
+            graceful_shutdown_timeout=grace,
+        )
+        for queue, number in slots.items()
+    ]
     # No public name has it. Where it is gone, every worker fails here, not one job later.
     runner.evict = control._bridge_worker.request_workflow_eviction
-    return [control, rounds]
+    return [control, *rounds]
 
 
 def export_metrics() -> None:
@@ -115,7 +122,8 @@ async def serve(chosen: Settings) -> str:
     """One process's life: connect, warm up, poll until asked to stop ("") or not fit to work (why)."""
     export_metrics()
     client = await connect()
-    clients = Clients(pool=chosen.rounds_per_process + _CONTROL_SLOTS, ledger=Ledger(chosen.ledger_table))
+    pool = chosen.rounds_per_process + chosen.following_per_process + _CONTROL_SLOTS
+    clients = Clients(pool=pool, ledger=Ledger(chosen.ledger_table))
     log.info(
         "serving namespace %s at %s, queues %s and %s; DynamoDB account %s, region %s at %s, ledger %s; "
         "jobs %s",
@@ -134,14 +142,14 @@ async def serve(chosen: Settings) -> str:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     guard = Guard()
-    both = workers(client, clients, chosen, guard)
+    all_workers = workers(client, clients, chosen, guard)
     gc.freeze()  # what lives as long as the process need not be looked through: an eighth of its CPU
-    running = [asyncio.create_task(worker.run()) for worker in both]
+    running = [asyncio.create_task(worker.run()) for worker in all_workers]
     ended = asyncio.create_task(stop.wait())
     watching = asyncio.create_task(guard.watch(client, chosen.heartbeat_timeout))
     await asyncio.wait([ended, watching, *running], return_when=asyncio.FIRST_COMPLETED)
     log.info("handing back what is under way")
-    await asyncio.gather(*(worker.shutdown() for worker in both))
+    await asyncio.gather(*(worker.shutdown() for worker in all_workers))
     await asyncio.gather(*running)
     return watching.result() if watching.done() else ""
 

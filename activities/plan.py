@@ -46,6 +46,7 @@ class PlanActivities:
         return plan.model_copy(
             update={
                 "rounds_queue": settings.rounds_queue,
+                "following_queue": settings.following_queue,
                 "records_queue": settings.job_queue or None,
                 "round_seconds": settings.round_seconds,
                 "continue_after": settings.continue_after_events,

@@ -13,6 +13,10 @@ from reindexer.round_context import TICK_SECONDS
 
 #: Between two heartbeats of a round, at least: what the server knows is never much older than it need be.
 _HEARTBEAT_SECONDS = 0.4
+#: The same of a round at rest: two rounds send 43,200 heartbeats a day, and a pause arrives within 5 s.
+_RESTING_SECONDS = 4.0
+#: Of a shorter heartbeat timeout this part: a second one comes before it is over.
+_RESTING_PART = 0.4
 
 
 class HeartbeatLost(RuntimeError):
@@ -27,6 +31,7 @@ class TemporalContext:
         self._sent_at = float("-inf")
         self._began = self._step_at = self.now()
         self._stale = False
+        self._between = _HEARTBEAT_SECONDS
         self._progress: Callable[[], Model] | None = None
 
     def now(self) -> float:
@@ -39,7 +44,7 @@ class TemporalContext:
         now = self.now()
         if not self.stale():
             self._step_at = now
-        if immediate or now - self._sent_at >= _HEARTBEAT_SECONDS:
+        if immediate or now - self._sent_at >= self._between:
             self._sent_at = now
             if self._progress is None:
                 activity.heartbeat()
@@ -66,6 +71,11 @@ class TemporalContext:
         heard_at = max(self._began, self._guard.answered_at)  # Temporal itself handed the attempt out
         self._stale = self._stale or now - min(self._step_at, heard_at) > self._timeout
         return self._stale
+
+    def rest(self, resting: bool) -> None:
+        """Heartbeats are further apart while nothing comes."""
+        longest = min(_RESTING_SECONDS, _RESTING_PART * self._timeout)
+        self._between = max(_HEARTBEAT_SECONDS, longest) if resting else _HEARTBEAT_SECONDS
 
     def wait(self, seconds: float) -> None:
         """Wait in ticks that heartbeat; returns early when asked to stop."""

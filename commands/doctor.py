@@ -86,6 +86,7 @@ async def _temporal() -> list[Finding]:
     asked: list[tuple[str, str, Kind]] = [
         ("workers", settings().task_queue, "workflow"),
         ("rounds", settings().rounds_queue, "activity"),
+        ("following", settings().following_queue, "activity"),
         *((f"jobs {names}", queue, "activity") for queue, names in _own_queues().items()),
     ]
     for what, queue, kind in asked:

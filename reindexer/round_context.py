@@ -36,6 +36,13 @@ class RoundContext(Protocol):
         """
         ...
 
+    def rest(self, resting: bool) -> None:
+        """Whether nothing has come for seconds: then heartbeats are 4 s apart, and a stop is heard as late.
+
+        What a lost attempt had reached is in the last one by then.
+        """
+        ...
+
     def wait(self, seconds: float) -> None:
         """Wait in ticks of 0.2 s that heartbeat; returns early when asked to stop."""
         ...

@@ -11,6 +11,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 #: What the queue of rounds is called: that of everything else, with this behind it.
 ROUNDS_SUFFIX = "-rounds"
+#: Behind that, of rounds that follow a stream.
+FOLLOWING_SUFFIX = "-following"
 
 
 class Settings(BaseSettings):
@@ -29,6 +31,9 @@ class Settings(BaseSettings):
     processes: int = Field(default=0, ge=0, le=256)
     #: Rounds at the same time in one process. Threads only hide waiting; more than 16 starve the heartbeat.
     rounds_per_process: int = Field(default=16, ge=1, le=64)
+    #: Rounds that follow a stream at the same time in one process, beside the others: they hold their slots for
+    #: as long as their follow runs. They mostly wait; a follow has 2, and more only of 300 stream shards.
+    following_per_process: int = Field(default=16, ge=1, le=64)
     #: Seconds without a heartbeat after which an attempt counts as dead; also the longest a zombie may write.
     heartbeat_timeout: float = Field(default=10.0, ge=2, le=600)
     #: Seconds between heartbeats sent to the server: a pause arrives with the answer to one, 1.2 s after it was
@@ -68,6 +73,11 @@ class Settings(BaseSettings):
     def rounds_queue(self) -> str:
         """Rounds have a queue of their own, so that plans and records do not wait behind them."""
         return f"{self.serves}{ROUNDS_SUFFIX}"
+
+    @property
+    def following_queue(self) -> str:
+        """Rounds that follow do not end: in the slots of the others they would leave none for a scan."""
+        return f"{self.rounds_queue}{FOLLOWING_SUFFIX}"
 
     @field_validator("job_queue")
     @classmethod

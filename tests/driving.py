@@ -104,6 +104,8 @@ class FakeContext:
     def stale(self) -> bool:
         return self.frozen
 
+    def rest(self, resting: bool) -> None: ...
+
     def wait(self, seconds: float) -> None:
         assert seconds >= 0
         self.waited.append(seconds)

@@ -141,6 +141,7 @@ class Waiting:
 
     def __init__(self, seconds: float = 5.0, woken: Callable[[float], None] = lambda _: None) -> None:
         self.seconds, self.passed, self.woken = seconds, 0.0, woken
+        self.rested: list[bool] = []
 
     def now(self) -> float:
         return self.passed
@@ -152,6 +153,9 @@ class Waiting:
 
     def stale(self) -> bool:
         return False
+
+    def rest(self, resting: bool) -> None:
+        self.rested.append(resting)
 
     def wait(self, seconds: float) -> None:
         self.passed += seconds

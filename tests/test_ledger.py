@@ -94,6 +94,18 @@ def test_making_it_twice_is_harmless(ledger: Ledger) -> None:
     ledger.check()
 
 
+def test_an_epoch_is_one_runs_and_above_all_before_it(ledger: Ledger) -> None:
+    """Two jobs that were planned at once write to one destination by one order, or one of them not at all."""
+    ledger.epochs.take("search-a", 7, "r1")
+    ledger.epochs.take("search-a", 7, "r1")  # as an activity that is repeated
+    for epoch, run in ((7, "r2"), (6, "r2"), (6, "r1")):
+        with pytest.raises(Refused, match="start it again"):
+            ledger.epochs.take("search-a", epoch, run)
+    ledger.epochs.take("search-a", 8, "r2")
+    ledger.epochs.take("search-b", 7, "r2")
+    assert (ledger.epochs.last("search-a"), ledger.epochs.last("search-b")) == (8, 7)
+
+
 def test_a_lock_has_one_holder_until_it_is_released(ledger: Ledger) -> None:
     assert ledger.locks.take(lock()) is None
     assert ledger.locks.take(lock()) is None, "the same workflow may ask again"

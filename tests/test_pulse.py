@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 
 from temporalio.testing import ActivityEnvironment
 
@@ -28,6 +29,28 @@ def test_heartbeats_are_rare_but_for_what_cannot_wait() -> None:
 
     environment.run(attempt)
     assert sent == [0, 1]
+
+
+def test_a_round_at_rest_sends_few_and_the_next_one_at_once_when_something_comes() -> None:
+    sent: list[float] = []
+    environment = ActivityEnvironment()
+    environment.on_heartbeat = lambda *_: sent.append(time.monotonic())
+
+    def attempt() -> None:
+        context = TemporalContext(2.5, Guard())  # a second apart at rest, two fifths of it
+        context.rest(True)
+        began = time.monotonic()
+        while time.monotonic() < began + 2.3:
+            context.heartbeat()
+            time.sleep(0.02)
+        before = len(sent)
+        context.rest(False)
+        time.sleep(0.2)
+        context.heartbeat()
+        assert (before, len(sent)) == (3, 4), "at 0, 1 and 2 s; then 0.5 s after the last"
+
+    environment.run(attempt)
+    assert all(later - earlier >= 0.4 for earlier, later in pairwise(sent))
 
 
 def test_an_attempt_whose_process_temporal_does_not_answer_stops_for_good() -> None:

@@ -151,6 +151,21 @@ def test_the_second_of_two_children_may_be_listed_late() -> None:
     assert sorted(numbers(pages)) == sorted(stream.written)
 
 
+def test_it_rests_after_seconds_without_changes_and_not_while_they_come() -> None:
+    stream = ModelStream()
+
+    def woken(passed: float) -> None:
+        if passed > 8 and not stream.written:
+            write_all(stream)
+
+    context = Waiting(12, woken)
+    pages = following(stream, context).pages(begun(stream))
+    page = next(page for page in pages if page.changes)
+    assert (context.rested[:5], context.rested[-2:]) == ([False] * 4 + [True], [True, False])
+    assert numbers([page, *pages]) == sorted(stream.written)
+    assert context.rested[-1], "and again"
+
+
 def test_it_ends_when_asked_to_stop_and_waits_between_turns_without_changes() -> None:
     stream = ModelStream()
     waits: list[float] = []

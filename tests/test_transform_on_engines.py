@@ -40,6 +40,8 @@ class LiveContext:
     def stale(self) -> bool:
         return False
 
+    def rest(self, resting: bool) -> None: ...
+
     def wait(self, seconds: float) -> None:
         time.sleep(seconds)
 

@@ -41,6 +41,8 @@ class Clock:
     def stale(self) -> bool:
         return False
 
+    def rest(self, resting: bool) -> None: ...
+
     def wait(self, seconds: float) -> None:
         self._now += seconds
         self.waited += seconds

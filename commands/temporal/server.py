@@ -156,7 +156,7 @@ async def workers_poll(client: Client, seconds: float = 0.0) -> bool:
 
 def worker_command(queue: str) -> str:
     """What starts workers that poll this queue."""
-    if queue in (settings().task_queue, settings().rounds_queue):
+    if queue in (settings().task_queue, settings().rounds_queue, settings().following_queue):
         return "python worker.py"
     return f"REINDEXER_JOB_QUEUE={shlex.quote(queue)} python worker.py"
 

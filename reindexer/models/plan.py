@@ -238,6 +238,8 @@ class Plan(Model):
     purpose: Purpose | None = None  # of the version; None: a redrive keeps it, and who only reads has none
     heartbeat_timeout: float = 10.0  # seconds
     rounds_queue: str = "reindexer-rounds"
+    #: Of rounds that follow; None: planned by an older worker, those of all others.
+    following_queue: str | None = Field(default=None, exclude_if=lambda value: value is None)
     records_queue: str | None = None  # of records and their quarantine; None: that of the job's workflow
     round_seconds: float = 30.0
     continue_after: NonNegativeInt = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 
@@ -17,8 +18,11 @@ from reindexer.streams.lineages import opening, seems_to_lack_shards
 from reindexer.streams.listing import describe
 from reindexer.throttle import backoff
 
-#: Shards that follow, at most: each reads its lineages in turn, a page of up to 1,000 changes at a time.
-_MAX_SHARDS = 8
+#: Shards that follow: each is a round that never ends, and reads its lineages in turn, a page of up to 1,000
+#: changes at a time. Two share the work of a busy stream among processes; idle ones cost a slot and heartbeats.
+_SHARDS, _MAX_SHARDS = 2, 8
+#: Stream shards that one of them reads, at 10 ms each: a turn takes a second, as long as a wait in between.
+_STREAM_SHARDS_EACH = 100
 _TRIES = 8  # of a listing that fails or lacks a page: some ten seconds
 
 
@@ -85,7 +89,7 @@ def plan_lineages(described: Described, region: str | None) -> list[Lineages]:
     calls = StreamCalls(make_streams_client(region=region), arn)
     state = opening(_listing(calls))
     reading = sorted(state.reading.items())
-    number = min(_MAX_SHARDS, max(1, len(reading)))
+    number = min(_MAX_SHARDS, max(_SHARDS, math.ceil(len(reading) / _STREAM_SHARDS_EACH)), max(1, len(reading)))
     return [
         Lineages(
             stream_arn=arn,

@@ -12,16 +12,19 @@ from reindexer.search.documents import GONE, ORDER
 
 #: Tombstones of one request.
 _PAGE = 500
-#: Requests of one call: what is left is removed by the next.
+#: Requests of one call, a second or two: a pause waits for its end. The next one removes what is left, at once
+#: where this one removed many.
 _MAX_PAGES = 20
+#: What a removal that took effect is answered with; 404: it had been removed before.
+_REMOVED = (200, 404)
 
 
 def purge(client: SearchClient, index: str, alias: str, before: datetime) -> int:
-    """Remove tombstones from before a moment, each at exactly its order; returns how many were asked for.
+    """Remove tombstones from before a moment, each at exactly its order; returns how many are removed.
 
     One that has been written over meanwhile is left alone. Raises `CallFailed`.
     """
-    asked = 0
+    removed = 0
     query = {
         "query": {"range": {GONE: {"lt": before.isoformat()}}},
         "_source": [ORDER],
@@ -33,16 +36,16 @@ def purge(client: SearchClient, index: str, alias: str, before: datetime) -> int
         found = client.call("POST", f"/{index}/_search", query)["hits"]["hits"]
         if not found:
             break
-        remove_exactly(client, alias, [(hit["_id"], int(hit["_source"][ORDER])) for hit in found])
-        asked += len(found)
+        removed += remove_exactly(client, alias, [(hit["_id"], int(hit["_source"][ORDER])) for hit in found])
         if len(found) < _PAGE:
             break
-    return asked
+    return removed
 
 
-def remove_exactly(client: SearchClient, alias: str, documents: Sequence[tuple[str, int]]) -> None:
-    """Remove documents by ID, each only while it has its order still. Raises `CallFailed`."""
-    client.bulk(b"".join(_removal(alias, found, order) for found, order in documents), len(documents))
+def remove_exactly(client: SearchClient, alias: str, documents: Sequence[tuple[str, int]]) -> int:
+    """Remove documents by ID, each only while it has its order still; returns how many. Raises `CallFailed`."""
+    body = b"".join(_removal(alias, found, order) for found, order in documents)
+    return sum(answer["status"] in _REMOVED for answer in client.bulk(body, len(documents)))
 
 
 def _removal(alias: str, found: str, order: int) -> bytes:

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 #: Seconds of a wait after one turn without changes, before it is doubled: three more reads within a second.
 _FIRST_WAIT_SECONDS = 0.1
+#: Turns in a row without changes, three seconds, after which the round rests: its last change is reported by
+#: then.
+_TURNS_BEFORE_REST = 5
 #: Seconds between two questions for the children of a shard that has ended: they are listed late at times.
 _CHILDREN_SECONDS = 2.0
 #: Seconds for which a shard that has a child is asked for another: of two that were split one may be listed
@@ -120,10 +123,13 @@ class Following:
                     continue
                 page = self._page(cursor, shard, read)
                 found = found or bool(read.changes) or read.ended
+                if found:
+                    self._context.rest(False)
                 cursor = page.cursor
                 yield page
             cursor = self._with_children(cursor)
             idle = 0 if found else idle + 1
+            self._context.rest(idle >= _TURNS_BEFORE_REST)
             if idle:
                 _raise(failure)
                 # Short waits first: an empty page may lie before others that are not.

@@ -127,7 +127,7 @@ class Children:
             kept=shard.kept,
             summary=ShardSummary() if shard.kept is None else shard.summary,
             hand_backs=shard.hand_backs,
-            rounds_queue=plan.rounds_queue,
+            rounds_queue=(plan.following_queue if shard.follows else None) or plan.rounds_queue,
             records_queue=plan.records_queue,
             round_seconds=plan.round_seconds,
             continue_after=plan.continue_after,

@@ -77,9 +77,10 @@ class Shards:
 
     @property
     def _slots(self) -> int:
-        """Shards that work at the same time, those still to begin included."""
+        """Shards that work at the same time, those still to begin included; those that follow beside them."""
         active = sum(shard.active for shard in self.all)
-        return min(self._job.limits.shards_in_flight, active + self._waiting)
+        follow = sum(shard.active and shard.follows for shard in self.all)
+        return min(self._job.limits.shards_in_flight, active - follow + self._waiting) + follow
 
     @property
     def quiet(self) -> bool:
@@ -121,16 +122,22 @@ class Shards:
         job = self._job
         if job.leaving or not job.gate.open or any(not shard.open for shard in tasks.values()):
             return []
-        return self._batch(waiting, job.limits.shards_in_flight - len(tasks))
+        taken = sum(not shard.follows for shard in tasks.values())
+        return self._batch(waiting, job.limits.shards_in_flight - taken)
 
     def _batch(self, waiting: list[Shard], room: int) -> list[Shard]:
-        """As many off `waiting` as one workflow task may start."""
+        """As many off `waiting` as one workflow task may start. Those that follow take no room: they never end,
+        so that a scan with as little room as there are of them would not begin."""
         left, batch = _BYTES_PER_TASK, list[Shard]()
-        while waiting and len(batch) < room:
-            left -= len(self._children.input(waiting[0]).model_dump_json().encode())
+        for shard in list(waiting):
+            if room <= 0 and not shard.follows:
+                continue
+            left -= len(self._children.input(shard).model_dump_json().encode())
             if left < 0 and batch:
                 break
-            batch.append(waiting.pop(0))
+            waiting.remove(shard)
+            batch.append(shard)
+            room -= not shard.follows
         return batch
 
     def add(self, sources: Sequence[KeptKeys | OlderSegment]) -> list[Shard]:

@@ -108,6 +108,11 @@ class Shard:
         )
 
     @property
+    def follows(self) -> bool:
+        """Whether it reads changes: it never ends, and takes no room from those that do."""
+        return isinstance(self.source, Lineages)
+
+    @property
     def reads_only(self) -> bool:
         """Whether it verifies."""
         return self.phase in READING

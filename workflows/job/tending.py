@@ -31,6 +31,10 @@ _LONGEST = 300.0
 _LOOKS = 37.5
 #: Looks between two removals of tombstones: a quarter of an hour, until which no tombstone may go anyway.
 _LOOKS_PER_PURGE = 3
+#: Removed by one look, of 10,000 at most: others are likely to be left, and are looked for at once.
+_MANY = 5000
+#: Seconds between two looks then: what else the index does has room in between.
+_PURGE_AGAIN_SECONDS = 1.0
 
 
 class Tending:
@@ -130,11 +134,17 @@ class Tending:
             job.followed.older = False
         if job.leaving:
             return
-        try:
-            request = index_input(job)
-            await workflow.execute_activity_method(IndexActivities.purge_tombstones, request, **CONTROL)
-        except ActivityError as error:  # the next time does it
-            workflow.logger.warning("tombstones were not removed: %s", error.cause or error)
+        removed = _MANY
+        while removed >= _MANY and job.gate.open and not job.leaving:
+            try:
+                removed = await workflow.execute_activity_method(
+                    IndexActivities.purge_tombstones, index_input(job), **CONTROL
+                )
+            except ActivityError as error:  # the next time does it
+                workflow.logger.warning("tombstones were not removed: %s", error.cause or error)
+                return
+            if removed >= _MANY:
+                await job.gate.sleep(_PURGE_AGAIN_SECONDS, "until tombstones are looked for again")
 
 
 def isolated(shards: Shards) -> bool:

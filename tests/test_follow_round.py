@@ -1,0 +1,155 @@
+"""Rounds that carry a stream's changes into an index: each at its own order, whatever fails in between."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reindexer.models import Progress, Stop
+from reindexer.search.documents import GONE, ORDER
+from reindexer.streams.order import floor_of
+from reindexer.tally import Outcome, Tally
+from tests.driving import FakeContext
+from tests.model_followed import FollowedTable, followed_by, held
+from tests.model_index import ModelIndex
+from tests.model_stream import KEYS, NOON
+from tests.model_table import Killed
+
+pytestmark = pytest.mark.unit
+
+FLOOR = floor_of(7)  # the epoch of the model's target
+
+
+def test_each_change_is_written_at_its_own_order_and_a_deletion_leaves_a_tombstone() -> None:
+    followed, index = FollowedTable(), ModelIndex()
+    followed.put(1, 10)
+    followed.put(2, 20)
+    followed.delete(1)
+    result = followed.round(index)
+    assert (result.stop, result.progress.tally) == (Stop.SLICE, Tally(scanned=3, updated=2, deleted=1))
+    assert index.stored_documents["k2"] == {ORDER: FLOOR + 2, "id": "k2", "n": 20}
+    assert (index.stored_documents["k1"][ORDER], GONE in index.stored_documents["k1"]) == (FLOOR + 3, True)
+
+
+def test_a_row_of_the_scan_that_comes_after_a_change_does_not_undo_it() -> None:
+    followed, index = FollowedTable(), ModelIndex()
+    followed.put(1, 10)
+    followed.delete(1)
+    followed.round(index)
+    late = index._write(
+        {"_index": "t-7-write", "_id": "k1", "version": FLOOR, "version_type": "external"},
+        {ORDER: FLOOR, "n": 10},
+        said=True,
+    )
+    assert (late["status"], held(index)) == (409, {})
+
+
+def test_a_change_without_its_image_is_written_as_the_row_is_now() -> None:
+    followed, index = FollowedTable(images=False), ModelIndex()
+    followed.put(1, 10)
+    followed.put(2, 20)
+    followed.put(2, 21)
+    followed.delete(1)
+    tally = followed.round(index).progress.tally
+    assert held(index) == {"k2": 21}
+    assert tally == Tally(scanned=4, updated=2, vanished=1, deleted=1)
+
+
+def test_a_record_that_was_given_up_is_written_as_it_is_now_at_its_own_order() -> None:
+    followed, index = FollowedTable(), ModelIndex()
+    followed.put(1, 10)
+    followed.put(1, 11)
+    redriven = followed.redrive(index, 1, FLOOR + 1)
+    assert redriven.progress.tally == Tally(scanned=1, updated=1)
+    assert index.stored_documents["k1"] == {ORDER: FLOOR + 1, "id": "k1", "n": 11}
+    followed.round(index)
+    assert index.stored_documents["k1"][ORDER] == FLOOR + 2
+    assert followed.redrive(index, 1, FLOOR + 1).progress.tally == Tally(scanned=1, superseded=1)
+
+
+def test_what_changed_before_the_opening_is_left_to_the_scan_and_counts_in_the_ordinals() -> None:
+    followed, index = FollowedTable(), ModelIndex()
+    followed.put(1, 10)
+    followed.source = followed.source.model_copy(update={"opened_at": NOON + timedelta(minutes=11)})
+    result = followed.round(index)
+    assert (result.progress.tally, index.requests) == (Tally(), 0)
+    assert result.progress.cursor is not None
+    assert result.progress.cursor["reading"]["s0"]["position"]["ordinal"] == 1
+
+
+def test_nothing_is_known_to_be_settled_until_a_minute_of_empty_pages_or_a_change() -> None:
+    followed, index = FollowedTable(), ModelIndex()
+    assert followed_by(followed.round(index)).through_ms == 0
+    followed.put(1, 10)
+    known = followed_by(followed.round(index))
+    assert known.through_ms == int(NOON.timestamp() * 1000), "as far as the last change"
+    assert known.lag_ms == 0, "pages come empty"
+    now = int(datetime.now(UTC).timestamp() * 1000)
+    minute = known.model_copy(update={"empty_since_ms": now - 61_000, "at_ms": now})
+    cursor = {"reading": followed.source.model_dump(mode="json")["reading"]}
+    again = FollowedTable().round(index, cursor=cursor, followed=minute)
+    assert now - 61_000 <= followed_by(again).through_ms <= now, "of the round before, which has just ended"
+
+
+#: What a request to the index meets; see `ModelIndex`.
+FAULTS = ("", "", "cut", "cut, applied", "killed, applied", "unsaid", "half")
+STEPS = st.one_of(
+    st.tuples(st.just("put"), st.integers(0, KEYS - 1)),
+    st.tuples(st.just("delete"), st.integers(0, KEYS - 1)),
+    st.tuples(st.just("split"), st.integers(0, 7)),
+    st.tuples(st.just("roll"), st.integers(0, 7)),
+    st.tuples(st.just("round"), st.integers(1, 9)),
+)
+
+
+@given(st.lists(STEPS, max_size=25), st.lists(st.sampled_from(FAULTS), max_size=12), st.booleans())
+def test_index_and_table_are_equal_and_each_change_is_counted_once(
+    steps: list[tuple[str, int]], faults: list[str], images: bool
+) -> None:
+    followed = FollowedTable(images=images)
+    index = ModelIndex(lambda n: faults[n] if n < len(faults) else "")
+    done = Progress()
+    for number, (what, which) in enumerate(steps):
+        match what:
+            case "put":
+                followed.put(which, number)
+            case "delete":
+                followed.delete(which)
+            case "round":
+                done = _carried(followed, index, done, which)
+            case _:
+                followed.stream.divide(which, split=what == "split")
+    changes = len(followed.stream.written)
+    for _ in range(2 * len(faults) + 2):  # each may cost one round
+        if done.tally.scanned < changes:
+            done = _carried(followed, index, done, 0)
+    assert held(index) == followed.documents
+    assert (done.tally.scanned, done.tally.balanced(0)) == (changes, True)
+    applied = sum(done.tally[each] for each in (Outcome.UPDATED, Outcome.DELETED, Outcome.VANISHED))
+    assert applied == sum(index.accepted.values()), "each write that landed is counted as such, once"
+
+
+def _carried(followed: FollowedTable, index: ModelIndex, done: Progress, stop_at: int) -> Progress:
+    """One more round, which may be killed, or asked to stop; what is known of both together."""
+    context, known = FakeContext(followed.table.clock, stop_at=stop_at or None), None
+    with suppress(Killed):
+        known = followed.round(index, context, cursor=done.cursor).progress
+    known = known or context.delivered
+    tally = done.tally + known.tally
+    for record in known.isolated:
+        assert record.order is not None
+        tally = tally + _on_its_own(followed, index, record.key["id"]["S"], record.order)
+    return Progress(cursor=known.cursor or done.cursor, tally=tally)
+
+
+def _on_its_own(followed: FollowedTable, index: ModelIndex, name: str, order: int) -> Tally:
+    """A record that kept failing, until it has an outcome."""
+    while True:
+        with suppress(Killed):
+            found = followed.redrive(index, int(name.removeprefix("k")), order).progress
+            if not found.isolated and found.tally.scanned:
+                return found.tally
