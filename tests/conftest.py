@@ -48,6 +48,7 @@ from testbed.embedded import (  # noqa: E402 – once they are gone
 from testbed.faults import FaultPlan  # noqa: E402
 from testbed.search import SearchServer  # noqa: E402
 from testbed.stack import Stack  # noqa: E402
+from tests.one_search import Controller, asked_of_controller  # noqa: E402
 from tests.stack import quick_stack  # noqa: E402
 from tests.tables import Table, create_table  # noqa: E402
 
@@ -78,6 +79,8 @@ _stderr = pytest.StashKey[int]()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_stderr] = os.dup(2)  # while tests run, pytest captures the one everybody writes to
+    if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Controller())
 
 
 @pytest.hookimpl(wrapper=True)
@@ -217,8 +220,12 @@ def make_table(request: pytest.FixtureRequest) -> Iterator[Callable[..., Table]]
 
 
 @pytest.fixture(scope="session")
-def search(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of one OpenSearch for the whole session; each test has index names of its own."""
+def search(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of one OpenSearch for the whole session, and all its processes; each test has index names of its
+    own. Who stops it starts one of their own."""
+    if url := asked_of_controller(request.config):
+        yield url
+        return
     with SearchServer(logs=tmp_path_factory.mktemp("search")) as server:
         yield server.url
 
