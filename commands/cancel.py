@@ -3,24 +3,54 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Annotated
 
-from temporalio.client import Client
+import typer
+from temporalio.client import Client, WorkflowUpdateRPCTimeoutOrCancelledError
 
 from commands.input.exits import Exit, Stopped
 from commands.input.options import Job, Reason
 from commands.rendering.report import render_report
 from commands.rendering.screen import say
 from commands.temporal.ending import ending
-from commands.temporal.server import CONFIRM_SECONDS, open_job, talk, workers_poll
+from commands.temporal.server import CONFIRM_SECONDS, FOLLOW_TYPE, open_job, talk, workers_poll
+from commands.temporal.updating import updated
+from reindexer.errors import BadInput
 
 
-def cancel(job: Job, reason: Reason = None) -> None:
+def cancel(
+    job: Job,
+    reason: Reason = None,
+    drained: Annotated[
+        bool,
+        typer.Option("--drained", help="A follow: once all that has changed until now is carried."),
+    ] = False,
+) -> None:
     """Cancel a job. Its shards hand back their state, the report is written, and the lock is released.
 
     Changes already made stay; start again at the same version to process the rest. Exit code 3 if the job
-    has not ended within ten seconds.
+    has not ended within ten seconds. With --drained a follow goes on until it has carried what has changed
+    until now, compares a replica with its table, and ends as complete.
     """
-    talk(lambda client: _cancel(client, job, reason))
+    talk(lambda client: _stop_when_drained(client, job, reason) if drained else _cancel(client, job, reason))
+
+
+async def _stop_when_drained(client: Client, job: str, reason: str | None) -> None:
+    handle = await open_job(client, job)
+    found = await handle.describe()
+    if found.workflow_type != FOLLOW_TYPE:
+        raise BadInput("is for a follow; any other job ends by itself", "--drained")
+    asked = {} if reason is None else {"reason": reason}
+    if not await workers_poll(client):
+        raise Stopped(Exit.NOT_FINISHED, f"no worker answers for {job}; start one first")
+    try:
+        await asyncio.wait_for(updated(client, job, "stop_when_drained", asked), CONFIRM_SECONDS)
+    except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
+        raise Stopped(
+            Exit.NOT_FINISHED,
+            f"{job} did not answer within {CONFIRM_SECONDS:.0f} s; `reindexer status {job}` shows its state",
+        ) from None
+    say(f"{job} ends once it has carried what has changed until now; `reindexer watch {job}` shows its end")
 
 
 async def _cancel(client: Client, job: str, reason: str | None) -> None:

@@ -1,4 +1,4 @@
-"""FollowTable: a backfill of a destination, and every change after it, until it is cancelled."""
+"""FollowTable: a backfill of a destination, and every change after it, until it is cancelled or to stop."""
 
 from __future__ import annotations
 
@@ -35,7 +35,14 @@ class FollowTable(ReindexTable):
         if why := why_no_rescan(self._job):
             raise ValueError(why)
 
+    @workflow.update
+    def stop_when_drained(self, *args: Any) -> dict[str, Any]:
+        """End by itself, with a report, once all that has changed until now is carried. May be repeated."""
+        self._job.updates += 1
+        self._job.stop_when_drained(reason_in(args))
+        return {"drained": self._job.followed.drained_at is not None}
+
     @workflow.run
     async def run(self, *args: Any) -> dict[str, Any]:
-        """Never returns by itself: cancelled, its report is in the ledger."""
+        """Its report, if it is asked to stop once drained; cancelled, its report is in the ledger."""
         return await self.run_job(args)

@@ -219,7 +219,7 @@ class ReindexTable:
                 for task in (self._shards.reconcile(), self._looking.run(), self._over.watch())
             ]
             await self._work(asked)
-            while job.cycling and not job.gate.stopping:
+            while job.cycling and not job.ending and not job.gate.stopping:
                 if job.followed.rescan:
                     await begin_again(job, self._shards, asked)
                 if await self._may_hand_over():

@@ -12,7 +12,7 @@ from reindexer.dynamo.credentials import as_signing_failure, is_of_credentials
 from reindexer.errors import EnvironmentFault, ReindexerError, one_line
 from reindexer.explain import explain
 from reindexer.models import Compared, Difference, Report
-from reindexer.operations.repair import REPAIR
+from reindexer.operations.compare import COMPARE
 
 
 class Exit(IntEnum):
@@ -94,8 +94,8 @@ def exit_code(report: Report) -> Exit:
 
     Of a comparison: 0 equal, 1 different, 3 no verdict, since it did not end or a row did not hold still.
     """
-    repairs = report.operation.get("kind") == REPAIR.kind
-    if report.comparison is not None and report.state != "running" and not repairs:
+    compares = report.operation.get("kind") == COMPARE.kind
+    if report.comparison is not None and report.state != "running" and compares:
         return _of_comparison(report, report.comparison)
     if report.state == "running":
         return Exit.NOT_FINISHED

@@ -230,6 +230,8 @@ class Plan(Model):
     creation: IndexCreation | None = Field(default=None, exclude_if=lambda value: value is None)
     #: Where a follow of the index begins, taken before anything is read; kept in the ledger.
     positions: list[Lineages] = Field(default=[], exclude_if=operator.not_)
+    #: What of a replica is compared with the table once it is complete; none: nothing is.
+    checks: list[Segment | SampledSegments] = Field(default=[], exclude_if=operator.not_)
     #: Segments in which a replica is read that held records before; 0: it was empty.
     refilled: NonNegativeInt = Field(default=0, exclude_if=operator.not_)
     begins: bool = Field(default=False, exclude_if=operator.not_)  # an epoch of a replica, by a scan

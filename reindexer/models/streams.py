@@ -117,6 +117,9 @@ class FollowState(Model):
 
     scanned_at: AwareDatetime | None = None  # when the last shard of the scan was done
     drained_at: AwareDatetime | None = None  # when all that had changed until then was settled
+    compared_from: NonNegativeInt = Field(default=0, exclude_if=operator.not_)  # shards of the last comparison
+    #: When it was asked to end, once all that had changed until then is settled.
+    stop_at: AwareDatetime | None = Field(default=None, exclude_if=lambda value: value is None)
     rescan: bool = False  # another scan is wanted, and begins once everything has handed back
     older: bool = False  # the index may hold what an epoch before this one has written
 

@@ -51,7 +51,7 @@ from reindexer.planning.probes import probe_access
 from reindexer.planning.reach import reach_of
 from reindexer.planning.redrive import Redrive, plan_redrive
 from reindexer.planning.refresh import plan_refresh
-from reindexer.planning.replicate import check_replicate, plan_replica
+from reindexer.planning.replicate import FOLLOW_LAG, check_replicate, plan_replica
 from reindexer.planning.search import ConnectSearch, check_index, is_whole_index, plan_index
 from reindexer.planning.segments import check_segments
 from reindexer.planning.time_to_live import plan_expiry
@@ -84,8 +84,6 @@ def make_plan(
     job, verb = request.job, verb_of(request.job.operation)
     check_workflow_id(request.workflow_id)
     _check_operation(job, verb)
-    if request.follows and not isinstance(job.operation, Index):
-        raise BadInput(f"{verb.kind} follows no stream: index does", "operation")
     ledger.check()
     described = describe(job.table, client)
     if described.table.table == ledger.table:
@@ -178,6 +176,9 @@ def make_plan(
     if finish := planner_of(operation).finish:
         operation, code, notes = finish(operation, job, attributes, described, writer, reach, aim.found)
         warnings += notes
+    other = second.table if second else None
+    if other and request.follows:  # what has just changed is under way
+        other = other.model_copy(update={"lag_seconds": FOLLOW_LAG})
     target = Target(
         table=described.table.table,
         table_arn=described.arn,
@@ -193,7 +194,7 @@ def make_plan(
         indexes=keys_of_indexes(described),
         within=within,
         expiry=expiry,
-        other=second.table if second else None,
+        other=other,
         search=indexed.search if indexed else None,
     )
     if request.follows:
@@ -210,6 +211,7 @@ def make_plan(
         target=target,
         begins=begins,
         refilled=replica.refilled if replica else 0,
+        checks=replica.checks if replica else [],
         other_facts=second.facts if second else None,
         creation=indexed.creation if indexed else None,
         positions=positions,

@@ -21,7 +21,6 @@ with workflow.unsafe.imports_passed_through():
         Lineages,
         Looked,
         Phase,
-        Plan,
         SampledSegments,
         Verification,
         estimate,
@@ -108,13 +107,16 @@ def _counts(shard: Shard, looked: Looked) -> Counts:
     return other.counts
 
 
-def compared_so_far(plan: Plan, shards: Iterable[Shard]) -> Compared:
+def compared_so_far(shards: Iterable[Shard]) -> Compared:
     """What the shards that compare have come to, as far as it is known."""
     mine = [shard for shard in shards if shard.phase == "comparing"]
     counts = Comparison.total([shard.counts.compared for shard in mine])
-    total = next((source.total for source in plan.sources if isinstance(source, SampledSegments)), None)
+    total = next((s.source.total for s in mine if isinstance(s.source, SampledSegments)), None)
+    chunks = [0] * (max((shard.index for shard in mine), default=-1) + 1)  # by the number of the shard
+    for shard in mine:
+        chunks[shard.index] = shard.summary.chunks
     return Compared(
         counts=counts,
         estimate=None if total is None else estimate(counts.clusters, total),
-        chunks=[shard.summary.chunks for shard in mine],
+        chunks=chunks,
     )

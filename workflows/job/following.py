@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from temporalio import workflow
 
 from workflows.job.closing import finish, note_progress
+from workflows.job.comparison import compared
 from workflows.job.older import settle_older
+from workflows.job.phases import whole_table
 from workflows.job.report import JobReport
 from workflows.job.running_job import RunningJob
 from workflows.job.shards import Shards
@@ -15,7 +19,7 @@ from workflows.job.slot import Shard
 from workflows.job.tending import Tending, isolated, lineages, through
 
 with workflow.unsafe.imports_passed_through():
-    from reindexer.models import JobInput, Lineages
+    from reindexer.models import JobInput, Lineages, Source
 
 #: A change lies behind the scan when it is later than its end by this: clocks differ by less (design: 2 s).
 _BEHIND_SCAN_MS = 2000
@@ -39,14 +43,16 @@ class FollowingPhases:
 
     async def run(self) -> None:
         """Until everything hands back."""
-        beside = [
-            asyncio.ensure_future(task) for task in (self._drain(), Tending(self._job, self._shards).run())
-        ]
+        tending = Tending(self._job, self._shards).run()
+        beside = [asyncio.ensure_future(task) for task in (self._drain(), self._end(), tending)]
         await self._shards.run(list(self._shards.all))
         # All have ended though none was asked to: the stream is gone, and says so where it is read.
         await workflow.wait_condition(lambda: self._job.leaving)
         # They end by themselves when leaving: what has begun is done, since a cancelled move may have happened.
         await asyncio.gather(*beside)
+        if self._job.ending and not self._job.gate.stopping and not self._job.cycling:
+            for shard in self._shards.all:
+                shard.done = shard.done or isinstance(shard.source, Lineages)
 
     async def _drain(self) -> None:
         """Once the scan is done and all that changed meanwhile has followed, readers get the index."""
@@ -72,11 +78,50 @@ class FollowingPhases:
         )
         if job.leaving:
             return
+        if not await self._compared(job.known_plan.checks):
+            return
         await finish(job, self._shards, self._asked.scope)
         job.followed.drained_at = workflow.now()
         job.note("drained", job.index.why or None if job.index else None)
         job.noticed()
         await note_progress(job, JobReport(job, self._shards))
+
+    async def _compared(self, checks: Sequence[Source]) -> bool:
+        """Compare a replica with its table, beside all that follows; False: leaving before that."""
+        job = self._job
+        if not checks or job.compared is not None:
+            return True
+        first = job.followed.compared_from
+        mine = [shard for shard in self._shards.all if shard.phase == "comparing" and shard.index >= first]
+        if mine:  # begun by a run of the root before: they run with all others
+            await workflow.wait_condition(lambda: job.leaving or all(shard.done for shard in mine))
+        else:
+            mine = self._shards.add(checks, "comparing")
+            await self._shards.run(mine)
+        if job.leaving:
+            return False
+        job.compared = await compared(job, mine)
+        return not job.leaving
+
+    async def _end(self) -> None:
+        """Asked to stop once drained: all that had changed until then is carried, and a replica is compared."""
+        job, followed = self._job, self._job.followed
+        await workflow.wait_condition(lambda: job.leaving or bool(followed.stop_at and followed.drained_at))
+        if job.leaving or followed.stop_at is None:
+            return
+        end = int(followed.stop_at.timestamp() * 1000) + _BEHIND_SCAN_MS
+        await workflow.wait_condition(
+            lambda: job.leaving or (through(self._shards) > end and not isolated(self._shards))
+        )
+        if job.leaving:
+            return
+        if job.known_plan.verb.copies and self._asked.verify:
+            followed.compared_from, job.compared = followed.compared_from or len(self._shards.all), None
+            if not await self._compared(whole_table(job.known_plan, self._shards.tally.scanned)):
+                return
+        last = datetime.fromtimestamp(through(self._shards) / 1000, UTC)
+        job.note("stopped once drained", f"every change up to {last:%Y-%m-%d %H:%M:%S} UTC is carried")
+        job.end()
 
 
 def state_of(job: RunningJob, shards: Shards) -> str:

@@ -39,6 +39,9 @@ def reasons(report: Report, verb: Verb) -> list[str]:
     if report.arrival and not report.arrival.confirmed:
         said = [f"{follow.index}: {follow.why}" for follow in report.arrival.follows if follow.why]
         found.append(f"what was written is not confirmed ({report.arrival.why or '; '.join(said)})")
+    if verb.copies and report.comparison and report.comparison.estimate is None:
+        differ = sum(report.comparison.counts.differences.values())
+        found += [f"{differ} records of the replica are not what they are in the table"] if differ else []
     if report.verification and report.verification.behind:
         if verb.writes_index:
             found.append(f"the documents of {report.verification.behind} records are not what these are now")

@@ -76,13 +76,15 @@ class Phases:
             self._add("comparing", job.known_plan.sources)
             return "comparing"
         if job.phase == "comparing":
-            job.compared = await compared(job, self._shards)
+            job.compared = await compared(job, self._shards.all)
             return self._begin_repairing(job.compared.chunks)
         if job.phase == "repairing":
-            return "closing"
+            return self._begin_checking()
         if job.phase == "running" and (older := older_segments(job.known_plan)):
             self._add("repairing", older)
             return "repairing"
+        if job.phase == "running" and job.known_plan.verb.copies:
+            return self._begin_checking()
         if job.phase == "running":
             return await self._begin_verifying()
         if job.phase == "verifying":
@@ -114,8 +116,15 @@ class Phases:
         self._add("repairing", differ)
         return "repairing"
 
+    def _begin_checking(self) -> Phase:
+        """A replica is compared with its table; of anything else nothing follows."""
+        if not self._job.known_plan.checks:
+            return "closing"
+        self._add("comparing", self._job.known_plan.checks)
+        return "comparing"
+
     async def _begin_verifying(self) -> Phase:
-        parts = _parts(self._job.known_plan, self._shards.tally.scanned)
+        parts = whole_table(self._job.known_plan, self._shards.tally.scanned)
         if not parts or not self._verifies:
             return "closing"
         if any(shard.summary.doubt for shard in self._shards.all):
@@ -153,8 +162,8 @@ class Phases:
         return Verification(scanned=sum(c.scanned for c in done), behind=sum(c.behind for c in done))
 
 
-def _parts(plan: Plan, scanned: int) -> list[Source]:
-    """What is read: the whole table in a few segments, the named keys, or the named partitions."""
+def whole_table(plan: Plan, scanned: int) -> list[Source]:
+    """What is read of all that is in scope: the whole table in a few segments, the named keys, or the named partitions."""
     sources = plan.sources
     if any(isinstance(source, Segment) and source.limit is not None for source in sources):
         return []  # a sample: the rest of the table is not in scope

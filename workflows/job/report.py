@@ -12,7 +12,7 @@ from workflows.job.running_job import RunningJob
 from workflows.job.shards import Shards
 
 with workflow.unsafe.imports_passed_through():
-    from reindexer.models import Indexed, PartitionTotals, Plan, Report
+    from reindexer.models import Compared, Indexed, PartitionTotals, Plan, Report
     from reindexer.tally import Outcome, Tally
 
 #: Shards named in a warning: enough to see which.
@@ -43,7 +43,7 @@ class JobReport:
         tally, totals = shards.tally, self.totals
         counted = bool(totals.partitions or totals.left_out) and not unknown(mine)
         adds_up = not unbalanced and not (counted and (totals.total != tally or totals.unbalanced))
-        comparison = (job.compared or compared_so_far(plan, shards.all)) if plan.verb.compares else None
+        comparison = job.compared or (compared_so_far(shards.all) if plan.verb.compares else None)
         adds_up = adds_up and (comparison is None or comparison.counts.balanced)
         # A closed job has no record under way, and knows what each shard has come to.
         balanced = adds_up and tally.balanced() and not any(shard.lost for shard in mine)
@@ -112,6 +112,8 @@ class JobReport:
                 f"the totals of {len(names):,} partitions are not known, since a shard that was ended by "
                 f"somebody had to do with them: {few(names)}; the job's own tally is exact"
             )
+        if self._plan.verb.copies:
+            warnings += replica_warnings(job.compared)
         warnings += self._index_warnings() + document_warnings(job.index)
         if job.tried or (job.input and job.input.dry_run):
             warnings.append(f"a dry run: nothing was {'kept' if self._plan.verb.writes_index else 'written'}")
@@ -148,6 +150,19 @@ def document_warnings(found: Indexed | None) -> list[str]:
     return [
         f"{sample.missing:,} of {sample.sampled:,} sampled records have no document in the index: they were "
         "written after the job had read their part of the table, or were given up"
+    ]
+
+
+def replica_warnings(found: Compared | None) -> list[str]:
+    """What the comparison of a replica's sample has to say."""
+    if found is None:
+        return ["not verified: the replica was not compared with the table"]
+    differ = sum(found.counts.differences.values())
+    if found.estimate is None or not differ:
+        return []
+    return [
+        f"{differ:,} of {found.estimate.keys:,} sampled records are not the same in the replica: they were "
+        "changed after the job had read them, or others write to the replica"
     ]
 
 

@@ -51,6 +51,7 @@ class RunningJob:
         self.run_started_at = info.start_time  # of this run
         self.cycle = carried.cycle if carried else 0
         self.cycling = False  # this run hands over: nothing is started, everything hands back
+        self.ending = False  # it ends by itself: as `cycling`, and no run follows
         self.signals = self.updates = 0  # taken in this run
         self.looked_at = 0  # shards, in all looks of this run
         self.plan: Plan | None = carried.plan if carried else None
@@ -93,8 +94,8 @@ class RunningJob:
 
     @property
     def leaving(self) -> bool:
-        """Whether everything is to hand back: for good, or for a new run of the root."""
-        return self.gate.stopping or self.cycling
+        """Whether everything is to hand back: for good, as it has come to its end, or for a new run."""
+        return self.gate.stopping or self.cycling or self.ending
 
     def control(self, share: Share) -> Control:
         """The whole desired state, for a shard with this share of the budgets."""
@@ -103,7 +104,7 @@ class RunningJob:
             paused=self.gate.paused,
             paused_since=self.paused_since,
             stop=self.gate.stopping,
-            cycle=self.cycle + self.cycling,
+            cycle=self.cycle + (self.cycling or self.ending),
             share=share,
             code=self.code,
             # A quarter over the limit at most, however many shards give records up at the same time.
@@ -159,6 +160,18 @@ class RunningJob:
         self.note("rescan", reason)
         self.followed.rescan = True
         self.hand_over()
+
+    def stop_when_drained(self, reason: str | None) -> None:
+        """A follow is to end by itself, once all that has changed until now is carried."""
+        if self.followed.stop_at is None:
+            self.followed.stop_at = workflow.now()
+            self.note("stop when drained", reason)
+            self.noticed()
+
+    def end(self) -> None:
+        """It has come to its end: everything hands back, and the report is made."""
+        self.ending = True
+        self.changed()
 
     def planned(self, plan: Plan) -> None:
         """There is a plan. What was changed while it was made stays changed."""

@@ -20,7 +20,7 @@ with workflow.unsafe.imports_passed_through():
         Isolated,
         KeptKeys,
         Looked,
-        OlderSegment,
+        Phase,
         ShardReport,
         Share,
         Source,
@@ -140,10 +140,10 @@ class Shards:
             room -= not shard.follows
         return batch
 
-    def add(self, sources: Sequence[KeptKeys | OlderSegment]) -> list[Shard]:
-        """Shards of their own for what is left to be settled after a scan."""
+    def add(self, sources: Sequence[Source], phase: Phase = "running") -> list[Shard]:
+        """Shards of their own for what is left to be done after a scan."""
         first = len(self.all)
-        more = [Shard(first + number, "running", source) for number, source in enumerate(sources)]
+        more = [Shard(first + number, phase, source) for number, source in enumerate(sources)]
         self.all += more
         return more
 
