@@ -37,6 +37,7 @@ from commands.redrive import redrive
 from commands.rendering.screen import BAD, note
 from commands.repair import repair
 from commands.report import report
+from commands.rescan import rescan
 from commands.resume import resume
 from commands.retire import retire
 from commands.setup import setup
@@ -75,6 +76,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "confirm": confirm,
     "pause": pause,
     "resume": resume,
+    "rescan": rescan,
     "limits": limits,
     "cancel": cancel,
     "failures": failures,
