@@ -119,6 +119,7 @@ class FollowState(Model):
     drained_at: AwareDatetime | None = None  # when all that had changed until then was settled
     rescan: bool = False  # another scan is wanted, and begins once everything has handed back
     older: bool = False  # the index may hold what an epoch before this one has written
+    settled_at: AwareDatetime | None = None  # when that was settled for the first time
 
 
 class LineageCursor(Model):
