@@ -39,6 +39,7 @@ from commands.rendering.screen import BAD, note
 from commands.repair import repair
 from commands.replicate import replicate
 from commands.report import report
+from commands.rescan import rescan
 from commands.resume import resume
 from commands.retire import retire
 from commands.setup import setup
@@ -79,6 +80,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "confirm": confirm,
     "pause": pause,
     "resume": resume,
+    "rescan": rescan,
     "limits": limits,
     "cancel": cancel,
     "failures": failures,

@@ -21,9 +21,10 @@ class ReplicaActivities:
     def prepare_replica(self, request: ReplicaInput) -> None:
         """Take the epoch, and note where its follow begins. What is another job's is refused."""
         with translated():
-            begin_epoch(
-                self._clients.ledger, (request.destination, request.epoch), request.run, request.positions
-            )
+            ledger, place = self._clients.ledger, (request.destination, request.epoch)
+            begin_epoch(ledger, place, request.run, request.positions)
+            if request.again_by:  # what was given up before is taken up by the new scan
+                ledger.failures.drop_before(request.again_by, request.run, request.epoch)
 
     @activity.defn
     def note_scanned(self, request: ReplicaInput) -> None:

@@ -61,6 +61,7 @@ class IndexActivities:
             ledger, index = self._clients.ledger, request.index
             ledger.epochs.keep_index(index.destination, request.epoch, index.index)
             admin.take_over(client, index.index, request.epoch)
+            ledger.positions.drop_before(index.destination, request.epoch)
             ledger.failures.drop_before(request.job, request.run, request.epoch)
 
     def _begin_epoch(self, request: IndexInput) -> None:

@@ -5,13 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated, Any
 
-from temporalio.client import (
-    Client,
-    WorkflowUpdateFailedError,
-    WorkflowUpdateRPCTimeoutOrCancelledError,
-)
-from temporalio.exceptions import ApplicationError
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.client import Client, WorkflowUpdateRPCTimeoutOrCancelledError
 
 from commands.input.exits import Exit, Stopped
 from commands.input.fields import Fields, Given
@@ -26,23 +20,8 @@ from commands.temporal.server import (
     talk,
     workers_poll,
 )
-from reindexer.errors import BadInput
+from commands.temporal.updating import updated
 from reindexer.words import count
-
-#: How the server fails an update that a run has accepted and not answered when it continues as new.
-_CUT_OFF = "AcceptedUpdateCompletedWorkflow"
-#: What it answers to one that the run has not accepted; or that came when too many were under way (10).
-_ABORTED = frozenset(
-    (
-        RPCStatusCode.ABORTED,
-        RPCStatusCode.FAILED_PRECONDITION,
-        RPCStatusCode.NOT_FOUND,  # "workflow execution already completed": that run, not the chain
-        RPCStatusCode.RESOURCE_EXHAUSTED,
-        RPCStatusCode.UNAVAILABLE,
-    )
-)
-#: Seconds until the update is sent again: the next run begins within about half a second.
-_AGAIN = 0.5
 
 
 def limits(
@@ -84,25 +63,8 @@ async def _limits(client: Client, job: str, change: dict[str, Any], reason: str 
 
 
 async def set_limits(client: Client, job: str, change: dict[str, Any]) -> dict[str, Any]:
-    """The limits then in force. Raises `BadInput` where the job rejects the change, or has ended.
-
-    A run that hands over to the next one aborts the updates it has not answered: they are sent again, since
-    the same limits set twice are the same limits. Does not end while no worker answers.
-    """
-    while True:
-        handle = await open_job(client, job)
-        try:
-            in_force: dict[str, Any] = await handle.execute_update("set_limits", change)
-        except WorkflowUpdateFailedError as failed:
-            cause = failed.cause
-            if not isinstance(cause, ApplicationError) or cause.type != _CUT_OFF:
-                raise BadInput(cause.message if isinstance(cause, ApplicationError) else str(cause)) from None
-        except RPCError as error:
-            if error.status not in _ABORTED:
-                raise
-        else:
-            return in_force
-        await asyncio.sleep(_AGAIN)
+    """The limits then in force: the same limits set twice are the same limits. Raises as `updated`."""
+    return await updated(client, job, "set_limits", change)
 
 
 def _shown(value: object) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
@@ -24,18 +24,24 @@ Code = Annotated[
 ]
 
 
-def resume(job: Job, reason: Reason = None, code: Code = None) -> None:
+Rescan = Annotated[
+    bool, typer.Option("--rescan", help="Of a follow: scan the table again, into the same index.")
+]
+
+
+def resume(job: Job, reason: Reason = None, code: Code = None, rescan: Rescan = False) -> None:
     """Continue a paused or parked job. Exit code 3, with the reason, if it does not continue."""
     try:
         Resume(code=code)
     except ValidationError as error:
         raise BadInput(explain(error).removeprefix("code: "), "--code") from None
-    talk(lambda client: _resume(client, job, reason, code))
+    asked = {"reason": reason, **({"code": code} if code else {}), **({"rescan": True} if rescan else {})}
+    talk(lambda client: _resume(client, job, asked))
 
 
-async def _resume(client: Client, job: str, reason: str | None, code: str | None) -> None:
+async def _resume(client: Client, job: str, asked: dict[str, Any]) -> None:
     handle = await open_job(client, job)
-    await handle.signal("resume", {"reason": reason, **({"code": code} if code else {})})
+    await handle.signal("resume", asked)
     if not await workers_poll(client):
         raise Stopped(
             Exit.NOT_FINISHED, f"resume of {job} requested; no worker answers, so it continues once one does"

@@ -250,6 +250,32 @@ async def followed(stack: Stack, client: Any) -> None:
         await keep("followed", stack, handle)
 
 
+async def rescanned(stack: Stack, client: Any) -> None:
+    """A follow that scans its table again, finds documents without a record, and is drained."""
+    made = table(client, 40, stream="NEW_AND_OLD_IMAGES")
+    lineages = stack.proxy.lineages(stream_of(made))
+    with SearchServer(logs=Path(tempfile.mkdtemp(prefix="histories-"))) as server:
+        connected = await stack.connect()
+        job = {"table": made.name, "operation": index_into(server), "total_segments": 2}
+        handle = await connected.start_workflow(
+            "FollowTable", job, id=f"rescanned-{made.name}", task_queue=stack.queue
+        )
+        first = await until(handle, lambda p: p["tally"]["scanned"] >= 80)
+        await handle.signal("pause")
+        await until(handle, lambda p: p["state"] == "paused")
+        made.client.delete_item(TableName=made.name, Key={"id": {"S": "row-000007"}})
+        lineages.trim()
+        await handle.signal("resume", {"rescan": True})
+        await until(handle, lambda p: p["epoch"] > first["epoch"] and bool(p["drained"]), seconds=120)
+        await handle.cancel()
+        await outcome(handle)
+        await keep("rescanned", stack, handle)
+
+
+def stream_of(made: Table) -> str:
+    return str(made.client.describe_table(TableName=made.name)["Table"]["LatestStreamArn"])
+
+
 def index_into(server: SearchServer, mapping: dict[str, Any] | None = None) -> dict[str, Any]:
     to = {"search": server.url, "alias": "recorded"}
     return {"kind": "index", "to": to, **({"mapping": mapping} if mapping else {})}
@@ -285,7 +311,7 @@ JOBS: dict[str, tuple[Mapping[str, str], Sequence[Job]]] = {
             indexed,
         ),
     ),
-    "recording-cycles": (CYCLING, (cycled, followed)),
+    "recording-cycles": (CYCLING, (cycled, followed, rescanned)),
 }
 
 

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reindexer.errors import BadInput, RecordFailed
+from reindexer.items import key_identity
 from reindexer.models import KeyAttribute
-from reindexer.search.document_ids import MAX_ID_BYTES, id_of
+from reindexer.search.document_ids import MAX_ID_BYTES, id_of, key_of
 from reindexer.search.documents import Documents, with_order
 from reindexer.search.mapping import fields_of, mapping_from, numbers_as_text, with_own_fields
 
@@ -135,6 +136,32 @@ TEXT = st.text(alphabet="a|\\:", min_size=1, max_size=4) | st.text(min_size=1, m
 def test_different_keys_have_different_ids(a: str, b: str, c: str, d: str) -> None:
     assert (id_of(key(a, b), BOTH) == id_of(key(c, d), BOTH)) == ((a, b) == (c, d))
     assert len(id_of(key(a, b), BOTH).encode()) <= MAX_ID_BYTES
+
+
+@given(TEXT, TEXT)
+def test_the_key_is_known_again_by_the_id_or_else_by_the_document(a: str, b: str) -> None:
+    """A job's fields may be called as key attributes: they are believed only where they give the ID."""
+    found = id_of(key(a, b), BOTH)
+    assert key_of(found, {"id": a, "at": b}, BOTH) == key(a, b)
+    hashed = found.startswith("sha256:")
+    assert key_of(found, {}, BOTH) == (None if hashed else key(a, b))
+    assert not hashed or key_of(found, {"id": "other", "at": b}, BOTH) is None
+
+
+@pytest.mark.parametrize(
+    ("row", "kind"), [({"k": {"N": "1.50"}}, "N"), ({"k": {"B": b"\xff|"}}, "B"), ({"k": {"S": "a|b\\c"}}, "S")]
+)
+def test_a_key_of_one_attribute_is_known_again_by_its_id(row: dict[str, Any], kind: Any) -> None:
+    schema = [KeyAttribute(name="k", type=kind)]
+    found = key_of(id_of(row, schema), {}, schema)
+    assert found is not None
+    assert key_identity(found) == key_identity(row)
+
+
+def test_an_id_that_nobody_here_has_made_has_no_key() -> None:
+    assert key_of("x", {}, [KeyAttribute(name="n", type="N")]) is None
+    assert key_of("not base64", {}, [KeyAttribute(name="b", type="B")]) is None
+    assert key_of("a", {}, BOTH) is None
 
 
 def test_an_id_is_the_value_and_one_for_each_number() -> None:

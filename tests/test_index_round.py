@@ -9,7 +9,7 @@ from reindexer.search.documents import GONE, ORDER
 from reindexer.streams.order import FAR, floor_of
 from reindexer.tally import Attempts, Tally
 from tests.driving import FakeContext
-from tests.model_index import INDEX, ModelIndex, index_round
+from tests.model_index import INDEX, ModelIndex, index_round, index_target
 from tests.model_table import Killed, ModelTable
 
 pytestmark = pytest.mark.unit
@@ -88,6 +88,21 @@ def test_a_row_that_was_written_before_it_was_gone_counts_as_written() -> None:
     progress = index_round(table(), index, source=KeyList(keys=[{"id": {"S": "gone"}}])).progress
     assert progress.tally == Tally(scanned=1, updated=1)
     assert GONE not in index.stored_documents["gone"]
+
+
+def test_what_a_rescan_leaves_out_of_its_documents_loses_the_one_of_an_earlier_epoch() -> None:
+    """Of a scan nothing is written for it: the document is found by its order, and its record read again."""
+    left_out = {"id": {"S": "row-000"}, "reindexGone": {"S": "a tombstone"}}
+    model, index = ModelTable([left_out, {"id": {"S": "row-001"}}]), ModelIndex()
+    older = {ORDER: FLOOR - 1, "id": "row-000"}
+    index.stored_documents["row-000"] = dict(older)
+    again = index_target().model_copy(update={"search": INDEX.model_copy(update={"refilled": True})})
+    assert index_round(model, index, target=again).progress.tally == Tally(scanned=2, updated=1, filtered=1)
+    assert index.stored_documents["row-000"] == older
+    keys = KeyList(keys=[{"id": {"S": "row-000"}}])
+    assert index_round(model, index, target=again, source=keys).progress.tally == Tally(scanned=1, filtered=1)
+    assert index.stored_documents["row-000"][ORDER] == FLOOR
+    assert GONE in index.stored_documents["row-000"]
 
 
 def test_whoever_comes_after_a_crash_counts_what_it_left() -> None:

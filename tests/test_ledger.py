@@ -312,6 +312,15 @@ def test_failures_come_in_pages_with_counts_of_all(ledger: Ledger) -> None:
     assert len(ledger.failures.open("job-a", "r1")) == 25
 
 
+def test_what_an_earlier_epoch_gave_up_is_dropped_and_what_the_last_did_stays(ledger: Ledger) -> None:
+    for number, version in ((1, 7), (2, 8), (3, 7)):
+        ledger.failures.add(entry(number, version=version))
+    assert ledger.failures.drop_before("job-a", "r1", 8) == 2
+    assert [found.version for found in ledger.failures.open("job-a", "r1")] == [8]
+    ledger.failures.add(entry(1, version=8))
+    assert len(ledger.failures.open("job-a", "r1")) == 2, "given up again, it is listed again"
+
+
 def test_a_closed_failure_stays_closed(ledger: Ledger) -> None:
     ledger.failures.add(entry(1))
     ledger.failures.add(entry(2))

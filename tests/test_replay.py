@@ -58,6 +58,9 @@ def test_the_histories_cover_what_workflows_do() -> None:
         '"count_ahead"',
         '"prepare_index"',
         '"finish_index"',
+        '"prepare_rescan"',
+        '"collect_older"',
+        '"look_at_stream"',
     ):
         assert sign in everything, sign
 

@@ -10,6 +10,7 @@ from testbed.faults import FaultPlan
 from testbed.faults.search import SearchFaultPlan, SearchFaultProxy
 from testbed.job import outcome, until
 from testbed.stack import Stack
+from tests.cli import command
 from tests.planted import Make
 from tests.tables import made_up_key
 from tests.test_follow_end_to_end import Followed, Writer, drained
@@ -17,6 +18,11 @@ from tests.test_follow_end_to_end import Followed, Writer, drained
 pytest_plugins = ["tests.search_proxied"]
 
 RESCAN = {"reason": "what was trimmed", "rescan": True}
+
+
+def environment(stack: Stack) -> dict[str, str]:
+    """Of an operator, who reaches DynamoDB without faults."""
+    return {**stack.environment, "AWS_ENDPOINT_URL_DYNAMODB": stack.engine.endpoint_url}
 
 
 def counted(seen: dict[str, Any], before: dict[str, Any]) -> dict[str, int]:
@@ -47,7 +53,8 @@ async def test_trimmed_changes_are_made_good_by_another_scan_into_the_same_index
     assert "StreamTrimmed" in seen["reason"]
     assert "is lost" in seen["reason"]
     assert '{"rescan": true}' in seen["reason"]
-    await handle.signal("resume", RESCAN)
+    code, _, err = await asyncio.to_thread(command, environment(quiet), "resume", handle.id, "--rescan")
+    assert code == 0, err
     again = await until(handle, lambda seen: seen["epoch"] > first["epoch"] and seen["state"] != "parked")
     assert not again["drained"]
     await until(handle, lambda seen: seen["state"] == "catching_up")
@@ -90,7 +97,10 @@ async def test_a_running_follow_is_scanned_again_under_load_and_failures(
         workers.come_up()
         handle = await followed.start(beside)
         first = await until(handle, lambda seen: seen["tally"]["updated"] > 300)
-        assert await handle.execute_update("rescan", {"reason": "to be sure"}) == {"begins": True}
+        asked = "rescan", handle.id, "--reason", "to be sure"
+        assert (await asyncio.to_thread(command, environment(quiet), *asked))[0] == 2, "there is no terminal"
+        code, out, err = await asyncio.to_thread(command, environment(beside), *asked, "--yes")
+        assert (code, out) == (0, f"{handle.id} scans its table again\n"), err
         again = await until(handle, lambda seen: seen["epoch"] != first["epoch"])
         assert again["epoch"] > first["epoch"]
         await asyncio.to_thread(workers.kill)
@@ -117,5 +127,7 @@ async def test_only_a_follow_is_scanned_again(quiet: Stack, make_table: Make) ->
     await handle.signal("resume", RESCAN)
     seen = await until(handle, lambda seen: "refused" in (seen["reason"] or ""))
     assert "only a follow" in seen["reason"]
+    code, _, err = await asyncio.to_thread(command, environment(quiet), "rescan", handle.id, "--yes")
+    assert (code, "only a follow" in err) == (2, True)
     await handle.cancel()
     await outcome(handle)

@@ -24,7 +24,7 @@ from reindexer.models import (
     Verification,
 )
 from reindexer.tally import Tally
-from workflows.job.slot import Shard
+from workflows.job.slot import Shard, superseded, together
 
 SEGMENT = Segment(segment=0, total=1)
 
@@ -204,3 +204,24 @@ def test_a_run_hands_over_all_that_the_next_one_needs() -> None:
     redecide = Shard.carried(shard.carry(SEGMENT), SEGMENT)
     redecide.situation = shard.situation
     assert redecide == shard
+
+
+def test_shards_that_are_put_together_keep_every_count() -> None:
+    parts = [
+        a_shard(summary=summary(2, 30, failures={"A": 1})),
+        a_shard(summary=summary(1, 12, failures={"A": 2, "B": 1}, doubt=True)),
+        a_shard(summary=ShardSummary(), lost=True),
+    ]
+    one = together(7, parts)
+    assert (one.index, one.done, one.lost, one.situation) == (7, True, True, "done")
+    assert one.counts == Counts.total([part.counts for part in parts])
+    assert (one.summary.rounds, one.summary.failures, one.summary.doubt) == (3, {"A": 3, "B": 1}, True)
+
+
+def test_what_is_left_to_another_scan_has_its_outcome_and_is_no_failure() -> None:
+    tally = Tally(scanned=10, updated=4, superseded=1, quarantined=2)
+    shard = a_shard(summary=ShardSummary(counts=Counts(tally=tally, isolated=3), failures={"A": 2}))
+    left = superseded(shard)
+    assert left.counts.tally == Tally(scanned=10, updated=4, superseded=6)
+    assert left.counts.tally.balanced(left.counts.isolated)
+    assert (left.counts.isolated, left.summary.failures) == (0, {})

@@ -7,7 +7,6 @@ from typing import Any
 from temporalio import workflow
 
 from workflows.job.payloads import reason_in
-from workflows.job.rescan import why_no_rescan
 from workflows.reindex_table import ReindexTable
 
 with workflow.unsafe.imports_passed_through():
@@ -19,21 +18,6 @@ class FollowTable(ReindexTable):
     """A job that does not end by itself. Its signals, updates and queries are those of every job."""
 
     input_type = FollowInput
-
-    @workflow.update
-    def rescan(self, *args: Any) -> dict[str, Any]:
-        """Scan the table again into the same index, at any time. Returns whether it begins now.
-
-        A paused follow begins it once resumed. May be repeated: before it has begun it is one.
-        """
-        self._job.updates += 1
-        self._job.rescan(reason_in(args))
-        return {"begins": self._job.gate.open}
-
-    @rescan.validator
-    def _check_rescan(self, *args: Any) -> None:  # noqa: ARG002 – anything may come with an update
-        if why := why_no_rescan(self._job):
-            raise ValueError(why)
 
     @workflow.update
     def stop_when_drained(self, *args: Any) -> dict[str, Any]:

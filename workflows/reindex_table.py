@@ -92,8 +92,7 @@ class ReindexTable:
         if wrong:
             self._job.refuse_resume(wrong)
             return
-        exhausted = self._exhausted()
-        if exhausted:
+        if exhausted := self._exhausted():
             self._job.note("resume refused", exhausted)
             self._job.parked = exhausted
             return
@@ -117,6 +116,18 @@ class ReindexTable:
             self._job.with_limits(change)
         except ValidationError as error:
             raise ValueError(explain(error)) from None
+
+    @workflow.update
+    def rescan(self, *args: Any) -> dict[str, Any]:
+        """Of a follow: scan the table again into the same index. Returns whether it begins before a resume."""
+        self._job.updates += 1
+        self._job.rescan(reason_in(args))
+        return {"begins": self._job.gate.open}
+
+    @rescan.validator
+    def _check_rescan(self, *args: Any) -> None:  # noqa: ARG002 – anything may come with an update
+        if why := why_no_rescan(self._job):
+            raise ValueError(why)
 
     @workflow.query
     def progress(self, *args: Any) -> JobProgress:

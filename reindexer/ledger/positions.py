@@ -78,6 +78,14 @@ class Positions:
             key = {"pk": {"S": f"destination#{destination}"}, "sk": {"S": f"{_ended(epoch)}{shard}"}}
             self._store.call("delete_item", Key=key)
 
+    def drop_before(self, destination: str, epoch: int) -> None:
+        """Drop what was kept of earlier epochs: no follow goes on there any more."""
+        partition = f"destination#{destination}"
+        for kind in ("positions#", "ended#", "graph#", "scanned#"):
+            for item in self._store.query(partition, prefix=kind, only="sk"):
+                if int(text(item, "sk").split("#")[1]) < epoch:
+                    self._store.call("delete_item", Key={"pk": {"S": partition}, "sk": item["sk"]})
+
     def scanned(self, destination: str, epoch: int) -> None:
         """Note that the scan of an epoch came to its end: from then on changes alone make it complete."""
         item = {"pk": {"S": f"destination#{destination}"}, "sk": {"S": f"scanned#{epoch}"}}

@@ -16,4 +16,5 @@ class ReplicaInput(Model):
     destination: str
     epoch: int
     run: str
+    again_by: str = Field(default="", exclude_if=operator.not_)  # the follow that scans again
     positions: list[Lineages] = Field(default=[], exclude_if=operator.not_)  # as in `Plan`

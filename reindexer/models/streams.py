@@ -122,6 +122,7 @@ class FollowState(Model):
     stop_at: AwareDatetime | None = Field(default=None, exclude_if=lambda value: value is None)
     rescan: bool = False  # another scan is wanted, and begins once everything has handed back
     older: bool = False  # the index may hold what an epoch before this one has written
+    settled_at: AwareDatetime | None = None  # when that was settled for the first time
 
 
 class LineageCursor(Model):

@@ -60,7 +60,7 @@ def _values(found: str, number: int) -> list[Any] | None:
     if found.startswith(_HASHED):
         return None
     if number == 1:
-        return [_ESCAPE.sub(r"\1", found)]
+        return [found]
     first = _FIRST.match(found)
     return None if first is None else [_ESCAPE.sub(r"\1", first[1]), found[first.end() :]]
 

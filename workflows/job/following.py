@@ -67,12 +67,13 @@ class FollowingPhases:
             job.followed.scanned_at = workflow.now()
             job.noticed()
             await note_progress(job, JobReport(job, self._shards))
-        if job.followed.older or job.known_plan.refilled:
+        if (job.followed.older or job.known_plan.refilled) and job.followed.settled_at is None:
             if not await settle_older(job, self._shards):
                 return
-            # These were read later than the scan: changes until then have to follow as well.
-            job.followed.scanned_at = workflow.now()
-        end = int(job.followed.scanned_at.timestamp() * 1000) + _BEHIND_SCAN_MS
+            job.followed.settled_at = workflow.now()
+        # What was settled after the scan was read later: changes until then have to follow as well.
+        read_at = job.followed.settled_at or job.followed.scanned_at
+        end = int(read_at.timestamp() * 1000) + _BEHIND_SCAN_MS
         await workflow.wait_condition(
             lambda: job.leaving or (through(self._shards) > end and not isolated(self._shards))
         )

@@ -163,7 +163,7 @@ class Phases:
 
 
 def whole_table(plan: Plan, scanned: int) -> list[Source]:
-    """What is read of all that is in scope: the whole table in a few segments, the named keys, or the named partitions."""
+    """What is read of all in scope: the table in a few segments, the named keys, or the named partitions."""
     sources = plan.sources
     if any(isinstance(source, Segment) and source.limit is not None for source in sources):
         return []  # a sample: the rest of the table is not in scope

@@ -11,23 +11,27 @@ from workflows.options import CONTROL
 
 with workflow.unsafe.imports_passed_through():
     from activities.replica import ReplicaActivities
-    from reindexer.models import ReplicaInput
+    from reindexer.models import Plan, ReplicaInput
 
 
 async def prepare_replica(job: RunningJob) -> None:
     """Raises `ApplicationError` where the epoch is refused: the start fails."""
     if not job.known_plan.begins:
         return
-    request = replica_input(job).model_copy(update={"positions": job.known_plan.positions})
     try:
-        await workflow.execute_activity_method(ReplicaActivities.prepare_replica, request, **CONTROL)
+        await workflow.execute_activity_method(ReplicaActivities.prepare_replica, replica_input(job), **CONTROL)
     except ActivityError as error:
         raise plainly(error) from error
     # Once done they would only be carried from run to run.
     job.plan = job.known_plan.model_copy(update={"begins": False, "positions": []})
 
 
-def replica_input(job: RunningJob) -> ReplicaInput:
-    """Which replica, and whose epoch."""
-    plan = job.known_plan
-    return ReplicaInput(destination=plan.target.destination, epoch=plan.target.version, run=plan.run)
+def replica_input(job: RunningJob, plan: Plan | None = None) -> ReplicaInput:
+    """Which replica, and whose epoch. `plan` None: that in force."""
+    plan = plan or job.known_plan
+    return ReplicaInput(
+        destination=plan.target.destination,
+        epoch=plan.target.version,
+        run=plan.run,
+        positions=plan.positions,
+    )

@@ -9,11 +9,13 @@ from temporalio.exceptions import ActivityError, ApplicationError
 
 from workflows.job.index import index_input
 from workflows.job.planning import make_plan, plainly
+from workflows.job.replica import replica_input
 from workflows.job.running_job import RunningJob
 from workflows.job.shards import Shards
 from workflows.options import CONTROL
 
 with workflow.unsafe.imports_passed_through():
+    from activities.replica import ReplicaActivities
     from activities.search import IndexActivities
     from reindexer.models import FollowInput, FollowState, JobInput, KeyList, Plan
 
@@ -24,8 +26,6 @@ def why_no_rescan(job: RunningJob) -> str:
         return "only a follow can be scanned again; start another job"
     if job.plan is None:
         return "it is not planned yet: its first scan is still to come"
-    if job.plan.target.search is None:
-        return "only a follow of a search index can be scanned again"
     return "it ends" if job.gate.stopping or job.phase in ("closing", "done") else ""
 
 
@@ -56,12 +56,17 @@ async def begin_again(job: RunningJob, shards: Shards, asked: JobInput) -> None:
 async def _taken(job: RunningJob, asked: JobInput) -> Plan:
     """The plan, its epoch taken, positions noted. Raises `ApplicationError`, `asyncio.CancelledError`."""
     before = job.known_plan
-    assert before.target.search is not None, "the scan of what?"
-    plan = await make_plan(job, asked, before.run, before.target.search.index)
-    request = index_input(job, plan).model_copy(update={"positions": plan.positions})
+    plan = await make_plan(job, asked, before.run, before.target.destination_name)
     try:
-        await workflow.execute_activity_method(IndexActivities.prepare_rescan, request, **CONTROL)
+        if plan.verb.copies:
+            again = replica_input(job, plan).model_copy(update={"again_by": job.job_id})
+            await workflow.execute_activity_method(ReplicaActivities.prepare_replica, again, **CONTROL)
+        else:
+            request = index_input(job, plan).model_copy(update={"positions": plan.positions})
+            await workflow.execute_activity_method(IndexActivities.prepare_rescan, request, **CONTROL)
     except ActivityError as error:
         raise plainly(error, "the rescan") from error
     # At the end, so that the shards that follow keep their places: what all shards before came to.
-    return plan.model_copy(update={"positions": [], "sources": [*plan.sources, KeyList(keys=[])]})
+    return plan.model_copy(
+        update={"positions": [], "begins": False, "sources": [*plan.sources, KeyList(keys=[])]}
+    )
