@@ -209,3 +209,37 @@ async def test_what_only_the_replica_held_is_removed(quiet: Stack, make_table: M
     assert replicated.differing() == []
     await handle.cancel()
     await outcome(handle)
+
+
+async def test_a_follow_stops_once_drained_for_a_cut_over(quiet: Stack, make_table: Make) -> None:
+    replicated = Replicated(make_table, rows=200)
+    writer = Writer(replicated.table, 250)
+    with writer.running():
+        handle = await replicated.follow(quiet, limits=FAST)
+        await until(handle, drained, seconds=150)
+    code, out, err = await asyncio.to_thread(
+        command, dict(quiet.environment), "cancel", handle.id, "--drained", "--reason", "cut-over"
+    )
+    assert (code, "ends once" in out) == (0, True), err + out
+    state, report = await outcome(handle)
+    assert state == "complete", report
+    assert replicated.differing() == []
+    found = report["comparison"]["counts"]
+    assert (found["equal"], found["scanned"]) == (len(contents(replicated.table)),) * 2
+    assert [event["what"] for event in report["controls"]][-2:] == ["stop when drained", "stopped once drained"]
+    code, out, err = await asyncio.to_thread(command, dict(quiet.environment), "report", handle.id)
+    assert (code, "complete" in out) == (0, True), err + out
+
+
+async def test_a_rescan_finds_what_was_lost(quiet: Stack, make_table: Make) -> None:
+    replicated = Replicated(make_table, rows=60)
+    handle = await replicated.follow(quiet, limits=FAST)
+    seen = await until(handle, drained, seconds=150)
+    replicated.replica.put({**next(iter(replicated.replica.items())), "size": {"N": "99"}})
+    replicated.replica.put({**made_up_key(replicated.table.key, 5000), "reindexOrder": {"N": "5"}})
+    assert len(replicated.differing()) == 2
+    await handle.execute_update("rescan", {})
+    await until(handle, lambda now: now["epoch"] > seen["epoch"] and drained(now), seconds=150)
+    assert replicated.differing() == []
+    await handle.cancel()
+    await outcome(handle)

@@ -48,7 +48,7 @@ async def begin_again(job: RunningJob, shards: Shards, asked: JobInput) -> None:
         job.planned(plan)
         job.code = None  # what the plan says
         shards.begin_again(plan.sources)
-        job.followed = FollowState(older=True)
+        job.followed, job.compared = FollowState(older=True), None
         job.noticed()
         return
 
@@ -67,6 +67,5 @@ async def _taken(job: RunningJob, asked: JobInput) -> Plan:
     except ActivityError as error:
         raise plainly(error, "the rescan") from error
     # At the end, so that the shards that follow keep their places: what all shards before came to.
-    return plan.model_copy(
-        update={"positions": [], "begins": False, "sources": [*plan.sources, KeyList(keys=[])]}
-    )
+    sources = [*plan.sources, KeyList(keys=[])]
+    return plan.model_copy(update={"positions": [], "begins": False, "sources": sources})
