@@ -48,6 +48,9 @@ def replicate(
     no_backfill: Annotated[
         bool, typer.Option("--no-backfill", help="Scan nothing: go on where the last follow was.")
     ] = False,
+    verify_complete: Annotated[
+        bool, typer.Option("--verify-complete", help="Compare all of both tables at the end, not a sample.")
+    ] = False,
     yes: Yes = False,
     wait: Wait = False,
     as_json: AsJson = False,
@@ -65,6 +68,10 @@ def replicate(
         raise BadInput("goes with --follow", "--no-backfill")
     if follow and wait:
         raise BadInput("a follow does not end by itself; reindexer watch JOB shows it", "--wait")
+    if verify_complete:
+        if given.get("verify") is False:
+            raise BadInput("goes without --no-verify", "--verify-complete")
+        given["verify"] = "complete"
     to = {**operation["to"], **({"region": region} if region else {})}
     operation = {**operation, "kind": "replicate", "to": to}
     asked = {**given, "operation": operation, **({"backfill": False} if no_backfill else {})}

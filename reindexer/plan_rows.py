@@ -23,6 +23,7 @@ from reindexer.words import count, size, some
 
 _POLLS_A_DAY = 86_400  # an idle stream shard is read once a second
 _READ_UNIT = 4096  # bytes (DynamoDB's unit of a consistent read)
+_WRITE_UNIT = 1024  # bytes (DynamoDB's unit of a write)
 
 
 def plan_rows(plan: Plan, job: JobInput, own_queue: str | None) -> Iterator[tuple[str, str]]:
@@ -66,6 +67,8 @@ def plan_rows(plan: Plan, job: JobInput, own_queue: str | None) -> Iterator[tupl
         yield "afterwards", _afterwards(job)
     if plan.verb.makes_index and target.writer != "none":
         yield "afterwards", _afterwards_readers(job, follows=bool(followed))
+    if plan.verb.copies:
+        yield "afterwards", _afterwards_replica(plan)
 
 
 def _followers(plan: Plan) -> list[str]:
@@ -82,6 +85,8 @@ def _capacity(plan: Plan) -> str:
 
 
 def _target(plan: Plan, job: JobInput) -> str:
+    if plan.verb.copies and plan.target.other is not None:
+        return _replica(plan, plan.target.other)
     if plan.target.other is not None:
         return _other(plan, plan.target.other)
     if plan.target.search is not None:
@@ -118,6 +123,17 @@ def _index(plan: Plan, search: SearchIndex) -> str:
     fields = len(plan.creation.mappings.get("properties", {}))
     made = "made from a sample of the records" if plan.creation.made_from_sample else "as given"
     return f"{text}; mapping {made}, {some(fields, 'field')}"
+
+
+def _replica(plan: Plan, other: OtherTable) -> str:
+    """The replica, and what writing it costs."""
+    ways = (("at", other.endpoint), ("by", other.role_arn))
+    text = f"copied to {other.table} in {other.region}"
+    text += "".join(f", {word} {value}" for word, value in ways if value)
+    size = plan.facts.size_bytes
+    reads, writes = (count(max(1, math.ceil(size / unit))) for unit in (_READ_UNIT, _WRITE_UNIT))
+    held = "; what it holds besides is removed" if plan.refilled else ""
+    return f"{text}; reads about {reads} read units here and writes {writes} write units there{held}"
 
 
 def _other(plan: Plan, other: OtherTable) -> str:
@@ -174,6 +190,14 @@ def _afterwards_readers(job: JobInput, *, follows: bool) -> str:
         return f"{checks}; {alias} moves to the index if it is complete"
     moves = "moves to the index in any case" if operation.move_alias == "always" else "stays where it is"
     return f"{checks}; {alias} {moves}"
+
+
+def _afterwards_replica(plan: Plan) -> str:
+    if not plan.checks:
+        return "nothing is compared"
+    sampled = [source.enough for source in plan.checks if isinstance(source, SampledSegments)]
+    what = f"a sample of some {count(sum(sampled))} records" if sampled else "all of both tables"
+    return f"{what} is compared" if sampled else f"{what} are compared"
 
 
 def _afterwards(job: JobInput) -> str:

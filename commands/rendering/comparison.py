@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from rich.text import Text
 
 from commands.rendering.screen import BAD, DIM, GOOD, WARN
-from reindexer.models import Comparison, Difference, Estimate
+from reindexer.models import Compared, Comparison, Difference, Estimate
 from reindexer.words import count, some
 
 _WORDS = {
@@ -60,3 +60,13 @@ def compared_text(counts: Comparison) -> str:
     """The counts so far, on one line."""
     found = [f"{count(number)} {kind.value}" for kind, number in counts.differences.items() if number]
     return ", ".join([f"{count(counts.equal)} equal", *found])
+
+
+def check_text(found: Compared | None) -> Text:
+    """What the comparison of a replica with its table has found."""
+    if found is None:
+        return Text("no")
+    keys = count(found.counts.scanned)
+    what = f"a sample of {keys} records" if found.estimate else f"{keys} records and all of the replica"
+    differ = sum(found.counts.differences.values())
+    return Text(f"{what}: {count(differ) + ' differ' if differ else 'equal'}", BAD if differ else GOOD)

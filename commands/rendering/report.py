@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from commands.rendering.arrival import arrival_rows
-from commands.rendering.comparison import comparison_rows, estimate_row, verdict
+from commands.rendering.comparison import check_text, comparison_rows, estimate_row, verdict
 from commands.rendering.dry_run import render_dry_run
 from commands.rendering.index import index_rows
 from commands.rendering.partitions import partitions
@@ -67,7 +67,7 @@ def _headline(report: Report) -> Text:
         f"  {some(records, 'record')} in {duration(report.seconds)}, ",
         (f"{per_second(speed).removesuffix('/s')} records/s", "bold"),
         *((f", {words}", f"bold {WARN}") for words in report.not_found),
-        *([_verdict(report, report.comparison)] if report.comparison and report.state == "complete" else []),
+        *([_verdict(report, found)] if (found := _subject(report)) and report.state == "complete" else []),
     )
 
 
@@ -90,7 +90,18 @@ def _only_reads(report: Report) -> bool:
 def _repaired(report: Report) -> bool:
     """Whether what a comparison found was written to the other table."""
     verb = _verb(report)
-    return report.comparison is not None and verb is not None and verb.writes and report.writer != "none"
+    return _subject(report) is not None and verb is not None and verb.writes and report.writer != "none"
+
+
+def _copies(report: Report) -> bool:
+    """Whether a comparison is a check of what the job has written."""
+    verb = _verb(report)
+    return verb is not None and verb.copies
+
+
+def _subject(report: Report) -> Compared | None:
+    """The comparison that the job was for."""
+    return None if _copies(report) else report.comparison
 
 
 def _stamps(report: Report) -> bool:
@@ -100,18 +111,19 @@ def _stamps(report: Report) -> bool:
 
 def _records(report: Report) -> int:
     """How many records the job looked at; one that only reads has no outcomes."""
-    if report.comparison is not None:
-        return report.comparison.counts.scanned
+    if (compared := _subject(report)) is not None:
+        return compared.counts.scanned
     if _only_reads(report) and report.verification:
         return report.verification.scanned
     return report.tally.scanned
 
 
 def _outcomes(report: Report) -> Iterator[tuple[str | Text, ...]]:
-    if report.comparison is not None:
-        yield from comparison_rows(report.comparison.counts)
-        if report.comparison.estimate:
-            yield estimate_row(report.comparison.estimate)
+    compared = _subject(report)
+    if compared is not None:
+        yield from comparison_rows(compared.counts)
+        if compared.estimate:
+            yield estimate_row(compared.estimate)
         if not _repaired(report):
             return
     if _only_reads(report) and report.verification:
@@ -128,8 +140,8 @@ def _outcomes(report: Report) -> Iterator[tuple[str | Text, ...]]:
             style = BAD if number and outcome is Outcome.QUARANTINED else ""
             words = own.get(outcome, MEANING[outcome])
             yield Text(outcome.value, style), Text(count(number), style), Text(words, DIM)
-    if report.comparison is not None:
-        differ = sum(report.comparison.counts.differences.values())
+    if compared is not None:
+        differ = sum(compared.counts.differences.values())
         done = Text(f"{count(report.tally.settled)} of them repaired", WARN)
         yield "to repair", count(differ), _balance(report) if differ == report.tally.settled else done
     else:
@@ -187,7 +199,9 @@ def _facts(report: Report) -> Iterator[tuple[str, RenderableType]]:
         yield "attempts", attempts_text(report.attempts)
         if report.attempts.ambiguous:
             yield "", ambiguous_text(report.attempts.ambiguous)
-        if (verb := _verb(report)) and verb.writes_other:
+        if _copies(report):
+            yield "compared", check_text(report.comparison)
+        elif (verb := _verb(report)) and verb.writes_other:
             yield "verify with", f"reindexer compare {report.table} {_other(report)}"
         elif verb and verb.writes_index:
             yield from index_rows(report) if verb.makes_index else ()
@@ -213,6 +227,8 @@ def _facts(report: Report) -> Iterator[tuple[str, RenderableType]]:
 def _aim(report: Report) -> str:
     operation = report.operation
     verb = _verb(report)
+    if _copies(report):
+        return f"{report.table}, replicated to {report.operation.get('to', {}).get('table', '?')}"
     if verb and verb.writes_other and report.writer != "none":
         return f"{report.table}, {'filling' if operation.get('backfill') else 'repairing'} {_other(report)}"
     if report.comparison is not None:
