@@ -9,7 +9,8 @@ from reindexer.dynamo.client import make_client
 from reindexer.dynamo.others import other_client
 from reindexer.dynamo.table import TableClient
 from reindexer.ledger import Ledger
-from reindexer.models import CapacityInput, OtherTable, SearchIndex, StreamLookInput, Target
+from reindexer.models import CapacityInput, OtherTable, SearchIndex, Target
+from reindexer.models.streams import StreamLookInput
 from reindexer.search.client import SearchClient
 from reindexer.streams.client import StreamCalls, make_streams_client
 

@@ -6,7 +6,7 @@ from temporalio import activity
 
 from activities.clients import Clients
 from activities.failures import translated
-from reindexer.models import StreamLook, StreamLookInput
+from reindexer.models.streams import StreamLook, StreamLookInput
 from reindexer.streams.whole_graph import look_at_stream
 
 

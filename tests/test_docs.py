@@ -169,7 +169,7 @@ def test_the_glossary_defines_the_projects_own_words_and_no_others() -> None:
     words = re.findall(r"^\| \*\*(\w+)\*\*", (DOCS / "glossary.md").read_text(), re.M)
     assert words == [
         "round", "shard", "isolated", "park", "quarantine", "redrive", "ledger", "stamp", "cycle",
-        "epoch", "order", "lineage", "position", "drained",
+        "epoch", "order", "lineage", "position", "rescan", "drained",
     ]  # fmt: skip
 
 

@@ -9,8 +9,16 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from reindexer.dynamo.table import TableClient
-from reindexer.models import Lineages, StreamLook, StreamLookInput
-from reindexer.models.streams import Ended, LineageCursor, LineageState, ShardId, with_adopted
+from reindexer.models import Lineages
+from reindexer.models.streams import (
+    Ended,
+    LineageCursor,
+    LineageState,
+    ShardId,
+    StreamLook,
+    StreamLookInput,
+    with_adopted,
+)
 from reindexer.streams.client import StreamCalls
 from reindexer.streams.following import Following
 from reindexer.streams.lineages import opening

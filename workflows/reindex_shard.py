@@ -19,7 +19,8 @@ from workflows.shard.steps import step_of
 with workflow.unsafe.imports_passed_through():
     from pydantic import ValidationError
 
-    from reindexer.models import Adopt, Control, HandBack, ShardInput, ShardState, ShardSummary, Situation
+    from reindexer.models import Control, HandBack, ShardInput, ShardState, ShardSummary, Situation
+    from reindexer.models.streams import Adopt
 
 
 @workflow.defn(name="ReindexShard")

@@ -15,7 +15,7 @@ from workflows.job.cycle import HandingOver, too_large
 from workflows.job.dry_run import dry_run
 from workflows.job.following import FollowingPhases
 from workflows.job.given import carried_over, validated
-from workflows.job.incomplete import reasons
+from workflows.job.incomplete import exhausted, reasons
 from workflows.job.index import prepare_index
 from workflows.job.lock import give_back, lock_of, take_lock
 from workflows.job.looking import Looking
@@ -92,9 +92,9 @@ class ReindexTable:
         if wrong:
             self._job.refuse_resume(wrong)
             return
-        if exhausted := self._exhausted():
-            self._job.note("resume refused", exhausted)
-            self._job.parked = exhausted
+        if why := exhausted(self._job, self._shards):
+            self._job.note("resume refused", why)
+            self._job.parked = why
             return
         self._job.resume(reason_in(args), code_in(args))
         if rescan_in(args):
@@ -166,9 +166,9 @@ class ReindexTable:
         """After each activation that changed something: the budget of quarantined records, what people see."""
         while True:
             await self._job.unseen()
-            exhausted = self._exhausted()
-            if exhausted and not self._job.parked and not self._job.gate.stopping:
-                self._job.park(exhausted)
+            why = exhausted(self._job, self._shards)
+            if why and not self._job.parked and not self._job.gate.stopping:
+                self._job.park(why)
             self._view.refresh()
 
     async def _stop(self) -> None:
@@ -176,15 +176,6 @@ class ReindexTable:
         await workflow.wait_condition(lambda: self._job.gate.stopping)
         self._job.note("cancel", workflow.cancellation_reason())
         self._job.changed()
-
-    def _exhausted(self) -> str:
-        given_up, most = self._shards.quarantined, self._job.limits.quarantined
-        if given_up <= most:
-            return ""
-        return (
-            f"{given_up} records are quarantined, more than limits.quarantined = {most} "
-            "allows; look at them with `failures`, then raise limits.quarantined with set_limits and resume"
-        )
 
     # ── Driving ────────────────────────────────────────────────────────────────────────────────────────────
 

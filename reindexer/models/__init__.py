@@ -134,7 +134,7 @@ from reindexer.models.shards import (
     Situation,
     within_bytes,
 )
-from reindexer.models.streams import Adopt, Followed, FollowState, Lineages, StreamLook, StreamLookInput
+from reindexer.models.streams import Followed, FollowState, Lineages
 from reindexer.models.unconfirmed import Unconfirmed
 from reindexer.models.verb import Verb
 
@@ -145,7 +145,6 @@ __all__ = [
     "MAX_VERSION",
     "RATE_TEXT",
     "READING",
-    "Adopt",
     "Arrival",
     "ArrivalInput",
     "Attributes",
@@ -274,8 +273,6 @@ __all__ = [
     "SortKey",
     "Source",
     "Stop",
-    "StreamLook",
-    "StreamLookInput",
     "TableFacts",
     "Target",
     "Throttle",

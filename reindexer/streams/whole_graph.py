@@ -12,8 +12,17 @@ from typing import Any, Protocol
 
 from reindexer.answers import CallFailed
 from reindexer.dynamo.table import TableClient
-from reindexer.models import Lineages, StreamLook, StreamLookInput
-from reindexer.models.streams import Ended, LineageState, Listing, Position, Reading, ShardId
+from reindexer.models import Lineages
+from reindexer.models.streams import (
+    Ended,
+    LineageState,
+    Listing,
+    Position,
+    Reading,
+    ShardId,
+    StreamLook,
+    StreamLookInput,
+)
 from reindexer.streams.client import StreamCalls
 from reindexer.streams.lineages import after_look, childless, lasting_holes, look
 from reindexer.streams.listing import describe

@@ -22,8 +22,8 @@ from workflows.reindex_shard import ReindexShard
 with workflow.unsafe.imports_passed_through():
     from activities.search import IndexActivities
     from activities.stream_look import StreamLookActivities
-    from reindexer.models import Adopt, Fault, Followed, Lineages, StreamLook, StreamLookInput
-    from reindexer.models.streams import Reading
+    from reindexer.models import Fault, Followed, Lineages
+    from reindexer.models.streams import Adopt, Reading, StreamLook, StreamLookInput
 
 #: Seconds between two looks at the whole stream: six events each time, some 1,700 a day.
 _LONGEST = 300.0
