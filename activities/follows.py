@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from temporalio.service import RPCError, RPCStatusCode
 
 from reindexer.ledger import Ledger
-from reindexer.models import FollowArrival, JobProgress
+from reindexer.models import FollowArrival, JobProgress, Report
 from reindexer.words import some
 
 if TYPE_CHECKING:
@@ -64,9 +64,17 @@ async def follows_of(client: Client, ledger: Ledger, table: str, table_arn: str)
             continue
         report = await asyncio.to_thread(ledger.reports.find, run.id)
         if report is not None and report.state == "running" and report.table_arn == table_arn:
-            alias = report.operation.get("to", {}).get("alias", report.operation.get("kind"))
-            found.append(Follow(run.id, report.run, f"{alias}-{report.version}"))
+            found.append(Follow(run.id, report.run, _written(report)))
     return found
+
+
+def _written(report: Report) -> str:
+    """What a follow writes to: an index, or a replica."""
+    if report.index is not None:
+        return report.index.index
+    to = report.operation.get("to", {})
+    alias = to.get("alias")  # readers do not have its index yet: a first one is called by its epoch
+    return f"{alias}-{report.version}" if alias else str(to.get("table", report.operation.get("kind")))
 
 
 async def watched(

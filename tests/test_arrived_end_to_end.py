@@ -78,7 +78,8 @@ async def test_a_job_waits_at_its_end_until_its_follow_has_carried_all_of_it(
 
     followed.table.put({**made_up_key(followed.table.key, 7), "size": {"S": "large"}})
     async with ticking(followed):
-        state, report = await outcome(await quiet.start(asked))
+        # Both changes of the record are tried for three quarters of a minute before it is given up.
+        state, report = await outcome(await quiet.start(asked), seconds=300)
     [follow] = report["arrival"]["follows"]
     assert (state, report["arrival"]["confirmed"]) == ("Incomplete", False)
     assert "1 record given up there" in follow["why"]

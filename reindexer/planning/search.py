@@ -131,7 +131,7 @@ def plan_index(
         highest = repeated(client, lambda: admin.highest_order(client, rescans))
         search = search.model_copy(update={"index": rescans, "refilled": True})
         chosen = next_epoch(now, last, highest)
-        return PlannedIndex(_typed(search, mappings_of(client, rescans)), chosen, None, [])
+        return PlannedIndex(as_made(search, mappings_of(client, rescans)), chosen, None, [])
     if not epoch:
         chosen = next_epoch(now, last)
     refilled = ledger.epochs.index_of(search.destination, chosen) if epoch else None

@@ -50,11 +50,11 @@ class Rewriting:
         at, again = (self._floor, False) if order is None else (order, True)
         if item is None:
             # Also where nothing is stored: a request of before, that was not answered, may land yet.
-            return Put(at, None, Outcome.VANISHED, again)
+            return Put(at, None, Outcome.VANISHED, again=again)
         body = self._operation.decide(item)
         if not isinstance(body, Skip):
-            return Put(at, body, Outcome.UPDATED, again)
-        return Put(at, None, Outcome.FILTERED, again) if again else Outcome.FILTERED
+            return Put(at, body, Outcome.UPDATED, again=again)
+        return Put(at, None, Outcome.FILTERED, again=again) if again else Outcome.FILTERED
 
 
 class RefreshAnswers:

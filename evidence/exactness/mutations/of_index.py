@@ -105,7 +105,7 @@ MUTATIONS = (
     Mutation(
         "a record that is gone keeps its document",
         "reindexer/sinks/refreshing.py",
-        "            return Put(at, None, Outcome.VANISHED, again)",
+        "            return Put(at, None, Outcome.VANISHED, again=again)",
         "            return Outcome.VANISHED",
         REFRESH,
     ),
