@@ -53,8 +53,8 @@ def describe(calls: StreamCalls) -> Described:
 def children(calls: StreamCalls, parent: str) -> Listing:
     """The shards that follow one which has ended. None, where the service does not list them yet.
 
-    Raises `CallFailed`. A service that ignores the filter lists others too: those are dropped. Of two children the
-    second may be on a page of its own.
+    Raises `CallFailed`. A service that ignores the filter lists others too: those are dropped. Of two
+    children the second may be on a page of its own.
     """
     found: dict[str, StreamShard] = {}
     description, at = calls.describe(children_of=parent)
