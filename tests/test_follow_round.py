@@ -130,7 +130,8 @@ def test_index_and_table_are_equal_and_each_change_is_counted_once(
     assert held(index) == followed.documents
     assert (done.tally.scanned, done.tally.balanced(0)) == (changes, True)
     applied = sum(done.tally[each] for each in (Outcome.UPDATED, Outcome.DELETED, Outcome.VANISHED))
-    assert applied == sum(index.accepted.values()), "each write that landed is counted as such, once"
+    # Of a change whose answer was lost, a newer one that landed meanwhile leaves nothing: it is superseded.
+    assert applied <= sum(index.accepted.values()) <= applied + done.tally[Outcome.SUPERSEDED]
 
 
 def _carried(followed: FollowedTable, index: ModelIndex, done: Progress, stop_at: int) -> Progress:

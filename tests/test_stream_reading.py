@@ -17,7 +17,7 @@ from reindexer.streams.client import StreamCalls, make_streams_client
 from reindexer.streams.listing import children, describe
 from reindexer.streams.reading import ShardReader
 from reindexer.streams.taxonomy import of_stream_call
-from tests.model_stream import NOON, Waiting
+from tests.model_stream import NOON, ModelStream, Waiting
 
 FIRST = 10**20 - 3  # of 20 digits, soon of 21: compared as texts they would fall
 
@@ -304,6 +304,13 @@ def test_an_answer_without_shards_is_no_empty_stream(listed: Stream) -> None:
 def test_a_stream_that_is_switched_off_says_so(listed: Stream) -> None:
     listed.pages = [{**page(("a", None, "9")), "StreamStatus": "DISABLED"}]
     assert not describe(calls(listed)).enabled
+
+
+def test_two_children_on_two_pages_are_both_found() -> None:
+    stream = ModelStream(page_shards=1)
+    stream.divide(0, split=True)
+    found = children(StreamCalls(stream, "arn"), "s0")
+    assert ([shard.shard for shard in found.shards], found.complete) == (["s1", "s2"], True)
 
 
 def test_of_children_those_of_other_parents_are_dropped(listed: Stream) -> None:

@@ -81,7 +81,7 @@ def indexes(quick: bool) -> Iterator[Indexing]:
     for name, reads, parks in READ_FAULTS:
         if not quick and name != _OF_LOOKING_UP:
             yield Indexing(name, side=TABLE, reads=reads, parks=parks)
-    for kind in _WRITES:
+    for kind in WRITES:
         for moment in MOMENTS if kind.ambiguous and not quick else (Moment.MIDDLE,):
             if not quick or kind.quick:
                 yield Indexing(kind.name, moment, writes=kind.faults, parks=kind.parks)
@@ -107,7 +107,7 @@ def _each(kind: SearchFaultKind, **more: Any) -> Sequence[SearchFault]:
 
 
 #: A time-out costs 8 s of a round, hence the limits; those with the name of another cell share its line.
-_WRITES = (
+WRITES = (
     _Kind("500 before the write", _each(K.SERVER_ERROR)),
     _Kind("503 before the write", _each(K.UNAVAILABLE)),
     _Kind("connection cut before the write", _each(K.CUT)),
@@ -129,7 +129,7 @@ _WRITES = (
 )
 
 
-def _on_workers(disturb: Any) -> Disturb:
+def on_workers(disturb: Any) -> Disturb:
     """What happens to workers and to Temporal, whatever they write to."""
 
     async def happen(stand: Stand, _search: SearchStand, alias: str, handle: Handle) -> Happened:
@@ -139,11 +139,11 @@ def _on_workers(disturb: Any) -> Disturb:
     return happen
 
 
-async def _pause(stand: Stand, search: SearchStand, alias: str, handle: Handle) -> Happened:
+async def pause(stand: Stand, search: SearchStand, alias: str, handle: Handle) -> Happened:
     """Pause, kill -9 of all workers while rounds hand back; resume once it shows as paused."""
     await handle.signal("pause")
-    await _on_workers(crashes.kill_all)(stand, search, alias, handle)
-    musts = await _is_still(search, alias, handle)
+    await on_workers(crashes.kill_all)(stand, search, alias, handle)
+    musts = await is_still(search, alias, handle)
     await handle.signal("resume")
     return Happened(musts=musts)
 
@@ -151,12 +151,12 @@ async def _pause(stand: Stand, search: SearchStand, alias: str, handle: Handle) 
 async def _pauses(stand: Stand, search: SearchStand, alias: str, handle: Handle) -> Happened:  # noqa: ARG001
     """Pause and resume, without a crash."""
     await handle.signal("pause")
-    musts = await _is_still(search, alias, handle)
+    musts = await is_still(search, alias, handle)
     await handle.signal("resume")
     return Happened(injected={"pauses": 1}, musts=musts)
 
 
-async def _is_still(search: SearchStand, alias: str, handle: Handle) -> dict[str, bool]:
+async def is_still(search: SearchStand, alias: str, handle: Handle) -> dict[str, bool]:
     await crashes.until(handle, lambda seen: seen["state"] == "paused")
     before = await asyncio.to_thread(search.accepted, alias)
     await asyncio.sleep(crashes.STILL)
@@ -164,7 +164,7 @@ async def _is_still(search: SearchStand, alias: str, handle: Handle) -> dict[str
     return {f"a paused job has written {written:,} documents": written == 0}
 
 
-async def _restart(_stand: Stand, search: SearchStand, _alias: str, _handle: Handle) -> Happened:
+async def restart(_stand: Stand, search: SearchStand, _alias: str, _handle: Handle) -> Happened:
     """OpenSearch is killed, and comes back with what it had acknowledged."""
     await asyncio.to_thread(search.server.kill)
     await asyncio.sleep(_DOWN)
@@ -172,7 +172,7 @@ async def _restart(_stand: Stand, search: SearchStand, _alias: str, _handle: Han
     return Happened(injected={"OpenSearch restarted": 1})
 
 
-async def _read_only(_stand: Stand, search: SearchStand, alias: str, handle: Handle) -> Happened:
+async def read_only(_stand: Stand, search: SearchStand, alias: str, handle: Handle) -> Happened:
     """The index is made read-only: the job parks by that name. It is writable again: resumed, it goes on."""
     await asyncio.to_thread(search.ask, "PUT", f"/{alias}-*/_settings", {_BLOCK: True})
     parked = await crashes.until(handle, lambda seen: seen["state"] == "parked")
@@ -184,30 +184,30 @@ async def _read_only(_stand: Stand, search: SearchStand, alias: str, handle: Han
     )
 
 
-_MIXED = SearchFaultPlan.mixed(0.2).faults  # of requests, and of documents in others: four in ten fail
+MIXED = SearchFaultPlan.mixed(0.2).faults  # of requests, and of documents in others: four in ten fail
 _LARGE = _each(K.TOO_LARGE, probability=1.0, max_bytes=8000)  # of a page's 50 kB
 _READ_FAILING = next(reads for name, reads, _ in READ_FAULTS if name == "500 for reads")
 _OTHERS: Sequence[Indexing] = (
     Indexing("calls too large (413)", Moment.START, writes=_LARGE, held_back=False),
-    Indexing("a fifth of all calls fail, half of these applied", Moment.START, BOTH, _READ_FAILING, _MIXED),
+    Indexing("a fifth of all calls fail, half of these applied", Moment.START, BOTH, _READ_FAILING, MIXED),
     Indexing("3 records refused for good", Moment.START, given_up=REFUSED),
-    Indexing("index read-only, then writable", disturb=_read_only),
-    Indexing("OpenSearch killed and restarted", disturb=_restart, dies=True),
+    Indexing("index read-only, then writable", disturb=read_only),
+    Indexing("OpenSearch killed and restarted", disturb=restart, dies=True),
 )
 _CRASHES: Sequence[Indexing] = (
-    Indexing("kill -9 of one worker process", side=BOTH, disturb=_on_workers(crashes.kill_one), crash=True),
-    Indexing("kill -9 of all workers", side=BOTH, disturb=_on_workers(crashes.kill_all), crash=True),
+    Indexing("kill -9 of one worker process", side=BOTH, disturb=on_workers(crashes.kill_one), crash=True),
+    Indexing("kill -9 of all workers", side=BOTH, disturb=on_workers(crashes.kill_all), crash=True),
     Indexing(
-        "a worker frozen, then thawed (zombie)", side=BOTH, disturb=_on_workers(crashes.freeze), crash=True
+        "a worker frozen, then thawed (zombie)", side=BOTH, disturb=on_workers(crashes.freeze), crash=True
     ),
     Indexing("paused and resumed", side=BOTH, disturb=_pauses),
-    Indexing("paused, and kill -9 of all workers", side=BOTH, disturb=_pause, crash=True),
+    Indexing("paused, and kill -9 of all workers", side=BOTH, disturb=pause, crash=True),
     Indexing(
         "cancelled, and kill -9 of all workers",
         side=BOTH,
-        disturb=_on_workers(crashes.cancel),
+        disturb=on_workers(crashes.cancel),
         crash=True,
         cancelled=True,
     ),
-    Indexing("Temporal restarted", side=BOTH, disturb=_on_workers(crashes.restart_temporal)),
+    Indexing("Temporal restarted", side=BOTH, disturb=on_workers(crashes.restart_temporal)),
 )

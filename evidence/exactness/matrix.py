@@ -34,6 +34,8 @@ from evidence.exactness.cells import QUICK_RECORDS, RECORDS, cells
 from evidence.exactness.comparing import run_comparison
 from evidence.exactness.comparisons import Comparison, comparisons
 from evidence.exactness.document import put_between_markers
+from evidence.exactness.following import run_follow
+from evidence.exactness.follows import Follow, follows
 from evidence.exactness.indexes import Indexing, indexes
 from evidence.exactness.indexing import run_indexing
 from evidence.exactness.repairing import run_repair
@@ -45,7 +47,7 @@ from evidence.exactness.stand import Stand, stand
 from evidence.exactness.summary import summary
 from testbed.embedded import available_engines
 
-AnyCell: TypeAlias = Cell | Comparison | Repair | Indexing
+AnyCell: TypeAlias = Cell | Comparison | Repair | Indexing | Follow
 
 
 async def rows_of(servers: Stand, part: Part) -> list[tuple[int, Row]]:
@@ -78,9 +80,11 @@ class _Runner:
         return await self._once(cell) if row.wrong == ["nothing was injected"] else row
 
     async def _once(self, cell: AnyCell) -> Row:
-        if isinstance(cell, Indexing):
+        if isinstance(cell, Indexing | Follow):
             if self._search is None:
                 self._search = self._running.enter_context(search_stand(self._servers.folder))
+            if isinstance(cell, Follow):
+                return await run_follow(cell, self._servers, self._search)
             return await run_indexing(cell, self._servers, self._search)
         if isinstance(cell, Repair):
             return await run_repair(cell, self._servers)
@@ -102,7 +106,9 @@ class Part:
     def cells(self) -> Iterator[tuple[int, AnyCell]]:
         """Each with its place in the table."""
         quick = self.quick
-        every: Iterator[AnyCell] = chain(cells(quick), comparisons(quick), repairs(quick), indexes(quick))
+        every: Iterator[AnyCell] = chain(
+            cells(quick), comparisons(quick), repairs(quick), indexes(quick), follows(quick)
+        )
         for place, cell in enumerate(every):
             if self.has(place) and all(word in cell.name for word in self.words):
                 yield place, cell

@@ -12,21 +12,23 @@ _numbers = itertools.count(1)
 _PER_CALL = 25  # DynamoDB's limit of BatchWriteItem
 
 
-def make(client: Any, scene: Scene, rows: Iterable[dict[str, Any]]) -> str:
-    """A new table of the scene with these rows; its name."""
+def make(client: Any, scene: Scene, rows: Iterable[dict[str, Any]], *, stream: bool = False) -> str:
+    """A new table of the scene with these rows; its name. `stream`: with both images."""
     name = f"cell-{next(_numbers)}"
-    indexes: dict[str, Any] = {}
+    more: dict[str, Any] = {}
     types = dict(scene.types)
     if scene.index:
         types["tenant"] = "S"
         keys = {"KeySchema": _schema(["tenant"]), "Projection": {"ProjectionType": "KEYS_ONLY"}}
-        indexes["GlobalSecondaryIndexes"] = [{"IndexName": scene.index, **keys}]
+        more["GlobalSecondaryIndexes"] = [{"IndexName": scene.index, **keys}]
+    if stream:
+        more["StreamSpecification"] = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
     client.create_table(
         TableName=name,
         BillingMode="PAY_PER_REQUEST",
         AttributeDefinitions=[{"AttributeName": name, "AttributeType": kind} for name, kind in types.items()],
         KeySchema=_schema(list(scene.types)),
-        **indexes,
+        **more,
     )
     client.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
     put(client, name, rows)

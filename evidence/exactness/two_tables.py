@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
 from temporalio.service import RPCError
 
 from evidence.exactness import tables
 from evidence.exactness.cell import Handle, Happened
 from evidence.exactness.comparisons import RECORDS, Comparison, row
+from evidence.exactness.follows import Follow
 from evidence.exactness.indexes import Indexing
 from evidence.exactness.repairs import Repair
 from evidence.exactness.row import Row
@@ -22,10 +23,12 @@ from reindexer.models import FoundDifference, ShardPlace
 from testbed.embedded import ServerUnavailable
 from testbed.faults import FaultPlan
 
+#: A cell of a verb that does not change records in place.
+Other: TypeAlias = Comparison | Repair | Indexing | Follow
 _TRIES = 4  # as of the other cells: the dice may let every call of so small a job through
 
 
-async def tried(cell: Comparison | Repair | Indexing, stand: Stand, once: Callable[[], Awaitable[Row]]) -> Row:
+async def tried(cell: Other, stand: Stand, once: Callable[[], Awaitable[Row]]) -> Row:
     """The row of a cell in which something happened."""
     for _ in range(_TRIES):
         try:
@@ -38,7 +41,7 @@ async def tried(cell: Comparison | Repair | Indexing, stand: Stand, once: Callab
     return found
 
 
-def row_of(cell: Comparison | Repair | Indexing, **known: Any) -> Row:
+def row_of(cell: Other, **known: Any) -> Row:
     """With nothing known of it, but for what is."""
     nothing = {"injected": {}, "ambiguous": 0, "outcomes": {}, "balanced": False, "verification": "none"}
     sums = {"changed_twice": 0, "lost": 0, "restarts": 0, "seconds": 0.0}
@@ -70,7 +73,7 @@ async def ended(
 
 
 async def injected(
-    cell: Comparison | Repair | Indexing,
+    cell: Other,
     stand: Stand,
     handle: Handle,
     run: str,

@@ -53,11 +53,20 @@ def describe(calls: StreamCalls) -> Described:
 def children(calls: StreamCalls, parent: str) -> Listing:
     """The shards that follow one which has ended. None, where the service does not list them yet.
 
-    Raises `CallFailed`. A service that ignores the filter lists others too: those are dropped.
+    Raises `CallFailed`. A service that ignores the filter lists others too: those are dropped. Of two
+    children the second may be on a page of its own.
     """
+    found: dict[str, StreamShard] = {}
     description, at = calls.describe(children_of=parent)
-    shards = [shard for shard in _shards(description) if shard.parent == parent]
-    return Listing(shards=shards, complete=description.get("LastEvaluatedShardId") is None, at=at)
+    seen = set[str]()
+    while True:
+        listed = _shards(description)
+        found |= {shard.shard: shard for shard in listed if shard.parent == parent}
+        last = description.get("LastEvaluatedShardId")
+        if last is None or last in seen:  # pages that bring nothing new lead in a circle
+            return Listing(shards=list(found.values()), complete=last is None, at=at)
+        seen.add(last)
+        description, _ = calls.describe(last, children_of=parent)
 
 
 def _shards(description: Mapping[str, Any]) -> list[StreamShard]:

@@ -1,6 +1,14 @@
 """Defects that would break the promise, one at a time: each must be caught by the tests named beside it."""
 
-from evidence.exactness.mutations import of_compare, of_counting, of_index, of_jobs, of_repair, of_unstamp
+from evidence.exactness.mutations import (
+    of_compare,
+    of_counting,
+    of_follow,
+    of_index,
+    of_jobs,
+    of_repair,
+    of_unstamp,
+)
 from evidence.exactness.mutations.mutation import Mutation
 
 MUTATIONS = (
@@ -10,6 +18,7 @@ MUTATIONS = (
     *of_compare.MUTATIONS,
     *of_repair.MUTATIONS,
     *of_index.MUTATIONS,
+    *of_follow.MUTATIONS,
 )
 
 __all__ = ["MUTATIONS", "Mutation"]

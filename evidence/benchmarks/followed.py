@@ -1,0 +1,191 @@
+"""A table that is followed into a search index while it is measured: its writers, its shards, its index."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import time
+import urllib.request
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from temporalio.client import Client, WorkflowHandle
+
+from activities.look import look_at
+from evidence.benchmarks.tables import KEY
+from reindexer.dynamo.client import make_client
+from testbed.cities import cities
+from testbed.job import outcome, until
+from testbed.search import SearchServer
+from testbed.stack import Stack
+
+_BATCH = 25  # DynamoDB's most for BatchWriteItem
+_PATIENCE = 60.0  # seconds for one answer of OpenSearch
+_LOOK = 0.1  # seconds between two looks at the shards: a look costs the server milliseconds
+_DRAINS = 180.0  # seconds until readers have the index: a minute of empty pages, and what comes before
+_PROBE = "probe"  # the field that is searched for
+_TEXT = {"type": "text", "fields": {"keyword": {"type": "keyword", "ignore_above": 256}}}
+_NUMBER = {"type": "double"}
+#: As a mapping is made from the cities.
+MAPPING: dict[str, Any] = {
+    "date_detection": False,
+    "properties": {
+        **dict.fromkeys((KEY, "name", "countrycode", "timezone", "admin1code", "alternatenames"), _TEXT),
+        **dict.fromkeys(("geonameid", "latitude", "longitude", "population"), _NUMBER),
+        _PROBE: {"type": "keyword"},
+    },
+}
+
+
+def make_streamed(name: str) -> str:
+    """An empty table with a stream of both images; the stream's ARN."""
+    client: Any = make_client(lean=False)
+    client.create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": KEY, "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": KEY, "KeyType": "HASH"}],
+        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
+    )
+    client.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    return str(client.describe_table(TableName=name)["Table"]["LatestStreamArn"])
+
+
+def prepare_changes(
+    number: int, count: int, table: str, records: int, changes: int, turn: int
+) -> Callable[[], int]:
+    """Ready to write: this process's part of so many changes of so many cities, one after another."""
+    client: Any = make_client(lean=False)
+    client.describe_table(TableName=table)
+    mine = list(itertools.islice(cities(records), number, None, count))
+    left = len(range(number, changes, count))
+
+    def work() -> int:
+        wave = itertools.cycle(mine)
+        for start in range(0, left, _BATCH):
+            items = itertools.islice(wave, min(_BATCH, left - start))
+            puts = [{"PutRequest": {"Item": _changed(item, turn + start)}} for item in items]
+            pending: Any = {table: puts}
+            while pending:
+                pending = client.batch_write_item(RequestItems=pending).get("UnprocessedItems")
+        return left
+
+    return work
+
+
+def _changed(item: dict[str, Any], turn: int) -> dict[str, Any]:
+    return {**item, "turn": {"N": str(turn)}}
+
+
+@dataclass
+class Followed:
+    """One follow. `lineages`: shards that follow, of the first so many of the job."""
+
+    servers: Stack
+    search: SearchServer
+    table: str
+    stream: str
+    lineages: int = 1
+    alias: str = field(default_factory=lambda: f"follow-{uuid.uuid4().hex[:8]}")
+    run: str = ""
+
+    async def start(self, *, drain: bool = True) -> WorkflowHandle[Any, Any]:
+        """Started, and where `drain` is asked for, with the index given to readers."""
+        client = await self.servers.connect()
+        operation = {
+            "kind": "index",
+            "to": {"search": self.search.url, "alias": self.alias},
+            "mapping": MAPPING,
+        }
+        limits = dict.fromkeys(("records_per_second", "read_units_per_second"), "unlimited")
+        job = {"table": self.table, "operation": operation, "limits": limits}
+        queue = self.servers.queue
+        handle = await client.start_workflow("FollowTable", job, id=self.alias, task_queue=queue)
+        seen = await until(handle, lambda seen: bool(seen.get("drained" if drain else "run")), _DRAINS)
+        self.run = str(seen["run"])
+        return handle
+
+    async def handle(self) -> WorkflowHandle[Any, Any]:
+        """The follow's, for a loop that did not start it."""
+        return (await self.servers.connect()).get_workflow_handle(self.alias)
+
+    async def settled(self, client: Client) -> int:
+        """Changes that are settled so far, by the shards' heartbeats, which are half a second old."""
+        names = {number: f"shard-{number:03}" for number in range(self.lineages)}
+        looked = await look_at(client, self.alias, self.run, names)
+        every = [seen.situation.summary.counts + seen.running for seen in looked.shards.values()]
+        return sum(counts.tally.scanned for counts in every)
+
+    async def until_settled(self, client: Client, number: int, seconds: float = 600.0) -> None:
+        """Until so many are. Raises `TimeoutError`."""
+        async with asyncio.timeout(seconds):
+            while await self.settled(client) < number:
+                await asyncio.sleep(_LOOK)
+
+    async def end(self) -> None:
+        """Cancel it, and remove its index."""
+        handle = await self.handle()
+        await handle.cancel()
+        await outcome(handle)
+        self.ask("DELETE", f"/{self.alias}-*")
+
+    def put(self, number: int, probe: str) -> None:
+        """One change, to be searched for."""
+        client = _writer()
+        item = {KEY: {"S": f"probe-{number}"}, _PROBE: {"S": probe}}
+        client.put_item(TableName=self.table, Item=item)
+
+    def found(self, probes: list[str]) -> set[str]:
+        """Which of them a search finds."""
+        query = {"query": {"terms": {_PROBE: probes}}, "_source": [_PROBE], "size": len(probes)}
+        hits = self.ask("POST", f"/{self.alias}/_search", query)["hits"]["hits"]
+        return {hit["_source"][_PROBE] for hit in hits}
+
+    def written(self) -> int:
+        """Documents that the index has taken so far, by its own count."""
+        [stats] = self.ask("GET", f"/{self.alias}-*/_stats/indexing")["indices"].values()
+        return int(stats["primaries"]["indexing"]["index_total"])
+
+    def ask(self, method: str, path: str, body: Any = None) -> Any:
+        """One request to OpenSearch."""
+        content = None if body is None else json.dumps(body).encode()
+        headers = {"content-type": "application/json"}
+        asked = urllib.request.Request(f"{self.search.url}{path}", content, headers, method=method)
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # whatever http_proxy says
+        with direct.open(asked, timeout=_PATIENCE) as answer:
+            return json.loads(answer.read())
+
+
+_clients: list[Any] = []
+
+
+def _writer() -> Any:
+    """boto3's client, made once."""
+    if not _clients:
+        _clients.append(make_client(lean=False))
+    return _clients[0]
+
+
+class Trickle:
+    """So many changes a second, one by one, until it is stopped; runs in the event loop."""
+
+    def __init__(self, followed: Followed, per_second: float) -> None:
+        self._followed, self._every = followed, 1 / per_second
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Trickle:
+        self._task = asyncio.create_task(self._run())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._task is not None
+        self._task.cancel()
+
+    async def _run(self) -> None:
+        for number in itertools.count():
+            began = time.monotonic()
+            await asyncio.to_thread(self._followed.put, -1 - number % 100, "")
+            await asyncio.sleep(max(0.0, self._every - (time.monotonic() - began)))
