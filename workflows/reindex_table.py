@@ -13,6 +13,7 @@ from workflows.job.arrival import require_follow
 from workflows.job.closing import close, note_progress, note_start
 from workflows.job.cycle import HandingOver, too_large
 from workflows.job.dry_run import dry_run
+from workflows.job.failure_budget import exhausted, note_given_up
 from workflows.job.following import FollowingPhases
 from workflows.job.given import carried_over, validated
 from workflows.job.incomplete import reasons
@@ -20,6 +21,7 @@ from workflows.job.index import prepare_index
 from workflows.job.lock import give_back, lock_of, take_lock
 from workflows.job.looking import Looking
 from workflows.job.partition_totals import as_result
+from workflows.job.pausing import pause, resume_later
 from workflows.job.payloads import code_in, limits_of, reason_in, rescan_in, wrong_with_resume
 from workflows.job.phases import Phases
 from workflows.job.planning import make_plan, plainly
@@ -80,9 +82,9 @@ class ReindexTable:
 
     @workflow.signal
     def pause(self, *args: Any) -> None:
-        """Always pauses, whatever comes with it."""
+        """Always pauses, whatever comes with it. `for_seconds`: it resumes by itself then."""
         self._job.signals += 1
-        self._job.pause(reason_in(args))
+        pause(self._job, self._shards, args)
 
     @workflow.signal
     def resume(self, *args: Any) -> None:
@@ -92,9 +94,9 @@ class ReindexTable:
         if wrong:
             self._job.refuse_resume(wrong)
             return
-        if exhausted := self._exhausted():
-            self._job.note("resume refused", exhausted)
-            self._job.parked = exhausted
+        if why := exhausted(self._job, self._shards):
+            self._job.note("resume refused", why)
+            self._job.parked = why
             return
         self._job.resume(reason_in(args), code_in(args))
         if rescan_in(args):
@@ -166,9 +168,10 @@ class ReindexTable:
         """After each activation that changed something: the budget of quarantined records, what people see."""
         while True:
             await self._job.unseen()
-            exhausted = self._exhausted()
-            if exhausted and not self._job.parked and not self._job.gate.stopping:
-                self._job.park(exhausted)
+            note_given_up(self._job, self._shards)
+            why = exhausted(self._job, self._shards)
+            if why and not self._job.parked and not self._job.gate.stopping:
+                self._job.park(why)
             self._view.refresh()
 
     async def _stop(self) -> None:
@@ -176,15 +179,6 @@ class ReindexTable:
         await workflow.wait_condition(lambda: self._job.gate.stopping)
         self._job.note("cancel", workflow.cancellation_reason())
         self._job.changed()
-
-    def _exhausted(self) -> str:
-        given_up, most = self._shards.quarantined, self._job.limits.quarantined
-        if given_up <= most:
-            return ""
-        return (
-            f"{given_up} records are quarantined, more than limits.quarantined = {most} "
-            "allows; look at them with `failures`, then raise limits.quarantined with set_limits and resume"
-        )
 
     # ── Driving ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -221,7 +215,7 @@ class ReindexTable:
     async def _drive(self, asked: JobInput) -> Report | None:
         """To the end of the job; None: to the end of this run."""
         job = self._job
-        beside = [asyncio.ensure_future(task) for task in (self._look(), self._stop())]
+        beside = [asyncio.ensure_future(task) for task in (self._look(), self._stop(), resume_later(job))]
         try:
             if job.plan is None:
                 await self._begin(asked)
