@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from temporalio.api.workflowservice.v1 import GetSystemInfoRequest
 from temporalio.service import RPCError, RPCStatusCode
 
+from reindexer.clocks import CLOCKS
 from reindexer.dynamo.clock import found_wrong
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Guard:
     """One for all attempts of a process. `watch` runs on the event loop, attempts read on their threads."""
 
     def __init__(self) -> None:
-        #: Monotonic seconds when the last question that Temporal answered was sent; before `watch`: unknown.
+        #: Seconds of `CLOCKS` when the last question that Temporal answered was sent; before `watch`: unknown.
         self.answered_at = float("inf")
 
     async def watch(self, client: Client, heartbeat_timeout: float) -> str:
@@ -46,10 +46,10 @@ class Guard:
         found_wrong()  # before it served; whether it still is, work will show
         interval = min(_MAX_INTERVAL, heartbeat_timeout / 10)
         patience = timedelta(seconds=min(_MAX_PATIENCE, heartbeat_timeout / 2))
-        self.answered_at = time.monotonic()
+        self.answered_at = CLOCKS.now()
         silent = False
         while not (wrong := found_wrong()):
-            asked = time.monotonic()
+            asked = CLOCKS.now()
             if await _answers(client, patience):
                 self.answered_at = asked
                 if silent:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 from temporalio import activity
 
 from activities.guard import Guard
+from reindexer.clocks import CLOCKS
 from reindexer.models import Model
 from reindexer.round_context import TICK_SECONDS
 
@@ -28,6 +28,7 @@ class TemporalContext:
 
     def __init__(self, heartbeat_timeout: float, guard: Guard) -> None:
         self._timeout, self._guard = heartbeat_timeout, guard
+        CLOCKS.hear(activity.info().started_time)
         self._sent_at = float("-inf")
         self._began = self._step_at = self.now()
         self._stale = False
@@ -35,8 +36,8 @@ class TemporalContext:
         self._progress: Callable[[], Model] | None = None
 
     def now(self) -> float:
-        """Monotonic seconds; they run on while the process is frozen."""
-        return time.monotonic()
+        """Seconds; they run on while the process is frozen, and while the machine sleeps."""
+        return CLOCKS.now()
 
     def heartbeat(self, progress: Callable[[], Model] | None = None, *, immediate: bool = False) -> None:
         """Heartbeat, at most every 0.4 s: a call costs 200 µs, and by default the server sees one a second."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from typing import Any
 
 from temporalio import activity
 
@@ -14,6 +14,7 @@ from activities.guard import Guard
 from activities.replica import begin_epoch
 from activities.round_context import TemporalContext
 from reindexer.checks.index_sample import sample_index
+from reindexer.clocks import CLOCKS
 from reindexer.errors import Refused
 from reindexer.models import Indexed, IndexInput, IndexSample, IndexSampleInput
 from reindexer.search import admin
@@ -89,14 +90,16 @@ class IndexActivities:
                 counted=request.count,
                 tombstones=tombstones,
             )
-            if why := self._why_not(request, found):
+            why = self._why_not(request, found) or self._given_up(request, own)
+            if why := why or self._taken(request, client, own):
                 return found.model_copy(update={"why": why})
             return found.model_copy(update={"moved": True, "previous": admin.move_alias(client, request)})
 
     @activity.defn
     def purge_tombstones(self, request: IndexInput) -> int:
         """Remove tombstones that are older than anything that may still land; returns how many."""
-        before = datetime.now(UTC) - TOMBSTONE_KEPT
+        CLOCKS.hear(activity.info().started_time)
+        before = CLOCKS.earliest() - TOMBSTONE_KEPT  # a clock that is fast removes nothing too early
         with self._cluster(request) as client:
             return purge(client, request.index.index, request.index.write_alias, before)
 
@@ -114,12 +117,25 @@ class IndexActivities:
             with answering(client):
                 yield client
 
+    def _taken(self, request: IndexInput, client: SearchClient, own: Mapping[str, Any]) -> str:
+        return "" if request.take else admin.moved_by_others(client, request.index, own)
+
     def _why_not(self, request: IndexInput, found: Indexed) -> str:
         """Why the readers' alias stays where it is; "" where it moves."""
         if not request.move:
             return request.why_not
         if not found.complete:
             return found.shortfall
-        if request.given_up_by and (left := len(self._clients.ledger.failures.open(*request.given_up_by))):
-            return f"{left:,} records of the run that made the index are still given up"
         return ""
+
+    def _given_up(self, request: IndexInput, own: Mapping[str, Any]) -> str:
+        """Why it stays where records of these runs, or of the one that made the index, are given up."""
+        if not request.given_up_by:
+            return ""
+        runs = {(request.given_up_by[0], request.given_up_by[1]), (str(own.get("job")), str(own.get("run")))}
+        open_ones = {job: len(self._clients.ledger.failures.open(job, run)) for job, run in sorted(runs)}
+        if not (left := sum(open_ones.values())):
+            return ""
+        job = next(job for job, number in open_ones.items() if number)
+        records, all_ = ("1 record is", "it") if left == 1 else (f"{left:,} records are", "all")
+        return f"{records} given up; readers get it once `reindexer redrive {job}` has settled {all_}"

@@ -12,8 +12,10 @@ from commands.input.options import AsJson, Yes
 from commands.rendering.plan import summary
 from commands.running.launch import Wait, launch
 from commands.start import show_plan
-from reindexer.errors import BadInput
-from reindexer.models import FollowInput, JobInput
+from reindexer.errors import BadInput, EnvironmentFault
+from reindexer.models import FollowInput, Index, JobInput, SearchAddress
+from reindexer.planning.search import cluster_of
+from reindexer.search.client import NO_SECRET, SearchClient
 
 #: In the order of the help.
 _FIELDS = Fields(
@@ -49,6 +51,9 @@ def index(
             "--verify-complete", help="Compare every document at the end, and write again what differs."
         ),
     ] = False,
+    no_check: Annotated[
+        bool, typer.Option("--no-check", help="Start although OpenSearch is not reached from this machine.")
+    ] = False,
     yes: Yes = False,
     wait: Wait = False,
     as_json: AsJson = False,
@@ -56,7 +61,8 @@ def index(
     """Write a document of every record into a new OpenSearch index, and give it to the readers of the alias.
 
     The index is called <alias>-<time>. When it is complete, the alias moves to it, in one request. With
-    --follow every change is carried there too, until the follow is cancelled.
+    --follow every change is carried there too, until the follow is cancelled. Whether OpenSearch answers is
+    checked from this machine first; --no-check leaves that to the workers.
 
     Exit codes: 0 started (with --wait: complete), 1 incomplete or failed, 2 refused, 3 not finished.
     """
@@ -78,6 +84,23 @@ def index(
     asked = {**given, "operation": operation, **({"backfill": False} if no_backfill else {})}
     job = job_input(asked, None, FollowInput if follow else JobInput)
     name = workflow_id or f"{'follow-' if follow else ''}index-{table}"
+    assert isinstance(job.operation, Index), "made of its options"
+    if not no_check:
+        _check_cluster(job.operation.to)
     show_plan(job, name, ask=not (yes or job.dry_run))
     about = ("follow, " if follow else "") + summary(job)
     raise typer.Exit(launch(job, name, summary=about, wait=wait or job.dry_run, as_json=as_json))
+
+
+def _check_cluster(address: SearchAddress) -> None:
+    """Raises `BadInput`, `Refused` where OpenSearch does not answer as it has to: nothing is started then.
+
+    Who may start jobs need not have the workers' secret: then only they can ask.
+    """
+    try:
+        cluster_of(SearchClient(address))
+    except EnvironmentFault as fault:
+        if fault.code == NO_SECRET:
+            return
+        why = f"{fault.message.rstrip('. ')}; if only the workers reach it: --no-check"
+        raise BadInput(why, "--to") from fault

@@ -2,25 +2,49 @@
 
 from __future__ import annotations
 
-from temporalio.client import Client
+from typing import Annotated, Any
 
+import typer
+from temporalio.client import Client, WorkflowHandle
+
+from commands.input.durations import seconds_of
 from commands.input.exits import Exit, Stopped
 from commands.input.options import Job, Reason
 from commands.rendering.screen import say
-from commands.temporal.server import CONFIRM_SECONDS, last_within, open_job, state_of, talk, workers_poll
+from commands.temporal.server import (
+    CONFIRM_SECONDS,
+    last_within,
+    open_job,
+    progress_of,
+    state_of,
+    talk,
+    workers_poll,
+)
+from reindexer.errors import BadInput
+from reindexer.words import duration
 
 
-def pause(job: Job, reason: Reason = None) -> None:
+def pause(
+    job: Job,
+    reason: Reason = None,
+    span: Annotated[
+        str | None, typer.Option("--for", metavar="TIME", help="It resumes by itself then: 90s, 30m, 2h, 1d.")
+    ] = None,
+) -> None:
     """Pause a job. Every round hands back its state; nothing is lost.
 
-    Waits up to ten seconds for the job to confirm. Exit code 3 if it does not confirm by then.
+    Of a follow, --for is refused where the stream does not hold what is unread for so long. Waits up to ten
+    seconds for the job to confirm. Exit code 3 if it does not confirm by then.
     """
-    talk(lambda client: _pause(client, job, reason))
+    seconds = None if span is None else seconds_of(span, "--for")
+    talk(lambda client: _pause(client, job, reason, seconds))
 
 
-async def _pause(client: Client, job: str, reason: str | None) -> None:
+async def _pause(client: Client, job: str, reason: str | None, seconds: float | None) -> None:
     handle = await open_job(client, job)
-    await handle.signal("pause", {"reason": reason})
+    if seconds is not None:
+        await _check(handle, seconds)
+    await handle.signal("pause", {"reason": reason, **({} if seconds is None else {"for_seconds": seconds})})
     if not await workers_poll(client):
         raise Stopped(Exit.NOT_FINISHED, f"pause of {job} requested; no worker answers, so no round is running")
     stopped = ("paused", "parked", "done")
@@ -32,3 +56,18 @@ async def _pause(client: Client, job: str, reason: str | None) -> None:
             f"`reindexer status {job}` shows progress",
         )
     say(f"{job} is {state}" + (f": {why}" if why else ""))
+
+
+async def _check(handle: WorkflowHandle[Any, Any], seconds: float) -> None:
+    """Raises `BadInput` where what a follow has not read would be trimmed meanwhile.
+
+    A job that does not answer now cuts the pause itself.
+    """
+    seen = await progress_of(handle)
+    if seen is None or seen.hours_left is None or seconds <= seen.hours_left * 3600:
+        return
+    raise BadInput(
+        f"the stream holds what is unread for {duration(seen.hours_left * 3600)} more: changes would be lost; "
+        "a pause without --for has to be resumed before that",
+        "--for",
+    )

@@ -39,6 +39,7 @@ class Failure:
     never left this machine or the answer shows the service is not there: no record is at fault.
     `known` is False where nothing says that the error is about a record: it never becomes a record's failure,
     and where it lasts the job parks and names it. `denied`: the caller is known, and may not do this.
+    `service`: who answered so, or did not.
     """
 
     code: str
@@ -51,6 +52,7 @@ class Failure:
     reached: bool = True
     known: bool = True
     denied: bool = False
+    service: str = "DynamoDB"
 
 
 class CallFailed(ReindexerError):

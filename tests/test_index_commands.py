@@ -181,6 +181,9 @@ async def test_where_the_cluster_cannot_be_seen_from_here_the_worker_plans_and_s
     assert "http://127.0.0.1:9 does not answer: Failed to establish a new connection" in err
     assert err.count("Failed to establish") == 1
     code, _, err = command(environment, *asked, "--to", "http://127.0.0.1:9", "--yes")
+    assert (code, "if only the workers reach it: --no-check" in err) == (2, True), err
+    assert command(environment, "status", job)[0] == 2, "nothing was started"
+    code, _, err = command(environment, *asked, "--to", "http://127.0.0.1:9", "--yes", "--no-check")
     assert (code, "the job is planned by its worker" in err) == (0, True), err
     handle = (await quiet.connect()).get_workflow_handle(job)
     code, out, _ = command(environment, "status", job)

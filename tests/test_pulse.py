@@ -9,6 +9,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.guard import Guard
 from activities.round_context import TemporalContext
+from reindexer.clocks import CLOCKS
 from reindexer.models import Progress
 from reindexer.tally import Tally
 
@@ -59,13 +60,13 @@ def test_an_attempt_whose_process_temporal_does_not_answer_stops_for_good() -> N
     def attempt() -> None:
         context = TemporalContext(0.1, guard)
         assert not context.stopping(), "before anybody asks Temporal nothing is known against the process"
-        guard.answered_at = time.monotonic() - 5
+        guard.answered_at = CLOCKS.now() - 5
         assert not context.stopping(), "Temporal handed this attempt out just now"
         while not context.stopping():
             context.heartbeat()
             time.sleep(0.01)
         assert context.stale(), "it must not write"
-        guard.answered_at = time.monotonic()
+        guard.answered_at = CLOCKS.now()
         assert context.stopping(), "the server has given it up"
         assert not TemporalContext(0.1, guard).stopping(), "the next one works"
 

@@ -113,17 +113,49 @@ def throttled() -> ClientError:
     return ClientError({"Error": {"Code": "LimitExceededException", "Message": "a third reader"}}, "GetRecords")
 
 
-def test_a_shard_that_is_throttled_is_passed_over_while_others_hand_out_changes() -> None:
+def test_a_shard_that_is_throttled_is_passed_over_while_others_answer() -> None:
     stream, cursor = from_root()
     stream.failing["s1"] = throttled()
-    follow = following(stream)
-    read: list[LineagePage] = []
-    with pytest.raises(CallFailed, match="a third reader"):
-        read.extend(follow.pages(cursor))  # keeps those that came before it
-    assert {page.shard for page in read} == {"s0", "s2"}
+    read = list(following(stream, Waiting(20)).pages(cursor))
+    assert {page.shard for page in read if page.changes} == {"s0", "s2"}
     del stream.failing["s1"]
-    read += follow.pages(read[-1].cursor)
+    read += following(stream).pages(read[-1].cursor)
     assert sorted(numbers(read)) == sorted(stream.written)
+
+
+def test_where_no_shard_answers_whoever_asks_is_to_wait() -> None:
+    stream, cursor = from_root()
+    stream.failing["s0"] = throttled()
+    context, follow = Waiting(), following(stream)
+    for _ in range(3):  # each time at once: the wait is not doubled here
+        with pytest.raises(CallFailed, match="a third reader"):
+            list(follow.pages(cursor))
+    assert context.passed == 0
+    stream.failing.clear()
+    assert sorted(numbers(follow.pages(cursor))) == sorted(stream.written)
+
+
+def test_a_shard_that_fails_for_seconds_is_named_although_others_answer() -> None:
+    stream, cursor = from_root()
+    context = Waiting(30)
+    follow = following(stream, context)
+    stream.failing["s1"] = throttled()
+    seen = [
+        (context.passed, failing)
+        for page in follow.pages(cursor)
+        if (failing := follow.failing.longest(page.cursor.reading, None, context.passed))
+    ]
+    first, last = seen[0], seen[-1]
+    assert 5 <= first[0] < 8
+    assert {failing.shard for _, failing in seen} == {"s1"}
+    assert last[1].since_ms == first[1].since_ms
+    assert (last[1].throttled, last[1].known) == (True, True)
+    assert "a third reader" in last[1].sentence
+    before = last[1].model_copy(update={"since_ms": 7})
+    again = follow.failing.longest(["s1"], before, context.passed)
+    assert again is not None
+    assert again.since_ms == 7, "since a round before this one"
+    assert follow.failing.longest(["s2"], None, context.passed) is None
 
 
 def test_what_is_trimmed_ends_it_at_once() -> None:

@@ -13,13 +13,15 @@ from workflows.job.arrival import require_follow
 from workflows.job.closing import close, note_progress, note_start
 from workflows.job.cycle import HandingOver, too_large
 from workflows.job.dry_run import dry_run
+from workflows.job.failure_budget import exhausted, note_given_up
 from workflows.job.following import FollowingPhases
 from workflows.job.given import carried_over, validated
-from workflows.job.incomplete import exhausted, reasons
+from workflows.job.incomplete import reasons
 from workflows.job.index import prepare_index
 from workflows.job.lock import give_back, lock_of, take_lock
 from workflows.job.looking import Looking
 from workflows.job.partition_totals import as_result
+from workflows.job.pausing import pause, resume_later
 from workflows.job.payloads import code_in, limits_of, reason_in, rescan_in, wrong_with_resume
 from workflows.job.phases import Phases
 from workflows.job.planning import make_plan, plainly
@@ -80,9 +82,9 @@ class ReindexTable:
 
     @workflow.signal
     def pause(self, *args: Any) -> None:
-        """Always pauses, whatever comes with it."""
+        """Always pauses, whatever comes with it. `for_seconds`: it resumes by itself then."""
         self._job.signals += 1
-        self._job.pause(reason_in(args))
+        pause(self._job, self._shards, args)
 
     @workflow.signal
     def resume(self, *args: Any) -> None:
@@ -166,6 +168,7 @@ class ReindexTable:
         """After each activation that changed something: the budget of quarantined records, what people see."""
         while True:
             await self._job.unseen()
+            note_given_up(self._job, self._shards)
             why = exhausted(self._job, self._shards)
             if why and not self._job.parked and not self._job.gate.stopping:
                 self._job.park(why)
@@ -212,7 +215,7 @@ class ReindexTable:
     async def _drive(self, asked: JobInput) -> Report | None:
         """To the end of the job; None: to the end of this run."""
         job = self._job
-        beside = [asyncio.ensure_future(task) for task in (self._look(), self._stop())]
+        beside = [asyncio.ensure_future(task) for task in (self._look(), self._stop(), resume_later(job))]
         try:
             if job.plan is None:
                 await self._begin(asked)

@@ -64,6 +64,8 @@ class RunCarried(Model):
     paused: bool = False
     parked: str = ""
     paused_for: str = ""
+    #: When a pause for a time is over.
+    resume_at: datetime | None = Field(default=None, exclude_if=lambda value: value is None)
     refused: str = ""
     code: str | None = None
     controls: list[ControlEvent] = []

@@ -80,5 +80,7 @@ class JobProgress(Model):
     epoch: NonNegativeInt | None = Field(default=None, exclude_if=lambda value: value is None)
     drained: bool | None = Field(default=None, exclude_if=lambda value: value is None)
     settled_through: str | None = Field(default=None, exclude_if=lambda value: value is None)
+    #: When a pause for a time is over; None in any other state.
+    resumes_at: str | None = Field(default=None, exclude_if=lambda value: value is None)
     #: None in a job that compares nothing.
     comparison: Comparison | None = Field(default=None, exclude_if=lambda value: value is None)

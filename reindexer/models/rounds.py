@@ -156,6 +156,9 @@ class RoundResult(Model):
     stop: Stop
     fault: Fault | None = None
     throttle: str | None = None  # how far the throttle reaches
+    #: Of a round that was throttled or found no service: whose answer that was, and what it said last.
+    service: str = Field(default="", exclude_if=operator.not_)
+    said: str = Field(default="", exclude_if=operator.not_)
     seconds: float = 0.0
     levels: Levels = Levels()
 

@@ -148,6 +148,7 @@ class IndexInput(Model):
     #: Records that were found to have their document, where each was looked at.
     exactly: NonNegativeInt | None = Field(default=None, exclude_if=lambda value: value is None)
     move: bool = False  # whether the readers' alias may move
+    take: bool = Field(default=False, exclude_if=operator.not_)  # also where somebody pointed it elsewhere
     why_not: str = ""  # why it may not
     scanned: bool = Field(default=False, exclude_if=operator.not_)  # the scan came to its end
     replace_index: bool = False

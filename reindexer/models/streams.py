@@ -95,12 +95,32 @@ class LineageState(Model):
     holes: dict[ShardId, AwareDatetime] = {}
 
 
+class Failing(Model):
+    """A stream shard whose calls fail while those of others go through.
+
+    `since_ms`: when they began to, in ms since 1970. `known`: it is what passes by itself, such as a throttle.
+    """
+
+    shard: ShardId
+    since_ms: NonNegativeInt
+    said: str
+    throttled: bool = False
+    known: bool = True
+
+    @property
+    def sentence(self) -> str:
+        """For a person."""
+        what = "throttles" if self.throttled else "refuses"
+        return f"DynamoDB Streams {what} {self.shard}, waiting ({self.said})"
+
+
 class Followed(Model):
     """How far the changes of some lineages are settled. Times in ms since 1970, by the service's clock.
 
     `through_ms`: every change up to then is settled, in each of them; 0: not known yet. `lag_ms`: how old the
     last change was, of the slowest; 0 while pages come empty. `at_ms`: when that held. `shards`: stream shards
-    that are read. `empty_since_ms`: since when all pages have come empty; 0: they have not.
+    that are read. `empty_since_ms`: since when all pages have come empty; 0: they have not. `failing`: of the
+    stream shards that cannot be read, the one that cannot for longest.
     """
 
     through_ms: NonNegativeInt = 0
@@ -108,6 +128,7 @@ class Followed(Model):
     at_ms: NonNegativeInt = 0
     shards: NonNegativeInt = 0
     empty_since_ms: NonNegativeInt = 0
+    failing: Failing | None = Field(default=None, exclude_if=operator.not_)
 
 
 class FollowState(Model):
@@ -123,6 +144,8 @@ class FollowState(Model):
     rescan: bool = False  # another scan is wanted, and begins once everything has handed back
     older: bool = False  # the index may hold what an epoch before this one has written
     settled_at: AwareDatetime | None = None  # when that was settled for the first time
+    #: Records given up in all, by the minute since 1970 in which they became as many: of the last hour.
+    given_up: dict[int, int] = Field(default={}, exclude_if=operator.not_)
 
 
 class LineageCursor(Model):

@@ -49,6 +49,7 @@ from reindexer.planning.partitions.scope import checked_scope
 from reindexer.planning.partitions.shards import plan_partitions
 from reindexer.planning.probes import probe_access
 from reindexer.planning.reach import reach_of
+from reindexer.planning.readers import readers_advice
 from reindexer.planning.redrive import Redrive, plan_redrive
 from reindexer.planning.refresh import plan_refresh
 from reindexer.planning.replicate import FOLLOW_LAG, check_replicate, plan_replica
@@ -200,7 +201,7 @@ def make_plan(
     if request.follows:
         place, name = (target.destination, target.version), target.destination_name
         sources = follow_sources(request, described, ledger, place, name, sources, client.meta.region_name)
-        warnings += images_missing(described)
+        warnings += images_missing(described) + readers_advice(described, client.meta.region_name)
     positions: list[Lineages] = []
     begins = replica is not None and replica.begins
     if writes and (begins or request.rescans or (indexed and indexed.creation)):

@@ -151,24 +151,32 @@ def reached(client: SearchClient, address: SearchAddress, attributes: Attributes
 
     Raises `Refused`, `EnvironmentFault`.
     """
-    info = _about(client)
-    version = info.get("version", {})
-    number = str(version.get("number", "0"))
-    if version.get("distribution") != "opensearch" or int(number.split(".")[0]) < _OLDEST:
-        raise Refused(
-            f"{address.search} is {version.get('distribution', 'another product')} {number}; "
-            f"an index needs OpenSearch {_OLDEST} or newer",
-            "NotOpenSearch",
-        )
     return SearchIndex(
         search=address.search,
         alias=address.alias,
         auth=address.auth,
         region=address.region,
-        cluster=str(info["cluster_uuid"]),
+        cluster=cluster_of(client),
         index="",
         left_out=[attributes.version, attributes.run, GONE, REPLICA_ORDER],
     )
+
+
+def cluster_of(client: SearchClient) -> str:
+    """The UUID of the cluster, which is one that an index can be made in.
+
+    Raises `Refused`, `EnvironmentFault` (`Unavailable` is retryable).
+    """
+    info = _about(client)
+    version = info.get("version", {})
+    number = str(version.get("number", "0"))
+    if version.get("distribution") != "opensearch" or int(number.split(".")[0]) < _OLDEST:
+        raise Refused(
+            f"{client.url} is {version.get('distribution', 'another product')} {number}; "
+            f"an index needs OpenSearch {_OLDEST} or newer",
+            "NotOpenSearch",
+        )
+    return str(info["cluster_uuid"])
 
 
 def _about(client: SearchClient) -> dict[str, Any]:

@@ -60,6 +60,7 @@ class Delivery(Generic[Change]):
         self.write_units = 0.0
         self.fault: Fault | None = None
         self.throttle: Scope | None = None
+        self.trouble: Failure | None = None  # why nothing was settled lately
         self._settled: Settled[Change] = lambda _work, _result: None
         self._tried = False  # whether a batch was sent at all
         self._deleted = False  # since the last heartbeat: no row tells a successor of it
@@ -165,7 +166,7 @@ class Delivery(Generic[Change]):
             for work, verdict in self._meaning.refused(refused):
                 self._take(work, verdict, company)
         if self._done > before:
-            self._streak, self._moved_at, self.throttle = 0, self._context.now(), None
+            self._streak, self._moved_at, self.throttle, self.trouble = 0, self._context.now(), None, None
         else:
             self._streak += 1
             if self._streak > _UNLUCKY:
@@ -210,6 +211,7 @@ class Delivery(Generic[Change]):
             self._settle(work, self._meaning.isolated(work, given_up=True))
         elif failure.action is Action.WAIT:
             self._stall, self.throttle = (Stop.THROTTLED, None), failure.scope or self.throttle
+            self.trouble = failure
             work.throttles += 1
             # A call that brought nothing at all slows the whole round: its streak counts too.
             self._again(work, max(work.throttles, self._streak), throttled=True)
@@ -225,6 +227,7 @@ class Delivery(Generic[Change]):
     def _troubled(self, work: PendingWrite[Change], failure: Failure, company: int) -> None:
         """An error that may be the record's, its company's, or the service's own."""
         self._stall = (Stop.UNAVAILABLE, None) if failure.known else (Stop.FAILED, Fault.of(failure))
+        self.trouble = failure
         if not failure.reached:
             self._again(work, self._streak)
             return

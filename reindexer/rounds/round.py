@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Generic
 
 from reindexer.answers import Action, CallFailed
-from reindexer.errors import EnvironmentFault, Interrupted, one_line
+from reindexer.errors import EnvironmentFault, Interrupted, cut, one_line
 from reindexer.items import Change, WireKey
 from reindexer.models import Fault, Isolated, KeyList, Lineages, Progress, RoundInput, RoundResult, Stop
 from reindexer.page import Page
@@ -79,11 +79,14 @@ class Round(Generic[Change]):
             log.exception("a round of %s failed", self._request.target.table)
             stop, fault, progress = Stop.FAILED, defect(error), self._where_it_stood()
         scope = self._delivery.throttle
+        trouble = self._delivery.trouble if stop in (Stop.THROTTLED, Stop.UNAVAILABLE) else None
         return RoundResult(
             progress=progress.model_copy(update={"ahead": 0}) if stop is Stop.DONE else progress,
             stop=stop,
             fault=fault,
             throttle=scope.value if scope else None,
+            service=trouble.service if trouble else "",
+            said=cut(f"{trouble.code}: {trouble.message}") if trouble else "",
             seconds=self._context.now() - self._started,
             levels=self._budget.levels(),
         )
@@ -158,7 +161,7 @@ class Round(Generic[Change]):
                     if not failure.known:
                         self._delivery.fault = Fault.of(failure)
                         return Stop.FAILED
-                    self._delivery.throttle = failure.scope
+                    self._delivery.throttle, self._delivery.trouble = failure.scope, failure
                     return Stop.THROTTLED if failure.action is Action.WAIT else Stop.UNAVAILABLE
 
     def _handle(self, page: Page) -> Stop | None:

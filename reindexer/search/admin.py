@@ -8,7 +8,7 @@ from typing import Any
 
 from reindexer.answers import CallFailed
 from reindexer.errors import Refused
-from reindexer.models import IndexCreation, IndexInput
+from reindexer.models import IndexCreation, IndexInput, SearchIndex
 from reindexer.search.client import SearchClient
 from reindexer.search.documents import GONE, ORDER
 
@@ -18,6 +18,8 @@ VISIBLE: Mapping[str, Any] = {"bool": {"must_not": {"exists": {"field": GONE}}}}
 _FILLING: Mapping[str, Any] = {"refresh_interval": "-1", "number_of_replicas": 0}
 #: What an index's `_meta` says of us.
 _META = "reindexer"
+#: In it: the indexes that the readers' alias pointed at when ours was created.
+_READERS = "readers"
 #: What OpenSearch says of a mapping or of settings that it does not take.
 _NOT_TAKEN = frozenset(
     ("mapper_parsing_exception", "illegal_argument_exception", "settings_exception", "parse_exception")
@@ -36,11 +38,12 @@ def create(client: SearchClient, request: IndexInput) -> None:
     the settings; `CallFailed`.
     """
     assert request.creation is not None, "created with what?"
+    behind = behind_alias(client, request.index.alias)
     index, creation = request.index, request.creation
     settings = {**index_settings(creation.settings), **_FILLING}
     body = {
         "settings": {"index": settings},
-        "mappings": {**creation.mappings, "_meta": _meta(request, creation)},
+        "mappings": {**creation.mappings, "_meta": _meta(request, creation, behind)},
         "aliases": {index.write_alias: {"is_write_index": True}},
     }
     try:
@@ -56,7 +59,7 @@ def create(client: SearchClient, request: IndexInput) -> None:
             raise Refused(why, "IndexExists") from failed
 
 
-def _meta(request: IndexInput, creation: IndexCreation) -> dict[str, Any]:
+def _meta(request: IndexInput, creation: IndexCreation, behind: list[str] | None) -> dict[str, Any]:
     own = {
         "run": request.run,
         "job": request.job,
@@ -66,6 +69,8 @@ def _meta(request: IndexInput, creation: IndexCreation) -> dict[str, Any]:
         # fields that were met only later.
         "numbers_as_text": request.index.numbers_as_text,
         "left_out": request.index.left_out,
+        # What readers had then: only that is taken from them without asking again. None: an index of that name.
+        _READERS: behind,
         # What `make_ready` gives it, whichever job comes to that.
         "ready": {name: index_settings(creation.settings).get(name) for name in _FILLING},
     }
@@ -148,6 +153,23 @@ def behind_alias(client: SearchClient, alias: str) -> list[str] | None:
             return []
         raise
     return None if alias in answer else sorted(answer)
+
+
+def moved_by_others(client: SearchClient, index: SearchIndex, own: Mapping[str, Any]) -> str:
+    """Why the readers' alias is not ours to move: somebody pointed it elsewhere since the index was created.
+
+    "": it may move. `own`: the index's `meta_of`; one of an older release does not say. Raises `CallFailed`.
+    """
+    before, now = own.get(_READERS), behind_alias(client, index.alias)
+    if _READERS not in own or now is None:  # an index of that name: `replace_index` says whether it may go
+        return ""
+    others = sorted(set(now) - set(before or []) - {index.index})
+    if not others:
+        return ""
+    return (
+        f"somebody pointed {index.alias} at {others[0]} while the index was made; point it back, or take it by "
+        "`--move-alias always`"
+    )
 
 
 def move_alias(client: SearchClient, request: IndexInput) -> list[str]:

@@ -25,6 +25,8 @@ logging.getLogger("opensearch").setLevel(logging.ERROR)
 #: Seconds for one request. Below the shortest heartbeat time-out of a busy round (10 s): nothing heartbeats
 #: while a request is under way.
 TIMEOUT_SECONDS = 8.0
+#: The code of a fault: the secret is in the environment of another process.
+NO_SECRET = "NoSearchSecret"
 _BULK = {"content-type": "application/x-ndjson"}  # in small letters, or the client sends its own beside it
 #: What of a bulk answer is read: a tenth of all of it.
 _BULK_FILTER = "errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by.reason"
@@ -142,6 +144,6 @@ def _secret(address: Reached) -> str | None:
     name = address.auth.removeprefix("env:")
     if not (secret := os.environ.get(name)):
         raise EnvironmentFault(
-            "NoSearchSecret", f"environment variable {name}, with user:password or an API key, is not set here"
+            NO_SECRET, f"environment variable {name}, with user:password or an API key, is not set here"
         )
     return secret

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from opensearchpy.exceptions import ConnectionError as NotConnected
@@ -17,6 +18,9 @@ from urllib3.exceptions import NewConnectionError, ProxyError
 
 from reindexer.answers import Action, Failure
 from reindexer.errors import MAX_CLASS_BYTES, cut, one_line
+
+#: As people know it, in reasons and messages.
+SERVICE = "OpenSearch"
 
 Means = tuple[Action, bool | None, str | None]
 
@@ -54,6 +58,10 @@ def of_item(result: Mapping[str, Any]) -> Failure | None:
 
 def of_call(error: Exception, documents: int = 1) -> Failure:
     """The meaning of a whole request's exception. With more than one document, none of them is blamed."""
+    return replace(_of_call(error, documents), service=SERVICE)
+
+
+def _of_call(error: Exception, documents: int) -> Failure:
     if isinstance(error, SSLError):
         return Failure("SSLError", one_line(error), Action.PARK, False, reached=False)
     if isinstance(error, ConnectionTimeout):
@@ -102,6 +110,7 @@ def _failure(status: int, error: Mapping[str, Any]) -> Failure:
         counter,
         known=known,
         denied=status in (401, 403),
+        service=SERVICE,
     )
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 import orjson
 
 from reindexer.answers import Action, Answers, CallFailed, Failure
+from reindexer.clocks import CLOCKS
 from reindexer.items import Put, WireKey
 from reindexer.models import Target
 from reindexer.search.client import SearchClient, Stored
@@ -77,7 +77,8 @@ class SearchSink:
         return True
 
     def _body(self, writes: Sequence[tuple[WireKey, Put]]) -> bytes:
-        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+        # A tombstone is removed by its age: a clock that is slow makes none look old.
+        now = CLOCKS.latest().strftime("%Y-%m-%dT%H:%M:%S.000Z")
         alias = orjson.dumps(self._alias)
         parts = []
         for key, put in writes:
@@ -96,9 +97,9 @@ def _text(put: Put) -> bytes | None:
 
 
 def _given_up(failure: Failure) -> Failure:
-    return Failure(failure.code, failure.message, Action.GIVE_UP)
+    return Failure(failure.code, failure.message, Action.GIVE_UP, service=failure.service)
 
 
 def _again(failure: Failure) -> Failure:
     """Of a request that was refused as a whole, where a smaller one may pass."""
-    return Failure(failure.code, failure.message, Action.WAIT, False, "throttled")
+    return Failure(failure.code, failure.message, Action.WAIT, False, "throttled", service=failure.service)

@@ -16,6 +16,7 @@ from reindexer.items import key_identity
 from reindexer.models.streams import Ended, LineageCursor, Position, Reading, ShardId
 from reindexer.round_context import RoundContext
 from reindexer.streams.changes import Change
+from reindexer.streams.failing import FailingShards
 from reindexer.streams.lineages import children_of
 from reindexer.streams.listing import children
 from reindexer.streams.order import is_before_opening
@@ -100,27 +101,32 @@ class Following:
         self._readers: dict[ShardId, ShardReader] = {}
         self._asked_at: dict[ShardId, float] = {}  # for children, monotonic
         self._ended_at: dict[ShardId, float] = {}
+        self.failing = FailingShards(clock)
 
     def pages(self, cursor: LineageCursor) -> Iterator[LineagePage]:
         """Pages of one shard after another until asked to stop; those without a change too.
 
-        A shard whose call fails is passed over while others hand out changes. Raises `CallFailed`; a caller who
-        wants to go on asks again with its cursor.
+        A shard whose call fails is passed over while others answer, and tried again later and later; `failing`
+        knows it. Raises `CallFailed` where all of them fail, or one for good; a caller who wants to go on asks
+        again with its cursor.
         """
         idle = 0  # turns in a row that brought nothing
         while not self._context.stopping():
-            begun_at, found, failure = self._context.now(), False, None
+            begun_at, found = self._context.now(), False
             for shard in list(cursor.reading):
                 if self._context.stopping():
                     return
                 self._context.heartbeat()
+                if self.failing.waits(shard, self._context.now()):
+                    continue
                 try:
                     read = self._reader(cursor.reading[shard].position).read()
                 except CallFailed as failed:
                     if failed.failure.action not in (Action.WAIT, Action.RETRY):
                         raise _lost(failed.failure, cursor.reading[shard].position) from failed
-                    failure = failure or failed.failure
+                    self.failing.add(shard, failed.failure, self._context.now())
                     continue
+                self.failing.remove(shard)
                 page = self._page(cursor, shard, read)
                 found = found or bool(read.changes) or read.ended
                 if found:
@@ -131,7 +137,7 @@ class Following:
             idle = 0 if found else idle + 1
             self._context.rest(idle >= _TURNS_BEFORE_REST)
             if idle:
-                _raise(failure)
+                self.failing.raise_where_all(cursor.reading)
                 # Short waits first: an empty page may lie before others that are not.
                 wait = min(IDLE_SECONDS, _FIRST_WAIT_SECONDS * 2 ** min(idle, 10))
                 # A turn through many shards is a wait by itself.
@@ -206,11 +212,6 @@ def _lost(failure: Failure, position: Position) -> CallFailed:
     since = f"{position.end_at:%Y-%m-%d %H:%M:%S} UTC"
     lost = f"what changed after {since}, and before what the stream still holds, is lost"
     return CallFailed(replace(failure, message=f"{position.shard}: {failure.message.rstrip('. ')}; {lost}"))
-
-
-def _raise(failure: Failure | None) -> None:
-    if failure is not None:
-        raise CallFailed(failure)
 
 
 def _moved(cursor: LineageCursor, reading: Reading, position: Position) -> LineageCursor:

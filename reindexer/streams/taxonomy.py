@@ -19,6 +19,10 @@ TRIMMED = "StreamTrimmed"
 GONE = "StreamShardGone"
 
 
+#: As people know it, in reasons and messages.
+SERVICE = "DynamoDB Streams"
+
+
 class _Meaning(NamedTuple):
     code: str
     action: Action
@@ -40,7 +44,7 @@ MEANINGS: Mapping[str, _Meaning] = {
 
 def of_stream_call(error: Exception) -> Failure:
     """The meaning of a call's exception. A read changes nothing, and no record is to blame for it."""
-    failure = replace(of_call(error), applied=False)
+    failure = replace(of_call(error), applied=False, service=SERVICE)
     code = error.response.get("Error", {}).get("Code", "") if isinstance(error, ClientError) else ""
     meaning = MEANINGS.get(code)
     if meaning is not None:

@@ -96,6 +96,7 @@ class HandingOver:
                 paused=job.gate.paused,
                 parked=job.parked,
                 paused_for=job.paused_for,
+                resume_at=job.resume_at,
                 refused=job.refused,
                 code=job.code,
                 controls=job.controls,

@@ -10,6 +10,7 @@ from temporalio import workflow
 
 from workflows.job.closing import finish, note_progress
 from workflows.job.comparison import compared
+from workflows.job.moving_later import move_later
 from workflows.job.older import settle_older
 from workflows.job.phases import whole_table
 from workflows.job.report import JobReport
@@ -58,6 +59,7 @@ class FollowingPhases:
         """Once the scan is done and all that changed meanwhile has followed, readers get the index."""
         job = self._job
         if job.followed.drained_at is not None:
+            await move_later(job, self._shards, self._asked.scope)
             return
         scanning = [shard for shard in self._shards.all if not isinstance(shard.source, Lineages)]
         await workflow.wait_condition(lambda: job.leaving or all(shard.done for shard in scanning))
@@ -86,6 +88,7 @@ class FollowingPhases:
         job.note("drained", job.index.why or None if job.index else None)
         job.noticed()
         await note_progress(job, JobReport(job, self._shards))
+        await move_later(job, self._shards, self._asked.scope)
 
     async def _compared(self, checks: Sequence[Source]) -> bool:
         """Compare a replica with its table, beside all that follows; False: leaving before that."""

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from temporalio import workflow
 
-from workflows.job.running_job import RunningJob
-from workflows.job.shards import Shards
-
 with workflow.unsafe.imports_passed_through():
     from reindexer.models import Report, Verb
     from reindexer.tally import Outcome, Tally
@@ -56,14 +53,3 @@ def reasons(report: Report, verb: Verb) -> list[str]:
 
 def _words(verb: Verb, outcome: Outcome) -> str:
     return f"{{}} records are {verb.words[outcome]}" if outcome in verb.words else _WORDS[outcome]
-
-
-def exhausted(job: RunningJob, shards: Shards) -> str:
-    """Why the job is not to go on: more records were given up than it allows; "" where it may."""
-    given_up, most = shards.quarantined, job.limits.quarantined
-    if given_up <= most:
-        return ""
-    return (
-        f"{given_up} records are quarantined, more than limits.quarantined = {most} "
-        "allows; look at them with `failures`, then raise limits.quarantined with set_limits and resume"
-    )

@@ -65,7 +65,13 @@ def finishing(job: RunningJob, shards: Shards, scope: Scope) -> IndexInput:
     has_readers = job.index is not None and job.index.moved  # since before a rescan
     checked = job.verification
     wrong = tally[Outcome.QUARANTINED] or (checked and checked.behind)
-    why_not = _why_not(job, operation, complete=whole and not wrong)
+    # What a follow has given up may be redriven beside it: the ledger knows what is left.
+    complete = whole and (follows or not wrong)
+    why_not = _why_not(job, operation, complete=complete)
+    take = has_readers or operation.move_alias == "always"
+    given_up_by = [scope.job, scope.run] if isinstance(scope, Quarantined) else []
+    if follows and not take:
+        given_up_by = [job.job_id, job.known_plan.run]
     return index_input(job).model_copy(
         update={
             "count": _verifies(job),
@@ -77,7 +83,8 @@ def finishing(job: RunningJob, shards: Shards, scope: Scope) -> IndexInput:
             "why_not": why_not,
             "scanned": whole and not again,
             "replace_index": operation.replace_index,
-            "given_up_by": [scope.job, scope.run] if isinstance(scope, Quarantined) else [],
+            "take": take,
+            "given_up_by": given_up_by,
         }
     )
 

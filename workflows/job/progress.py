@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from temporalio import workflow
@@ -10,6 +10,7 @@ from temporalio.common import SearchAttributeKey
 
 from workflows.job.counts import Figures, Totals, seen_by
 from workflows.job.details import details, failures, planned, warned
+from workflows.job.followed import followed, throttled_stream
 from workflows.job.following import state_of
 from workflows.job.looking import Looking
 from workflows.job.partition_totals import PartitionProgress, with_quarantined
@@ -26,7 +27,6 @@ with workflow.unsafe.imports_passed_through():
         FOLLOWING,
         READING,
         Consumed,
-        Followed,
         JobProgress,
         Looked,
         Report,
@@ -36,8 +36,6 @@ with workflow.unsafe.imports_passed_through():
     from reindexer.words import duration
 
 
-#: Hours for which a stream keeps a change (DynamoDB's).
-_KEPT_HOURS = 24.0
 #: States in which records are worked on.
 _MOVING = ("running", "throttled", "verifying", "comparing", *FOLLOWING)
 
@@ -183,7 +181,7 @@ class ProgressView:
             ),
             consumed=Consumed(read_units=rates["read_units"], write_units=rates["write_units"]),
             limits=job.limits,
-            throttle=self._throttle(),
+            throttle=self._throttle(figures),
             records_per_second=rate,
             eta_seconds=round(unsettled / rate) if rate and unsettled is not None else None,
             partitions=self._partitions.of(shards.changing),
@@ -196,23 +194,15 @@ class ProgressView:
             phase=job.phase,
             cycle=job.cycle,
             cycling=job.cycling,
-            **self._followed(figures.followed),
+            resumes_at=job.resume_at.isoformat() if job.resume_at else None,
+            **followed(job, figures.followed, self._as_of(at)),
         )
 
-    def _followed(self, found: list[Followed]) -> dict[str, Any]:
-        """What is said of a follow alone."""
-        if not found:
-            return {}
-        now, settled = workflow.now().timestamp(), min(one.through_ms for one in found) / 1000
-        return {
-            "lag_seconds": round(max(one.lag_ms for one in found) / 1000, 1),
-            # A stream keeps a change for 24 hours; the oldest that may be unread is as old as the last settled.
-            "hours_left": round(max(0.0, _KEPT_HOURS - (now - settled) / 3600), 2) if settled else None,
-            "stream_shards": sum(one.shards for one in found) or None,
-            "epoch": self._job.known_plan.target.version,
-            "drained": self._job.followed.drained_at is not None,
-            "settled_through": datetime.fromtimestamp(settled, UTC).isoformat() if settled else None,
-        }
+    def _as_of(self, at: datetime | None) -> float:
+        """Seconds since 1970 of what is known of a follow: while it does not work, that is known now too."""
+        if at is None and self._looking.at and self._state in FOLLOWING:
+            at = datetime.fromisoformat(self._looking.at)
+        return (at or workflow.now()).timestamp()
 
     def failures(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Counts by class and one page of what is kept in the workflow; `kept` of `total` are."""
@@ -248,9 +238,10 @@ class ProgressView:
         if self._state in ("parked", "pausing") and job.parked:
             return job.parked
         if self._state in ("paused", "pausing"):
-            return job.paused_for or None
-        if self._state in FOLLOWING and job.index and not job.index.moved:
-            return f"readers do not have {job.index.index}: {job.index.why}"
+            until = f"until {job.resume_at:%Y-%m-%d %H:%M:%S} UTC" if job.resume_at else ""
+            return "; ".join(part for part in (job.paused_for, until) if part) or None
+        if self._state in FOLLOWING and (why := self._why_not_quite()):
+            return why
         if job.confirming:
             return "all is written; it waits until follows of the table have carried it"
         if job.cycling and self._state != "done":
@@ -260,10 +251,16 @@ class ProgressView:
             return waiting.reason if waiting else None
         return None
 
-    def _throttle(self) -> Throttle | None:
+    def _why_not_quite(self) -> str:
+        """Of a follow that works: whom a part of it waits for, and why readers do not have the index."""
+        waiting, index = self._waiting(), self._job.index
+        readers = f"readers do not have {index.index}: {index.why}" if index and not index.moved else ""
+        return "; ".join(part for part in (waiting.reason if waiting else "", readers) if part)
+
+    def _throttle(self, figures: Figures) -> Throttle | None:
         waiting = self._waiting()
         if waiting is None:
-            return None
+            return throttled_stream(figures.followed)
         return Throttle(reason=waiting.reason, scope=waiting.scope, since=self._throttled_since)
 
     def _waiting(self) -> Shard | None:

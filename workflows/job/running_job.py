@@ -63,6 +63,7 @@ class RunningJob:
         self.waits_for = ""  # why it is not planned yet
         self.parked = carried.parked if carried else ""  # why the job paused itself
         self.paused_for = carried.paused_for if carried else ""  # why someone paused it
+        self.resume_at = carried.resume_at if carried else None  # a pause for a time is over then
         self.refused = carried.refused if carried else ""  # what was wrong with the last resume
         self.code = carried.code if carried else None  # of the job file, once other than planned was accepted
         self.control_seq = carried.control_seq if carried else 0  # of the desired state in force
@@ -130,6 +131,7 @@ class RunningJob:
         self.code = code or self.code
         self.note("resume", reason)
         self.gate.paused, self.parked, self.paused_for, self.refused = False, "", "", ""
+        self.resume_at = None
         self.changed()
 
     def refuse_resume(self, why: str) -> None:

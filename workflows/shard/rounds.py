@@ -29,9 +29,10 @@ with workflow.unsafe.imports_passed_through():
     from reindexer.models import CLOCK_WRONG, Fault, Situation, Stop
     from reindexer.models.folding import at_the_end
 
-#: Why a round that came back normally is followed by a wait.
-_WAITING = {Stop.THROTTLED: "throttled, waiting", Stop.UNAVAILABLE: "DynamoDB does not answer, waiting"}
-
+#: After these a round that came back normally is followed by a wait.
+_WAITING = (Stop.THROTTLED, Stop.UNAVAILABLE)
+#: Whose capacity and answers go without a name.
+_DYNAMODB = "DynamoDB"
 
 #: Time slices that a round takes where the stream has nothing new: each costs some five events.
 _IDLE_SLICES = 8
@@ -43,6 +44,7 @@ class Rounds:
     def __init__(self, shard: RunningShard, records: Records, step: Step[Any]) -> None:
         self._shard, self._records, self._step = shard, records, step
         self._lost_in_a_row = 0
+        self._refused_in_a_row = 0  # rounds in which a stream shard was refused, by an error of unknown meaning
         self._wait = 0.0  # seconds before the next one
 
     def skip_wait(self) -> None:
@@ -97,14 +99,26 @@ class Rounds:
             shard.state = at_the_end(shard.state)
         if end.stop in _WAITING:
             self._wait = FIRST_WAIT if end.moved else min(LONGEST_WAIT, max(FIRST_WAIT, 2 * self._wait))
-            reason = _WAITING[end.stop] + (f" ({end.throttle})" if end.throttle else "")
-            shard.situation = Situation(state="throttled", reason=reason, scope=end.throttle)
+            shard.situation = Situation(state="throttled", reason=_why_it_waits(end), scope=end.throttle)
         elif end.stop is Stop.FAULT and end.fault:
             shard.park(in_plain_words(end.fault))
         elif end.stop is not Stop.ASKED:
             self._wait = 0.0
             shard.situation = RUNNING
+            self._look_at_stream()
         return None
+
+    def _look_at_stream(self) -> None:
+        """A stream shard that refuses shows although others go on; one that never stops, as a lost round."""
+        shard, followed = self._shard, self._shard.state.followed
+        failing = followed and followed.failing
+        self._refused_in_a_row = self._refused_in_a_row + 1 if failing and not failing.known else 0
+        if not failing:
+            return
+        shard.situation = Situation(state="throttled", reason=failing.sentence)
+        if self._refused_in_a_row >= MAX_LOST_ROUNDS and shard.may_work:
+            self._refused_in_a_row = 0
+            shard.park(f"{failing.sentence}; {MAX_LOST_ROUNDS} rounds in a row: repair that, then resume")
 
     def _without_result(self, error: ActivityError | asyncio.CancelledError) -> None:
         """Fold what the last heartbeat says, if it says anything; whatever else it did is in doubt."""
@@ -132,6 +146,16 @@ class Rounds:
             self._lost_in_a_row = 0
             number = shard.request.index
             shard.park(f"shard {number}: {MAX_LOST_ROUNDS} rounds in a row were lost: {why[:300]}")
+
+
+def _why_it_waits(end: End) -> str:
+    """Whose capacity or answer is waited for."""
+    service = end.service or _DYNAMODB
+    if end.stop is Stop.UNAVAILABLE:
+        return f"{service} does not answer, waiting" + (f" ({end.said})" if end.said else "")
+    if service != _DYNAMODB:
+        return f"throttled by {service}, waiting ({end.said})"
+    return "throttled, waiting" + (f" ({end.throttle})" if end.throttle else "")
 
 
 def _named(fault: Fault) -> str:

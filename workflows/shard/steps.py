@@ -50,6 +50,8 @@ class End(NamedTuple):
     moved: bool
     fault: Fault | None = None
     throttle: str | None = None
+    service: str = ""  # that had no capacity or gave no answer, and what it said
+    said: str = ""
 
 
 class Step(Protocol, Generic[R]):
@@ -105,7 +107,8 @@ class Changing:
 
     def end(self, result: RoundResult) -> End:
         """As it says."""
-        return End(result.stop, result.progress.tally.scanned > 0, result.fault, result.throttle)
+        moved = result.progress.tally.scanned > 0
+        return End(result.stop, moved, result.fault, result.throttle, result.service, result.said)
 
 
 class Verifying:

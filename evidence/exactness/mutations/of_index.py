@@ -133,8 +133,8 @@ MUTATIONS = (
     Mutation(
         "readers get an index though records are given up",
         "workflows/job/index.py",
-        "complete=whole and not wrong",
-        "complete=whole",
+        "complete = whole and (follows or not wrong)",
+        "complete = whole",
         INDEX_JOBS,
     ),
 )

@@ -70,11 +70,19 @@ class LineageControl:
         *,
         page_shards: int | None = None,
         readers: int | None = None,
+        refused: Iterable[str] = (),
         expired: Iterable[Mapping[str, Any]] = (),
     ) -> None:
-        """Other settings; what is not given is set back. `expired`: keys in wire format."""
+        """Other settings; what is not given is set back. `refused`: shards; `expired`: keys in wire format."""
         keys = frozenset(map(key_text, expired))
-        self._ask(Adjust(stream=self._stream, page_shards=page_shards, readers=readers, expired=keys))
+        asked = Adjust(
+            stream=self._stream,
+            page_shards=page_shards,
+            readers=readers,
+            refused=frozenset(refused),
+            expired=keys,
+        )
+        self._ask(asked)
 
     def truth(self) -> LineageTruth:
         """All that was written, and all that was handed out."""

@@ -172,6 +172,8 @@ class LineageLayer:
     def _check_readers(self, shard: Shard, reader: int) -> None:
         now, seen = time.monotonic(), self._readers[shard.id]
         others = sum(now - at < _READER_SECONDS for other, at in seen.items() if other != reader)
+        if shard.id in self.settings.refused:
+            raise Refused("LimitExceededException")
         if self.settings.readers is not None and others >= self.settings.readers:
             raise Refused("LimitExceededException")
         seen[reader] = now

@@ -59,13 +59,14 @@ class Turn(_Asked):
 class Adjust(_Asked):
     """Other settings; what is not named is set back.
 
-    `page_shards` of a page of DescribeStream; `readers` of a shard at once, the next one is refused; `expired`:
-    canonical keys whose deletions carry the mark of time to live.
+    `page_shards` of a page of DescribeStream; `readers` of a shard at once, the next one is refused; `refused`:
+    shards whose GetRecords are, all of them; `expired`: canonical keys whose deletions carry the mark of TTL.
     """
 
     kind: Literal["adjust"] = "adjust"
     page_shards: Annotated[int, Field(ge=1)] | None = None
     readers: Annotated[int, Field(ge=1)] | None = None
+    refused: frozenset[str] = frozenset()
     expired: frozenset[str] = frozenset()
 
 
