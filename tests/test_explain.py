@@ -45,7 +45,7 @@ from reindexer.models import (
         (
             {"table": "c", "operation": {"kind": "toutch"}},
             'operation.kind: "toutch" is unknown; it has to be touch, transform, verify, unstamp, compare, '
-            "repair, index or replicate (did you mean touch?)",
+            "repair, index, refresh or replicate (did you mean touch?)",
         ),
         (
             {"table": "c", "scope": {"kind": "everything"}},

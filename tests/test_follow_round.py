@@ -153,4 +153,4 @@ def _on_its_own(followed: FollowedTable, index: ModelIndex, name: str, order: in
         with suppress(Killed):
             found = followed.redrive(index, int(name.removeprefix("k")), order).progress
             if not found.isolated and found.tally.scanned:
-                return found.tally
+                return found.tally.model_copy(update={"scanned": 0})  # it is counted where it was isolated

@@ -4,13 +4,7 @@ All are frozen pydantic models that refuse unknown fields. They evolve by adding
 since histories recorded by an older worker must still be read.
 """
 
-from reindexer.models.accounts import (
-    ControlEvent,
-    PartitionsInput,
-    PartitionTotals,
-    Report,
-    ReportInput,
-)
+from reindexer.models.accounts import ControlEvent, PartitionsInput, PartitionTotals, Report, ReportInput
 from reindexer.models.arrived import Arrival, ArrivalInput, FollowArrival, IndexArrival, Missing, ReadIndex
 from reindexer.models.capacity import Capacity, IndexCapacity, Uses, chosen
 from reindexer.models.checks import (
@@ -81,20 +75,11 @@ from reindexer.models.plan import (
     Elsewhere,
     Expiry,
     IndexKey,
-    KeptDifferences,
-    KeptKeys,
     KeyAttribute,
-    KeyList,
-    OlderSegment,
-    PartitionRange,
-    PartitionRanges,
     PartitionScope,
     Plan,
     PlanInput,
-    SampledSegments,
-    Segment,
     SortCondition,
-    Source,
     TableFacts,
     Target,
 )
@@ -133,6 +118,17 @@ from reindexer.models.shards import (
     ShardSummary,
     Situation,
     within_bytes,
+)
+from reindexer.models.sources import (
+    KeptDifferences,
+    KeptKeys,
+    KeyList,
+    OlderSegment,
+    PartitionRange,
+    PartitionRanges,
+    SampledSegments,
+    Segment,
+    Source,
 )
 from reindexer.models.streams import Followed, FollowState, Lineages
 from reindexer.models.unconfirmed import Unconfirmed

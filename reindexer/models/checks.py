@@ -8,9 +8,10 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from reindexer.items import Cursor, Key
 from reindexer.models.model import Model
-from reindexer.models.plan import KeptKeys, KeyAttribute, Source, Target
+from reindexer.models.plan import KeyAttribute, Target
 from reindexer.models.rounds import Fault, Share
 from reindexer.models.search_index import IndexCreation, SearchIndex
+from reindexer.models.sources import KeptKeys, Source
 from reindexer.tally import Tally
 
 

@@ -12,8 +12,9 @@ from reindexer.models.control import Control
 from reindexer.models.lock import LockInput
 from reindexer.models.model import Model
 from reindexer.models.packed import packed, unpacked
-from reindexer.models.plan import Source, Target
+from reindexer.models.plan import Target
 from reindexer.models.shards import Counts, Kept, ShardState, ShardSummary, Situation
+from reindexer.models.sources import Source
 
 
 class ShardInput(Model):

@@ -9,8 +9,9 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt
 from reindexer.items import Cursor
 from reindexer.models.by_partition import ByPartition
 from reindexer.models.model import Model
-from reindexer.models.plan import Source, Target
+from reindexer.models.plan import Target
 from reindexer.models.rounds import Fault, Isolated, ShardPlace, Share
+from reindexer.models.sources import Source
 from reindexer.models.unconfirmed import Unconfirmed
 from reindexer.tally import Attempts, Tally
 

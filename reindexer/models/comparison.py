@@ -13,8 +13,9 @@ from reindexer.items import Cursor, Key
 from reindexer.models.checks import Keep
 from reindexer.models.clusters import Clusters, Estimate
 from reindexer.models.model import Model
-from reindexer.models.plan import Source, Target
+from reindexer.models.plan import Target
 from reindexer.models.rounds import Fault, ShardPlace, Share
+from reindexer.models.sources import Source
 
 _BRIEF = 3  # attributes of a difference in a report
 

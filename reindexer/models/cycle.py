@@ -13,11 +13,12 @@ from reindexer.models.comparison import Compared
 from reindexer.models.job_input import Limits
 from reindexer.models.model import Model
 from reindexer.models.packed import packed, unpacked
-from reindexer.models.plan import Plan, Source
+from reindexer.models.plan import Plan
 from reindexer.models.purpose import Used
 from reindexer.models.rounds import Isolated
 from reindexer.models.search_index import Indexed
 from reindexer.models.shards import Kept, ShardState, ShardSummary
+from reindexer.models.sources import Source
 from reindexer.models.streams import FollowState
 
 #: What the job does: change records, read them consistently, change those found behind, read these again; or

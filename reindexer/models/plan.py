@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import operator
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from reindexer.items import Key
 from reindexer.models.capacity import Capacity, Uses, chosen
 from reindexer.models.job_input import Attributes, JobInput, Limits
 from reindexer.models.model import Model
@@ -16,8 +15,8 @@ from reindexer.models.operations import Operation, Touch
 from reindexer.models.purpose import Purpose
 from reindexer.models.search_index import IndexCreation, SearchIndex
 from reindexer.models.second_table import OtherTable, destination_of_table
+from reindexer.models.sources import KeyList, PartitionRanges, SampledSegments, Segment, Source
 from reindexer.models.streams import Lineages
-from reindexer.models.unconfirmed import Unconfirmed
 from reindexer.models.verb import Verb
 
 
@@ -109,98 +108,6 @@ class TableFacts(Capacity):
     stream: str | None = None  # the stream's view type
     kinesis: bool = False
     point_in_time_recovery: bool | None = None  # None: not to be asked
-
-
-class Segment(Model):
-    """One part of a parallel scan. `limit`: at most this many rows (a sample)."""
-
-    kind: Literal["segment"] = "segment"
-    segment: NonNegativeInt
-    total: PositiveInt
-    limit: PositiveInt | None = None
-
-
-class SampledSegments(Model):
-    """Some segments of a parallel scan, chosen at random: read in this order until there are enough keys."""
-
-    kind: Literal["sampled_segments"] = "sampled_segments"
-    segments: list[NonNegativeInt]
-    total: PositiveInt
-    enough: PositiveInt  # no further segment is read after this many keys
-    at_least: NonNegativeInt  # segments that are read even so
-
-
-class KeyList(Model):
-    """Named keys, each once."""
-
-    kind: Literal["keys"] = "keys"
-    keys: list[Key]
-    unconfirmed: list[Unconfirmed] = []  # writes of an earlier run to some of them
-    marked: list[Key] = Field(default=[], exclude_if=operator.not_)  # those of `keys`, as in `Isolated`
-    #: The partition that each key counts to, in their order, where a job counts by partitions.
-    partitions: list[str] = Field(default=[], exclude_if=operator.not_)
-    #: The order at which each is written, in their order; none: that of the scan.
-    orders: list[int] = Field(default=[], exclude_if=operator.not_)
-
-
-class KeptKeys(Model):
-    """A key list that is kept in the ledger, under the job's run: whoever reads it gets it there."""
-
-    kind: Literal["kept_keys"] = "kept_keys"
-    job: str
-    run: str
-    number: NonNegativeInt
-    count: NonNegativeInt  # of its keys, for people
-
-
-class KeptDifferences(Model):
-    """What a comparison found in one shard, as the ledger keeps it under the job's run."""
-
-    kind: Literal["kept_differences"] = "kept_differences"
-    job: str
-    run: str
-    shard: NonNegativeInt  # by which it is kept
-    chunks: PositiveInt
-
-
-class PartitionRange(Model):
-    """Rows of one partition whose sort key is at or above `first` and below `before`; None: no such bound.
-
-    All values are text: numbers normalised, so that 1 and 1.0 are one, binary as base64.
-    """
-
-    value: str  # of the partition key
-    first: str | None = None
-    before: str | None = None
-    rows: NonNegativeInt | None = None  # that were there when it was planned; None: not known
-
-
-class PartitionRanges(Model):
-    """Ranges of partitions, read one after another. `Target.within` says of what they are partitions."""
-
-    kind: Literal["partitions"] = "partitions"
-    ranges: list[PartitionRange]
-
-
-class OlderSegment(Model):
-    """One part of what a replica held before the scan that has just been made for it."""
-
-    kind: Literal["older_segment"] = "older_segment"
-    segment: NonNegativeInt
-    total: PositiveInt
-
-
-Source = Annotated[
-    Segment
-    | KeyList
-    | KeptKeys
-    | PartitionRanges
-    | KeptDifferences
-    | SampledSegments
-    | Lineages
-    | OlderSegment,
-    Field(discriminator="kind"),
-]
 
 
 class CycleBounds(Model):

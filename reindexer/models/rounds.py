@@ -13,7 +13,8 @@ from reindexer.items import Cursor, Key
 from reindexer.models.by_partition import ByPartition
 from reindexer.models.lock import LockInput
 from reindexer.models.model import Model
-from reindexer.models.plan import Source, Target
+from reindexer.models.plan import Target
+from reindexer.models.sources import Source
 from reindexer.models.streams import Followed, ShardId
 from reindexer.models.unconfirmed import Unconfirmed
 from reindexer.tally import Attempts, Tally

@@ -75,11 +75,7 @@ class FollowingPhases:
             job.followed.settled_at = workflow.now()
         # What was settled after the scan was read later: changes until then have to follow as well.
         read_at = job.followed.settled_at or job.followed.scanned_at
-        end = int(read_at.timestamp() * 1000) + _BEHIND_SCAN_MS
-        await workflow.wait_condition(
-            lambda: job.leaving or (through(self._shards) > end and not isolated(self._shards))
-        )
-        if job.leaving:
+        if not await self._carried(read_at):
             return
         if not await self._compared(job.known_plan.checks):
             return
@@ -89,6 +85,14 @@ class FollowingPhases:
         job.noticed()
         await note_progress(job, JobReport(job, self._shards))
         await move_later(job, self._shards, self._asked.scope)
+
+    async def _carried(self, until: datetime) -> bool:
+        """Wait until all that had changed until then is settled; False: leaving before that."""
+        job, end = self._job, int(until.timestamp() * 1000) + _BEHIND_SCAN_MS
+        await workflow.wait_condition(
+            lambda: job.leaving or (through(self._shards) > end and not isolated(self._shards))
+        )
+        return not job.leaving
 
     async def _compared(self, checks: Sequence[Source]) -> bool:
         """Compare a replica with its table, beside all that follows; False: leaving before that."""
@@ -113,11 +117,7 @@ class FollowingPhases:
         await workflow.wait_condition(lambda: job.leaving or bool(followed.stop_at and followed.drained_at))
         if job.leaving or followed.stop_at is None:
             return
-        end = int(followed.stop_at.timestamp() * 1000) + _BEHIND_SCAN_MS
-        await workflow.wait_condition(
-            lambda: job.leaving or (through(self._shards) > end and not isolated(self._shards))
-        )
-        if job.leaving:
+        if not await self._carried(followed.stop_at):
             return
         if job.known_plan.verb.copies and self._asked.verify:
             followed.compared_from, job.compared = followed.compared_from or len(self._shards.all), None
