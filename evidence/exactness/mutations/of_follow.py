@@ -135,8 +135,8 @@ MUTATIONS = (
     Mutation(
         "a tombstone is removed whatever has been written over it",
         "reindexer/search/tombstones.py",
-        '        "version": int(hit["_source"][ORDER]),\n',
-        '        "version": int(hit["_source"][ORDER]) + 2**20,\n',
+        '        "version": order,\n',
+        '        "version": order + 2**20,\n',
         PURGE,
     ),
     Mutation(
@@ -156,8 +156,8 @@ MUTATIONS = (
     Mutation(
         "readers get the index before what changed during its scan",
         "workflows/job/following.py",
-        "job.leaving or (through(self._shards) > end and not self._isolated)",
-        "job.leaving or (end > 0 and not self._isolated)",
+        "end = int(read_at.timestamp() * 1000) + _BEHIND_SCAN_MS",
+        "end = -1",
         FOLLOW_JOBS,
     ),
     Mutation(
