@@ -20,9 +20,9 @@ async def test_a_follow_leaves_the_scan_its_room(
 ) -> None:
     """With as much room as shards that follow, a scan would wait for their end, which never comes."""
     followed = Followed(make_table, search_proxy, search, rows=60)
-    own = quiet.beside(
-        f"follow-{uuid.uuid4().hex[:8]}", {"REINDEXER_ROUNDS_PER_PROCESS": "1", "REINDEXER_PROCESSES": "1"}
-    )
+    # A round that follows would give a slot that it shares back once a minute.
+    few = {"REINDEXER_ROUNDS_PER_PROCESS": "1", "REINDEXER_PROCESSES": "1", "REINDEXER_ROUND_SECONDS": "60"}
+    own = quiet.beside(f"follow-{uuid.uuid4().hex[:8]}", few)
     with own.workers as workers:
         workers.come_up()
         handle = await followed.start(own, limits={"shards_in_flight": 1})
