@@ -19,7 +19,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from evidence.benchmarks import comparing, faulty, following, indexing, safety, spine, transforming
+from evidence.benchmarks import comparing, faulty, following, indexing, replicating, safety, spine, transforming
 from evidence.benchmarks.anatomy import Parts, run_anatomy
 from evidence.benchmarks.measured import Section, ratio
 from evidence.benchmarks.stand import stand
@@ -28,8 +28,8 @@ from testbed.cities import EVERY, LARGE
 from testbed.embedded import ServerUnavailable, cure_parallel_scans
 from testbed.stack import Stack
 
-_SECTIONS = ("spine", "transform", "profile", "faults", "safety", "compare", "index", "follow")
-_OWN_TABLES = ("compare", "index", "follow")  # sections that make tables of their own
+_SECTIONS = ("spine", "transform", "profile", "faults", "safety", "compare", "index", "follow", "replicate")
+_OWN_TABLES = ("compare", "index", "follow", "replicate")  # sections that make tables of their own
 _RECORDS = 120_000  # about ten seconds of a job: its start and end no longer decide
 _SMALL_SHARE = 4  # the small table has every n-th record
 _PROCESSES = 2  # workers, and processes of the bare loop
@@ -112,6 +112,7 @@ def _measure(servers: Stack, options: argparse.Namespace) -> list[Section]:
         "compare": lambda: comparing.measure(servers, records, repeat, told),
         "index": lambda: indexing.measure(servers, records, repeat, told),
         "follow": lambda: following.measure(servers, records, repeat, told),
+        "replicate": lambda: replicating.measure(servers, records, repeat, told),
     }
     return [ways[name]() for name in _SECTIONS if name in options.only]
 
