@@ -21,7 +21,7 @@ from reindexer.answers import CallFailed
 from reindexer.errors import BadInput
 from reindexer.explain import explain
 from reindexer.ledger import Ledger
-from reindexer.models import SearchAddress
+from reindexer.models import ORDERER, SearchAddress
 from reindexer.models.search_index import destination_of
 from reindexer.search import admin
 from reindexer.search.asking import asked, repeated
@@ -106,7 +106,7 @@ def _found(client: SearchClient, address: SearchAddress, *, keep: int, newer: bo
 def _writing(destination: str) -> Writing | None:
     """The running job that holds the alias, if any."""
     ledger = Ledger(settings().ledger_table)
-    holder = ledger.locks.holder(destination, "orderer")
+    holder = ledger.locks.holder(destination, ORDERER)
     if holder is None or not still_runs(holder):
         return None
     report = ledger.reports.find(holder.workflow_id, holder.run)

@@ -136,8 +136,12 @@ async def test_a_follow_goes_on_where_the_ledger_says(quiet: Stack, make_table: 
     handle = await replicated.follow(quiet, limits=FAST, backfill=False)
     await replicated.equal()
     assert len(replicated.tombstones()) == 1
+    touch = {"table": replicated.replica.name}
+    kind, failure = await outcome(await quiet.start(touch))
+    assert (kind, handle.id in failure["message"]) == ("ReplicaInUse", True)
     await handle.cancel()
     await outcome(handle)
+    assert (await outcome(await quiet.start(touch)))[0] == "complete"
 
 
 async def test_a_table_that_is_a_replica_is_no_source_unless_allowed(quiet: Stack, make_table: Make) -> None:

@@ -53,7 +53,7 @@ from reindexer.models.cycle import FOLLOWING, READING, Carried, Phase, RunCarrie
 from reindexer.models.failures import CloseInput, FailurePage, QuarantineEntry, QuarantineInput
 from reindexer.models.job_input import RATE_TEXT, Attributes, FollowInput, JobInput, Limits, Rate
 from reindexer.models.job_progress import Consumed, JobProgress, PartitionsDone, ShardsDone, Throttle
-from reindexer.models.lock import Holder, LockInput
+from reindexer.models.lock import ORDERER, REPAIRER, Holder, LockInput
 from reindexer.models.model import MAX_VERSION, Model
 from reindexer.models.operations import (
     Compare,
@@ -139,8 +139,10 @@ __all__ = [
     "FOLLOWING",
     "MAX_STATE_BYTES",
     "MAX_VERSION",
+    "ORDERER",
     "RATE_TEXT",
     "READING",
+    "REPAIRER",
     "Arrival",
     "ArrivalInput",
     "Attributes",

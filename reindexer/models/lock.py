@@ -6,6 +6,9 @@ from datetime import datetime
 
 from reindexer.models.model import Model
 
+#: Roles of a destination whose writes have an order: who gives it, and who writes again beside it.
+ORDERER, REPAIRER = "orderer", "repairer"
+
 
 class Holder(Model):
     """Who holds a table's lock."""

@@ -52,7 +52,7 @@ from reindexer.planning.reach import reach_of
 from reindexer.planning.readers import readers_advice
 from reindexer.planning.redrive import Redrive, plan_redrive
 from reindexer.planning.refresh import plan_refresh
-from reindexer.planning.replicate import FOLLOW_LAG, check_replicate, plan_replica
+from reindexer.planning.replicate import FOLLOW_LAG, check_not_a_replica, check_replicate, plan_replica
 from reindexer.planning.search import ConnectSearch, check_index, is_whole_index, plan_index
 from reindexer.planning.segments import check_segments
 from reindexer.planning.time_to_live import plan_expiry
@@ -106,6 +106,7 @@ def make_plan(
         check_index_types(attributes, described)
     if writes_here:
         warnings += check_replicas(described, allowed=job.allow_multi_region)
+        check_not_a_replica(described, ledger, allowed=job.force_lock)
     within, values = checked_scope(job.scope, described) if isinstance(job.scope, Partitions) else (None, [])
     sources: list[Source] = []
     if redrive:

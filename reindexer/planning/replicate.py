@@ -12,6 +12,7 @@ from reindexer.errors import BadInput, Refused
 from reindexer.items import WireItem
 from reindexer.ledger import Ledger
 from reindexer.models import (
+    ORDERER,
     Complete,
     JobInput,
     Operation,
@@ -51,6 +52,18 @@ def check_replicate(job: JobInput, operation: Operation) -> None:
         )
 
 
+def check_not_a_replica(described: Described, ledger: Ledger, *, allowed: bool) -> None:
+    """A table that a job writes to as its replica is not changed by another one. Raises `Refused`."""
+    holder = ledger.locks.holder(destination_of_table(described.arn), ORDERER)
+    if holder is None or allowed:
+        return
+    raise Refused(
+        f"{described.table.table} is the replica of job {holder.workflow_id}, which writes over what others "
+        "change there: change the table that it copies, or cancel that job; if it surely stopped, set force_lock",
+        "ReplicaInUse",
+    )
+
+
 @dataclass(frozen=True)
 class PlannedReplica:
     """How a replica is going to be written. `begins`: by a scan of an epoch of its own."""
@@ -76,7 +89,7 @@ def plan_replica(
 
     Raises `Refused`, `EnvironmentFault`.
     """
-    writer, warnings = _checked(source, replica, reach, request.job, operation)
+    writer, warnings = _checked(source, replica, reach, request.job, operation, ledger)
     begins = not epoch and not request.resumes
     rows = _rows(replica) if begins else []
     if not epoch:
@@ -97,9 +110,10 @@ def _checks(request: PlanInput, source: Described, replica: Described) -> list[S
 
 
 def _checked(
-    source: Described, replica: Described, reach: Reach, job: JobInput, operation: Replicate
+    source: Described, replica: Described, reach: Reach, job: JobInput, operation: Replicate, ledger: Ledger
 ) -> tuple[Writer, list[str]]:
     check_not_replicas_of_one(source, replica)
+    check_not_a_replica(source, ledger, allowed=operation.allow_chain)
     warnings = check_replicas(replica, allowed=job.allow_multi_region)
     writer, notes = probe_replica(replica.table, reach, job.attributes)
     if not operation.allow_chain and any(ORDER in row for row in _rows(source)):

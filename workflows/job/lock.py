@@ -14,7 +14,7 @@ from workflows.options import CLOSING, LOCK
 
 with workflow.unsafe.imports_passed_through():
     from activities.lock import LockActivities
-    from reindexer.models import LockInput, Quarantined
+    from reindexer.models import ORDERER, REPAIRER, LockInput, Quarantined
 
 
 def lock_of(job: RunningJob, *, take: bool = False) -> LockInput | None:
@@ -29,7 +29,7 @@ def lock_of(job: RunningJob, *, take: bool = False) -> LockInput | None:
         # A redrive or a refresh writes beside it, at orders that the records have had: only another of them is
         # in its way.
         again = plan.verb.rewrites or (job.input and isinstance(job.input.scope, Quarantined))
-        role = "repairer" if again else "orderer"
+        role = REPAIRER if again else ORDERER
         place, attributes = target.destination, (role, role)
     return LockInput(
         table_arn=place,
