@@ -59,7 +59,7 @@ def check_not_a_replica(described: Described, ledger: Ledger, *, allowed: bool) 
         return
     raise Refused(
         f"{described.table.table} is the replica of job {holder.workflow_id}, which writes over what others "
-        "change there: change the table that it copies, or cancel that job; if it surely stopped, set force_lock",
+        "change there: change the table that it copies, or cancel that job; if it has stopped, set force_lock",
         "ReplicaInUse",
     )
 

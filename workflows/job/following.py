@@ -17,7 +17,7 @@ from workflows.job.report import JobReport
 from workflows.job.running_job import RunningJob
 from workflows.job.shards import Shards
 from workflows.job.slot import Shard
-from workflows.job.tending import Tending, isolated, lineages, through
+from workflows.job.tending import Tending, lineages, through
 
 with workflow.unsafe.imports_passed_through():
     from reindexer.models import JobInput, Lineages, Source
@@ -89,9 +89,15 @@ class FollowingPhases:
     async def _carried(self, until: datetime) -> bool:
         """Wait until all that had changed until then is settled; False: leaving before that."""
         job, end = self._job, int(until.timestamp() * 1000) + _BEHIND_SCAN_MS
-        await workflow.wait_condition(
-            lambda: job.leaving or (through(self._shards) > end and not isolated(self._shards))
-        )
+        free = set[int]()  # shards that had no record left since: what they are trying again came later
+
+        def carried() -> bool:
+            if through(self._shards) <= end:
+                return False
+            free.update(shard.index for shard in self._shards.all if not shard.counts.isolated)
+            return len(free) == len(self._shards.all)
+
+        await workflow.wait_condition(lambda: job.leaving or carried())
         return not job.leaving
 
     async def _compared(self, checks: Sequence[Source]) -> bool:

@@ -156,8 +156,8 @@ MUTATIONS = (
     Mutation(
         "readers get the index before what changed during its scan",
         "workflows/job/following.py",
-        "job.leaving or (through(self._shards) > end and not isolated(self._shards))",
-        "job.leaving or (end > 0 and not isolated(self._shards))",
+        "if through(self._shards) <= end:",
+        "if end <= 0:",
         FOLLOW_JOBS,
     ),
     Mutation(
