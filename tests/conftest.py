@@ -257,5 +257,6 @@ def quiet(stack: Stack) -> Iterator[Stack]:
     """The stack without faults, before and after; a test switches them on itself."""
     stack.proxy.set_plan(FaultPlan())
     stack.proxy.reset()
+    stack.workers.come_up()  # commands that start a job give workers five seconds
     yield stack
     stack.proxy.set_plan(FaultPlan())

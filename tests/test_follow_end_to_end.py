@@ -280,7 +280,9 @@ async def test_what_a_follow_gives_up_is_redriven_beside_it_at_its_own_order(
     [entry] = quiet.ledger().failures.open(handle.id, (await handle.query("progress"))["run"], None)
     assert entry.order is not None
     followed.table.put({**key, "size": {"N": "1"}})  # the stream carries it, at a higher order
-    await until(handle, lambda seen: seen["tally"]["updated"] >= 21)
+    newest = f"/{followed.alias}-*/_search?q=size:1.0"
+    while not ask(search, "GET", newest)[1]["hits"]["hits"]:
+        await asyncio.sleep(0.5)
     scope = {"kind": "quarantined", "job": entry.job, "run": entry.run}
     state, report = await outcome(await quiet.start({**followed.job(), "scope": scope}))
     assert state == "complete", report

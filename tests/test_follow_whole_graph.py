@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
+
 from testbed.faults.search import SearchFaultProxy
 from testbed.job import outcome, until
 from testbed.stack import Stack
@@ -49,6 +51,7 @@ def put_all(table: Table, rows: int, what: str) -> None:
     table.put(*({**made_up_key(table.key, number), what: {"BOOL": True}} for number in range(rows)))
 
 
+@pytest.mark.nightly  # it waits for more than a minute
 async def test_a_sibling_that_is_listed_a_minute_late_is_adopted(
     quiet: Stack, make_table: Make, search_proxy: SearchFaultProxy, search: str
 ) -> None:

@@ -86,7 +86,7 @@ def test_what_differs_is_counted_by_its_kind_and_named(make_table: Make, search:
 
 def reported(index: SearchIndex, sample: IndexSample) -> Any:
     made = Indexed(index=index.index, alias=index.alias, documents=58, expected=58, sample=sample, moved=True)
-    return SimpleNamespace(index=made)
+    return SimpleNamespace(index=made, verification=None)
 
 
 def base64_of(number: int) -> str:

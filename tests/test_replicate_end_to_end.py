@@ -53,6 +53,17 @@ class Replicated:
         assert found == []
 
 
+async def until_drained(replicated: Replicated, handle: Any, epoch: int = 0) -> dict[str, Any]:
+    """While one row changes: what comes later than the scan's end says that all before it is carried."""
+    for number in range(300):  # two minutes and a half, as of a loaded machine
+        replicated.table.put({**made_up_key(replicated.table.key, 7000), "tick": {"N": str(number)}})
+        seen: dict[str, Any] = await handle.query("progress")
+        if drained(seen) and seen["epoch"] > epoch:
+            return seen
+        await asyncio.sleep(0.5)
+    raise AssertionError(f"not drained: {seen}")
+
+
 @pytest.mark.parametrize(("hash_type", "range_type"), [("S", None), ("N", "B")])
 async def test_a_replica_is_equal_and_a_second_run_leaves_it_so(
     quiet: Stack, make_table: Make, hash_type: str, range_type: str | None
@@ -127,7 +138,7 @@ async def test_killed_workers_and_divided_shards_lose_no_change(quiet: Stack, ma
 async def test_a_follow_goes_on_where_the_ledger_says(quiet: Stack, make_table: Make) -> None:
     replicated = Replicated(make_table, rows=50)
     handle = await replicated.follow(quiet, limits=FAST)
-    await until(handle, drained, seconds=150)
+    await until_drained(replicated, handle)
     await handle.cancel()
     await outcome(handle)
     deleted = made_up_key(replicated.table.key, 3)
@@ -208,9 +219,9 @@ async def test_what_only_the_replica_held_is_removed(quiet: Stack, make_table: M
     for row in (foreign, left):
         replicated.replica.put(row)
     handle = await replicated.follow(quiet, limits=FAST)
-    seen = await until(handle, drained, seconds=150)
+    seen = await until_drained(replicated, handle)
     assert seen["tally"]["removed"] == 2
-    assert replicated.differing() == []
+    await replicated.equal()
     await handle.cancel()
     await outcome(handle)
 
@@ -220,11 +231,13 @@ async def test_a_follow_stops_once_drained_for_a_cut_over(quiet: Stack, make_tab
     writer = Writer(replicated.table, 250)
     with writer.running():
         handle = await replicated.follow(quiet, limits=FAST)
-        await until(handle, drained, seconds=150)
+        await until_drained(replicated, handle)
     code, out, err = await asyncio.to_thread(
         command, dict(quiet.environment), "cancel", handle.id, "--drained", "--reason", "cut-over"
     )
     assert (code, "ends once" in out) == (0, True), err + out
+    await asyncio.sleep(3)  # the last change is later than the request by more than clocks differ
+    replicated.table.put({**made_up_key(replicated.table.key, 7000), "last": {"BOOL": True}})
     state, report = await outcome(handle)
     assert state == "complete", report
     assert replicated.differing() == []
@@ -238,12 +251,12 @@ async def test_a_follow_stops_once_drained_for_a_cut_over(quiet: Stack, make_tab
 async def test_a_rescan_finds_what_was_lost(quiet: Stack, make_table: Make) -> None:
     replicated = Replicated(make_table, rows=60)
     handle = await replicated.follow(quiet, limits=FAST)
-    seen = await until(handle, drained, seconds=150)
+    seen = await until_drained(replicated, handle)
     replicated.replica.put({**next(iter(replicated.replica.items())), "size": {"N": "99"}})
     replicated.replica.put({**made_up_key(replicated.table.key, 5000), "reindexOrder": {"N": "5"}})
     assert len(replicated.differing()) == 2
     await handle.execute_update("rescan", {})
-    await until(handle, lambda now: now["epoch"] > seen["epoch"] and drained(now), seconds=150)
-    assert replicated.differing() == []
+    await until_drained(replicated, handle, seen["epoch"])
+    await replicated.equal()
     await handle.cancel()
     await outcome(handle)
