@@ -105,7 +105,8 @@ class QuarantineActivities:
             landed: Landed
             if verb_of(target.operation).ordered:
                 sink = ordered_sink(place_of(self._clients, target), target)
-                landed = InOrder(sink, target, record.order)
+                gone = Outcome.REMOVED if record.older else Outcome.VANISHED
+                landed = InOrder(sink, target, record.order, gone)
             else:
                 assert target.other is not None, "written where?"
                 landed = InCopy(Pair(target, (self._clients.table(target), self._clients.table(target.other))))

@@ -51,6 +51,7 @@ from reindexer.sources.older import OlderSource
 from reindexer.sources.refreshed import RefreshedSource
 from reindexer.sources.stream import StreamSource
 from reindexer.streams.client import StreamCalls
+from reindexer.tally import Outcome
 
 log = logging.getLogger(__name__)
 
@@ -203,9 +204,11 @@ def look_ahead(
         # Whoever follows on meets what is beyond the cursor. What a refresh has written does not tell of it.
         if isinstance(request.source, Lineages) or verb.rewrites:
             return ClosingResult(isolated=request.isolated)
-        landed = InOrder(ordered_sink(second, request.target, context), request.target)
+        sink = ordered_sink(second, request.target, context)
         if isinstance(request.source, OlderSegment):
+            landed = InOrder(sink, request.target, gone=Outcome.REMOVED)
             return count_landed(request, landed, _older(request, table, second, context), context)
+        landed = InOrder(sink, request.target)
         rows = None if named else make_source(request.source, request.target, table, None, {}, context)
         return count_landed(request, landed, rows, context)
     assert isinstance(second, Second), "repaired where?"

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from reindexer.checks.last_look import count_ahead
 from reindexer.dynamo.table import TableClient
@@ -20,6 +20,8 @@ from reindexer.models import (
     Isolated,
     KeyAttribute,
     Progress,
+    RecordInput,
+    RecordResult,
     RoundInput,
     RoundResult,
     Segment,
@@ -29,11 +31,11 @@ from reindexer.models import (
     Target,
     Touch,
 )
-from reindexer.models.folding import after_closing, at_the_end
+from reindexer.models.folding import after_closing, after_record, at_the_end
 from reindexer.rounds.pending_write import Patience
 from reindexer.rounds.round import Round
 from reindexer.sinks.seen import DRIFT_ROWS
-from reindexer.table_rounds import make_round
+from reindexer.table_rounds import Second, attempt_record, look_ahead, make_round
 from reindexer.tally import Attempts, Tally
 from tests.model_table import Clock, Killed, ModelTable
 from workflows.shard.handing_back import last_look
@@ -174,7 +176,7 @@ class Shard:
         request: RoundInput = call.request
         return request
 
-    def run(self, lives: Iterable[Life] = (), most_rounds: int = 200) -> Shard:
+    def run(self, lives: Iterable[Life] = (), most_rounds: int = 200) -> Self:
         """Round after round until it is done; `lives` are used up one by one, then nothing goes wrong."""
         lives = list(lives)
         while self.last is None or self.last.stop is not Stop.DONE:
@@ -216,18 +218,21 @@ class Shard:
         table = TableClient(self.model, "t")  # type: ignore[arg-type]
         return make_round(self.request, table, context, self.patience, self.seen)
 
-    def closed(self) -> Shard:
+    def closed(self) -> Self:
         """As a cancelled job leaves it: with what carries the stamp beyond the cursor, and never more work."""
-        table = TableClient(self.model, "t")  # type: ignore[arg-type]
         while True:  # Temporal repeats it as it is
             with suppress(Killed):
-                found = count_ahead(last_look(self.running), table, FakeContext(self.model.clock), self.seen)
+                found = self._found_ahead()
                 break
         found = ClosingResult.model_validate(found.model_dump(mode="json"))
         assert found.complete, found.fault
         self.running.state = after_closing(self.running.state, found)
         assert self.tally.balanced(len(self.isolated))
         return self
+
+    def _found_ahead(self) -> ClosingResult:
+        table = TableClient(self.model, "t")  # type: ignore[arg-type]
+        return count_ahead(last_look(self.running), table, FakeContext(self.model.clock), self.seen)
 
     def fold(self, result: RoundResult) -> None:
         """As it travels: encoded, and validated on the other side."""
@@ -239,6 +244,45 @@ class Shard:
         if progress.partitions:
             assert_by_partition(progress.partitions, progress.tally, progress.isolated)
         self.check(self, progress)
+
+
+@dataclass(kw_only=True)
+class ShardOfTwo(Shard):
+    """A shard that reads `table` and writes elsewhere."""
+
+    table: ModelTable
+
+    @property
+    def second(self) -> Second:
+        """Where it writes."""
+        raise NotImplementedError
+
+    def _made(self, context: FakeContext) -> Round:
+        table = TableClient(self.table, "t")  # type: ignore[arg-type]
+        return make_round(self.request, table, context, self.patience, second=self.second)
+
+    def _found_ahead(self) -> ClosingResult:
+        table = TableClient(self.table, "t")  # type: ignore[arg-type]
+        return look_ahead(last_look(self.running), table, FakeContext(self.model.clock), second=self.second)
+
+    def alone(self, tries: int = 4) -> None:
+        """Each isolated record for itself, until it has its outcome; those that always fail stay."""
+        for record in list(self.isolated):
+            for _ in range(tries):
+                result = self._attempted(record)
+                self.running.state = after_record(self.running.state, result)
+                record = result.record
+                if result.outcome:
+                    break
+
+    def _attempted(self, record: Isolated) -> RecordResult:
+        table = TableClient(self.table, "t")  # type: ignore[arg-type]
+        request = RecordInput(target=self.request.target, record=record)
+        try:
+            result = attempt_record(request, table, FakeContext(self.model.clock), self.second)
+        except Killed:
+            return RecordResult(outcome=None, record=record.model_copy(update={"unknown": True}), died=True)
+        return RecordResult.model_validate(result.model_dump(mode="json"))
 
 
 def assert_by_partition(partitions: dict[str, Tally], tally: Tally, isolated: Iterable[Isolated]) -> None:

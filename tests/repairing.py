@@ -16,20 +16,15 @@ from reindexer.items import from_json_key, to_json_key
 from reindexer.models import (
     Control,
     FoundDifference,
-    Isolated,
     KeptDifferences,
     OtherTable,
-    RecordInput,
-    RecordResult,
     Repair,
     ShardInput,
     Target,
 )
-from reindexer.models.folding import after_record
 from reindexer.rounds.pending_write import Patience
-from reindexer.rounds.round import Round
-from reindexer.table_rounds import Second, attempt_record, make_round
-from tests.driving import PATIENCE, UNLIMITED, FakeContext, Shard, target
+from reindexer.table_rounds import Second
+from tests.driving import PATIENCE, UNLIMITED, ShardOfTwo, target
 from tests.model_statements import Statement
 from tests.model_table import Clock, Identity, Item, Killed, ModelTable, Plan
 from workflows.shard.running_shard import RunningShard
@@ -198,14 +193,14 @@ def aimed(how: str = "partiql", **more: Any) -> Target:
 
 
 @dataclass(kw_only=True)
-class RepairingShard(Shard):
+class RepairingShard(ShardOfTwo):
     """A shard that repairs; its `model` is the other table."""
 
     pair: TwoTables
     chunks: list[list[FoundDifference]] = field(default_factory=list)
 
     @property
-    def _second(self) -> Second:
+    def second(self) -> Second:
         return Second(TableClient(self.pair.other, "o"), self._chunk)  # type: ignore[arg-type]
 
     def _chunk(self, number: int) -> list[FoundDifference]:
@@ -215,29 +210,6 @@ class RepairingShard(Shard):
         if fault.startswith(("500", "timeout")):
             raise CallFailed(Failure("Unavailable", "the ledger", Action.RETRY))
         return self.chunks[number]
-
-    def _made(self, context: FakeContext) -> Round:
-        table = TableClient(self.pair.table, "t")  # type: ignore[arg-type]
-        return make_round(self.request, table, context, self.patience, second=self._second)
-
-    def alone(self, tries: int = 4) -> None:
-        """Each isolated record for itself, until it has its outcome; those that always fail stay."""
-        for record in list(self.isolated):
-            for _ in range(tries):
-                result = self._attempted(record)
-                self.running.state = after_record(self.running.state, result)
-                record = result.record
-                if result.outcome:
-                    break
-
-    def _attempted(self, record: Isolated) -> RecordResult:
-        table = TableClient(self.pair.table, "t")  # type: ignore[arg-type]
-        request = RecordInput(target=self.request.target, record=record)
-        try:
-            result = attempt_record(request, table, FakeContext(self.pair.clock), self._second)
-        except Killed:
-            return RecordResult(outcome=None, record=record.model_copy(update={"unknown": True}), died=True)
-        return RecordResult.model_validate(result.model_dump(mode="json"))
 
     def passed(self, cursor: dict[str, int] | None) -> list[Identity]:
         """Keys that a cursor is past."""
@@ -261,7 +233,7 @@ def repairing(
         "heartbeat_timeout": 10.0, "control": Control(share=UNLIMITED),
     }  # fmt: skip
     running = RunningShard(ShardInput(**(fields | more)))
-    return RepairingShard(pair.other, running, patience, pair=pair, chunks=chunks or [[]])
+    return RepairingShard(pair.other, running, patience, pair=pair, table=pair.table, chunks=chunks or [[]])
 
 
 def counted(kinds: Sequence[str]) -> Counter[str]:

@@ -70,16 +70,23 @@ class InOrder:
 
     units = 0.0  # of the table
 
-    def __init__(self, sink: OrderedSink, target: Target, order: int | None = None) -> None:
-        """`order`: of the record that is asked for; None: that of the scan."""
+    def __init__(
+        self,
+        sink: OrderedSink,
+        target: Target,
+        order: int | None = None,
+        gone: Outcome = Outcome.VANISHED,
+    ) -> None:
+        """`order`: of the record that is asked for; None: that of the scan. `gone`: what a tombstone means."""
         self._sink, self._order = sink, floor_of(target.version) if order is None else order
+        self._gone = gone
 
     def of(self, keys: Sequence[WireKey], sent: Sequence[Outcome]) -> list[Outcome | None]:  # noqa: ARG002
         """Records and tombstones at the floor. Raises `CallFailed`."""
         return [
             None
             if found is None or found.order != self._order
-            else Outcome.VANISHED
+            else self._gone
             if found.gone
             else Outcome.UPDATED
             for found in self._sink.stored(keys)

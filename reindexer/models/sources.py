@@ -43,6 +43,7 @@ class KeyList(Model):
     partitions: list[str] = Field(default=[], exclude_if=operator.not_)
     #: The order at which each is written, in their order; none: that of the scan.
     orders: list[int] = Field(default=[], exclude_if=operator.not_)
+    older: bool = Field(default=False, exclude_if=operator.not_)  # as in `Isolated`
 
 
 class KeptKeys(Model):

@@ -25,6 +25,7 @@ def round_of(request: RecordInput) -> RoundInput:
             partitions=partitions,
             marked=[record.key] if record.marked else [],
             orders=[] if record.order is None else [record.order],
+            older=record.older,
         ),
         unconfirmed=[sent] if record.unknown else [],
         share=request.share,

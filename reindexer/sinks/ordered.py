@@ -55,9 +55,9 @@ class Rendering(Protocol):
 class OrderedAnswers:
     """The `AnswerMeaning`: the stored order decides."""
 
-    def __init__(self, sink: OrderedSink, floor: int) -> None:
-        """`floor`: the order of rows of the scan."""
-        self._sink, self._floor = sink, floor
+    def __init__(self, sink: OrderedSink, floor: int, *, older: bool = False) -> None:
+        """`floor`: the order of rows of the scan. `older`: as in `Isolated`."""
+        self._sink, self._floor, self._older = sink, floor, older
         self.read_units = 0.0  # of the table: of changes that come without their image
         self.attempts: Counter[str] = Counter()
 
@@ -110,6 +110,7 @@ class OrderedAnswers:
             unknown=work.unknown,
             given_up=given_up,
             order=own_order(work.write.order, self._floor),
+            older=self._older,
         )
 
 
@@ -131,18 +132,21 @@ class Ordered:
         self.sink, self._operation, self._patience = sink, operation, patience
         self._epoch = request.target.version
         self._floor = floor_of(self._epoch)
-        self.meaning = OrderedAnswers(sink, self._floor)
+        #: Records that a replica held before the scan.
+        self._older = isinstance(request.source, OlderSegment) or (
+            isinstance(request.source, KeyList) and request.source.older
+        )
+        self.meaning = OrderedAnswers(sink, self._floor, older=self._older)
         self.max_batch = sink.max_changes
         self._each = request.isolation == "record"
         #: Records that are written at an order of their own, read again as they are now.
         self._orders = _orders_of(request.source)
         search = request.target.search
+        refilled = request.target.other is not None or bool(search and search.refilled)
         #: What an earlier epoch has written of it may be there, and is to go.
-        self._settles_older = isinstance(request.source, OlderSegment) or (
-            bool(search and search.refilled) and isinstance(request.source, KeyList)
-        )
+        self._settles_older = self._older or (refilled and isinstance(request.source, KeyList))
         #: What becomes of a record that is not there.
-        self._gone = Outcome.REMOVED if isinstance(request.source, OlderSegment) else Outcome.VANISHED
+        self._gone = Outcome.REMOVED if self._older else Outcome.VANISHED
         self._table = table
         self._context = context
         self._changes: Sequence[Change] = ()
@@ -195,6 +199,7 @@ class Ordered:
             attempts=int(given_up),
             given_up=given_up,
             order=own_order(order, self._floor),
+            older=self._older,
         )
 
     def settled(self, key: WireKey, result: Outcome | Isolated) -> None:

@@ -1,0 +1,172 @@
+"""Rounds that write a replica: a scan, a stream and the sweep, each row and change at its own order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from reindexer.compare.rows import GONE, ORDER
+from reindexer.models import Stop
+from reindexer.streams.order import FAR
+from reindexer.tally import Tally
+from tests.driving import Life
+from tests.model_followed import key_of
+from tests.model_replica import FLOOR, SWEEP, Replicated, copied, row
+from tests.model_table import Plan
+
+pytestmark = pytest.mark.unit
+
+ROWS = 40  # a batch and a half
+
+
+def table() -> list[dict[str, Any]]:
+    return [row(key) for key in range(ROWS)]
+
+
+def meeting(*calls: str | None, strip_items: bool = False) -> list[Plan]:
+    """Of the first calls: the first reads the table, the second writes."""
+    return [Plan(call=call, strip_items=strip_items) for call in calls]
+
+
+def held(world: Replicated, key: int) -> dict[str, Any]:
+    return world.replica.rows[world.replica.identity(key_of(key))]
+
+
+def test_each_row_is_inserted_once_at_the_floor_and_read_consistently() -> None:
+    world = Replicated(table())
+    scan = world.shard().run()
+    assert (scan.stops, scan.tally) == ([Stop.DONE], Tally(scanned=ROWS, updated=ROWS))
+    assert held(world, 3) == {**key_of(3), "n": {"N": "0"}, ORDER: {"N": str(FLOOR)}}
+    assert set(world.table.consistent_scans) == {True}
+    assert {len(batch) for batch in world.replica.batches} == {17, 6}, "in batches, of pages of 17 rows"
+    assert world.replica.rows_read == 0
+
+
+def test_what_is_there_is_settled_by_its_order() -> None:
+    there = [
+        copied(0, FLOOR - 1),
+        copied(1, None),
+        copied(2, FLOOR, 0),
+        copied(3, FLOOR + 5),
+        copied(4, FLOOR - 1, gone=True),
+        copied(5, FLOOR + 5, gone=True),
+    ]
+    for how in ("partiql", "update_item"):
+        world = Replicated(table(), there)
+        scan = world.shard(how=how).run()
+        assert scan.tally == Tally(scanned=ROWS, updated=ROWS - 2, superseded=2)
+        assert world.differing() == [world.table.identity(key_of(key)) for key in (3, 5)]
+        assert world.replica.wrong == []
+        assert GONE not in held(world, 4)
+
+
+@pytest.mark.parametrize("how", ["partiql", "update_item"])
+@pytest.mark.parametrize(
+    "fault", ["timeout after", "500 after", "short answer", "killed after", "timeout late"]
+)
+def test_a_write_whose_answer_was_lost_is_counted_once(fault: str, how: str) -> None:
+    world = Replicated(table(), [copied(1, FLOOR - 1), copied(2, FLOOR + 5)], meeting(None, fault))
+    scan = world.shard(how=how).run([Life()])
+    world.replica.land()
+    assert scan.tally == Tally(scanned=ROWS, updated=ROWS - 1, superseded=1)
+    assert set(world.replica.landed.values()) == {1}
+    assert world.differing() == [world.table.identity(key_of(2))]
+
+
+def test_a_refusal_that_does_not_show_the_order_is_looked_up() -> None:
+    faults = meeting(*[None] * ROWS, strip_items=True)
+    there = [copied(1, FLOOR, 0), copied(2, FLOOR + 5), copied(3, FLOOR - 1)]
+    world = Replicated(table(), there, faults)
+    assert world.shard(how="update_item").run().tally == Tally(scanned=ROWS, updated=ROWS - 1, superseded=1)
+    assert world.replica.log.count("get") == 1
+
+
+def test_an_order_that_no_change_of_ours_can_have_is_another_writers() -> None:
+    world = Replicated(table(), [copied(1, FLOOR + FAR + 1)])
+    last = world.shard().run().last
+    assert last is not None
+    assert last.fault is not None
+    assert (last.stop, last.fault.code) == (Stop.FAULT, "NotTheOnlyWriter")
+
+
+def test_a_replica_that_holds_most_rows_is_not_asked_to_insert_them() -> None:
+    rows = [row(key) for key in range(300)]
+    world = Replicated(rows, [copied(key, FLOOR - 1) for key in range(300)])
+    assert world.shard().run().tally == Tally(scanned=300, updated=300)
+    assert world.differing() == []
+    inserted = sum(len(batch) for batch in world.replica.batches if len(batch) > 1)
+    assert 100 <= inserted < 150, "four batches or so, to see"
+
+
+def test_changes_are_put_at_their_own_order_and_a_deletion_leaves_a_mark() -> None:
+    world = Replicated([])
+    for key in (1, 2):
+        world.put(key)
+    world.delete(1)
+    stream = world.shard(world.lineages)
+    stream.one_round(Life())
+    assert stream.tally == Tally(scanned=3, updated=2, deleted=1)
+    assert held(world, 2) == {**key_of(2), "n": {"N": "2"}, ORDER: {"N": str(FLOOR + 2)}}
+    mark = held(world, 1)
+    assert mark.keys() == {"id", ORDER, GONE, "until"}
+    assert mark[ORDER] == {"N": str(FLOOR + 3)}
+    late = world.shard().run()
+    assert late.tally == Tally(scanned=1, superseded=1), "the row of the scan comes after its change"
+    assert world.differing() == []
+
+
+def test_what_the_table_does_not_have_is_marked_and_counted_once_whoever_dies() -> None:
+    there = [copied(50, None), copied(51, FLOOR - 1), copied(52, FLOOR - 1, gone=True), copied(53, FLOOR + 1)]
+    world = Replicated(table(), there)
+    world.shard().run()
+    sweep = world.shard(SWEEP)
+    world.meets(*[None] * 4, "killed after")  # after three reads and a put: so do both puts land
+    sweep.one_round(Life())
+    assert (sweep.last, sweep.tally) == (None, Tally())
+    sweep.run()
+    assert sweep.tally == Tally(scanned=2, removed=2)
+    assert GONE in held(world, 50)
+    assert GONE in held(world, 51)
+    assert held(world, 52) == there[2]
+    assert held(world, 53) == there[3]
+    assert world.replica.wrong == []
+
+
+def test_what_the_scan_could_not_see_is_copied_by_the_sweep() -> None:
+    """A row that came back to the table after the scan had passed its place."""
+    world = Replicated([], [copied(1, FLOOR - 1)])
+    world.shard().run()
+    world.put(1)
+    sweep = world.shard(SWEEP).run()
+    assert sweep.tally == Tally(scanned=1, updated=1)
+    assert world.differing() == []
+    stream = world.shard(world.lineages)
+    stream.one_round(Life())
+    assert stream.tally == Tally(scanned=1, updated=1)
+    assert world.differing() == []
+
+
+def test_a_record_of_the_sweep_that_kept_failing_is_settled_as_one_of_the_sweep() -> None:
+    """By itself it is a named key; what the table leaves out goes from the replica all the same."""
+    left_out = {**row(2), GONE: {"N": "5"}}
+    world = Replicated([left_out], [copied(2, FLOOR - 1), copied(3, FLOOR - 1)])
+    world.shard().run()
+    for key in (2, 3):
+        world.replica.failing[world.replica.identity(key_of(key))] = "500 before"
+    sweep = world.shard(SWEEP).run()
+    assert len(sweep.isolated) == 2
+    world.replica.failing.clear()
+    sweep.alone()
+    assert sweep.tally == Tally(scanned=2, filtered=1, removed=1)
+    assert GONE in held(world, 2)
+    assert GONE in held(world, 3)
+
+
+def test_a_cancelled_sweep_counts_what_an_attempt_that_was_lost_has_marked() -> None:
+    world = Replicated(table(), [copied(50, None), copied(51, FLOOR - 1)])
+    sweep = world.shard(SWEEP)
+    world.meets(None, None, None, "killed after")  # two reads, and the second of two puts
+    sweep.one_round(Life())
+    assert (sweep.last, sweep.tally) == (None, Tally())
+    assert sweep.closed().tally == Tally(scanned=2, removed=2)
