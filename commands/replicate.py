@@ -18,7 +18,7 @@ from reindexer.models import FollowInput, JobInput
 #: In the order of the help.
 _FIELDS = Fields(
     "table", "operation.to.table", "operation.to.endpoint", "operation.to.role_arn",
-    "operation.to.external_id", "operation.create", "operation.allow_chain",
+    "operation.to.external_id", "operation.create", "operation.replace", "operation.allow_chain",
     "limits.read_units_per_second", "limits.write_units_per_second", "limits.records_per_second",
     "limits.shards_in_flight", "limits.quarantined", "total_segments", "skip_expired", "verify", "attributes",
     "allow_multi_region", "force_lock", "reason",
@@ -66,6 +66,8 @@ def replicate(
         raise BadInput("where to? For example `reindexer replicate cities cities-eu`", "OTHER")
     if no_backfill and not follow:
         raise BadInput("goes with --follow", "--no-backfill")
+    if no_backfill and (operation.get("create") or verify_complete):
+        raise BadInput("goes without --create and --verify-complete: nothing is scanned", "--no-backfill")
     if follow and wait:
         raise BadInput("a follow does not end by itself; reindexer watch JOB shows it", "--wait")
     if verify_complete:

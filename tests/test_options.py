@@ -42,7 +42,7 @@ OF_INDEX = {
 }
 #: Fields of a replica: how it is reached has the options of a second table.
 HOW_REACHED = {f"operation.to.{name}" for name in With.model_fields} - OF_INDEX
-OF_REPLICA = HOW_REACHED | {"operation.create", "operation.allow_chain"}
+OF_REPLICA = HOW_REACHED | {"operation.create", "operation.replace", "operation.allow_chain"}
 
 
 def flags_of(verb: str) -> list[str]:

@@ -213,12 +213,15 @@ async def test_what_only_the_replica_held_is_removed(quiet: Stack, make_table: M
     left = {**made_up_key(replicated.table.key, 5001), "reindexOrder": {"N": "5"}}
     for row in (foreign, left):
         replicated.replica.put(row)
-    state, report = await outcome(await quiet.start(replicated.job()))
+    kind, failure = await outcome(await quiet.start(replicated.job()))
+    assert (kind, "of that key" in failure["message"]) == ("NotAReplica", True)
+    asked = {**replicated.job()["operation"], "replace": True}
+    state, report = await outcome(await quiet.start(replicated.job(operation=asked)))
     assert (state, report["tally"]["updated"], report["tally"]["removed"]) == ("complete", 120, 2), report
     assert replicated.differing() == []
     for row in (foreign, left):
         replicated.replica.put(row)
-    handle = await replicated.follow(quiet, limits=FAST)
+    handle = await replicated.follow(quiet, limits=FAST, operation=asked)
     seen = await until_drained(replicated, handle)
     assert seen["tally"]["removed"] == 2
     await replicated.equal()
@@ -258,5 +261,9 @@ async def test_a_rescan_finds_what_was_lost(quiet: Stack, make_table: Make) -> N
     await handle.execute_update("rescan", {})
     await until_drained(replicated, handle, seen["epoch"])
     await replicated.equal()
-    await handle.cancel()
-    await outcome(handle)
+    await handle.execute_update("stop_when_drained", {})
+    await asyncio.sleep(3)  # as above
+    replicated.table.put({**made_up_key(replicated.table.key, 7000), "last": {"BOOL": True}})
+    state, report = await outcome(handle)
+    assert state == "complete", report
+    assert report["comparison"]["counts"]["equal"] == len(contents(replicated.table))

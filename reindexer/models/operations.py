@@ -254,6 +254,10 @@ class Replicate(AskedOperation):
         bool, Option("--create", "Create the replica, where there is none, as the table is described.")
     ] = False
 
+    #: Records that no replica has, of a table that others have filled.
+    replace: Annotated[
+        bool, Option("--replace", "Replace and remove records that the replica holds of others.")
+    ] = False
     #: Of a table that is a replica itself.
     allow_chain: Annotated[bool, Option("--allow-chain", "Accept a table that is a replica itself.")] = False
 

@@ -83,7 +83,7 @@ class Target(Model):
         """By which the ledger keeps lock, epochs and positions of what has an order; "" in place."""
         if self.search is not None:
             return self.search.destination
-        return destination_of_table(self.other.table_arn) if self.other is not None else ""
+        return destination_of_table(self.other.table_arn, self.other.table_id) if self.other is not None else ""
 
     @property
     def destination_name(self) -> str:

@@ -61,6 +61,6 @@ class OtherTable(Model):
     lag_seconds: float = Field(default=0.0, exclude_if=lambda value: not value)
 
 
-def destination_of_table(arn: str) -> str:
-    """By which the ledger keeps lock, epochs and positions of a replica."""
-    return f"table:{arn}"
+def destination_of_table(arn: str, identity: str) -> str:
+    """By which the ledger keeps lock, epochs and positions of a replica; not of another table of its name."""
+    return f"table:{arn}/{identity}"

@@ -95,7 +95,7 @@ def make_plan(
     check_index(job, asked)
     check_replicate(job, asked)
     _check_asked(request, asked, verb)
-    if isinstance(asked, Replicate) and asked.create:
+    if isinstance(asked, Replicate) and asked.create and not redrive:
         ensure_replica(asked.to, described, connect(asked.to), preview=request.preview)
     second = plan_second(job, asked, described, connect)
     writes = verb.writes and not job.dry_run
@@ -241,6 +241,8 @@ def _check_asked(request: PlanInput, asked: Operation, verb: Verb) -> None:
         )
     if job.verify == "complete" and not verb.copies and (request.follows or not is_whole_index(job, asked)):
         raise BadInput("complete is for a replica, or an index of a whole table that follows nothing", "verify")
+    if isinstance(asked, Replicate) and asked.create and request.resumes:
+        raise BadInput("goes with a backfill: a new table holds nothing to keep equal", "operation.create")
     if job.confirm and (job.dry_run or not verb.in_place):
         raise BadInput("is for a job that writes to the table, whose stream others follow", "confirm")
 

@@ -50,11 +50,15 @@ def check_replicate(job: JobInput, operation: Operation) -> None:
             "takes partitions and keys",
             "scope",
         )
+    if job.dry_run:
+        raise BadInput("a replica gets every record: there is nothing to try", "dry_run")
+    if job.limits.other_read_units_per_second is not None:
+        raise BadInput("only compare and repair have it", "limits.other_read_units_per_second")
 
 
 def check_not_a_replica(described: Described, ledger: Ledger, *, allowed: bool) -> None:
     """A table that a job writes to as its replica is not changed by another one. Raises `Refused`."""
-    holder = ledger.locks.holder(destination_of_table(described.arn), ORDERER)
+    holder = ledger.locks.holder(destination_of_table(described.arn, described.identity), ORDERER)
     if holder is None or allowed:
         return
     raise Refused(
@@ -92,8 +96,21 @@ def plan_replica(
     writer, warnings = _checked(source, replica, reach, request.job, operation, ledger)
     begins = not epoch and not request.resumes
     rows = _rows(replica) if begins else []
+    last = ledger.epochs.last(destination_of_table(replica.arn, replica.identity))
+    if epoch and last and last > epoch:
+        raise Refused(
+            f"{replica.table.table} was filled again since that run: its scan has read these records",
+            "Superseded",
+        )
+    foreign = not request.rescans and any(ORDER not in row for row in rows)
+    if foreign and not operation.replace:
+        raise Refused(
+            f"{replica.table.table} holds records that no replica has: they would be replaced, or removed "
+            f"where {source.table.table} has none of that key; set replace if that is meant",
+            "NotAReplica",
+        )
     if not epoch:
-        epoch = _epoch(ledger, destination_of_table(replica.arn), rows, replica, request)
+        epoch = _epoch(ledger, destination_of_table(replica.arn, replica.identity), rows, replica, request)
     refilled = shard_count(replica.facts.items, replica.facts.size_bytes) if rows else 0
     checks = _checks(request, source, replica) if begins else []
     return PlannedReplica(writer, epoch, begins, refilled, checks, warnings)
@@ -116,14 +133,25 @@ def _checked(
     check_not_a_replica(source, ledger, allowed=operation.allow_chain)
     warnings = check_replicas(replica, allowed=job.allow_multi_region)
     writer, notes = probe_replica(replica.table, reach, job.attributes)
-    if not operation.allow_chain and any(ORDER in row for row in _rows(source)):
+    was_one = ledger.epochs.last(destination_of_table(source.arn, source.identity)) is not None
+    if not operation.allow_chain and (was_one or any(ORDER in row for row in _rows(source))):
         raise Refused(
-            f"records of {source.table.table} carry {ORDER}: it is a replica itself, and two that copy each "
-            "other never come to rest; set allow_chain if nothing copies back",
+            f"{source.table.table} is a replica itself, or was one, and two that copy each other never come to "
+            "rest; set allow_chain if nothing copies back",
             "IsReplica",
         )
-    if replica.ttl is None:
-        name = replica.table.table
+    name = replica.table.table
+    if replica.ttl not in (None, GONE, source.ttl):
+        warnings.append(
+            f"{name} has a time to live by {replica.ttl}, which {source.table.table} has not: DynamoDB removes "
+            "records there that the table keeps"
+        )
+    if replica.ttl_unknown:
+        warnings.append(
+            f"whether records of {name} expire is not known ({replica.ttl_unknown}): marks of deletions "
+            f"({GONE}) carry no other attribute"
+        )
+    elif replica.ttl is None:
         warnings.append(
             f"{name} has no time to live, so that marks of deletions ({GONE}) stay; to have DynamoDB remove "
             f"them: aws dynamodb update-time-to-live --table-name {name} --time-to-live-specification "
@@ -143,7 +171,12 @@ def _epoch(
             raise Refused(f"nothing has been replicated to {name} yet: begin with a backfill", "NoPositions")
         return last
     stored = [int(Decimal(row[ORDER]["N"])) for row in rows if "N" in row.get(ORDER, {})]
-    return next_epoch(int(request.started_at.timestamp() * 1000), last, max(stored, default=None))
+    try:
+        return next_epoch(int(request.started_at.timestamp() * 1000), last, max(stored, default=None))
+    except ValueError as error:
+        raise Refused(
+            f"{replica.table.table} holds an order of somebody else's: {error}", "NotAReplica"
+        ) from error
 
 
 def _rows(described: Described) -> list[WireItem]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
 
@@ -31,6 +32,8 @@ from reindexer.streams.order import floor_of
 TOMBSTONE_SECONDS = 2 * 86_400
 #: Rows of a scan after which it is decided anew whether inserting is worth it: four batches.
 _TRIED = 100
+#: Puts at the same time, of one round; and of a process: its rounds seldom put at the same moment.
+_AT_ONCE, _PUTS = 8, ThreadPoolExecutor(16, "put")
 #: Bytes that order and mark add to an item, about.
 _OWN_BYTES = 60
 
@@ -43,7 +46,8 @@ class ReplicaSink:
     def __init__(self, table: TableClient, target: Target, context: RoundContext | None = None) -> None:
         assert target.other is not None, "which replica?"
         self._table, self._context, self._name = table, context, target.other.table
-        self._ttl = target.other.ttl or GONE
+        ttl = target.other.ttl
+        self._ttl = GONE if ttl is None or ttl in {attribute.name for attribute in target.key} else ttl
         self._floor = floor_of(target.version)
         self._keys = tuple(attribute.name for attribute in target.key)
         self._impossible = impossible_key(target.key)
@@ -64,7 +68,7 @@ class ReplicaSink:
                 break
             statements.append(self._statements.statement(key, write))
         try:
-            answers = self._insert(statements) if statements else singly(writes, self._put)
+            answers = self._insert(statements) if statements else self._put_all(writes)
         except CallFailed as failed:
             raise CallFailed(of_other(failed.failure, self._name)) from failed
         failures = [failure and self._meant(failure) for failure in answers.failures]
@@ -122,6 +126,22 @@ class ReplicaSink:
         self._inserted += len(answers.failures)
         self._taken += sum(f is not None and f.code == "DuplicateItem" for f in answers.failures)
         return answers
+
+    def _put_all(self, writes: Sequence[tuple[WireKey, Put]]) -> Answers:
+        """Side by side: a far Region takes a tenth of a second for each. By their orders it makes no difference."""
+        parts = [writes[first::_AT_ONCE] for first in range(min(_AT_ONCE, len(writes)))]
+        several = list(_PUTS.map(lambda part: singly(part, self._put), parts)) if len(parts) > 1 else None
+        if several is None:
+            return singly(writes, self._put)
+        # What was not tried has no answer, and comes last: up to the first such write.
+        failures: list[Failure | None] = []
+        for place in range(len(writes)):
+            answers = several[place % _AT_ONCE].failures
+            if place // _AT_ONCE >= len(answers):
+                break
+            failures.append(answers[place // _AT_ONCE])
+        known = [answers.consumed for answers in several if answers.consumed is not None]
+        return Answers(failures, sum(known) if known else None)
 
     def _put(self, key: WireKey, put: Put) -> float | None:
         item = {**key, **_item(put), ORDER: _number(put.order)}

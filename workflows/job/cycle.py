@@ -34,7 +34,7 @@ class HandingOver:
 
     async def watch(self) -> None:
         """Ask everything to hand back once it is time."""
-        await workflow.wait_condition(lambda: not self._job.cycling and self._due())
+        await workflow.wait_condition(lambda: not self._job.cycling and not self._job.ending and self._due())
         self._job.hand_over()
 
     def _due(self) -> bool:

@@ -51,7 +51,7 @@ class FollowingPhases:
         await workflow.wait_condition(lambda: self._job.leaving)
         # They end by themselves when leaving: what has begun is done, since a cancelled move may have happened.
         await asyncio.gather(*beside)
-        if self._job.ending and not self._job.gate.stopping and not self._job.cycling:
+        if self._job.ending and not self._job.gate.stopping:
             for shard in self._shards.all:
                 shard.done = shard.done or isinstance(shard.source, Lineages)
 

@@ -23,6 +23,7 @@ with workflow.unsafe.imports_passed_through():
         JobInput,
         KeptDifferences,
         KeyList,
+        Lineages,
         PartitionRange,
         PartitionRanges,
         Phase,
@@ -32,6 +33,7 @@ with workflow.unsafe.imports_passed_through():
         Verification,
     )
 
+MAX_SHARDS = 400  # of a job that scans; one that follows has a shard for some stream shards
 #: Rows per verifying shard: some 60 MB, read page after page in ten seconds, for a handful of events.
 _ROWS_PER_SHARD = 150_000
 
@@ -167,7 +169,7 @@ def whole_table(plan: Plan, scanned: int) -> list[Source]:
     sources = plan.sources
     if any(isinstance(source, Segment) and source.limit is not None for source in sources):
         return []  # a sample: the rest of the table is not in scope
-    if keys := [source for source in sources if isinstance(source, KeyList)]:
+    if keys := [source for source in sources if isinstance(source, KeyList) and source.keys]:
         return [KeyList(keys=source.keys) for source in keys]
     named = [part.value for source in sources if isinstance(source, PartitionRanges) for part in source.ranges]
     if named:
@@ -176,7 +178,8 @@ def whole_table(plan: Plan, scanned: int) -> list[Source]:
             for values in _readers(named, len(sources))
         ]
     rows = max(scanned, plan.facts.items)
-    total = min(max(1, math.ceil(rows / _ROWS_PER_SHARD)), max(1, len(sources)))
+    most = MAX_SHARDS if any(isinstance(source, Lineages) for source in sources) else max(1, len(sources))
+    total = min(max(1, math.ceil(rows / _ROWS_PER_SHARD)), most)
     return [Segment(segment=number, total=total) for number in range(total)]
 
 

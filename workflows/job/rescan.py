@@ -26,7 +26,7 @@ def why_no_rescan(job: RunningJob) -> str:
         return "only a follow can be scanned again; start another job"
     if job.plan is None:
         return "it is not planned yet: its first scan is still to come"
-    return "it ends" if job.gate.stopping or job.phase in ("closing", "done") else ""
+    return "it ends" if job.gate.stopping or job.ending or job.phase in ("closing", "done") else ""
 
 
 async def begin_again(job: RunningJob, shards: Shards, asked: JobInput) -> None:
@@ -48,7 +48,7 @@ async def begin_again(job: RunningJob, shards: Shards, asked: JobInput) -> None:
         job.planned(plan)
         job.code = None  # what the plan says
         shards.begin_again(plan.sources)
-        job.followed, job.compared = FollowState(older=True), None
+        job.followed, job.compared = FollowState(older=True, stop_at=job.followed.stop_at), None
         job.noticed()
         return
 
