@@ -15,14 +15,15 @@ _plain = TypeDeserializer().deserialize  # numbers become decimals of up to 38 d
 
 
 def differences(
-    client: Any, table: str, other: str, left_out: Collection[str] = ()
+    client: Any, table: str, other: str, left_out: Collection[str] = (), mark: str | None = None
 ) -> Iterator[tuple[dict[str, Any], str]]:
     """Each key that differs, as boto3 has it, and how: different, missing (in `other`) or extraneous.
 
-    `left_out`: attributes that are not compared.
+    `left_out`: attributes that are not compared. `mark`: rows of `other` that have it count as not there.
     """
     names = [part["AttributeName"] for part in client.describe_table(TableName=table)["Table"]["KeySchema"]]
-    first, second = (dict(_rows(client, each, names, left_out)) for each in (table, other))
+    first = dict(_rows(client, table, names, left_out))
+    second = dict(_rows(client, other, names, left_out, mark))
     for name, (key, row) in first.items():
         if name not in second:
             yield key, "missing"
@@ -33,10 +34,14 @@ def differences(
             yield key, "extraneous"
 
 
-def _rows(client: Any, table: str, names: Collection[str], left_out: Collection[str]) -> Iterator[Any]:
-    """(key by value, (key as boto3 has it, what is compared)) of each row."""
+def _rows(
+    client: Any, table: str, names: Collection[str], left_out: Collection[str], mark: str | None = None
+) -> Iterator[Any]:
+    """(key by value, (key as boto3 has it, what is compared)) of each row without the mark."""
     for page in client.get_paginator("scan").paginate(TableName=table, ConsistentRead=True):
         for item in page["Items"]:
+            if mark in item:
+                continue
             row = {name: _plain(value) for name, value in item.items() if name not in left_out}
             yield tuple(row[name] for name in names), ({name: item[name] for name in names}, row)
 

@@ -35,3 +35,11 @@ def test_each_difference_is_seen(make_table: Make, one: Any, other: Any) -> None
 def test_a_row_of_one_table_alone_is_missing_or_extraneous(make_table: Make) -> None:
     assert judged(make_table, {}, None) == ["missing"]
     assert judged(make_table, None, {}) == ["extraneous"]
+
+
+def test_a_row_of_the_other_table_with_the_mark_counts_as_not_there(make_table: Make) -> None:
+    table, other = make_table(), make_table()
+    table.put({"id": {"S": "a"}}, {"id": {"S": "b"}})
+    other.put(*({"id": {"S": name}, "mark": {"N": "1"}} for name in "ac"), {"id": {"S": "b"}})
+    found = list(differences(table.client, table.name, other.name, mark="mark"))
+    assert found == [({"id": {"S": "a"}}, "missing")]

@@ -28,12 +28,12 @@ from testbed.faults.search import SearchFaultPlan, SearchTruth
 from testbed.judge_index import Difference, differences
 
 #: Ten seconds for the scan and what changes meanwhile.
-_HELD_BACK = {"records_per_second": 100, "read_units_per_second": 10}
-_LET_GO = dict.fromkeys(_HELD_BACK, "unlimited")
-_KEYS = RECORDS + 100  # rows that others write: some are new
-_STEADY = 100  # rows that they never delete: a consistent scan hands each of them out
+HELD_BACK = {"records_per_second": 100, "read_units_per_second": 10}
+LET_GO = dict.fromkeys(HELD_BACK, "unlimited")
+KEYS = RECORDS + 100  # rows that others write: some are new
+STEADY = 100  # rows that they never delete: a consistent scan hands each of them out
 _LOOK = 0.1  # seconds between two looks at what was written
-_AFTER = 2.0  # seconds of writing once readers have the index, and again after what happens then
+AFTER = 2.0  # seconds of writing once readers have the index, and again after what happens then
 _LATE = 12.0  # seconds; the latest of the late requests comes 10 s after it was sent
 _CATCHES_UP = 90.0  # seconds for the last changes to arrive; it takes two, and 60 where retries wait longest
 
@@ -68,19 +68,19 @@ async def _once(cell: Follow, stand: Stand, search: SearchStand) -> Row:
         "to": {"search": search.proxy.endpoint_url, "alias": table},
         "mapping": cell.mapping,
     }
-    job = {"table": table, "operation": operation, "total_segments": 4, "limits": _HELD_BACK}
+    job = {"table": table, "operation": operation, "total_segments": 4, "limits": HELD_BACK}
     if cell.moment is Moment.START:
         await asyncio.to_thread(_break, cell, stand, search)
-    with Writers(stand.direct, table, cell.row, _KEYS, _STEADY).at_work() as writers:
+    with Writers(stand.direct, table, cell.row, KEYS, STEADY).at_work() as writers:
         client = await stand.connect()
         name = f"follow-{table}-{uuid.uuid4().hex[:6]}"
         handle = await client.start_workflow("FollowTable", job, id=name, task_queue=stand.queue)
         running = _Running(cell, stand, search, table, control, handle)
         happened = await _happens(running)
         await until(handle, lambda seen: bool(seen.get("drained")))
-        await asyncio.sleep(_AFTER)
+        await asyncio.sleep(AFTER)
         writers.stop()
-        counted = await _caught_up(running)
+        counted = await caught_up(stand, handle, control)
     truth = await asyncio.to_thread(search.proxy.truth, _LATE)
     left = await _left(running)
     await handle.cancel()
@@ -98,7 +98,7 @@ async def _happens(running: _Running) -> Happened:
     if cell.moment is Moment.MIDDLE:
         await _written(running, RECORDS / 2)
     elif cell.moment is Moment.END:
-        await handle.execute_update("set_limits", _LET_GO)
+        await handle.execute_update("set_limits", LET_GO)
         await until(handle, lambda seen: bool(seen.get("drained")))
     await asyncio.to_thread(_break, cell, running.stand, running.search)
     happened = Happened()
@@ -113,9 +113,9 @@ async def _happens(running: _Running) -> Happened:
         await asyncio.to_thread(running.search.proxy.set_plan, SearchFaultPlan())
         await handle.signal("resume")
     if cell.moment is Moment.END:
-        await asyncio.sleep(_AFTER)
+        await asyncio.sleep(AFTER)
     else:
-        await handle.execute_update("set_limits", _LET_GO)
+        await handle.execute_update("set_limits", LET_GO)
     return happened
 
 
@@ -133,14 +133,14 @@ def _break(cell: Follow, stand: Stand, search: SearchStand) -> None:
     search.proxy.set_plan(SearchFaultPlan(faults=tuple(cell.writes)))
 
 
-async def _caught_up(running: _Running) -> int:
+async def caught_up(stand: Stand, handle: Handle, control: LineageControl) -> int:
     """Changes that the shard which follows has counted: as many as there are, or as of the end of patience."""
     deadline = time.monotonic() + _CATCHES_UP
-    run = (await until(running.handle, lambda seen: bool(seen.get("run"))))["run"]
-    changes = len((await asyncio.to_thread(running.control.truth)).written)
-    client = await running.stand.connect()
+    run = (await until(handle, lambda seen: bool(seen.get("run"))))["run"]
+    changes = len((await asyncio.to_thread(control.truth)).written)
+    client = await stand.connect()
     while True:
-        looked = await look_at(client, running.handle.id, run, {0: "shard-000"})
+        looked = await look_at(client, handle.id, run, {0: "shard-000"})
         seen = looked.shards.get(0)
         counted = seen.situation.summary.counts + seen.running if seen else None
         if counted and counted.tally.scanned >= changes and not counted.isolated:
@@ -189,7 +189,7 @@ async def _judged(
         "not balanced": report["balanced"],
         "records were given up": not tally[Outcome.QUARANTINED],
         f"{counted:,} of {changes:,} changes were counted": counted == changes,
-        f"the scan counted {scanned:,} rows": _STEADY <= scanned <= _KEYS,
+        f"the scan counted {scanned:,} rows": STEADY <= scanned <= KEYS,
         f"{accepted:,} writes were accepted, and {wrote:,} counted": between or cell.dies,
         "documents went back": not truth.went_back(f"{index}-write"),
         "documents were written twice at one order": not twice,

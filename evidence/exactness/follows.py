@@ -112,7 +112,7 @@ _LATE = "500, applied 0.5 s later"
 _HARDEST = next(kind.faults for kind in indexes.WRITES if kind.quick)
 
 
-def _split_and_roll(control: LineageControl, **how: int) -> dict[str, int]:
+def split_and_roll(control: LineageControl, **how: int) -> dict[str, int]:
     """Children, grandchildren and theirs; half of the keys end in the third generation."""
     left, right = control.split(control.root, **how)
     _wait()
@@ -130,11 +130,11 @@ def _at_once(control: LineageControl) -> dict[str, int]:
 
 
 def _listed_late(control: LineageControl) -> dict[str, int]:
-    return _split_and_roll(control, listed_after=3)
+    return split_and_roll(control, listed_after=3)
 
 
 def _shown_open(control: LineageControl) -> dict[str, int]:
-    return _split_and_roll(control, parent_open_for=3)
+    return split_and_roll(control, parent_open_for=3)
 
 
 def _one_hidden(control: LineageControl) -> dict[str, int]:
@@ -168,13 +168,13 @@ async def _long_pause(_stand: Stand, search: SearchStand, alias: str, handle: Ha
 
 _TORN = _failing(K.SERVER_ERROR, K.BROKEN_JSON, probability=0.3)
 _SHARDS = (
-    Follow("shards split and roll", side=SHARDS, divide=_split_and_roll),
-    Follow("shards split and roll", Moment.END, SHARDS, divide=_split_and_roll),
+    Follow("shards split and roll", side=SHARDS, divide=split_and_roll),
+    Follow("shards split and roll", Moment.END, SHARDS, divide=split_and_roll),
     Follow("three generations at once", side=SHARDS, divide=_at_once),
     Follow("children listed late", Moment.END, SHARDS, divide=_listed_late),
     Follow("parents shown open beside their children", side=SHARDS, divide=_shown_open),
     Follow("one of two children missing in a listing", Moment.END, SHARDS, divide=_one_hidden),
-    Follow("pages of a listing torn", side=SHARDS, divide=_split_and_roll, calls=_TORN),
+    Follow("pages of a listing torn", side=SHARDS, divide=split_and_roll, calls=_TORN),
     Follow("iterators expired", Moment.END, SHARDS, divide=_expire),
 )
 _on_workers = indexes.on_workers
@@ -185,7 +185,7 @@ _OTHERS = (
     Follow(
         "shards split and roll, and kill -9 of all workers",
         side=BOTH,
-        divide=_split_and_roll,
+        divide=split_and_roll,
         disturb=_on_workers(crashes.kill_all),
         crash=True,
     ),

@@ -40,6 +40,8 @@ from evidence.exactness.indexes import Indexing, indexes
 from evidence.exactness.indexing import run_indexing
 from evidence.exactness.repairing import run_repair
 from evidence.exactness.repairs import Repair, repairs
+from evidence.exactness.replicas import Replica, replicas
+from evidence.exactness.replicating import run_replica
 from evidence.exactness.row import Row, markdown, read_markdown
 from evidence.exactness.running import run
 from evidence.exactness.search_stand import SearchStand, search_stand
@@ -47,7 +49,7 @@ from evidence.exactness.stand import Stand, stand
 from evidence.exactness.summary import summary
 from testbed.embedded import available_engines
 
-AnyCell: TypeAlias = Cell | Comparison | Repair | Indexing | Follow
+AnyCell: TypeAlias = Cell | Comparison | Repair | Indexing | Follow | Replica
 
 
 async def rows_of(servers: Stand, part: Part) -> list[tuple[int, Row]]:
@@ -86,6 +88,8 @@ class _Runner:
             if isinstance(cell, Follow):
                 return await run_follow(cell, self._servers, self._search)
             return await run_indexing(cell, self._servers, self._search)
+        if isinstance(cell, Replica):
+            return await run_replica(cell, self._servers)
         if isinstance(cell, Repair):
             return await run_repair(cell, self._servers)
         if isinstance(cell, Comparison):
@@ -107,7 +111,7 @@ class Part:
         """Each with its place in the table."""
         quick = self.quick
         every: Iterator[AnyCell] = chain(
-            cells(quick), comparisons(quick), repairs(quick), indexes(quick), follows(quick)
+            cells(quick), comparisons(quick), repairs(quick), indexes(quick), follows(quick), replicas(quick)
         )
         for place, cell in enumerate(every):
             if self.has(place) and all(word in cell.name for word in self.words):

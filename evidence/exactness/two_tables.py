@@ -14,6 +14,7 @@ from evidence.exactness.comparisons import RECORDS, Comparison, row
 from evidence.exactness.follows import Follow
 from evidence.exactness.indexes import Indexing
 from evidence.exactness.repairs import Repair
+from evidence.exactness.replicas import Replica
 from evidence.exactness.row import Row
 from evidence.exactness.running import lost_attempts, repaired, report_of
 from evidence.exactness.scenes import COMPLETE
@@ -24,7 +25,7 @@ from testbed.embedded import ServerUnavailable
 from testbed.faults import FaultPlan
 
 #: A cell of a verb that does not change records in place.
-Other: TypeAlias = Comparison | Repair | Indexing | Follow
+Other: TypeAlias = Comparison | Repair | Indexing | Follow | Replica
 _TRIES = 4  # as of the other cells: the dice may let every call of so small a job through
 
 

@@ -7,6 +7,7 @@ from evidence.exactness.mutations import (
     of_index,
     of_jobs,
     of_repair,
+    of_replicate,
     of_unstamp,
 )
 from evidence.exactness.mutations.mutation import Mutation
@@ -19,6 +20,7 @@ MUTATIONS = (
     *of_repair.MUTATIONS,
     *of_index.MUTATIONS,
     *of_follow.MUTATIONS,
+    *of_replicate.MUTATIONS,
 )
 
 __all__ = ["MUTATIONS", "Mutation"]

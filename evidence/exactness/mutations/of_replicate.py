@@ -1,0 +1,157 @@
+"""Defects of a replica: a record would go back, outlive its deletion, or count as what it is not.
+
+Those of the order, of changes and of a scan's consistency are an index's and a follow's as well, and are there.
+"""
+
+from __future__ import annotations
+
+from evidence.exactness.mutations.mutation import REPLICA, Mutation
+
+_REPLICA, _OLDER = "reindexer/sinks/replica.py", "reindexer/sources/older.py"
+_ORDERED, _OPERATION = "reindexer/sinks/ordered.py", "reindexer/operations/replicate.py"
+_CONDITION = '"attribute_not_exists(#o) OR #o < :o"'
+
+MUTATIONS = (
+    Mutation(
+        "a row of a replica may be written at its own order again",
+        _REPLICA,
+        _CONDITION,
+        '"attribute_not_exists(#o) OR #o <= :o"',
+        REPLICA,
+    ),
+    Mutation(
+        "a row of a replica is written whatever is there",
+        _REPLICA,
+        f'                "ConditionExpression": {_CONDITION},\n',
+        "",
+        REPLICA,
+    ),
+    Mutation(
+        "a row without an order is never written over",
+        _REPLICA,
+        _CONDITION,
+        '"#o < :o"',
+        REPLICA,
+    ),
+    Mutation(
+        "a deletion leaves no mark, but a row without attributes",
+        _REPLICA,
+        "            item |= {GONE: until, self._ttl: until}\n",
+        "",
+        REPLICA,
+    ),
+    Mutation(
+        "a mark lacks the attribute by which DynamoDB removes it",
+        _REPLICA,
+        "item |= {GONE: until, self._ttl: until}",
+        "item |= {GONE: until}",
+        REPLICA,
+    ),
+    Mutation(
+        "a deletion removes the row of a replica, order and all",
+        _REPLICA,
+        "        if put.body is None:\n            until",
+        "        if put.body is None:\n"
+        '            return self._table.delete({"Key": key})\n'
+        "        if put.body is None:\n            until",
+        REPLICA,
+    ),
+    Mutation(
+        "an insertion that is refused counts as written, without a look",
+        _REPLICA,
+        "return None if failure.item is None else _order_in(failure.item)",
+        "return self._floor if failure.item is None else _order_in(failure.item)",
+        REPLICA,
+    ),
+    Mutation(
+        "a newer order in a replica counts as this run's",
+        "reindexer/streams/order.py",
+        "return Standing.NEWER if stored <= max(newest, order) + FAR else Standing.FOREIGN",
+        "return Standing.OURS if stored <= max(newest, order) + FAR else Standing.FOREIGN",
+        REPLICA,
+    ),
+    Mutation(
+        "a row without an order counts as one that is gone",
+        _REPLICA,
+        "return 0 if value is None else int(Decimal(value))",
+        "return 2**62 if value is None else int(Decimal(value))",
+        REPLICA,
+    ),
+    Mutation(
+        "what an insertion met is inserted again",
+        _ORDERED,
+        "work.write = replace(work.write, replaces=True)",
+        "work.write = replace(work.write)",
+        REPLICA,
+    ),
+    Mutation(
+        "rows that came without an order stay, whatever the table holds",
+        _OLDER,
+        '"(attribute_not_exists(#o) OR #o < :floor) AND attribute_not_exists(#g)"',
+        '"#o < :floor AND attribute_not_exists(#g)"',
+        REPLICA,
+    ),
+    Mutation(
+        "rows of an earlier epoch stay, whatever the table holds",
+        _OLDER,
+        '"(attribute_not_exists(#o) OR #o < :floor) AND attribute_not_exists(#g)"',
+        '"attribute_not_exists(#o) AND attribute_not_exists(#g)"',
+        REPLICA,
+    ),
+    Mutation(
+        "what a lost attempt has marked as deleted is not counted",
+        _OLDER,
+        'f"({older}) OR (#o = :floor AND attribute_exists(#g))"',
+        "older",
+        REPLICA,
+    ),
+    Mutation(
+        "marks of earlier epochs are counted as removed once more",
+        _OLDER,
+        "OR #o < :floor) AND attribute_not_exists(#g)",
+        "OR #o < :floor)",
+        REPLICA,
+    ),
+    Mutation(
+        "a row that is read again is taken for gone, and marked",
+        _OLDER,
+        "if key_identity(key) not in found)",
+        "if key_identity(key) in found or not found)",
+        REPLICA,
+    ),
+    Mutation(
+        "a named record that is left out keeps its row of an earlier epoch",
+        _ORDERED,
+        "self._settles_older = self._older or (refilled and isinstance(request.source, KeyList))",
+        "self._settles_older = False",
+        REPLICA,
+    ),
+    Mutation(
+        "a record of the sweep that is tried by itself counts as vanished",
+        "reindexer/rounds/record.py",
+        "            older=record.older,\n",
+        "",
+        REPLICA,
+    ),
+    Mutation(
+        "what a cancelled sweep has marked counts as vanished",
+        "reindexer/table_rounds.py",
+        "InOrder(sink, request.target, gone=Outcome.REMOVED)",
+        "InOrder(sink, request.target)",
+        REPLICA,
+    ),
+    Mutation(
+        "what earlier jobs have stamped is copied",
+        _OPERATION,
+        "frozenset((ORDER, GONE, *target.other.left_out, *keys))",
+        "frozenset((ORDER, GONE, *keys))",
+        REPLICA,
+    ),
+    Mutation(
+        "a row that marks a deletion is copied as a row",
+        _OPERATION,
+        "        if GONE in item:\n            return _TOMBSTONE\n",
+        "",
+        REPLICA,
+    ),
+)
