@@ -128,7 +128,7 @@ class ReplicaSink:
         return answers
 
     def _put_all(self, writes: Sequence[tuple[WireKey, Put]]) -> Answers:
-        """Side by side: a far Region takes a tenth of a second for each. By their orders it makes no difference."""
+        """Side by side: a far Region takes a tenth of a second for each, and each has an order of its own."""
         parts = [writes[first::_AT_ONCE] for first in range(min(_AT_ONCE, len(writes)))]
         several = list(_PUTS.map(lambda part: singly(part, self._put), parts)) if len(parts) > 1 else None
         if several is None:
