@@ -12,6 +12,7 @@ workflow task is computed from the history.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -25,6 +26,9 @@ log = logging.getLogger("reindexer.worker")
 
 #: How sdk-core names a query that no workflow task carries.
 _ALONE = "legacy_query"
+#: Seconds within which sdk-core asks the query for which it has read a history: at once, but on a busy machine.
+#: Where another query comes as soon after a task, that costs a replay and nothing else.
+_AT_ONCE = 1.0
 
 
 class EvictingRunner(WorkflowRunner):
@@ -33,8 +37,8 @@ class EvictingRunner(WorkflowRunner):
     `evict` takes a run id; until it is set, nothing is evicted.
     """
 
-    def __init__(self, runner: WorkflowRunner) -> None:
-        self._runner = runner
+    def __init__(self, runner: WorkflowRunner, clock: Callable[[], float] = time.monotonic) -> None:
+        self._runner, self._clock = runner, clock
         self.evict: Callable[[str], None] = lambda _: None
 
     def prepare_workflow(self, defn: Any) -> None:
@@ -43,7 +47,7 @@ class EvictingRunner(WorkflowRunner):
 
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
         """As the runner does; every activation is watched."""
-        return _Watched(self._runner.create_instance(det), lambda run_id: self.evict(run_id))
+        return _Watched(self._runner.create_instance(det), lambda run_id: self.evict(run_id), self._clock)
 
     def set_worker_level_failure_exception_types(self, types: Sequence[type[BaseException]]) -> None:
         """As the runner does."""
@@ -53,10 +57,14 @@ class EvictingRunner(WorkflowRunner):
 class _Watched(WorkflowInstance):
     """One run."""
 
-    def __init__(self, instance: WorkflowInstance, evict: Callable[[str], None]) -> None:
+    def __init__(
+        self, instance: WorkflowInstance, evict: Callable[[str], None], clock: Callable[[], float]
+    ) -> None:
         self._instance, self._evict = instance, evict
+        self._clock = clock
         self._at = (0, 0)  # when the workflow task began that it was last activated for
-        self._ahead = False
+        self._live = False  # something came in that no replay has brought
+        self._ahead: Callable[[], bool] = lambda: False
 
     def activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
         """As the instance does. A run that is ahead of its history ends with the query that moved it."""
@@ -65,9 +73,18 @@ class _Watched(WorkflowInstance):
             # No workflow task has begun since the last activation, and yet something has come in. (sdk-core
             # also answers a cancellation this way, at once: then a query costs one replay, nothing else.)
             at = act.timestamp.seconds, act.timestamp.nanos
-            self._ahead = not act.is_replaying and at == self._at
-            self._at = at
-        elif self._ahead and _ALONE in queries:
+            again, first = at == self._at, not self._live
+            self._at, self._live = at, self._live or not act.is_replaying
+            if act.is_replaying or not (again or first):
+                self._ahead = lambda: False
+            elif again:
+                self._ahead = lambda: True
+            else:
+                # Perhaps a workflow task of a worker that died in it: its beginning is in the history, and the
+                # task that replaces it begins later. The query that brought it follows at once.
+                since = self._clock()
+                self._ahead = lambda: self._clock() - since < _AT_ONCE
+        elif _ALONE in queries and self._ahead():
             log.info("a query moved run %s past its history: the run is evicted", act.run_id)
             self._evict(act.run_id)
         return self._instance.activate(act)

@@ -42,6 +42,7 @@ def activation(at: int, *, replaying: bool = False, query: str = "") -> Workflow
 
 REPLAYED = [activation(1, replaying=True), activation(2, replaying=True)]
 ALONE, WITH_A_TASK = "legacy_query", "09bcfc88"
+LATER = None  # a second passes
 
 
 @pytest.mark.parametrize(
@@ -50,19 +51,28 @@ ALONE, WITH_A_TASK = "legacy_query", "09bcfc88"
         pytest.param([*REPLAYED, activation(2), activation(2, query=ALONE)], 1, id="replayed and moved"),
         pytest.param([activation(1), activation(1), activation(1, query=ALONE)], 1, id="cached and moved"),
         pytest.param([*REPLAYED, activation(2, query=ALONE)], 0, id="replayed"),
-        pytest.param([*REPLAYED, activation(3), activation(3, query=ALONE)], 0, id="a task, then a query"),
+        pytest.param([*REPLAYED, activation(3), activation(3, query=ALONE)], 1, id="a task that died, at once"),
+        pytest.param(
+            [*REPLAYED, activation(3), LATER, activation(3, query=ALONE)], 0, id="a task, later a query"
+        ),
+        pytest.param(
+            [*REPLAYED, activation(3), activation(4), activation(4, query=ALONE)], 0, id="tasks, then a query"
+        ),
         pytest.param([*REPLAYED, activation(2), activation(2, query=WITH_A_TASK)], 0, id="with a task"),
         pytest.param(
             [activation(1), activation(1), activation(2), activation(2, query=ALONE)], 0, id="a task on top"
         ),
     ],
 )
-def test_what_a_query_moved_is_evicted(activations: list[WorkflowActivation], evicted: int) -> None:
-    inner, runs = Inner(), list[str]()
-    runner = EvictingRunner(inner)
+def test_what_a_query_moved_is_evicted(activations: list[WorkflowActivation | None], evicted: int) -> None:
+    inner, runs, now = Inner(), list[str](), [0.0]
+    runner = EvictingRunner(inner, lambda: now[0])
     runner.evict = runs.append
     instance = runner.create_instance(cast("WorkflowInstanceDetails", None))
     for act in activations:
-        instance.activate(act)
-    assert inner.activated == activations
+        if act is LATER:
+            now[0] += 1
+        else:
+            instance.activate(act)
+    assert inner.activated == [act for act in activations if act is not LATER]
     assert runs == ["the-run"] * evicted
