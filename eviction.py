@@ -85,7 +85,7 @@ class _Watched(WorkflowInstance):
                 since = self._clock()
                 self._ahead = lambda: self._clock() - since < _AT_ONCE
         elif _ALONE in queries and self._ahead():
-            log.info("a query moved run %s past its history: the run is evicted", act.run_id)
+            log.info("a query may have moved run %s past its history: the run is evicted", act.run_id)
             self._evict(act.run_id)
         return self._instance.activate(act)
 
