@@ -12,6 +12,7 @@ workflow task is computed from the history.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -64,7 +65,7 @@ class _Watched(WorkflowInstance):
         self._clock = clock
         self._at = (0, 0)  # when the workflow task began that it was last activated for
         self._live = False  # something came in that no replay has brought
-        self._ahead: Callable[[], bool] = lambda: False
+        self._until = -math.inf  # by the clock: a query before then may be one that moved it
 
     def activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
         """As the instance does. A run that is ahead of its history ends with the query that moved it."""
@@ -76,15 +77,13 @@ class _Watched(WorkflowInstance):
             again, first = at == self._at, not self._live
             self._at, self._live = at, self._live or not act.is_replaying
             if act.is_replaying or not (again or first):
-                self._ahead = lambda: False
-            elif again:
-                self._ahead = lambda: True
+                self._until = -math.inf
             else:
-                # Perhaps a workflow task of a worker that died in it: its beginning is in the history, and the
-                # task that replaces it begins later. The query that brought it follows at once.
-                since = self._clock()
-                self._ahead = lambda: self._clock() - since < _AT_ONCE
-        elif _ALONE in queries and self._ahead():
+                # First and not again: perhaps a workflow task of a worker that died in it. Its beginning is in
+                # the history, and the task that replaces it begins later. The query that brought it follows at
+                # once.
+                self._until = math.inf if again else self._clock() + _AT_ONCE
+        elif _ALONE in queries and self._clock() < self._until:
             log.info("a query may have moved run %s past its history: the run is evicted", act.run_id)
             self._evict(act.run_id)
         return self._instance.activate(act)

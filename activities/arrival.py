@@ -12,7 +12,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.clients import Clients
 from activities.failures import translated
-from activities.follows import Follow, Told, follows_of, watched, with_given_up
+from activities.follows import Follow, FollowSeen, follows_of, watched, with_given_up
 from activities.look import look_at, open_shards
 from reindexer.errors import BadInput
 from reindexer.models import Arrival, ArrivalInput, FollowArrival, JobProgress
@@ -52,42 +52,33 @@ class ArrivalActivities:
             left = max(0.0, (request.until - datetime.now(UTC)).total_seconds() + request.seconds)
             waits = (self._arrival(request, follow, left) for follow in follows)
             found = list(await asyncio.gather(*waits))
-        return Arrival(
-            job=request.job,
-            run=request.run,
-            table=request.table,
-            version=request.version,
-            until=request.until,
-            confirmed=bool(found) and all(follow.confirmed for follow in found),
-            follows=found,
-            why="" if found else f"no follow of {request.table} runs any more",
-        )
+        return Arrival.of(request, found, "" if found else f"no follow of {request.table} runs any more")
 
     async def _follows(self, request: ArrivalInput) -> list[Follow]:
         return await follows_of(self._client, self._clients.ledger, request.table, request.table_arn)
 
     async def _arrival(self, request: ArrivalInput, follow: Follow, seconds: float) -> FollowArrival:
         found = await watched(
-            lambda: told(self._client, follow), follow, request.until, seconds, activity.heartbeat
+            lambda: seen(self._client, follow), follow, request.until, seconds, activity.heartbeat
         )
         return await asyncio.to_thread(with_given_up, self._clients.ledger, follow, found, request.started_at)
 
 
-async def told(client: Client, follow: Follow) -> Told:
+async def seen(client: Client, follow: Follow) -> FollowSeen:
     """The state of a follow, by a look at its shards and a query. Raises `RPCError`."""
     handle = client.get_workflow_handle(follow.job)
     description = await handle.describe()
     handed_over = description.status is WorkflowExecutionStatus.CONTINUED_AS_NEW
     if description.close_time is not None and not handed_over:
-        return Told(None, ended=True)
+        return FollowSeen(None, ended=True)
     run, names = open_shards(description)
     looked = await look_at(client, follow.job, run, names)
     try:
         answer = await handle.query("progress", looked.model_dump(mode="json"), rpc_timeout=_QUERY)
     except (WorkflowQueryFailedError, WorkflowQueryRejectedError):
-        return Told(None)
+        return FollowSeen(None)
     except RPCError as error:
         if error.status not in _UNANSWERED:
             raise
-        return Told(None)
-    return Told(JobProgress.model_validate(answer, extra="ignore"))
+        return FollowSeen(None)
+    return FollowSeen(JobProgress.model_validate(answer, extra="ignore"))

@@ -35,7 +35,7 @@ class Follow:
 
 
 @dataclass(frozen=True)
-class Told:
+class FollowSeen:
     """What is known of a follow now. `progress` None: no worker answers."""
 
     progress: JobProgress | None
@@ -43,7 +43,7 @@ class Told:
 
 
 #: What asks for the state of a follow.
-Ask = Callable[[], Awaitable[Told]]
+Ask = Callable[[], Awaitable[FollowSeen]]
 
 
 async def follows_of(client: Client, ledger: Ledger, table: str, table_arn: str) -> list[Follow]:
@@ -89,12 +89,12 @@ async def watched(
     why, isolated = "no worker answers", 0
     while True:
         beat()
-        told = await _asked(ask)
-        if told is not None and told.ended:
+        seen = await _asked(ask)
+        if seen is not None and seen.ended:
             why = "it has ended"
             break
-        if told is not None and told.progress is not None:
-            answered, progress = True, told.progress
+        if seen is not None and seen.progress is not None:
+            answered, progress = True, seen.progress
             # A round that has just begun does not know yet how far it is: what was known once holds.
             last = max(last, progress.settled_through or "")
             passed = passed or (last != "" and datetime.fromisoformat(last) > until)
@@ -126,7 +126,7 @@ def with_given_up(ledger: Ledger, follow: Follow, arrival: FollowArrival, since:
     return arrival.model_copy(update={"given_up": given_up, "confirmed": False, "why": why})
 
 
-async def _asked(ask: Ask) -> Told | None:
+async def _asked(ask: Ask) -> FollowSeen | None:
     """None: the server does not answer now."""
     try:
         return await ask()

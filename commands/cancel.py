@@ -6,15 +6,16 @@ import asyncio
 from typing import Annotated
 
 import typer
-from temporalio.client import Client, WorkflowUpdateRPCTimeoutOrCancelledError
+from temporalio.client import Client
 
+from activities.follows import FOLLOW_TYPE
 from commands.input.exits import Exit, Stopped
 from commands.input.options import Job, Reason
 from commands.rendering.report import render_report
 from commands.rendering.screen import say
 from commands.temporal.ending import ending
-from commands.temporal.server import CONFIRM_SECONDS, FOLLOW_TYPE, open_job, talk, workers_poll
-from commands.temporal.updating import updated
+from commands.temporal.server import CONFIRM_SECONDS, open_job, talk, workers_poll
+from commands.temporal.updating import asked_of_workers
 from reindexer.errors import BadInput
 
 
@@ -41,15 +42,7 @@ async def _stop_when_drained(client: Client, job: str, reason: str | None) -> No
     if found.workflow_type != FOLLOW_TYPE:
         raise BadInput("is for a follow; any other job ends by itself", "--drained")
     asked = {} if reason is None else {"reason": reason}
-    if not await workers_poll(client):
-        raise Stopped(Exit.NOT_FINISHED, f"no worker answers for {job}; start one first")
-    try:
-        await asyncio.wait_for(updated(client, job, "stop_when_drained", asked), CONFIRM_SECONDS)
-    except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
-        raise Stopped(
-            Exit.NOT_FINISHED,
-            f"{job} did not answer within {CONFIRM_SECONDS:.0f} s; `reindexer status {job}` shows its state",
-        ) from None
+    await asked_of_workers(client, job, "stop_when_drained", asked)
     say(f"{job} ends once it has carried what has changed until now; `reindexer watch {job}` shows its end")
 
 

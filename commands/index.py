@@ -7,13 +7,13 @@ from typing import Annotated
 import typer
 
 from commands.input.fields import Fields, Given
-from commands.input.job_input import job_input
+from commands.input.following import Follow, NoBackfill, check_following, input_of, with_verify
 from commands.input.options import AsJson, Yes
 from commands.rendering.plan import summary
 from commands.running.launch import Wait, launch
 from commands.start import show_plan
 from reindexer.errors import BadInput, EnvironmentFault
-from reindexer.models import FollowInput, Index, JobInput, SearchAddress
+from reindexer.models import Index, SearchAddress
 from reindexer.planning.search import cluster_of
 from reindexer.search.client import NO_SECRET, SearchClient
 
@@ -39,12 +39,8 @@ def index(
         str | None,
         typer.Option(metavar="ID", help="Workflow ID; default: index-<table>, or follow-index-<table>."),
     ] = None,
-    follow: Annotated[
-        bool, typer.Option("--follow", help="Follow the table's stream beside the scan and after it.")
-    ] = False,
-    no_backfill: Annotated[
-        bool, typer.Option("--no-backfill", help="Scan nothing: go on where the last follow was.")
-    ] = False,
+    follow: Follow = False,
+    no_backfill: NoBackfill = False,
     verify_complete: Annotated[
         bool,
         typer.Option(
@@ -71,18 +67,11 @@ def index(
         raise BadInput("where to? For example `reindexer index cities --to http://localhost:9200`", "--to")
     table = str(given.get("table", "")).rsplit("/", 1)[-1]  # of an ARN the table's name
     operation["to"].setdefault("alias", table.lower())
-    if no_backfill and not follow:
-        raise BadInput("goes with --follow", "--no-backfill")
-    if follow and wait:
-        raise BadInput("a follow does not end by itself; reindexer watch JOB shows it", "--wait")
+    check_following(follow=follow, no_backfill=no_backfill, wait=wait)
     if follow and given.get("dry_run"):
         raise BadInput("goes without --follow", "--dry-run")
-    if verify_complete:
-        if "verify" in given:
-            raise BadInput("goes without --no-verify", "--verify-complete")
-        given["verify"] = "complete"
-    asked = {**given, "operation": operation, **({"backfill": False} if no_backfill else {})}
-    job = job_input(asked, None, FollowInput if follow else JobInput)
+    asked = with_verify(given, complete=verify_complete)
+    job = input_of(asked, operation, follow=follow, no_backfill=no_backfill)
     name = workflow_id or f"{'follow-' if follow else ''}index-{table}"
     assert isinstance(job.operation, Index), "made of its options"
     if not no_check:

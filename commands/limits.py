@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Any
 
-from temporalio.client import Client, WorkflowUpdateRPCTimeoutOrCancelledError
+from temporalio.client import Client
 
 from commands.input.exits import Exit, Stopped
 from commands.input.fields import Fields, Given
@@ -13,14 +12,13 @@ from commands.input.json_only import emit_json
 from commands.input.options import AsJson, Job
 from commands.rendering.screen import facts, say
 from commands.temporal.server import (
-    CONFIRM_SECONDS,
     QUERY_SECONDS,
     open_job,
     progress_of,
     talk,
     workers_poll,
 )
-from commands.temporal.updating import updated
+from commands.temporal.updating import in_time, updated
 from reindexer.words import count
 
 
@@ -50,16 +48,8 @@ async def _limits(client: Client, job: str, change: dict[str, Any], reason: str 
         if answer is None or answer.limits is None:
             raise Stopped(Exit.NOT_FINISHED, f"{job} did not answer within {QUERY_SECONDS:.0f} s")
         return answer.limits.model_dump()
-    try:
-        return await asyncio.wait_for(
-            set_limits(client, job, {**change, **({"reason": reason} if reason else {})}), CONFIRM_SECONDS
-        )
-    except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
-        raise Stopped(
-            Exit.NOT_FINISHED,
-            f"{job} did not answer within {CONFIRM_SECONDS:.0f} s; `reindexer limits {job}` shows whether its "
-            "limits changed",
-        ) from None
+    asked = {**change, **({"reason": reason} if reason else {})}
+    return await in_time(set_limits(client, job, asked), job, "limits", "whether its limits changed")
 
 
 async def set_limits(client: Client, job: str, change: dict[str, Any]) -> dict[str, Any]:

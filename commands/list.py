@@ -10,10 +10,11 @@ import typer
 from rich.text import Text
 from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
 
+from activities.follows import FOLLOW_TYPE
 from commands.input.json_only import emit_json
 from commands.input.options import AsJson
 from commands.rendering.screen import BAD, GOOD, WARN, Cell, columns, moment, note, say
-from commands.temporal.server import FOLLOW_TYPE, JOB_TYPE, spelled, talk
+from commands.temporal.server import JOB_TYPE, spelled, talk
 from reindexer.words import duration
 
 _STYLE = {

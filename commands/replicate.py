@@ -7,13 +7,12 @@ from typing import Annotated
 import typer
 
 from commands.input.fields import Fields, Given
-from commands.input.job_input import job_input
+from commands.input.following import Follow, NoBackfill, check_following, input_of, with_verify
 from commands.input.options import AsJson, Yes
 from commands.rendering.plan import summary
 from commands.running.launch import Wait, launch
 from commands.start import show_plan
 from reindexer.errors import BadInput
-from reindexer.models import FollowInput, JobInput
 
 #: In the order of the help.
 _FIELDS = Fields(
@@ -42,12 +41,8 @@ def replicate(
             metavar="ID", help="Workflow ID; default: replicate-<table>, or follow-replicate-<table>."
         ),
     ] = None,
-    follow: Annotated[
-        bool, typer.Option("--follow", help="Follow the table's stream beside the scan and after it.")
-    ] = False,
-    no_backfill: Annotated[
-        bool, typer.Option("--no-backfill", help="Scan nothing: go on where the last follow was.")
-    ] = False,
+    follow: Follow = False,
+    no_backfill: NoBackfill = False,
     verify_complete: Annotated[
         bool, typer.Option("--verify-complete", help="Compare all of both tables at the end, not a sample.")
     ] = False,
@@ -64,20 +59,13 @@ def replicate(
     operation = given.get("operation", {})
     if "table" not in operation.get("to", {}):
         raise BadInput("where to? For example `reindexer replicate cities cities-eu`", "OTHER")
-    if no_backfill and not follow:
-        raise BadInput("goes with --follow", "--no-backfill")
+    check_following(follow=follow, no_backfill=no_backfill, wait=wait)
     if no_backfill and (operation.get("create") or verify_complete):
         raise BadInput("goes without --create and --verify-complete: nothing is scanned", "--no-backfill")
-    if follow and wait:
-        raise BadInput("a follow does not end by itself; reindexer watch JOB shows it", "--wait")
-    if verify_complete:
-        if given.get("verify") is False:
-            raise BadInput("goes without --no-verify", "--verify-complete")
-        given["verify"] = "complete"
     to = {**operation["to"], **({"region": region} if region else {})}
     operation = {**operation, "kind": "replicate", "to": to}
-    asked = {**given, "operation": operation, **({"backfill": False} if no_backfill else {})}
-    job = job_input(asked, None, FollowInput if follow else JobInput)
+    asked = with_verify(given, complete=verify_complete)
+    job = input_of(asked, operation, follow=follow, no_backfill=no_backfill)
     name = workflow_id or f"{'follow-' if follow else ''}replicate-{job.table.rsplit('/', 1)[-1]}"
     show_plan(job, name, ask=not yes)
     about = ("follow, " if follow else "") + summary(job)

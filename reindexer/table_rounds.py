@@ -37,9 +37,9 @@ from reindexer.rounds.record import ONE_ATTEMPT, record_result, round_of
 from reindexer.rounds.round import Round, defect
 from reindexer.search.client import SearchClient
 from reindexer.sinks.in_place import InPlace
-from reindexer.sinks.ordered import Ordered, OrderedSink, Rendering
+from reindexer.sinks.ordered import Ordered, OrderedSink, Rendering, orders_in
 from reindexer.sinks.pair import Pair
-from reindexer.sinks.refreshing import Refreshing, orders_in
+from reindexer.sinks.refreshing import Refreshing
 from reindexer.sinks.repairing import Repairing
 from reindexer.sinks.replica import ReplicaSink
 from reindexer.sinks.search_index import SearchSink

@@ -11,10 +11,10 @@ import pytest
 
 import activities.follows as follows
 import starter
-from activities.follows import Follow, Told, watched, with_given_up
+from activities.follows import Follow, FollowSeen, watched, with_given_up
 from commands.input.exits import Exit
 from commands.temporal.ending import Ending
-from commands.temporal.follows import told_by
+from commands.temporal.follows import seen_in
 from commands.temporal.status import JobStatus
 from reindexer.checks import arrived
 from reindexer.checks.arrived import Absent, documents_at
@@ -45,8 +45,8 @@ async def watch(monkeypatch: pytest.MonkeyPatch, *answers: JobStatus, seconds: f
     monkeypatch.setattr(follows, "_LOOK", 0.0)
     coming = list(answers)
 
-    async def answer() -> Told:
-        return told_by(coming.pop(0) if len(coming) > 1 else coming[0])
+    async def answer() -> FollowSeen:
+        return seen_in(coming.pop(0) if len(coming) > 1 else coming[0])
 
     return await watched(answer, Follow("follow", "r", "cities-1"), END, seconds)
 

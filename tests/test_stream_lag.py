@@ -31,7 +31,7 @@ class Clocked(ModelStream):
 
 
 def followed(seconds: float, prepare: Any, before: Followed | None = None) -> list[Followed]:
-    """What each page says of a round of so many seconds; `prepare` gets the stream as time passes."""
+    """What each page says of a round of some seconds; `prepare` gets the stream as time passes."""
     context = Waiting(seconds)
     stream = Clocked(context)
     model = grown()

@@ -106,7 +106,7 @@ def divided(hidden: str) -> Follow:
 
 def test_a_sibling_that_is_listed_late_is_adopted_and_goes_on_from_its_parents_end() -> None:
     follow = divided("s2")
-    assert "s0" not in follow.kept.cursor.ended, "nobody asks for children of it any more"
+    assert "s0" not in follow.kept.cursor.ended, "no one asks for children of it any more"
     assert follow.look() == StreamLook()
     follow.stream.hidden = set()
     [adopted] = follow.look().adopt

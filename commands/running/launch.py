@@ -10,12 +10,12 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
+from activities.follows import FOLLOW_TYPE
 from commands.input.exits import Exit
 from commands.input.json_only import emit_json
 from commands.rendering.screen import WARN, note
 from commands.running.watching import goes_on, show_ending, watch_job
 from commands.temporal.server import (
-    FOLLOW_TYPE,
     JOB_TYPE,
     address,
     own_workers,

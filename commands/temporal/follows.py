@@ -6,7 +6,7 @@ from datetime import datetime
 
 from temporalio.client import Client
 
-from activities.follows import Follow, Told, watched
+from activities.follows import Follow, FollowSeen, watched
 from commands.temporal.status import JobStatus, job_status
 from reindexer.models import FollowArrival
 
@@ -14,12 +14,12 @@ from reindexer.models import FollowArrival
 async def arrival_at(client: Client, follow: Follow, until: datetime, seconds: float) -> FollowArrival:
     """As `watched`; a job that has ended meanwhile is one of its answers. Raises `RPCError`."""
 
-    async def ask() -> Told:
-        return told_by(await job_status(client, follow.job))
+    async def ask() -> FollowSeen:
+        return seen_in(await job_status(client, follow.job))
 
     return await watched(ask, follow, until, seconds)
 
 
-def told_by(status: JobStatus) -> Told:
+def seen_in(status: JobStatus) -> FollowSeen:
     """What a job's state says of it as a follow."""
-    return Told(status.progress if status.workers else None, ended=status.ending is not None)
+    return FollowSeen(status.progress if status.workers else None, ended=status.ending is not None)

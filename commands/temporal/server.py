@@ -22,6 +22,7 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.follows import FOLLOW_TYPE
 from commands.input.exits import Exit, Stopped
 from reindexer.connect import connect
 from reindexer.errors import BadInput
@@ -33,7 +34,7 @@ T = TypeVar("T")
 
 Kind = Literal["workflow", "activity"]
 
-JOB_TYPE, FOLLOW_TYPE = "ReindexTable", "FollowTable"
+JOB_TYPE = "ReindexTable"
 #: A long poll lasts a minute; a worker that has not polled again a little later is gone.
 POLLER_GONE_AFTER = timedelta(seconds=75)
 #: How long a control waits for the job to confirm: the rounds hand back within about two seconds.

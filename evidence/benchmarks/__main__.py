@@ -91,28 +91,30 @@ def _measure(servers: Stack, options: argparse.Namespace) -> list[Section]:
     records, few, repeat = options.records, max(1000, options.records // _SMALL_SHARE), options.repeat
     began = time.monotonic()
 
-    def told(text: str) -> None:
+    def announce(text: str) -> None:
         print(f"{time.monotonic() - began:5.0f} s  {text}", file=sys.stderr, flush=True)
 
     if os.getloadavg()[0] > _BUSY * (os.cpu_count() or 1):
-        told(f"others are busy on this machine (load {os.getloadavg()[0]:.1f}): do not trust times and floors")
+        announce(
+            f"others are busy on this machine (load {os.getloadavg()[0]:.1f}): do not trust times and floors"
+        )
     places = min(_EVERY_CITY, 2 * records)  # fewer where the caller is in a hurry
     for name, size, inhabitants in ((_LARGE, records, LARGE), (_SMALL, few, LARGE), (_CITIES, places, EVERY)):
         if (name == _CITIES and "transform" not in options.only) or set(options.only) <= set(_OWN_TABLES):
             continue
         filled = make_table(name, size, servers.processes, inhabitants)
         cure_parallel_scans(servers.engine, name)
-        told(f"{name}: {size:,} records written, {filled.rate:,.0f}/s, CPU {filled.cpu:.1f} s")
+        announce(f"{name}: {size:,} records written, {filled.rate:,.0f}/s, CPU {filled.cpu:.1f} s")
     ways: dict[str, Callable[[], Section]] = {
-        "spine": lambda: spine.measure(servers, _LARGE, _SMALL, records, repeat, told),
-        "transform": lambda: transforming.measure(servers, _CITIES, repeat, told),
+        "spine": lambda: spine.measure(servers, _LARGE, _SMALL, records, repeat, announce),
+        "transform": lambda: transforming.measure(servers, _CITIES, repeat, announce),
         "profile": lambda: Section("profile", data=run_anatomy(_SMALL)),
-        "faults": lambda: faulty.measure(servers, _LARGE, repeat, told),
-        "safety": lambda: safety.measure(servers, _SMALL, repeat, told),
-        "compare": lambda: comparing.measure(servers, records, repeat, told),
-        "index": lambda: indexing.measure(servers, records, repeat, told),
-        "follow": lambda: following.measure(servers, records, repeat, told),
-        "replicate": lambda: replicating.measure(servers, records, repeat, told),
+        "faults": lambda: faulty.measure(servers, _LARGE, repeat, announce),
+        "safety": lambda: safety.measure(servers, _SMALL, repeat, announce),
+        "compare": lambda: comparing.measure(servers, records, repeat, announce),
+        "index": lambda: indexing.measure(servers, records, repeat, announce),
+        "follow": lambda: following.measure(servers, records, repeat, announce),
+        "replicate": lambda: replicating.measure(servers, records, repeat, announce),
     }
     return [ways[name]() for name in _SECTIONS if name in options.only]
 

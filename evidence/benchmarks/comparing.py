@@ -30,7 +30,7 @@ _SHARE = 2  # each n-th record of the large table: theirs takes half a minute fo
 _SEGMENTS = 2  # commands side by side: as many as our workers have processes
 
 
-def measure(servers: Stack, records: int, repeat: int, told: Callable[[str], None]) -> Section:
+def measure(servers: Stack, records: int, repeat: int, announce: Callable[[str], None]) -> Section:
     """Both pairs of tables, each way in turn."""
     equal, altered, ten = make_pairs(servers, max(1000, records // _SHARE))
     found = Section("compare")
@@ -43,7 +43,7 @@ def measure(servers: Stack, records: int, repeat: int, told: Callable[[str], Non
             (theirs, lambda pair=pair: _theirs(servers, pair, 1)),  # type: ignore[misc]
             (split, lambda pair=pair: _theirs(servers, pair, _SEGMENTS)),  # type: ignore[misc]
         ]
-        interleaved(rows, repeat, told)
+        interleaved(rows, repeat, announce)
         found.rows += [ours, theirs, split]
         found.floors += [
             Floor(f"compare / diff-tables, {pair.name}", ratio(ours, theirs), _FASTER),

@@ -16,7 +16,7 @@ _KEPT = 0.6  # of the rate without faults: the failed tenth again, in company an
 _SEED = 1  # the first run's; each further run draws others
 
 
-def measure(servers: Stack, table: str, repeat: int, told: Callable[[str], None]) -> Section:
+def measure(servers: Stack, table: str, repeat: int, announce: Callable[[str], None]) -> Section:
     """The job without the proxy, through it without faults, through it with faults."""
     with fault_proxy(servers.engine.endpoint_url, FaultPlan(), logs=servers.folder) as proxy:
         direct = Row("job, no proxy")
@@ -27,7 +27,7 @@ def measure(servers: Stack, table: str, repeat: int, told: Callable[[str], None]
             (calm, lambda: _run(servers, table, proxy, FaultPlan())),
             (rough, lambda: _run(servers, table, proxy, FaultPlan.mixed(_RATE, _SEED + len(rough.runs)))),
         ]
-        interleaved(rows, repeat, told)
+        interleaved(rows, repeat, announce)
     twice = sum(run.details["changed_twice"] for run in rough.runs)
     found = Section("faults", [direct, calm, rough])
     found.floors = [

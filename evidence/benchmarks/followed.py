@@ -57,7 +57,7 @@ def make_streamed(name: str) -> str:
 def prepare_changes(
     number: int, count: int, table: str, records: int, changes: int, turn: int
 ) -> Callable[[], int]:
-    """Ready to write: this process's part of so many changes of so many cities, one after another."""
+    """Ready to write: this process's part of `changes` to `records` cities, one after another."""
     client: Any = make_client(lean=False)
     client.describe_table(TableName=table)
     mine = list(itertools.islice(cities(records), number, None, count))
@@ -82,7 +82,7 @@ def _changed(item: dict[str, Any], turn: int) -> dict[str, Any]:
 
 @dataclass
 class Followed:
-    """One follow. `lineages`: shards that follow, of the first so many of the job."""
+    """One follow. `lineages`: how many of the job's shards follow; they are its first."""
 
     servers: Stack
     search: SearchServer
@@ -120,7 +120,7 @@ class Followed:
         return sum(counts.tally.scanned for counts in every)
 
     async def until_settled(self, client: Client, number: int, seconds: float = 600.0) -> None:
-        """Until so many are. Raises `TimeoutError`."""
+        """Wait until that many are. Raises `TimeoutError`."""
         async with asyncio.timeout(seconds):
             while await self.settled(client) < number:
                 await asyncio.sleep(_LOOK)
@@ -170,7 +170,7 @@ def _writer() -> Any:
 
 
 class Trickle:
-    """So many changes a second, one by one, until it is stopped; runs in the event loop."""
+    """Changes at a given rate, one by one, until it is stopped; runs in the event loop."""
 
     def __init__(self, followed: Followed, per_second: float) -> None:
         self._followed, self._every = followed, 1 / per_second

@@ -28,7 +28,7 @@ from testbed.search import SearchServer
 from testbed.stack import Stack
 from testbed.workers import Workers
 
-_FLOOR = ("follow / one by one", 2.0)  # else nobody would change over
+_FLOOR = ("follow / one by one", 2.0)  # else no one would change over
 _TABLE = "benchmark-followed"
 _CHANGES = 100_000  # half a minute of catching up
 _ROWS_SHARE = 10  # each row is changed so often
@@ -43,7 +43,7 @@ _PAUSE, _PAUSE_IDLE = 2.0, 5.0  # seconds until a pause holds
 _IDLE = 8.0  # seconds without changes, after which a round rests
 
 
-def measure(servers: Stack, records: int, repeat: int, told: Callable[[str], None]) -> Section:
+def measure(servers: Stack, records: int, repeat: int, announce: Callable[[str], None]) -> Section:
     """All of it, on a table of its own."""
     changes = min(_CHANGES, records)
     stream = make_streamed(_TABLE)
@@ -52,19 +52,19 @@ def measure(servers: Stack, records: int, repeat: int, told: Callable[[str], Non
         followed = Followed(servers, search, _TABLE, stream)
         with crew(servers) as workers:
             asyncio.run(_drained(followed))
-            told(f"{_TABLE} is followed, and its index drained")
+            announce(f"{_TABLE} is followed, and its index drained")
             ours = Row("reindexer index --follow", note=f"catching up; {servers.processes} processes")
             theirs = Row("poll, one by one", note="one process")
             ways: tuple[Way, Way] = (
                 (ours, lambda: _ours(followed, workers, changes)),
                 (theirs, lambda: _theirs(followed, changes // _THEIRS)),
             )
-            found = compared("follow", *ways, _FLOOR, repeat, told)
+            found = compared("follow", *ways, _FLOOR, repeat, announce)
             for part in (_at_the_tip, _live, _paused):
                 asyncio.run(part(followed, found))
-                told(found.facts[-1])
+                announce(found.facts[-1])
             asyncio.run(followed.end())
-        measure_idle(servers, search, found, told)
+        measure_idle(servers, search, found, announce)
     return found
 
 

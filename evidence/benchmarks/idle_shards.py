@@ -34,12 +34,12 @@ _OWN_A_DAY = 6 * (288 + 96)
 _MOST_SLOTS, _MOST_A_DAY = 2, 60_000  # what is to be borne for a table at rest
 
 
-def measure_idle(servers: Stack, search: SearchServer, found: Section, told: Callable[[str], None]) -> None:
+def measure_idle(servers: Stack, search: SearchServer, found: Section, announce: Callable[[str], None]) -> None:
     """Adds floors and facts to the section."""
     stream = make_streamed(_TABLE)
     with fault_proxy(servers.engine.endpoint_url, FaultPlan(), logs=servers.folder) as proxy:
         _divide(proxy.lineages(stream), _SHARDS)
-        told(f"{_TABLE}: {_SHARDS} stream shards")
+        announce(f"{_TABLE}: {_SHARDS} stream shards")
         seen = {"AWS_ENDPOINT_URL_DYNAMODB_STREAMS": proxy.endpoint_url}
         near = replace(servers, workers=servers.beside(settings=seen).workers, faults=proxy)
         with crew(near) as workers:
@@ -55,7 +55,7 @@ def measure_idle(servers: Stack, search: SearchServer, found: Section, told: Cal
         f"{cost.events_a_day:,.0f} events a day, {cost.reads:,.0f} reads a second, "
         f"{100 * cost.cpu / cost.seconds:.0f} % of a core for the workers"
     )
-    told(found.facts[-1])
+    announce(found.facts[-1])
 
 
 def _divide(control: LineageControl, shards: int) -> None:
@@ -67,7 +67,7 @@ def _divide(control: LineageControl, shards: int) -> None:
 
 @dataclass
 class _Cost:
-    """Of so many seconds. `events`: of the shards' histories; `cpu`: seconds of the workers."""
+    """Of some seconds. `events`: of the shards' histories; `cpu`: seconds of the workers."""
 
     slots: int
     seconds: float

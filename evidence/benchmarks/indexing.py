@@ -45,7 +45,7 @@ _MAPPING: dict[str, Any] = {
 }
 
 
-def measure(servers: Stack, records: int, repeat: int, told: Callable[[str], None]) -> Section:
+def measure(servers: Stack, records: int, repeat: int, announce: Callable[[str], None]) -> Section:
     """Both ways in turn, each into an index of its own, which is removed after it.
 
     Each has run once before: OpenSearch's compiler has seen the work of both.
@@ -64,8 +64,8 @@ def measure(servers: Stack, records: int, repeat: int, told: Callable[[str], Non
             (theirs, lambda: _theirs(servers, search, mapping, records)),
         )
         for row, run in ways:
-            told(f"{row.name}, warming up: {run().rate:,.0f} records/s")
-        found = compared("index", *ways, _FLOOR, repeat, told)
+            announce(f"{row.name}, warming up: {run().rate:,.0f} records/s")
+        found = compared("index", *ways, _FLOOR, repeat, announce)
     phases = ", ".join(f"{name} {ours.detail(name):.2f}" for name in ("planning", "rounds", "closing"))
     found.facts.append(f"the workflow's seconds of {records / ours.rate:.2f} of the command: {phases}")
     return found

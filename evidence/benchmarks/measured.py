@@ -137,19 +137,19 @@ class Section:
     data: dict[str, Any] = field(default_factory=dict)
 
 
-def interleaved(rows: Sequence[Way], repeat: int, told: Callable[[str], None]) -> None:
+def interleaved(rows: Sequence[Way], repeat: int, announce: Callable[[str], None]) -> None:
     """A B A B: each way once, then each again, so that a busy minute of the machine meets all of them."""
     for number in range(repeat):
         for row, run in rows:
             row.runs.append(run())
-            told(f"{row.name}: {row.runs[-1].rate:,.0f} records/s (run {number + 1} of {repeat})")
+            announce(f"{row.name}: {row.runs[-1].rate:,.0f} records/s (run {number + 1} of {repeat})")
 
 
 def compared(
-    name: str, one: Way, other: Way, floor: tuple[str, float], repeat: int, told: Callable[[str], None]
+    name: str, one: Way, other: Way, floor: tuple[str, float], repeat: int, announce: Callable[[str], None]
 ) -> Section:
     """A section of two ways in turn. `floor`: what is held, and the least rate of `one` over `other`'s."""
-    interleaved([one, other], repeat, told)
+    interleaved([one, other], repeat, announce)
     what, least = floor
     kept = ratio(one[0], other[0])
     return Section(

@@ -31,7 +31,7 @@ _TABLE, _TEN = "benchmark-replicated", "benchmark-replicated-ten"
 _SHARE = 2  # each n-th record of the large table: some ten seconds of either
 
 
-def measure(servers: Stack, records: int, repeat: int, told: Callable[[str], None]) -> Section:
+def measure(servers: Stack, records: int, repeat: int, announce: Callable[[str], None]) -> Section:
     """Both ways in turn, each into an empty table of its own, which is removed after it."""
     records = max(1000, records // _SHARE)
     for name, size in ((_TABLE, records), (_TEN, 10)):
@@ -43,7 +43,7 @@ def measure(servers: Stack, records: int, repeat: int, told: Callable[[str], Non
         (ours, lambda: _ours(servers, records)),
         (theirs, lambda: _theirs(servers, records)),
     )
-    return compared("replicate", *ways, _FLOOR, repeat, told)
+    return compared("replicate", *ways, _FLOOR, repeat, announce)
 
 
 def _ours(servers: Stack, records: int) -> Run:

@@ -12,7 +12,7 @@ _KEPT = ("rate kept with stamp, condition and classification", 0.95)  # dearer, 
 _MORE = 3  # times as often as the others: a twentieth drowns in the noise of single runs
 
 
-def measure(servers: Stack, table: str, repeat: int, told: Callable[[str], None]) -> Section:
+def measure(servers: Stack, table: str, repeat: int, announce: Callable[[str], None]) -> Section:
     """The bare loop both ways, in turn."""
     safe = Row("bare loop, stamped and conditional")
     plain = Row("bare loop, plain overwrite", note="UPDATE … SET v=? and no condition")
@@ -22,5 +22,5 @@ def measure(servers: Stack, table: str, repeat: int, told: Callable[[str], None]
         (plain, lambda: run_bare(servers, Bare(table, safe=False))),
         _KEPT,
         repeat * _MORE,
-        told,
+        announce,
     )

@@ -20,7 +20,7 @@ _SCRIPT_SHARE, _ACTIVITIES_SHARE = 20, 40  # every n-th record: about as long a 
 
 
 def measure(
-    servers: Stack, large: str, small: str, records: int, repeat: int, told: Callable[[str], None]
+    servers: Stack, large: str, small: str, records: int, repeat: int, announce: Callable[[str], None]
 ) -> Section:
     """All rows, one after another, again and again."""
     few, fewer = max(500, records // _SCRIPT_SHARE), max(500, records // _ACTIVITIES_SHARE)
@@ -47,7 +47,7 @@ def measure(
         (single, lambda: run_activities(servers, large, fewer)),
         (boto3, lambda: run_bare(servers, Bare(large, lean=False))),
     ]
-    interleaved(rows, repeat, told)
+    interleaved(rows, repeat, announce)
     found = Section("spine", [job, checked, single_read, lean, boto3, script, single, lesser])
     found.floors = [
         Floor("job / bare loop with the same reads and writes", ratio(job, checked), _OF_BARE),

@@ -11,7 +11,7 @@ from testbed.stack import Stack
 _KEPT = ("transform / touch", 0.5)  # whole items read, the function, a guard, whole items read to verify
 
 
-def measure(servers: Stack, table: str, repeat: int, told: Callable[[str], None]) -> Section:
+def measure(servers: Stack, table: str, repeat: int, announce: Callable[[str], None]) -> Section:
     """Both over the whole table, in turn."""
     function = Row("transform, whole job", note="jobs/size_class.py: query, function, two attributes set")
     touch = Row("touch, whole job", note="the same table")
@@ -21,5 +21,5 @@ def measure(servers: Stack, table: str, repeat: int, told: Callable[[str], None]
         (touch, lambda: run_fresh(servers, table)),
         _KEPT,
         repeat,
-        told,
+        announce,
     )

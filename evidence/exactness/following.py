@@ -157,6 +157,25 @@ async def _left(running: _Running) -> list[Difference]:
     )
 
 
+def counts(report: dict[str, Any], counted: int, changes: int, accepted: int | None) -> dict[str, bool]:
+    """What must hold of the numbers of a follow. `counted` of `changes`: by the shard that follows.
+
+    `accepted`: writes that the destination took; None: it does not know any more.
+    """
+    tally = Tally.model_validate(report["tally"])
+    scanned = tally.scanned - counted
+    wrote = sum(tally[each] for each in (Outcome.UPDATED, Outcome.DELETED, Outcome.VANISHED))
+    # Of a change whose answer was lost, a newer one that landed meanwhile leaves nothing: it is superseded.
+    between = accepted is None or wrote <= accepted <= wrote + tally[Outcome.SUPERSEDED]
+    return {
+        "not balanced": report["balanced"],
+        "records were given up": not tally[Outcome.QUARANTINED],
+        f"{counted:,} of {changes:,} changes were counted": counted == changes,
+        f"the scan counted {scanned:,} rows": STEADY <= scanned <= KEYS,
+        f"{accepted or 0:,} writes were accepted, and {wrote:,} counted": between,
+    }
+
+
 async def _judged(
     running: _Running,
     report: dict[str, Any],
@@ -179,18 +198,10 @@ async def _judged(
     twice = sum(
         len({write.version for write in document.accepted}) < len(document.accepted) for document in documents
     )
-    tally = Tally.model_validate(report["tally"])
-    changes, scanned = len(layer.written), tally.scanned - counted
-    wrote = sum(tally[each] for each in (Outcome.UPDATED, Outcome.DELETED, Outcome.VANISHED))
-    # Of a change whose answer was lost, a newer one that landed meanwhile leaves nothing: it is superseded.
-    between = wrote <= accepted <= wrote + tally[Outcome.SUPERSEDED]
+    changes = len(layer.written)
     musts = {
         "nothing happened": bool(struck),
-        "not balanced": report["balanced"],
-        "records were given up": not tally[Outcome.QUARANTINED],
-        f"{counted:,} of {changes:,} changes were counted": counted == changes,
-        f"the scan counted {scanned:,} rows": STEADY <= scanned <= KEYS,
-        f"{accepted:,} writes were accepted, and {wrote:,} counted": between or cell.dies,
+        **counts(report, counted, changes, None if cell.dies else accepted),
         "documents went back": not truth.went_back(f"{index}-write"),
         "documents were written twice at one order": not twice,
         "documents could not be read on their way": not truth.unread,
@@ -202,7 +213,7 @@ async def _judged(
     outcomes = {name: count for name, count in report["tally"].items() if count and name != "scanned"}
     return row_of(
         cell,
-        records=tally.scanned,
+        records=report["tally"]["scanned"],
         injected=struck,
         outcomes=outcomes,
         ambiguous=report["attempts"]["ambiguous"],

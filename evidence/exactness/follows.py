@@ -199,7 +199,7 @@ _OTHERS = (
     Follow("OpenSearch killed and restarted", Moment.END, disturb=indexes.restart, dies=True),
     Follow(
         "a fifth of all calls fail, half of these applied",
-        Moment.END,  # before, so many are tried again on their own that an index is drained late, or never
+        Moment.END,  # before, many are tried again alone, and an index is drained late, or never
         BOTH,
         _failing(K.SERVER_ERROR, K.CUT_APPLIED, probability=0.1),
         indexes.MIXED,

@@ -129,7 +129,7 @@ _CARRIED = {
     "500, applied 0.5 s later": Moment.END,
     "time-out, applied 6 s later": Moment.MIDDLE,
     "throttled calls": Moment.END,
-    # Before, so many records are tried again on their own that it is drained late, or never.
+    # Before, many records are tried again on their own, and it is drained late, or never.
     "stored items withheld, 30 % failing": Moment.END,
     "access denied, then allowed": Moment.END,
 }

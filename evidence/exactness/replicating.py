@@ -14,7 +14,7 @@ from typing import Any
 from evidence.exactness import tables
 from evidence.exactness.cell import Handle, Happened
 from evidence.exactness.crashes import until
-from evidence.exactness.following import AFTER, HELD_BACK, KEYS, LET_GO, STEADY, caught_up
+from evidence.exactness.following import AFTER, HELD_BACK, KEYS, LET_GO, STEADY, caught_up, counts
 from evidence.exactness.kinds import PARTS, Moment
 from evidence.exactness.replicas import FOLLOWED, FOLLOWED_RECORDS, RECORDS, Replica
 from evidence.exactness.row import Row
@@ -24,7 +24,6 @@ from evidence.exactness.stand import Stand
 from evidence.exactness.two_tables import dropped, injected, row_of, tried
 from evidence.exactness.writers import Writers
 from evidence.judge import differences
-from reindexer.tally import Outcome, Tally
 from testbed.faults import FaultPlan, Truth
 from testbed.faults.lineages.control import LineageControl
 
@@ -196,25 +195,16 @@ async def _judged_follow(
     changes = len((await asyncio.to_thread(running.control.truth)).written)
     struck = await injected(cell, running.stand, running.handle, report["run"], dict(truth.injected), happened)
     struck = {**struck, **happened.injected} if cell.divide and struck else struck
-    tally = Tally.model_validate(report["tally"])
-    scanned, accepted = tally.scanned - counted, truth.applied(running.replica)
-    wrote = sum(tally[each] for each in (Outcome.UPDATED, Outcome.DELETED, Outcome.VANISHED))
-    # Of a change whose answer was lost, a newer one that landed meanwhile leaves nothing: it is superseded.
-    between = wrote <= accepted <= wrote + tally[Outcome.SUPERSEDED]
     musts = {
         "nothing happened": bool(struck),
-        "not balanced": report["balanced"],
-        "records were given up": not tally[Outcome.QUARANTINED],
-        f"{counted:,} of {changes:,} changes were counted": counted == changes,
-        f"the scan counted {scanned:,} rows": STEADY <= scanned <= KEYS,
-        f"{accepted:,} writes were accepted, and {wrote:,} counted": between,
+        **counts(report, counted, changes, truth.applied(running.replica)),
         f"{len(left):,} keys differ": not left,
         **_always(running, truth),
         **happened.musts,
     }
     return row_of(
         cell,
-        records=tally.scanned,
+        records=report["tally"]["scanned"],
         injected=struck,
         outcomes={name: count for name, count in report["tally"].items() if count and name != "scanned"},
         ambiguous=report["attempts"]["ambiguous"],

@@ -83,7 +83,7 @@ class ArrivalInput(Model):
 
 class Arrival(Model):
     """The answer of `confirm`, or of the job itself. `until`: what changed in the table up to then is waited
-    for. `why`: nobody could be asked, and why; else each of `follows` says its own.
+    for. `why`: no one could be asked, and why; else each of `follows` says its own.
     """
 
     job: str
@@ -95,3 +95,17 @@ class Arrival(Model):
     follows: list[FollowArrival] = []
     index: IndexArrival | None = None
     why: str = Field(default="", exclude_if=lambda value: not value)
+
+    @classmethod
+    def of(cls, request: ArrivalInput, follows: list[FollowArrival], why: str) -> Arrival:
+        """The answer to a job; confirmed where there are follows, and each of them is."""
+        return cls(
+            job=request.job,
+            run=request.run,
+            table=request.table,
+            version=request.version,
+            until=request.until,
+            confirmed=bool(follows) and all(follow.confirmed for follow in follows),
+            follows=follows,
+            why=why,
+        )

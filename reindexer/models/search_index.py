@@ -187,7 +187,7 @@ class Indexed(Model):
         """Whether it holds what was written to it.
 
         It may hold more: documents of records that were deleted while a lost worker's counts were not known.
-        Not where every record was looked at: `exactly` so many have one.
+        Not where every record was looked at: `exactly` that many have one.
         """
         if self.counted and self.exactly is not None:
             return self.documents == self.exactly

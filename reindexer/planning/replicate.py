@@ -110,7 +110,7 @@ def plan_replica(
             "NotAReplica",
         )
     if not epoch:
-        epoch = _epoch(ledger, destination_of_table(replica.arn, replica.identity), rows, replica, request)
+        epoch = _epoch(last, rows, replica, request)
     refilled = shard_count(replica.facts.items, replica.facts.size_bytes) if rows else 0
     checks = _checks(request, source, replica) if begins else []
     return PlannedReplica(writer, epoch, begins, refilled, checks, warnings)
@@ -160,11 +160,8 @@ def _checked(
     return writer, [*warnings, *notes]
 
 
-def _epoch(
-    ledger: Ledger, destination: str, rows: list[WireItem], replica: Described, request: PlanInput
-) -> int:
+def _epoch(last: int | None, rows: list[WireItem], replica: Described, request: PlanInput) -> int:
     """Of a new backfill above all that is stored; of a follow that goes on the last one."""
-    last = ledger.epochs.last(destination)
     if request.resumes:
         if not last:
             name = replica.table.table

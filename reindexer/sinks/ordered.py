@@ -67,17 +67,12 @@ class OrderedAnswers:
 
     def refused(self, refusals: Sequence[Refusal[Put]]) -> Iterator[tuple[PendingWrite[Put], Verdict]]:
         """Something of that order, or of a higher one, is stored."""
-        unsaid = [work for work, failure in refusals if self._sink.order_shown(failure) is None]
         try:
-            looked_up = self._sink.stored([work.key for work in unsaid]) if unsaid else []
+            orders = orders_met(self._sink, refusals)
         except CallFailed as failed:
             yield from ((work, failed.failure) for work, _ in refusals)
             return
-        orders = {
-            id(work): found.order if found else None for work, found in zip(unsaid, looked_up, strict=True)
-        }
-        for work, failure in refusals:
-            stored = orders[id(work)] if id(work) in orders else self._sink.order_shown(failure)
+        for (work, failure), stored in zip(refusals, orders, strict=True):
             yield work, self._meaning(work, failure, stored)
 
     def _meaning(self, work: PendingWrite[Put], failure: Failure, stored: int | None) -> Verdict:
@@ -114,11 +109,32 @@ class OrderedAnswers:
         )
 
 
-class Ordered:
-    """The `Destination` of rounds that write whole values at their order. Rows of a scan are at the floor."""
+class Recognised:
+    """What a `Destination` need not remember, since the stored order tells what became of a write."""
 
     may_look_ahead = True
-    unconfirmed_bytes = 0  # nothing is unconfirmed: the destination itself knows
+    unconfirmed_bytes = 0  # nothing is unconfirmed
+
+    def settled(self, key: WireKey, result: Outcome | Isolated) -> None:
+        """The record has its outcome, or has left the round."""
+
+    def unconfirmed(
+        self,
+        works: Iterable[PendingWrite[Put]],  # noqa: ARG002
+        isolated: Iterable[tuple[WireKey, Isolated]],  # noqa: ARG002
+        deleted: Iterable[WireKey],  # noqa: ARG002
+        partition: str | None,  # noqa: ARG002
+    ) -> list[Unconfirmed]:
+        """None: whoever sends it again learns from the destination what became of it."""
+        return []
+
+    def take_deleted(self) -> tuple[list[str | None], float]:
+        """None: a source hands out what is there, whatever the destination holds."""
+        return [], 0.0
+
+
+class Ordered(Recognised):
+    """The `Destination` of rounds that write whole values at their order. Rows of a scan are at the floor."""
 
     def __init__(
         self,
@@ -202,22 +218,18 @@ class Ordered:
             older=self._older,
         )
 
-    def settled(self, key: WireKey, result: Outcome | Isolated) -> None:
-        """The record has its outcome, or has left the round."""
 
-    def unconfirmed(
-        self,
-        works: Iterable[PendingWrite[Put]],  # noqa: ARG002
-        isolated: Iterable[tuple[WireKey, Isolated]],  # noqa: ARG002
-        deleted: Iterable[WireKey],  # noqa: ARG002
-        partition: str | None,  # noqa: ARG002
-    ) -> list[Unconfirmed]:
-        """None: whoever sends it again learns from the destination whether it had landed."""
-        return []
+def orders_in(sink: OrderedSink, keys: Sequence[WireKey]) -> list[int | None]:
+    """The order that is stored under each key; None: nothing is. Raises `CallFailed`."""
+    return [found.order if found else None for found in sink.stored(keys)]
 
-    def take_deleted(self) -> tuple[list[str | None], float]:
-        """None: a source hands out what is there, whatever the destination holds."""
-        return [], 0.0
+
+def orders_met(sink: OrderedSink, refusals: Sequence[Refusal[Put]]) -> list[int | None]:
+    """As the refusals name them; those that do not are looked up. Raises `CallFailed`."""
+    shown = [sink.order_shown(failure) for _, failure in refusals]
+    unshown = [work.key for (work, _), order in zip(refusals, shown, strict=True) if order is None]
+    looked_up = iter(orders_in(sink, unshown) if unshown else [])
+    return [next(looked_up) if order is None else order for order in shown]
 
 
 def own_order(order: int, floor: int) -> int | None:

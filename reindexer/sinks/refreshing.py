@@ -7,7 +7,7 @@ that is stored. So it never hides a newer change. Refused, both are read again.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from reindexer.answers import CallFailed
@@ -15,15 +15,14 @@ from reindexer.dynamo.reading import read_consistently
 from reindexer.dynamo.table import TableClient
 from reindexer.errors import EnvironmentFault, Interrupted, named_failure
 from reindexer.items import Put, Skip, WireItem, WireKey, key_identity, to_json_key
-from reindexer.models import Fault, Isolated, RoundInput, Unconfirmed
+from reindexer.models import Fault, Isolated, RoundInput
 from reindexer.operations.index import IndexOperation
 from reindexer.page import Page
 from reindexer.round_context import RoundContext
 from reindexer.rounds.pending_write import Patience, PendingWrite
 from reindexer.rounds.protocols import Again, Refusal, Verdict
-from reindexer.search.taxonomy import stored_order
 from reindexer.sinks.in_place_answers import gives_up
-from reindexer.sinks.ordered import OrderedSink
+from reindexer.sinks.ordered import OrderedSink, Recognised, orders_met
 from reindexer.streams.order import Standing, floor_of, standing
 from reindexer.tally import Outcome
 
@@ -40,7 +39,7 @@ class Rewriting:
 
     def of(self, item: WireItem | None, order: int | None) -> Put | Outcome:
         """Raises what the job's function raises, `EnvironmentFault`, `Interrupted`; `EnvironmentFault` also for
-        an order that nobody of ours can have written."""
+        an order that none of ours can have written."""
         if order is not None and standing(self._floor, order, self._floor) is Standing.FOREIGN:
             raise EnvironmentFault(
                 "NotTheOnlyWriter",
@@ -80,7 +79,7 @@ class RefreshAnswers:
     def refused(self, refusals: Sequence[Refusal[Put]]) -> Iterator[tuple[PendingWrite[Put], Verdict]]:
         """A newer order is stored: to be written at that one, from the row as it is after it was seen."""
         try:
-            orders = self._orders(refusals)
+            orders = orders_met(self._sink, refusals)
             keys = [work.key for work, _ in refusals]
             rows, units = read_consistently(self._table, keys, None, self._context)
         except CallFailed as failed:
@@ -91,13 +90,6 @@ class RefreshAnswers:
         self.read_units += units
         for (work, _), order in zip(refusals, orders, strict=True):
             yield work, self._again(work, rows.get(key_identity(work.key)), order)
-
-    def _orders(self, refusals: Sequence[Refusal[Put]]) -> list[int | None]:
-        """As the refusals name them; those that do not are looked up. Raises `CallFailed`."""
-        said = [stored_order(failure) for _, failure in refusals]
-        unsaid = [work.key for (work, _), order in zip(refusals, said, strict=True) if order is None]
-        looked_up = iter(orders_in(self._sink, unsaid) if unsaid else [])
-        return [next(looked_up) if order is None else order for order in said]
 
     def _again(self, work: PendingWrite[Put], item: WireItem | None, order: int | None) -> Verdict:
         self.attempts["conflicts"] += 1
@@ -131,11 +123,8 @@ class RefreshAnswers:
         )
 
 
-class Refreshing:
+class Refreshing(Recognised):
     """The `Destination` of rounds that write documents again."""
-
-    may_look_ahead = True
-    unconfirmed_bytes = 0  # nothing is unconfirmed: whoever comes after reads again what is stored
 
     def __init__(
         self,
@@ -173,30 +162,8 @@ class Refreshing:
             return _isolated(key, *named_failure(error), given_up=gives_up(error, self._patience))
         return made if isinstance(made, Outcome) else PendingWrite(position, key, made)
 
-    def settled(self, key: WireKey, result: Outcome | Isolated) -> None:
-        """The record has its outcome, or has left the round."""
-
-    def unconfirmed(
-        self,
-        works: Iterable[PendingWrite[Put]],  # noqa: ARG002
-        isolated: Iterable[tuple[WireKey, Isolated]],  # noqa: ARG002
-        deleted: Iterable[WireKey],  # noqa: ARG002
-        partition: str | None,  # noqa: ARG002
-    ) -> list[Unconfirmed]:
-        """None: what was sent is written again, from what is stored and from the row."""
-        return []
-
-    def take_deleted(self) -> tuple[list[str | None], float]:
-        """None: a source hands out what is there, whatever the destination holds."""
-        return [], 0.0
-
 
 def _isolated(key: WireKey, error: str, message: str, *, given_up: bool) -> Isolated:
     return Isolated(
         key=to_json_key(key), error=error, message=message, attempts=int(given_up), given_up=given_up
     )
-
-
-def orders_in(sink: OrderedSink, keys: Sequence[WireKey]) -> list[int | None]:
-    """The order that is stored under each key; None: nothing is. Raises `CallFailed`."""
-    return [found.order if found else None for found in sink.stored(keys)]

@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from itertools import takewhile
 from typing import Any
 
 from reindexer.answers import Action, Answers, CallFailed, Failure
@@ -30,7 +31,7 @@ from reindexer.streams.order import floor_of
 #: Seconds for which a tombstone is kept: DynamoDB removes it by its TTL some time after. A stream keeps a
 #: change for one day, so that no position from which a follow goes on lies before the deletion.
 TOMBSTONE_SECONDS = 2 * 86_400
-#: Rows of a scan after which it is decided anew whether inserting is worth it: four batches.
+#: Rows of a scan by which it is decided whether inserting is worth it, for the rest of a round: four batches.
 _TRIED = 100
 #: Puts at the same time, of one round; and of a process: its rounds seldom put at the same moment.
 _AT_ONCE, _PUTS = 8, ThreadPoolExecutor(16, "put")
@@ -129,17 +130,17 @@ class ReplicaSink:
 
     def _put_all(self, writes: Sequence[tuple[WireKey, Put]]) -> Answers:
         """Side by side: a far Region takes a tenth of a second for each, and each has an order of its own."""
-        parts = [writes[first::_AT_ONCE] for first in range(min(_AT_ONCE, len(writes)))]
-        several = list(_PUTS.map(lambda part: singly(part, self._put), parts)) if len(parts) > 1 else None
-        if several is None:
+        if len(writes) == 1:
             return singly(writes, self._put)
-        # What was not tried has no answer, and comes last: up to the first such write.
-        failures: list[Failure | None] = []
-        for place in range(len(writes)):
-            answers = several[place % _AT_ONCE].failures
-            if place // _AT_ONCE >= len(answers):
-                break
-            failures.append(answers[place // _AT_ONCE])
+        parts = [writes[first::_AT_ONCE] for first in range(min(_AT_ONCE, len(writes)))]
+        several = list(_PUTS.map(lambda part: singly(part, self._put), parts))
+        answered = {
+            first + _AT_ONCE * nth: failure
+            for first, answers in enumerate(several)
+            for nth, failure in enumerate(answers.failures)
+        }
+        # What was not tried has no answer: up to the first such write. Others are sent again, and settled.
+        failures = [answered[place] for place in takewhile(answered.__contains__, range(len(writes)))]
         known = [answers.consumed for answers in several if answers.consumed is not None]
         return Answers(failures, sum(known) if known else None)
 

@@ -28,7 +28,7 @@ from reindexer.streams.lineages import after_look, childless, lasting_holes, loo
 from reindexer.streams.listing import describe
 from reindexer.streams.taxonomy import GONE
 
-#: Shards of one answer; the next look finds the others. A table does not grow by so many within minutes.
+#: Shards of one answer; the next look finds the others. A table does not grow by as many within minutes.
 MAX_ADOPTED = 100
 
 

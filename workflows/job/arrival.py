@@ -48,8 +48,8 @@ async def arrived(job: RunningJob) -> Arrival | None:
     except ActivityError as error:
         if job.gate.stopping:
             return None
-        why = f"nobody could be asked: {error.cause or error}"
-        return _unconfirmed(request, why)
+        why = f"no one could be asked: {error.cause or error}"
+        return Arrival.of(request, [], why)
     finally:
         job.confirming = False
 
@@ -68,16 +68,4 @@ def _input(job: RunningJob) -> ArrivalInput:
         version=target.version,
         started_at=job.started_at,
         until=workflow.now() + _BEHIND,
-    )
-
-
-def _unconfirmed(request: ArrivalInput, why: str) -> Arrival:
-    return Arrival(
-        job=request.job,
-        run=request.run,
-        table=request.table,
-        version=request.version,
-        until=request.until,
-        confirmed=False,
-        why=why,
     )

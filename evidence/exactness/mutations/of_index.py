@@ -17,8 +17,8 @@ MUTATIONS = (
     Mutation(
         "a refusal that does not name the stored order counts as updated, without a look",
         _ORDERED,
-        "stored = orders[id(work)] if id(work) in orders else self._sink.order_shown(failure)",
-        "stored = self._sink.order_shown(failure) or work.write.order",
+        "orders = orders_met(self._sink, refusals)",
+        "orders = [self._sink.order_shown(f) or w.write.order for w, f in refusals]",
         INDEX,
     ),
     Mutation(
