@@ -9,6 +9,7 @@ from typing import Any
 
 from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
 
 _POLL_SECONDS = 0.2  # at half of it, looking at a job would cost as much CPU as the job; states last for longer
 
@@ -26,9 +27,14 @@ async def until(
     deadline = time.monotonic() + seconds
     last: dict[str, Any] = {}
     while time.monotonic() < deadline:
-        last = await progress(handle)
-        if condition(last):
-            return last
+        try:
+            last = await progress(handle)
+        except RPCError as error:  # workers that were killed answer once others poll
+            if error.status not in (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED):
+                raise
+        else:
+            if condition(last):
+                return last
         await asyncio.sleep(_POLL_SECONDS)
     raise AssertionError(f"not within {seconds} s; last seen {last}")
 
