@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from temporalio import activity
@@ -15,7 +16,16 @@ from reindexer.dynamo.reading import read_consistently
 from reindexer.errors import EnvironmentFault, Refused, cut
 from reindexer.items import WireItem, from_json_key, key_identity
 from reindexer.ledger.failures import GIVEN_UP_AGAIN
-from reindexer.models import CloseInput, Fault, Isolated, QuarantineEntry, QuarantineInput, RecordResult, Target
+from reindexer.models import (
+    CloseInput,
+    Fault,
+    GivenUpInput,
+    Isolated,
+    QuarantineEntry,
+    QuarantineInput,
+    RecordResult,
+    Target,
+)
 from reindexer.operations import verb_of
 from reindexer.sinks.evidence import shows_change
 from reindexer.sinks.pair import Pair
@@ -85,12 +95,19 @@ class QuarantineActivities:
         by = f"run {request.by_run} of job {request.by_job}"
         with translated():
             again = self._given_up(request.by_job, request.by_run)
-            for key in request.keys:
+            orders: Sequence[int | None] = request.orders or [None] * len(request.keys)
+            for key, order in zip(request.keys, orders, strict=True):
                 given_up = key_identity(from_json_key(key)) in again
                 reason = f"{GIVEN_UP_AGAIN}{by}" if given_up else f"by {by}"
-                self._clients.ledger.failures.close(request.job, request.run, key, "redriven", reason)
+                self._clients.ledger.failures.close(request.job, request.run, key, "redriven", reason, order)
                 settled += not given_up
         return settled
+
+    @activity.defn
+    def count_left(self, request: GivenUpInput) -> int:
+        """How many records of a follow are given up, and not settled by a redrive since."""
+        with translated():
+            return self._clients.ledger.failures.left(request.job, request.run)
 
     def _given_up(self, job: str, run: str) -> set[tuple[object, ...]]:
         entries = self._clients.ledger.failures.open(job, run)

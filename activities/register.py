@@ -60,6 +60,7 @@ def control_activities(
         kept.partition_totals,
         DifferenceActivities(clients).sample_differences,
         quarantine.close_redriven,
+        quarantine.count_left,
         index.prepare_index,
         index.prepare_rescan,
         OlderActivities(clients).collect_older,

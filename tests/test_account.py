@@ -30,6 +30,17 @@ def shown(renderable: RenderableType, width: int = 100) -> str:
 # ── Renderings ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.parametrize(
+    ("left", "said", "next_step"),
+    [(None, "given up, listed in the ledger\n", True), (0, "; all redriven since", False),
+     (2, "; 2 records not redriven since", True)],
+)  # fmt: skip
+def test_what_was_redriven_since_is_not_asked_for_again(left: int | None, said: str, next_step: bool) -> None:
+    text = shown(render_report(a_report(tally=Tally(scanned=9, updated=6, quarantined=3), left=left)))
+    assert said in text
+    assert ("reindexer redrive reindex-cities" in text) == next_step
+
+
 def test_a_complete_report_begins_with_the_speed() -> None:
     lines = shown(render_report(a_report())).splitlines()
     assert lines[0] == "complete  34,006 records in 3.4 s, 10,002 records/s"

@@ -333,16 +333,34 @@ def test_a_closed_failure_stays_closed(ledger: Ledger) -> None:
     discarded = ledger.failures.page("job-a", "r1", state="discarded").entries
     assert [found.reason for found in discarded] == ["not wanted"]
     assert len(ledger.failures.page("job-a", "r1", state="redriven").entries) == 1
-    assert ledger.failures.count("job-a", "r1") == 2
+    assert (ledger.failures.count("job-a", "r1"), ledger.failures.left("job-a", "r1")) == (2, 1)
     assert ledger.failures.count("job-a", "r2") == 0
 
 
-def test_a_failure_that_a_redrive_gave_up_again_names_the_redrive(ledger: Ledger) -> None:
-    for number, reason in ((1, "by run r2 of job a"), (2, f"{GIVEN_UP_AGAIN}run r2 of job a"), (3, None)):
+def test_a_failure_that_a_redrive_gave_up_again_names_the_redrive_and_is_left(ledger: Ledger) -> None:
+    by = "run r2 of job a of mine"
+    for number, reason in ((1, f"by {by}"), (2, GIVEN_UP_AGAIN + by), (3, GIVEN_UP_AGAIN + by), (4, None)):
         ledger.failures.add(entry(number))
+        assert ledger.failures.left("job-a", "r1") == max(1, number - 1), "the others and it"
         ledger.failures.close("job-a", "r1", {"id": {"N": str(number)}}, "redriven", reason)
-    assert ledger.failures.given_up_again("job-a", "r1") == ["run r2 of job a"]
+        ledger.failures.add(entry(number, job="a of mine", run="r2"))
+    assert ledger.failures.given_up_again("job-a", "r1") == [by]
     assert ledger.failures.given_up_again("job-a", "r2") == []
+    ledger.failures.close("a of mine", "r2", {"id": {"N": "2"}}, "redriven", "by run r3 of job b")
+    assert ledger.failures.left("job-a", "r1") == 1
+
+
+def test_a_later_change_of_a_record_that_was_redriven_is_listed(ledger: Ledger) -> None:
+    ledger.failures.add(entry(1))  # a row of the scan
+    ledger.failures.close("job-a", "r1", {"id": {"N": "1"}}, "redriven", order=50)
+    for order in (90, 60):
+        ledger.failures.add(entry(1, order=order))
+        assert [found.order for found in ledger.failures.open("job-a", "r1")] == [90]
+    for order, left in ((60, 1), (90, 0)):  # the first redrive began before it was given up
+        ledger.failures.close("job-a", "r1", {"id": {"N": "1"}}, "redriven", order=order)
+        assert ledger.failures.left("job-a", "r1") == left
+    ledger.failures.add(entry(1, order=90))  # a late repetition
+    assert ledger.failures.open("job-a", "r1") == []
 
 
 class _Failing:

@@ -252,6 +252,32 @@ async def test_a_follow_stops_once_drained_for_a_cut_over(quiet: Stack, make_tab
     assert (code, "complete" in out) == (0, True), err + out
 
 
+async def test_a_cut_over_is_complete_once_what_was_given_up_is_redriven(
+    quiet: Stack, make_table: Make
+) -> None:
+    replicated = Replicated(make_table, rows=20)
+    tables, keys = frozenset((replicated.replica.name,)), (made_up_key(replicated.table.key, 3),)
+    refused = Fault(kind=FaultKind.REFUSED, operations="writes", tables=tables, keys=keys)
+    quiet.proxy.set_plan(FaultPlan(faults=(refused,)))
+    handle = await replicated.follow(quiet, limits=FAST)
+    # As a row of the scan, and as the change that put it there.
+    seen = await until(handle, lambda seen: seen["tally"]["quarantined"] == 2, seconds=120)
+    quiet.proxy.set_plan(FaultPlan())
+    assert quiet.ledger().failures.left(handle.id, seen["run"]) == 1
+    scope = {"kind": "quarantined", "job": handle.id, "run": seen["run"]}
+    assert (await outcome(await quiet.start(replicated.job(scope=scope))))[0] == "complete"
+    await until_drained(replicated, handle)
+    await handle.execute_update("stop_when_drained", {})
+    await asyncio.sleep(3)  # as above
+    replicated.table.put({**made_up_key(replicated.table.key, 7000), "last": {"BOOL": True}})
+    state, report = await outcome(handle)
+    assert state == "complete", report
+    assert (report["left"], report["tally"]["quarantined"]) == (0, 2)
+    assert replicated.differing() == []
+    code, out, err = await asyncio.to_thread(command, dict(quiet.environment), "report", handle.id)
+    assert (code, "all redriven since" in out) == (0, True), err + out
+
+
 async def test_a_rescan_finds_what_was_lost(quiet: Stack, make_table: Make) -> None:
     replicated = Replicated(make_table, rows=60)
     handle = await replicated.follow(quiet, limits=FAST)

@@ -1,11 +1,11 @@
-"""The numbers of a job's `progress`, for people: how far, how fast, and how old the figures are."""
+"""The numbers of a job, for people: how far, how fast, how old the figures are, and what failed."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
 from reindexer.models import FOLLOWING, READING, JobProgress, Verification
-from reindexer.tally import Tally
+from reindexer.tally import Attempts, Tally
 from reindexer.words import count, duration, some
 
 #: States in which records are being settled or verified; in others a rate is history.
@@ -78,3 +78,26 @@ def age(progress: JobProgress) -> str:
 def speed(progress: JobProgress) -> float:
     """Records a second; 0.0 while nothing moves, and where it is not known."""
     return progress.records_per_second or 0.0 if progress.state in _MOVING else 0.0
+
+
+def attempts_text(attempts: Attempts) -> str:
+    """The failed attempts by kind, in words."""
+    names = {
+        "throttled": "throttled",
+        "server_errors": "server errors",
+        "timeouts": "time-outs",
+        "conflicts": "conflicts",
+        "ambiguous": "ambiguous",
+    }
+    met = [f"{count(n)} {word}" for field, word in names.items() if (n := getattr(attempts, field))]
+    return ", ".join(met) or "every call succeeded at the first attempt"
+
+
+def ambiguous_text(number: int) -> str:
+    """What `ambiguous` means."""
+    if number == 1:
+        return "1 answer was an error although the write had been applied; it was settled, not counted twice"
+    return (
+        f"{count(number)} answers were errors although the write had been applied; "
+        "each was settled, none counted twice"
+    )

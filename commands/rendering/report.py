@@ -10,13 +10,14 @@ from rich.text import Text
 from commands.rendering.arrival import arrival_rows
 from commands.rendering.comparison import check_text, comparison_rows, estimate_row, verdict
 from commands.rendering.dry_run import render_dry_run
+from commands.rendering.figures import ambiguous_text, attempts_text
 from commands.rendering.index import index_rows
 from commands.rendering.partitions import partitions
 from commands.rendering.screen import BAD, DIM, GOOD, WARN, columns, facts, moment
 from reindexer.models import Compared, Report, Verb
 from reindexer.models.by_partition import brief
 from reindexer.operations import VERBS
-from reindexer.tally import MEANING, Attempts, Outcome
+from reindexer.tally import MEANING, Outcome
 from reindexer.words import count, duration, per_second, some
 
 STYLE = {
@@ -137,8 +138,9 @@ def _outcomes(report: Report) -> Iterator[tuple[str | Text, ...]]:
         number = report.tally[outcome]
         # A zero is shown only where it matters: nothing changed, or nothing given up.
         if number or (outcome in (Outcome.UPDATED, Outcome.QUARANTINED) and outcome in possible):
-            style = BAD if number and outcome is Outcome.QUARANTINED else ""
-            words = own.get(outcome, MEANING[outcome])
+            quarantined = outcome is Outcome.QUARANTINED
+            style = BAD if number and quarantined and report.left != 0 else ""
+            words = own.get(outcome, MEANING[outcome]) + (_left(report) if quarantined else "")
             yield Text(outcome.value, style), Text(count(number), style), Text(words, DIM)
     if compared is not None:
         differ = sum(compared.counts.differences.values())
@@ -146,6 +148,12 @@ def _outcomes(report: Report) -> Iterator[tuple[str | Text, ...]]:
         yield "to repair", count(differ), _balance(report) if differ == report.tally.settled else done
     else:
         yield "scanned", count(report.tally.scanned), _balance(report)
+
+
+def _left(report: Report) -> str:
+    if report.left is None:
+        return ""
+    return f"; {some(report.left, 'record')} not redriven since" if report.left else "; all redriven since"
 
 
 def _balance(report: Report) -> Text:
@@ -166,29 +174,6 @@ def _defect(report: Report) -> bool:
     """
     return not (report.balanced or report.as_of) and (
         report.state != "cancelled" or bool(report.unbalanced_shards or report.unbalanced_partitions)
-    )
-
-
-def attempts_text(attempts: Attempts) -> str:
-    """The failed attempts by kind, in words."""
-    names = {
-        "throttled": "throttled",
-        "server_errors": "server errors",
-        "timeouts": "time-outs",
-        "conflicts": "conflicts",
-        "ambiguous": "ambiguous",
-    }
-    met = [f"{count(n)} {word}" for field, word in names.items() if (n := getattr(attempts, field))]
-    return ", ".join(met) or "every call succeeded at the first attempt"
-
-
-def ambiguous_text(number: int) -> str:
-    """What `ambiguous` means."""
-    if number == 1:
-        return "1 answer was an error although the write had been applied; it was settled, not counted twice"
-    return (
-        f"{count(number)} answers were errors although the write had been applied; "
-        "each was settled, none counted twice"
     )
 
 
@@ -275,7 +260,7 @@ def _what_next(report: Report) -> Iterator[Text]:
     if report.state == "terminated":
         yield Text()
         yield from _again(report, "To bring the rest to this version:", "To do the rest:")
-    if report.tally[Outcome.QUARANTINED]:
+    if report.tally[Outcome.QUARANTINED] and report.left != 0:
         yield Text()
         yield Text(f"see them:   reindexer failures {report.job}")
         yield Text(f"run again:  reindexer redrive {report.job}")

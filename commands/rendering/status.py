@@ -11,8 +11,17 @@ from rich.table import Table
 from rich.text import Text
 
 from commands.rendering.comparison import compared_text
-from commands.rendering.figures import age, behind_text, cycling, done_of, expected, scanned, speed, which_run
-from commands.rendering.report import attempts_text
+from commands.rendering.figures import (
+    age,
+    attempts_text,
+    behind_text,
+    cycling,
+    done_of,
+    expected,
+    scanned,
+    speed,
+    which_run,
+)
 from commands.rendering.screen import BAD, DIM, GOOD, WARN, facts, moment
 from commands.temporal.server import spelled
 from commands.temporal.status import JobStatus

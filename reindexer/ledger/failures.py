@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
+import re
+from collections import Counter, defaultdict
 from decimal import Context, Decimal
 from typing import Literal
 
@@ -16,8 +17,12 @@ _EXACT = Context(prec=100)
 
 #: How the reason of an entry begins that a redrive took over: it is open as one of the redrive's own failures.
 GIVEN_UP_AGAIN = "given up again by "
+_GIVEN_UP_AGAIN_BY = re.compile(re.escape(GIVEN_UP_AGAIN) + r"run (?P<run>\S+) of job (?P<job>.+)", re.DOTALL)
 
 State = Literal["open", "redriven", "discarded"]
+
+#: The attribute of an item that has the order of what was given up.
+_ORDER = "order"
 
 
 class Failures:
@@ -29,7 +34,8 @@ class Failures:
     def add(self, entry: QuarantineEntry) -> None:
         """List a record as given up. Repeated for the same job, run and key it stays one entry.
 
-        An entry that was closed meanwhile stays closed: a late repetition must not open it again.
+        An entry that was closed meanwhile stays closed: a late repetition must not open it again. A later
+        change of the same record that a follow gives up does, and is never replaced by an earlier one.
         """
         try:
             self._store.call(
@@ -40,10 +46,11 @@ class Failures:
                     "entry": {"S": entry.model_dump_json()},
                     "error": {"S": entry.error or "?"},
                     "open": {"BOOL": entry.state == "open"},
+                    _ORDER: _order_of(entry),
                 },
-                ConditionExpression="attribute_not_exists(pk) OR #o = :true",
-                ExpressionAttributeNames={"#o": "open"},
-                ExpressionAttributeValues={":true": {"BOOL": True}},
+                ConditionExpression="attribute_not_exists(pk) OR #n < :n OR (#o = :true AND NOT #n > :n)",
+                ExpressionAttributeNames={"#o": "open", "#n": _ORDER},
+                ExpressionAttributeValues={":true": {"BOOL": True}, ":n": _order_of(entry)},
             )
         except ConditionFailed:
             return
@@ -115,26 +122,60 @@ class Failures:
             reason.removeprefix(GIVEN_UP_AGAIN) for reason in reasons if reason.startswith(GIVEN_UP_AGAIN)
         )
 
+    def left(self, job: str, run: str) -> int:
+        """How many records of the run no redrive has settled, those included that were discarded."""
+        return len(self._left(job, run))
+
+    def _left(self, job: str, run: str) -> set[str]:
+        """Their places. What a redrive gave up again counts as that redrive has it, and so on."""
+        left, again = set[str](), defaultdict[tuple[str, str], set[str]](set)
+        for item in self._store.query(_partition(job, run)):
+            entry = QuarantineEntry.model_validate_json(text(item, "entry"))
+            if entry.state != "redriven":
+                left.add(text(item, "sk"))
+            elif by := _GIVEN_UP_AGAIN_BY.fullmatch(entry.reason or ""):
+                again[by["job"], by["run"]].add(text(item, "sk"))
+        for by_whom, places in again.items():
+            left |= places & self._left(*by_whom)
+        return left
+
     def close(
-        self, job: str, run: str, key: Key, state: Literal["redriven", "discarded"], reason: str | None = None
+        self,
+        job: str,
+        run: str,
+        key: Key,
+        state: Literal["redriven", "discarded"],
+        reason: str | None = None,
+        order: int | None = None,
     ) -> None:
-        """Take a record off the open ones. Nothing happens where there is no such entry, or it is closed."""
+        """Take a record off the open ones. Nothing happens where there is no such entry, or it is closed.
+
+        `order`: up to which it was settled; what was given up above it meanwhile stays open. None: whatever
+        it is.
+        """
         pk, sk = _partition(job, run), place_of(key)
         item = self._store.get(pk, sk)
         if item is None:
             return
         entry = QuarantineEntry.model_validate_json(text(item, "entry"))
+        if order is not None and (entry.order or 0) > order:
+            return
         closed = entry.model_copy(update={"state": state, "reason": reason})
         try:
             self._store.call(
                 "put_item",
                 Item={**item, "entry": {"S": closed.model_dump_json()}, "open": {"BOOL": False}},
-                ConditionExpression="#o = :true",
+                ConditionExpression="#o = :true AND entry = :entry",  # not one that was given up meanwhile
                 ExpressionAttributeNames={"#o": "open"},
-                ExpressionAttributeValues={":true": {"BOOL": True}},
+                ExpressionAttributeValues={":true": {"BOOL": True}, ":entry": item["entry"]},
             )
         except ConditionFailed:
             return
+
+
+def _order_of(entry: QuarantineEntry) -> dict[str, str]:
+    """Of a change that a follow has given up; 0: of a row, which comes before all changes."""
+    return {"N": str(entry.order or 0)}
 
 
 def _partition(job: str, run: str) -> str:

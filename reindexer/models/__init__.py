@@ -50,7 +50,7 @@ from reindexer.models.comparison import (
 )
 from reindexer.models.control import Control, Resume
 from reindexer.models.cycle import FOLLOWING, READING, Carried, Phase, RunCarried, ShardCarried
-from reindexer.models.failures import CloseInput, FailurePage, QuarantineEntry, QuarantineInput
+from reindexer.models.failures import CloseInput, FailurePage, GivenUpInput, QuarantineEntry, QuarantineInput
 from reindexer.models.job_input import RATE_TEXT, Attributes, FollowInput, JobInput, Limits, Rate
 from reindexer.models.job_progress import Consumed, JobProgress, PartitionsDone, ShardsDone, Throttle
 from reindexer.models.lock import ORDERER, REPAIRER, Holder, LockInput
@@ -184,6 +184,7 @@ __all__ = [
     "FollowState",
     "Followed",
     "FoundDifference",
+    "GivenUpInput",
     "HandBack",
     "Holder",
     "Index",

@@ -65,6 +65,9 @@ class Report(Model):
     not_found: list[str] = Field(default=[], exclude_if=operator.not_)  # what vanished or is empty, in words
     #: The version had been used for something else: what is `current` need not be as this job leaves records.
     used: Used | None = Field(default=None, exclude_if=operator.not_)
+    #: Of a follow that ended by itself: records given up that no redrive has settled since. `tally` counts each
+    #: change that was given up. None: not counted.
+    left: NonNegativeInt | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class PartitionsInput(Model):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from datetime import datetime
 from typing import Literal
 
@@ -51,8 +52,16 @@ class CloseInput(Model):
     job: str
     run: str
     keys: list[Key]
+    orders: list[int] = Field(default=[], exclude_if=operator.not_)  # as in `KeyList`
     by_job: str
     by_run: str
+
+
+class GivenUpInput(Model):
+    """The run of a follow whose failures are counted."""
+
+    job: str
+    run: str
 
 
 class FailurePage(Model):

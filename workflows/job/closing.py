@@ -28,6 +28,7 @@ with workflow.unsafe.imports_passed_through():
         ClearKeptInput,
         CloseInput,
         Fault,
+        GivenUpInput,
         KeyList,
         PartitionsInput,
         PartitionTotals,
@@ -36,6 +37,7 @@ with workflow.unsafe.imports_passed_through():
         ReportInput,
         Scope,
     )
+    from reindexer.tally import Outcome
 
 S = TypeVar("S")  # an activities class
 Asked = TypeVar("Asked")  # what one of its activities is asked
@@ -57,6 +59,9 @@ async def close(job: RunningJob, shards: Shards, job_report: JobReport, scope: S
         found = await retry_while_parked(job, KeptActivities.partition_totals, lambda: partitions)
         job_report.totals = known(found or PartitionTotals(), shards.changing)
     job.arrival = await arrived(job)
+    if job.ending and shards.tally[Outcome.QUARANTINED]:
+        mine = GivenUpInput(job=job.job_id, run=plan.run)
+        job_report.left = await retry_while_parked(job, QuarantineActivities.count_left, lambda: mine)
     last = job_report.report()
 
     def request() -> ReportInput:
@@ -117,6 +122,7 @@ async def _close_redriven(job: RunningJob, shards: Shards, scope: Scope) -> None
             job=scope.job,
             run=scope.run,
             keys=shard.source.keys,
+            orders=shard.source.orders,
             by_job=job.job_id,
             by_run=job.known_plan.run,
         )

@@ -23,7 +23,7 @@ def reasons(report: Report, verb: Verb) -> list[str]:
     found += [
         _words(verb, outcome).format(number)
         for outcome in Outcome
-        if outcome in verb.incomplete and (number := report.tally[outcome])
+        if outcome in verb.incomplete and (number := _left(report, outcome))
     ]
     if report.index and not report.index.complete:
         found.append(report.index.shortfall)
@@ -49,6 +49,13 @@ def reasons(report: Report, verb: Verb) -> list[str]:
         are = "are behind the target" if verb.stamps else "still carry the version or the run attribute"
         found.append(f"{report.verification.behind} rows {are}")
     return found
+
+
+def _left(report: Report, outcome: Outcome) -> int:
+    """How many there are; of those given up what no redrive has settled since, where that was counted."""
+    if outcome is Outcome.QUARANTINED and report.left is not None:
+        return report.left
+    return report.tally[outcome]
 
 
 def _words(verb: Verb, outcome: Outcome) -> str:

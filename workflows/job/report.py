@@ -20,11 +20,12 @@ _NAMED = 20
 
 
 class JobReport:
-    """`report` may be asked at any time. `totals` are set once all shards have ended."""
+    """`report` may be asked at any time. `totals` and `left` are set once all shards have ended."""
 
     def __init__(self, job: RunningJob, shards: Shards) -> None:
         self._job, self._shards = job, shards
         self.totals = PartitionTotals()
+        self.left: int | None = None  # as in `Report`
 
     @property
     def _plan(self) -> Plan:
@@ -79,6 +80,7 @@ class JobReport:
             partitions=totals.partitions,
             unbalanced_partitions=totals.unbalanced,
             used=job.used,
+            left=self.left,
         )
         report.warnings.extend(unexplained(report, plan.verb, job.swept))
         report = report.model_copy(update={"not_found": not_found(report, plan.verb, totals)})
