@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from evidence.judge import differences
-from evidence.replicator.diff_tables import command as replicator
-from evidence.replicator.diff_tables import diff_tables, environment
+from evidence.replicator.programs import command as replicator
+from evidence.replicator.programs import diff_tables, environment
 from reindexer.dynamo.client import make_client
 from testbed.embedded import dynamodb_engine
 from testbed.faults import Fault, FaultKind, FaultPlan

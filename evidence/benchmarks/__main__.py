@@ -19,7 +19,17 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from evidence.benchmarks import comparing, faulty, following, indexing, replicating, safety, spine, transforming
+from evidence.benchmarks import (
+    comparing,
+    faulty,
+    following,
+    following_replica,
+    indexing,
+    replicating,
+    safety,
+    spine,
+    transforming,
+)
 from evidence.benchmarks.anatomy import Parts, run_anatomy
 from evidence.benchmarks.measured import Section, ratio
 from evidence.benchmarks.stand import stand
@@ -28,8 +38,9 @@ from testbed.cities import EVERY, LARGE
 from testbed.embedded import ServerUnavailable, cure_parallel_scans
 from testbed.stack import Stack
 
-_SECTIONS = ("spine", "transform", "profile", "faults", "safety", "compare", "index", "follow", "replicate")
-_OWN_TABLES = ("compare", "index", "follow", "replicate")  # sections that make tables of their own
+#: Sections that make tables of their own.
+_OWN_TABLES = ("compare", "index", "follow", "replicate", "replicate-follow")
+_SECTIONS = ("spine", "transform", "profile", "faults", "safety", *_OWN_TABLES)
 _RECORDS = 120_000  # about ten seconds of a job: its start and end no longer decide
 _SMALL_SHARE = 4  # the small table has every n-th record
 _PROCESSES = 2  # workers, and processes of the bare loop
@@ -115,6 +126,7 @@ def _measure(servers: Stack, options: argparse.Namespace) -> list[Section]:
         "index": lambda: indexing.measure(servers, records, repeat, announce),
         "follow": lambda: following.measure(servers, records, repeat, announce),
         "replicate": lambda: replicating.measure(servers, records, repeat, announce),
+        "replicate-follow": lambda: following_replica.measure(servers, records, repeat, announce),
     }
     return [ways[name]() for name in _SECTIONS if name in options.only]
 

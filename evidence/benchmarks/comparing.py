@@ -22,7 +22,7 @@ from evidence.benchmarks.metering import metered
 from evidence.benchmarks.pairs import Pair, make_pairs
 from evidence.benchmarks.procfs import cpu_seconds, peak_mb
 from evidence.benchmarks.stand import crew, servers_cpu
-from evidence.replicator.diff_tables import Said, command, environment, of
+from evidence.replicator.programs import Said, command, environment, of
 from testbed.stack import Stack
 
 _FASTER = 1.5  # than the faster way to run theirs: else no one would change over

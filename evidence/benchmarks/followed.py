@@ -1,43 +1,27 @@
-"""A table that is followed into a search index while it is measured: its writers, its shards, its index."""
+"""A table that is followed while it is measured: its writers and its shards."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 import time
-import urllib.request
-import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from temporalio.client import Client, WorkflowHandle
 
 from activities.look import look_at
+from evidence.benchmarks.destinations import PROBE, Destination, probed
 from evidence.benchmarks.tables import KEY
 from reindexer.dynamo.client import make_client
 from testbed.cities import cities
 from testbed.job import outcome, until
-from testbed.search import SearchServer
 from testbed.stack import Stack
 
 _BATCH = 25  # DynamoDB's most for BatchWriteItem
-_PATIENCE = 60.0  # seconds for one answer of OpenSearch
 _LOOK = 0.1  # seconds between two looks at the shards: a look costs the server milliseconds
 _DRAINS = 180.0  # seconds until readers have the index: a minute of empty pages, and what comes before
-_PROBE = "probe"  # the field that is searched for
-_TEXT = {"type": "text", "fields": {"keyword": {"type": "keyword", "ignore_above": 256}}}
-_NUMBER = {"type": "double"}
-#: As a mapping is made from the cities.
-MAPPING: dict[str, Any] = {
-    "date_detection": False,
-    "properties": {
-        **dict.fromkeys((KEY, "name", "countrycode", "timezone", "admin1code", "alternatenames"), _TEXT),
-        **dict.fromkeys(("geonameid", "latitude", "longitude", "population"), _NUMBER),
-        _PROBE: {"type": "keyword"},
-    },
-}
 
 
 def make_streamed(name: str) -> str:
@@ -85,37 +69,36 @@ class Followed:
     """One follow. `lineages`: how many of the job's shards follow; they are its first."""
 
     servers: Stack
-    search: SearchServer
+    to: Destination
     table: str
     stream: str
     lineages: int = 1
-    alias: str = field(default_factory=lambda: f"follow-{uuid.uuid4().hex[:8]}")
     run: str = ""
 
+    @property
+    def job(self) -> str:
+        """Its workflow."""
+        return self.to.name
+
     async def start(self, *, drain: bool = True) -> WorkflowHandle[Any, Any]:
-        """Started, and where `drain` is asked for, with the index given to readers."""
+        """Started, and where `drain` is asked for, with the destination given to readers."""
         client = await self.servers.connect()
-        operation = {
-            "kind": "index",
-            "to": {"search": self.search.url, "alias": self.alias},
-            "mapping": MAPPING,
-        }
         limits = dict.fromkeys(("records_per_second", "read_units_per_second"), "unlimited")
-        job = {"table": self.table, "operation": operation, "limits": limits}
+        job = {"table": self.table, "operation": self.to.operation, "limits": limits}
         queue = self.servers.queue
-        handle = await client.start_workflow("FollowTable", job, id=self.alias, task_queue=queue)
+        handle = await client.start_workflow("FollowTable", job, id=self.job, task_queue=queue)
         seen = await until(handle, lambda seen: bool(seen.get("drained" if drain else "run")), _DRAINS)
         self.run = str(seen["run"])
         return handle
 
     async def handle(self) -> WorkflowHandle[Any, Any]:
         """The follow's, for a loop that did not start it."""
-        return (await self.servers.connect()).get_workflow_handle(self.alias)
+        return (await self.servers.connect()).get_workflow_handle(self.job)
 
     async def settled(self, client: Client) -> int:
         """Changes that are settled so far, by the shards' heartbeats, which are half a second old."""
         names = {number: f"shard-{number:03}" for number in range(self.lineages)}
-        looked = await look_at(client, self.alias, self.run, names)
+        looked = await look_at(client, self.job, self.run, names)
         every = [seen.situation.summary.counts + seen.running for seen in looked.shards.values()]
         return sum(counts.tally.scanned for counts in every)
 
@@ -126,37 +109,15 @@ class Followed:
                 await asyncio.sleep(_LOOK)
 
     async def end(self) -> None:
-        """Cancel it, and remove its index."""
+        """Cancel it, and remove what it wrote."""
         handle = await self.handle()
         await handle.cancel()
         await outcome(handle)
-        self.ask("DELETE", f"/{self.alias}-*")
+        self.to.remove()
 
     def put(self, number: int, probe: str) -> None:
-        """One change, to be searched for."""
-        client = _writer()
-        item = {KEY: {"S": f"probe-{number}"}, _PROBE: {"S": probe}}
-        client.put_item(TableName=self.table, Item=item)
-
-    def found(self, probes: list[str]) -> set[str]:
-        """Which of them a search finds."""
-        query = {"query": {"terms": {_PROBE: probes}}, "_source": [_PROBE], "size": len(probes)}
-        hits = self.ask("POST", f"/{self.alias}/_search", query)["hits"]["hits"]
-        return {hit["_source"][_PROBE] for hit in hits}
-
-    def written(self) -> int:
-        """Documents that the index has taken so far, by its own count."""
-        [stats] = self.ask("GET", f"/{self.alias}-*/_stats/indexing")["indices"].values()
-        return int(stats["primaries"]["indexing"]["index_total"])
-
-    def ask(self, method: str, path: str, body: Any = None) -> Any:
-        """One request to OpenSearch."""
-        content = None if body is None else json.dumps(body).encode()
-        headers = {"content-type": "application/json"}
-        asked = urllib.request.Request(f"{self.search.url}{path}", content, headers, method=method)
-        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # whatever http_proxy says
-        with direct.open(asked, timeout=_PATIENCE) as answer:
-            return json.loads(answer.read())
+        """One change, to be looked for."""
+        _writer().put_item(TableName=self.table, Item={KEY: {"S": probed(number)}, PROBE: {"S": probe}})
 
 
 _clients: list[Any] = []

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from temporalio.client import Client
 
+from evidence.benchmarks.destinations import SearchIndex
 from evidence.benchmarks.followed import Followed, make_streamed
 from evidence.benchmarks.measured import Floor, Section
 from evidence.benchmarks.procfs import cpu_seconds
@@ -43,7 +44,7 @@ def measure_idle(servers: Stack, search: SearchServer, found: Section, announce:
         seen = {"AWS_ENDPOINT_URL_DYNAMODB_STREAMS": proxy.endpoint_url}
         near = replace(servers, workers=servers.beside(settings=seen).workers, faults=proxy)
         with crew(near) as workers:
-            followed = Followed(near, search, _TABLE, stream, lineages=_MOST_SLOTS)
+            followed = Followed(near, SearchIndex(search), _TABLE, stream, lineages=_MOST_SLOTS)
             cost = asyncio.run(_watched(followed, workers))
     found.floors += [
         Floor(f"slots for {_SHARDS} stream shards at rest", cost.slots, _MOST_SLOTS, at_least=False),
@@ -123,8 +124,8 @@ async def _watched(followed: Followed, workers: Workers) -> _Cost:
     client = await followed.servers.connect()
     await asyncio.sleep(_BEGINS)
     run = followed.run
-    ids = [f"{followed.alias}/{run}/shard-{number:03}" for number in range(_MOST_SLOTS)]
-    watch, before = _Watch(), await _events(client, [followed.alias, *ids])
+    ids = [f"{followed.job}/{run}/shard-{number:03}" for number in range(_MOST_SLOTS)]
+    watch, before = _Watch(), await _events(client, [followed.job, *ids])
     proxy_reads, used, began = await _reads(followed), cpu_seconds(*workers.children()), time.monotonic()
     await watch.look(client, ids)
     first = len(watch.beats)
@@ -132,7 +133,7 @@ async def _watched(followed: Followed, workers: Workers) -> _Cost:
         await asyncio.sleep(_LOOK)
         await watch.look(client, ids)
     seconds = time.monotonic() - began
-    after = await _events(client, [followed.alias, *ids])
+    after = await _events(client, [followed.job, *ids])
     cost = _Cost(
         slots=watch.slots,
         seconds=seconds,

@@ -21,7 +21,7 @@ from evidence.benchmarks.measured import Row, Run, Section, Way, compared
 from evidence.benchmarks.procfs import cpu_seconds, peak_mb
 from evidence.benchmarks.stand import crew, servers_cpu
 from evidence.benchmarks.tables import make_table
-from evidence.replicator.diff_tables import command, environment, of
+from evidence.replicator.programs import command, environment, of
 from reindexer.dynamo.client import make_client
 from testbed.embedded import cure_parallel_scans
 from testbed.stack import Stack

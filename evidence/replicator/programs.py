@@ -1,10 +1,11 @@
-"""`diff-tables` and `diff-record` of dynamodb-replicator 10.1.3: its own source; what it needs comes from npm.
+"""dynamodb-replicator 10.1.3: `diff-tables`, `diff-record` and its function; what they need comes from npm.
 
 They reach an engine on this machine by themselves: a table may be named as `127.0.0.1:PORT/TABLE`.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -18,6 +19,7 @@ from testbed.processes import ServerUnavailable
 
 VERSION = "10.1.3"
 _HERE = Path(__file__).parent
+_LOCK = _HERE / "package-lock.json"
 _OLDEST_NODE = 20  # what it was measured with
 _LONGEST = 1800.0  # seconds; 60,000 rows take half a minute
 #: Connections are kept between calls, which aws-sdk v2 does on request alone: it is four times as fast.
@@ -49,7 +51,7 @@ def possible() -> bool:
 
 
 def command(program: str, *arguments: str) -> list[str]:
-    """The command line of `diff-tables` or `diff-record`; tables are named by `of`. May get it first.
+    """The command line of `diff-tables`, `diff-record` or our `follow`. May get what it needs first.
 
     Raises `ServerUnavailable` where there is no Node.
     """
@@ -92,7 +94,8 @@ def _get() -> None:
         raise ServerUnavailable("dynamodb-replicator needs npm on PATH.")
     folder = workshop("replicator")
     shutil.copytree(_HERE / "source", folder, dirs_exist_ok=True)
-    for name in ("package.json", "package-lock.json"):
+    shutil.copy(_HERE / "follow.js", folder / "bin")
+    for name in ("package.json", _LOCK.name):
         shutil.copy(_HERE / name, folder)
     quiet = ("--ignore-scripts", "--no-audit", "--no-fund")
     why = "What dynamodb-replicator needs cannot be installed: can npm reach its registry from here?"
@@ -101,7 +104,10 @@ def _get() -> None:
 
 
 def _home() -> Path:
-    return cache() / f"dynamodb-replicator-{VERSION}"
+    """Of its own for each set of files."""
+    files = sorted([*(_HERE / "source").rglob("*.js"), _HERE / "follow.js", _LOCK])
+    digest = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+    return cache() / f"dynamodb-replicator-{VERSION}-{digest[:8]}"  # enough to tell a few apart
 
 
 def _node() -> str | None:
