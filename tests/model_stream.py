@@ -130,7 +130,7 @@ class ModelStream:
     def _record(self, number: int) -> dict[str, Any]:
         change = {
             "Keys": {"id": {"N": str(self.written[number].key)}},
-            "ApproximateCreationDateTime": NOON,
+            "ApproximateCreationDateTime": NOON.timestamp(),
             "SequenceNumber": str(number),
         }
         return {"eventName": "MODIFY", "dynamodb": change}

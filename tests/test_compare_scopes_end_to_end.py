@@ -71,8 +71,9 @@ async def test_a_sample_gives_an_interval_that_the_report_shows(quiet: Stack, ma
     assert (state, report["balanced"]) == ("complete", True)
     assert 400 <= found["keys"] < 1000
     assert 30 <= found["segments"] < found["total"]
-    assert found["low"] <= 3 / 50 <= found["high"]
     assert found["low"] < found["share"] < found["high"]
+    # Of twenty intervals of 95 % one lacks the truth: here three times its width does not.
+    assert abs(found["share"] - 3 / 50) < 1.5 * (found["high"] - found["low"])
     assert counts["equal"] + counts["different"] + counts["missing"] + counts["extraneous"] == found["keys"]
     code, out, _ = await asyncio.to_thread(command, dict(quiet.environment), "report", handle.id)
     assert code == 1

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from reindexer.answers import Action, CallFailed
+from reindexer.dynamo.client import plain_client
 from reindexer.models.streams import LineageCursor
 from reindexer.streams.client import StreamCalls
 from reindexer.streams.following import Following, LineagePage
@@ -142,3 +143,18 @@ def test_what_was_trimmed_before_it_was_read_is_named(streamed: Streamed) -> Non
     with pytest.raises(CallFailed) as failed:
         next(Following(calls, Waiting(), None).pages(page.cursor))
     assert (failed.value.failure.code, failed.value.failure.action) == ("StreamShardGone", Action.PARK)
+
+
+def test_records_are_those_that_boto3_reads(streamed: Streamed) -> None:
+    """Every type, binary inside and out; boto3's own client makes a datetime of the time, and no more."""
+    nested: Any = {"M": {"B": {"B": b"\x00\xff"}, "list": {"L": [{"BS": [b"\xfe"]}, {"NULL": True}]}}}
+    item: Any = {"id": {"S": "k"}, "n": {"N": "1.5"}, "ss": {"SS": ["a"]}, "b": {"B": b"\x80"}, "m": nested}
+    streamed.table.put(item)
+    made = plain_client("dynamodbstreams", region=None, pool=1, endpoint=streamed.proxy.endpoint_url, role=None)
+    [ours] = streamed.client.get_records(ShardIterator=streamed.iterator(streamed.control.root))["Records"]
+    [theirs] = made.client.get_records(ShardIterator=streamed.iterator(streamed.control.root))["Records"]
+    assert ours["dynamodb"]["NewImage"] == item
+    at = theirs["dynamodb"]["ApproximateCreationDateTime"]
+    assert ours["dynamodb"].pop("ApproximateCreationDateTime") == at.timestamp()
+    del theirs["dynamodb"]["ApproximateCreationDateTime"]
+    assert ours == theirs

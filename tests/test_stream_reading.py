@@ -30,7 +30,7 @@ def refused(code: str, status: int = 400) -> ClientError:
 def record(number: int, name: str = "MODIFY", **more: Any) -> dict[str, Any]:
     change = {
         "Keys": {"id": {"S": "a"}},
-        "ApproximateCreationDateTime": NOON,
+        "ApproximateCreationDateTime": NOON.timestamp(),
         "SequenceNumber": str(number),
         **more.pop("images", {}),
     }

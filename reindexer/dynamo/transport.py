@@ -1,4 +1,4 @@
-"""A lean way to DynamoDB for the calls that carry records: about a third of boto3's CPU per record.
+"""A lean way to DynamoDB and its streams for calls that carry records: about a third of boto3's CPU a record.
 
 boto3 spends most of a batch call on building and walking its request and response models. Here the request
 is JSON as DynamoDB documents it, and botocore does what is delicate: credentials, signature, connections, TLS.
@@ -27,29 +27,32 @@ from reindexer.dynamo.credentials import Signer
 if TYPE_CHECKING:
     from botocore.config import Config
     from botocore.session import Session
-    from mypy_boto3_dynamodb import DynamoDBClient
-
-#: Python name of a call → name of the API operation. Only what carries records.
+#: Service → Python name of a call → its X-Amz-Target. Only what carries records.
 _LEAN = {
-    "scan": "Scan",
-    "query": "Query",
-    "batch_execute_statement": "BatchExecuteStatement",
-    "batch_get_item": "BatchGetItem",
-    "put_item": "PutItem",
-    "update_item": "UpdateItem",
-    "delete_item": "DeleteItem",
+    "dynamodb": {
+        "scan": "DynamoDB_20120810.Scan",
+        "query": "DynamoDB_20120810.Query",
+        "batch_execute_statement": "DynamoDB_20120810.BatchExecuteStatement",
+        "batch_get_item": "DynamoDB_20120810.BatchGetItem",
+        "put_item": "DynamoDB_20120810.PutItem",
+        "update_item": "DynamoDB_20120810.UpdateItem",
+        "delete_item": "DynamoDB_20120810.DeleteItem",
+    },
+    "dynamodbstreams": {"get_records": "DynamoDBStreams_20120810.GetRecords"},
 }
+_SIGNED_AS = "dynamodb"  # both services
 
 
 class LeanClient:
-    """Looks like boto3's DynamoDB client; one attempt per call, as there. Thread-safe.
+    """Looks like boto3's client of DynamoDB or of its streams; one attempt per call, as there. Thread-safe.
 
+    Times in its answers are as they travel: seconds since 1970, where boto3 makes a datetime of them.
     It raises what boto3 raises: `ClientError`, botocore's HTTP errors, `ResponseParserError`, `ChecksumError`;
     and `SigningFailed`, where there are no credentials to sign with.
     """
 
-    def __init__(self, client: DynamoDBClient, session: Session, config: Config, signer: Signer) -> None:
-        self._boto3: Any = client
+    def __init__(self, client: Any, session: Session, config: Config, signer: Signer) -> None:
+        self._boto3 = client
         self._signer = signer
         self._url = client.meta.endpoint_url
         self._region = client.meta.region_name
@@ -70,18 +73,19 @@ class LeanClient:
                 ],
             ),
         )
-        for name, operation in _LEAN.items():
-            setattr(self, name, self._caller(operation))
+        for name, target in _LEAN[client.meta.service_model.service_name].items():
+            setattr(self, name, self._caller(target))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._boto3, name)
 
-    def _caller(self, operation: str) -> Callable[..., dict[str, Any]]:
+    def _caller(self, target: str) -> Callable[..., dict[str, Any]]:
         headers = {
             "Content-Type": "application/x-amz-json-1.0",
-            "X-Amz-Target": f"DynamoDB_20120810.{operation}",
+            "X-Amz-Target": target,
             "Accept-Encoding": "identity",  # the checksum is over what travels, and DynamoDB's is uncompressed
         }
+        operation = target.rpartition(".")[2]
 
         def call(**parameters: Any) -> dict[str, Any]:
             body = orjson.dumps(parameters, default=_binary)
@@ -93,7 +97,7 @@ class LeanClient:
     def _signed(self, body: bytes, headers: Mapping[str, str]) -> AWSRequest:
         credentials = self._signer.credentials()
         request = AWSRequest("POST", self._url, data=body, headers=headers)
-        SigV4Auth(credentials, "dynamodb", self._region).add_auth(request)
+        SigV4Auth(credentials, _SIGNED_AS, self._region).add_auth(request)
         return request
 
 
@@ -118,6 +122,7 @@ def _parsed(response: AWSResponse, operation: str) -> dict[str, Any]:
         raise _client_error(response, answer, operation)
     if b'"B":' in body or b'"BS":' in body:
         _decode_binary(answer)
+    answer["ResponseMetadata"] = {"HTTPHeaders": response.headers}
     return answer
 
 

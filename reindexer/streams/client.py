@@ -13,6 +13,7 @@ from botocore.parsers import ResponseParserError
 from reindexer.answers import Action, CallFailed, Failure
 from reindexer.dynamo.client import plain_client
 from reindexer.dynamo.roles import Role
+from reindexer.dynamo.transport import LeanClient
 from reindexer.streams.taxonomy import of_stream_call
 
 #: What a call can raise that has a meaning; anything else is a defect of ours and must surface as one.
@@ -27,7 +28,8 @@ def make_streams_client(
     Where no `endpoint` is given it is AWS_ENDPOINT_URL_DYNAMODB_STREAMS, or AWS's: AWS_ENDPOINT_URL_DYNAMODB is
     not for streams. `pool`: most calls in flight at once. Raises `EnvironmentFault` as `make_client` does.
     """
-    return plain_client("dynamodbstreams", region=region, pool=pool, endpoint=endpoint, role=role).client
+    made = plain_client("dynamodbstreams", region=region, pool=pool, endpoint=endpoint, role=role)
+    return LeanClient(*made)
 
 
 class StreamCalls:

@@ -130,12 +130,8 @@ def _change(record: Mapping[str, Any], ordinal: int) -> Change:
         key=change["Keys"],
         new=change.get("NewImage") or None,
         old=change.get("OldImage") or None,
-        changed_at=_aware(change["ApproximateCreationDateTime"]),
+        changed_at=datetime.fromtimestamp(change["ApproximateCreationDateTime"], UTC),
         sequence_number=change["SequenceNumber"],
         ordinal=ordinal,
         expired=_TIME_TO_LIVE in (by.get("PrincipalId"), by.get("principalId")),
     )
-
-
-def _aware(at: datetime) -> datetime:
-    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
