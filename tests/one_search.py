@@ -28,6 +28,7 @@ class OneSearch:
         self._folder = tempfile.TemporaryDirectory(prefix="reindexer-one-search-")
         self._running = contextlib.ExitStack()
         self._url = ""
+        self._closing = False
         self._listener = Listener(("127.0.0.1", 0))
         self.address = self._listener.address
         self._thread = threading.Thread(target=self._answer, daemon=True)
@@ -35,6 +36,7 @@ class OneSearch:
 
     def close(self) -> None:
         """End it; whoever asks now gets no answer."""
+        self._closing = True
         self._listener.close()
         with contextlib.suppress(OSError), contextlib.closing(Client(self.address)):
             pass  # wakes up the thread, where closing alone does not
@@ -47,6 +49,9 @@ class OneSearch:
             try:
                 connection: Connection = self._listener.accept()
             except OSError:
+                return
+            if self._closing:  # no question: it would start a server at the end of every run that has none
+                connection.close()
                 return
             with connection, contextlib.suppress(OSError):  # of one that has gone
                 connection.send(self._ask())
