@@ -22,7 +22,7 @@ class ReplicaActivities:
         """Take the epoch, and note where its follow begins. What is another job's is refused."""
         with translated():
             ledger, place = self._clients.ledger, (request.destination, request.epoch)
-            begin_epoch(ledger, place, request.run, request.positions)
+            begin_epoch(ledger, place, request.run, request.positions, request.source)
             if request.again_by:  # what was given up before is taken up by the new scan
                 ledger.failures.drop_before(request.again_by, request.run, request.epoch)
 
@@ -33,12 +33,14 @@ class ReplicaActivities:
             self._clients.ledger.positions.scanned(request.destination, request.epoch)
 
 
-def begin_epoch(ledger: Ledger, place: tuple[str, int], run: str, positions: list[Lineages]) -> None:
+def begin_epoch(
+    ledger: Ledger, place: tuple[str, int], run: str, positions: list[Lineages], source: str = ""
+) -> None:
     """Take the epoch of a destination, and note where its lineages begin, before anything is read.
 
     Raises `Refused`.
     """
-    ledger.epochs.take(*place, run)
+    ledger.epochs.take(*place, run, source)
     for number, lineages in enumerate(positions):
         ledger.positions.keep(*place, number, lineages, LineageCursor(reading=lineages.reading))
     if positions:

@@ -8,7 +8,7 @@ import typer
 
 from commands.input.fields import Fields, Given
 from commands.input.following import Follow, NoBackfill, check_following, input_of, with_verify
-from commands.input.options import AsJson, Yes
+from commands.input.options import AsJson, ReplicaRegion, Yes
 from commands.rendering.plan import summary
 from commands.running.launch import Wait, launch
 from commands.start import show_plan
@@ -32,9 +32,7 @@ _FIELDS = Fields(
 def replicate(
     *,
     given: Annotated[Given, _FIELDS],
-    region: Annotated[
-        str | None, typer.Option("--with-region", metavar="REGION", help="The replica's Region.")
-    ] = None,
+    region: ReplicaRegion = None,
     workflow_id: Annotated[
         str | None,
         typer.Option(

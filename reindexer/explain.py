@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, get_args
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -64,6 +65,7 @@ def _path(loc: Sequence[int | str], kind: str) -> str:
     parts = list(loc)
     if len(parts) > 1 and parts[0] in ("operation", "scope"):
         del parts[1]  # the kind
+    parts = [part for part in parts if not _is_class(part)]
     if _is_branch(parts):
         parts.pop()
     if kind.startswith("union_tag"):
@@ -72,6 +74,11 @@ def _path(loc: Sequence[int | str], kind: str) -> str:
     for part in parts:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
     return text
+
+
+def _is_class(part: int | str) -> bool:
+    """Whether it is the name of one of several classes of a kind: no field is called so."""
+    return isinstance(part, str) and isinstance(getattr(models, part, None), type)
 
 
 def _is_branch(parts: Sequence[int | str]) -> bool:
@@ -100,7 +107,7 @@ def _sentence(problems: Sequence[Mapping[str, Any]], root: Any) -> str:
 
 def _kind_sentence(problem: Mapping[str, Any], root: Any) -> str:
     """An unknown or missing kind of operation or scope."""
-    kinds = [kind_of(model) for model in _alternatives(root, problem["loc"][0])]
+    kinds = list(dict.fromkeys(map(kind_of, _alternatives(root, problem["loc"][0]))))
     listed = ", ".join(kinds[:-1]) + f" or {kinds[-1]}" if kinds else "given"
     if problem["type"] == "union_tag_not_found":
         return f"is missing; it has to be {listed}"
@@ -137,6 +144,9 @@ def _model_at(root: Any, loc: Sequence[int | str]) -> Any:
         if len(found) > 1 and parts:
             kind = parts.pop(0)
             found = [candidate for candidate in found if kind_of(candidate) == kind]
+        if len(found) > 1 and parts and _is_class(parts[0]):
+            name = parts.pop(0)
+            found = [candidate for candidate in found if candidate.__name__ == name]
         model = found[0] if found else None
     return model
 
@@ -146,8 +156,17 @@ def _alternatives(model: Any, name: int | str) -> list[type[BaseModel]]:
     field = getattr(model, "model_fields", {}).get(name)
     if field is None:
         return []
-    types = [field.annotation, *get_args(field.annotation)]
+    types = alternatives(field.annotation)
     return [kind for kind in types if isinstance(kind, type) and issubclass(kind, BaseModel)]
+
+
+def alternatives(annotation: Any) -> list[Any]:
+    """The types of which a value may be one: those of a union, and of unions within it."""
+    if get_origin(annotation) is Annotated:
+        return alternatives(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return [kind for branch in get_args(annotation) for kind in alternatives(branch)]
+    return [annotation]
 
 
 def kind_of(model: type[BaseModel]) -> str:

@@ -67,7 +67,7 @@ def plan_rows(plan: Plan, job: JobInput, own_queue: str | None) -> Iterator[tupl
         yield "afterwards", _afterwards(job)
     if plan.verb.makes_index and target.writer != "none":
         yield "afterwards", _afterwards_readers(job, follows=bool(followed))
-    if plan.verb.copies:
+    if plan.verb.copies and not plan.verb.rewrites:
         yield "afterwards", _afterwards_replica(plan)
 
 
@@ -130,6 +130,9 @@ def _replica(plan: Plan, other: OtherTable) -> str:
     ways = (("at", other.endpoint), ("by", other.role_arn))
     text = f"copied to {other.table} in {other.region}"
     text += "".join(f", {word} {value}" for word, value in ways if value)
+    if plan.verb.rewrites:
+        both = ", and so are records that only the replica has" if other.same_partitions else ""
+        return f"{text}; each record is read twice{both}"
     size = plan.facts.size_bytes
     reads, writes = (count(max(1, math.ceil(size / unit))) for unit in (_READ_UNIT, _WRITE_UNIT))
     held = "; what it holds besides is removed" if plan.refilled else ""

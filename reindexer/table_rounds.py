@@ -20,6 +20,7 @@ from reindexer.models import (
     KeyList,
     Lineages,
     OlderSegment,
+    PartitionRanges,
     RecordInput,
     RecordResult,
     RoundInput,
@@ -47,6 +48,7 @@ from reindexer.sinks.seen import Seen
 from reindexer.sinks.unstamping import Unstamping
 from reindexer.sources import make_source
 from reindexer.sources.differences import Chunks, DifferenceSource
+from reindexer.sources.either import with_replica
 from reindexer.sources.older import OlderSource
 from reindexer.sources.refreshed import RefreshedSource
 from reindexer.sources.stream import StreamSource
@@ -128,10 +130,10 @@ def _ordered(
     if isinstance(second, Cluster):
         operation = documents = IndexOperation(target, context)
         rows = documents.filter
-        if verb_of(target.operation).rewrites:
-            return _refreshing(request, table, second, documents, context, patience)
     else:
         operation = ReplicateOperation(target)
+    if verb_of(target.operation).rewrites:
+        return _refreshing(request, table, second, operation, context, patience)
     sink = ordered_sink(second, target, context)
     source: Source
     if isinstance(request.source, Lineages):
@@ -159,15 +161,17 @@ def _older(
 def _refreshing(
     request: RoundInput,
     table: TableClient,
-    cluster: Cluster,
-    operation: IndexOperation,
+    second: Second | Cluster,
+    operation: Rendering,
     context: RoundContext,
     patience: Patience,
 ) -> Round[Put]:
     """Without the job's query: a record that has left it may have a document yet."""
-    sink = SearchSink(cluster.client, request.target)
+    sink = ordered_sink(second, request.target, context)
     names = tuple(attribute.name for attribute in request.target.key)
     named = make_source(request.source, request.target, table, names, {}, context, consistent=True)
+    if isinstance(second, Second) and isinstance(request.source, PartitionRanges):
+        named = with_replica(named, request.source, request.target, second.table, context)
     source = RefreshedSource(named, lambda keys: orders_in(sink, keys), table, names, context)
     destination = Refreshing(request, sink, operation, patience, table, context)
     return Round(request, source, destination, context, patience)

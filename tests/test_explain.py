@@ -48,6 +48,14 @@ from reindexer.models import (
             "repair, index, refresh or replicate (did you mean touch?)",
         ),
         (
+            {"table": "c", "operation": {"kind": "refresh", "to": {"table": "d", "regoin": "eu-west-1"}}},
+            "operation.to.regoin: is no known field (did you mean region?)",
+        ),
+        (
+            {"table": "c", "operation": {"kind": "refresh", "to": {"alias": "d"}}},
+            "operation.to.search: is missing",
+        ),
+        (
             {"table": "c", "scope": {"kind": "everything"}},
             'scope.kind: "everything" is unknown; '
             "it has to be complete, sample, keys, partitions or quarantined",

@@ -79,7 +79,7 @@ def test_every_field_of_the_input_has_an_option_and_start_takes_it() -> None:
     assert {flags[path] for path in OF_INDEX} <= set(flags_of("index"))
     assert {flags[path] for path in OF_REPLICA} <= set(flags_of("replicate"))
     of_refresh = {f"operation.to.{name}" for name in SearchAddress.model_fields}
-    assert {flags[path] for path in of_refresh} <= set(flags_of("refresh"))
+    assert {flags[path] for path in {*of_refresh, *HOW_REACHED}} <= set(flags_of("refresh"))
     assert "--scope" not in flags_of("refresh")
     assert {flags[path] for path in OF_COMPARE} <= set(flags_of("compare"))
     assert {flags[path] for path in (*OF_COMPARE, BACKFILL)} <= set(flags_of("repair"))

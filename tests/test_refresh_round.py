@@ -35,19 +35,24 @@ class World:
     """
 
     def __init__(self, script: Sequence[str], ticks: Sequence[int], stored: int | None, *, there: bool) -> None:
-        """`ticks`: before which call each step happens; `stored`: order of the document at the beginning."""
+        """`ticks`: before which call each step happens; `stored`: the order that is there at the beginning."""
         self.steps = list(zip(script, ticks, strict=True))
         self.tick = 0
         self.table = ModelTable([row(0)] if there else [], plan=self._before_table)
-        self.index = _Hooked(self._before)
+        self.index = _Hooked(self.before)
         self.changes: list[dict[str, Any] | None] = []
         self.carried = 0
         self.scanned: dict[str, Any] | None = None
         if stored is not None:
-            self._store(stored, row(0) if there else None)
+            self.store(stored, row(0) if there else None)
+
+    def round(self) -> RoundResult:
+        """Of the record alone."""
+        return index_round(self.table, self.index, target=refresh_target(), source=NAMED)
 
     def refreshed(self) -> RoundResult:
-        result = index_round(self.table, self.index, target=refresh_target(), source=NAMED)
+        """After all steps."""
+        result = self.round()
         for step, _ in self.steps:
             self._do(step)
         self.steps = []
@@ -55,16 +60,22 @@ class World:
 
     @property
     def equal(self) -> bool:
-        """Whether the document is what the row is."""
-        found = self.index.stored_documents.get("a")
+        """Whether what is there is what the row is."""
         there = next(iter(self.table.rows.values()), None)
-        shown = None if found is None or GONE in found else found["n"]
-        return bool(shown == (None if there is None else int(there["n"]["N"])))
+        _, shown = self.stored or (0, None)
+        return shown == (None if there is None else int(there["n"]["N"]))
+
+    @property
+    def stored(self) -> tuple[int, int | None] | None:
+        """(order, state; None: a tombstone); None: nothing is there."""
+        found = self.index.stored_documents.get("a")
+        return None if found is None else (found[ORDER], None if GONE in found else found["n"])
 
     def _before_table(self, _: int) -> None:
-        self._before()
+        self.before()
 
-    def _before(self) -> None:
+    def before(self) -> None:
+        """A call."""
         while self.steps and self.steps[0][1] <= self.tick:
             self._do(self.steps.pop(0)[0])
         self.tick += 1
@@ -84,15 +95,19 @@ class World:
             self.scanned = self.table.rows.get(identity)
         elif step == "scan writes" and self.scanned is not None:
             self._land(FLOOR, self.scanned)
-        elif step == "purge" and GONE in self.index.stored_documents.get("a", {}):
-            del self.index.stored_documents["a"]
+        elif step == "purge" and self.stored and self.stored[1] is None:
+            self.purge()
 
     def _land(self, order: int, item: Mapping[str, Any] | None) -> None:
-        found = self.index.stored_documents.get("a")
-        if found is None or found[ORDER] < order:
-            self._store(order, item)
+        if self.stored is None or self.stored[0] < order:
+            self.store(order, item)
 
-    def _store(self, order: int, item: Mapping[str, Any] | None) -> None:
+    def purge(self) -> None:
+        """The tombstone goes."""
+        del self.index.stored_documents["a"]
+
+    def store(self, order: int, item: Mapping[str, Any] | None) -> None:
+        """Whatever is there."""
         content = {GONE: "2026"} if item is None else {"id": "a", "n": int(item["n"]["N"])}
         self.index.stored_documents["a"] = {ORDER: order, **content}
 
@@ -130,10 +145,12 @@ SCRIPTS = (
 )
 
 
+#: What is there at the beginning, by its order, and whether the table has the record.
+BEGINNINGS = ((None, True), (None, False), (FLOOR, True), (FLOOR + 1, True), (FLOOR + 1, False))
+
+
 @pytest.mark.parametrize("script", SCRIPTS, ids=", ".join)
-@pytest.mark.parametrize(
-    ("stored", "there"), [(None, True), (None, False), (FLOOR, True), (FLOOR + 1, True), (FLOOR + 1, False)]
-)
+@pytest.mark.parametrize(("stored", "there"), BEGINNINGS)
 def test_no_interleaving_hides_a_newer_change(script: tuple[str, ...], stored: int | None, there: bool) -> None:
     for ticks in interleavings(len(script)):
         world = World(script, ticks, stored, there=there)

@@ -6,8 +6,8 @@ import functools
 import inspect
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from types import MappingProxyType, UnionType
-from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin
+from types import MappingProxyType
+from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin
 
 import typer
 from pydantic import BaseModel
@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 from commands.input.operation import operation_given
 from commands.input.scope import scope_given
 from reindexer.errors import BadInput
-from reindexer.explain import kind_of
+from reindexer.explain import alternatives, kind_of
 from reindexer.models import RATE_TEXT, JobInput, Option
 
 #: The part of a job's input that options gave, as JSON has it; nothing else is in it.
@@ -83,9 +83,7 @@ def options(model: type[BaseModel] = JobInput, above: str = "") -> dict[str, tup
 
 def _members(field: FieldInfo) -> list[Any]:
     """The types of which a field may hold one."""
-    several = get_origin(field.annotation) in (Union, UnionType)
-    found = get_args(field.annotation) if several else [field.annotation]
-    return [get_args(kind)[0] if get_origin(kind) is Annotated else kind for kind in found]
+    return alternatives(field.annotation)
 
 
 def _marked(field: FieldInfo) -> list[Option]:

@@ -27,6 +27,12 @@ def operation_given(
     `other`: fields of one verb alone, such as `with.region`, by their paths below the operation.
     """
     if _OF_A_REPLICA & other.keys():
+        if "to.search" in other:
+            raise BadInput("goes without OTHER: a search index, or a replica", "--to")
+        if job or params:
+            raise BadInput(
+                "makes documents: a replica holds records as they are", "--job" if job else "--param"
+            )
         to = {path.removeprefix("to."): value for path, value in other.items() if path.startswith("to.")}
         flags = {path: value for path, value in other.items() if not path.startswith("to.")}
         return {"kind": "replicate", "to": to, **flags}

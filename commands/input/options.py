@@ -16,6 +16,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, and 
 Reason = Annotated[str | None, option_of("reason")]
 Run = Annotated[str | None, typer.Option(help="A run of the job; default: the newest.", metavar="RUN")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
+ReplicaRegion = Annotated[
+    str | None, typer.Option("--with-region", metavar="REGION", help="The replica's Region.")
+]
 KeyOptions = Annotated[
     list[str] | None,
     typer.Option("--key", metavar="JSON", help='Only this record, such as \'{"id": "a"}\'. Can be repeated.'),

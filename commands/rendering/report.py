@@ -16,7 +16,7 @@ from commands.rendering.partitions import partitions
 from commands.rendering.screen import BAD, DIM, GOOD, WARN, columns, facts, moment
 from reindexer.models import Compared, Report, Verb
 from reindexer.models.by_partition import brief
-from reindexer.operations import VERBS
+from reindexer.operations import verb_noted
 from reindexer.tally import MEANING, Outcome
 from reindexer.words import count, duration, per_second, some
 
@@ -80,7 +80,7 @@ def _verdict(report: Report, found: Compared) -> Text:
 
 def _verb(report: Report) -> Verb | None:
     """None: of a version of this program that knows more verbs."""
-    return VERBS.get(report.operation.get("kind", ""))
+    return verb_noted(report.operation)
 
 
 def _only_reads(report: Report) -> bool:
@@ -184,9 +184,10 @@ def _facts(report: Report) -> Iterator[tuple[str, RenderableType]]:
         yield "attempts", attempts_text(report.attempts)
         if report.attempts.ambiguous:
             yield "", ambiguous_text(report.attempts.ambiguous)
-        if _copies(report):
-            yield "compared", check_text(report.comparison)
-        elif (verb := _verb(report)) and verb.writes_other:
+        verb = _verb(report)
+        if verb and verb.copies:
+            yield from () if verb.rewrites else (("compared", check_text(report.comparison)),)
+        elif verb and verb.writes_other:
             yield "verify with", f"reindexer compare {report.table} {_other(report)}"
         elif verb and verb.writes_index:
             yield from index_rows(report) if verb.makes_index else ()
@@ -212,8 +213,9 @@ def _facts(report: Report) -> Iterator[tuple[str, RenderableType]]:
 def _aim(report: Report) -> str:
     operation = report.operation
     verb = _verb(report)
-    if _copies(report):
-        return f"{report.table}, replicated to {report.operation.get('to', {}).get('table', '?')}"
+    if verb and verb.copies:
+        done = "again to" if verb.rewrites else "replicated to"
+        return f"{report.table}, {done} {operation.get('to', {}).get('table', '?')}"
     if verb and verb.writes_other and report.writer != "none":
         return f"{report.table}, {'filling' if operation.get('backfill') else 'repairing'} {_other(report)}"
     if report.comparison is not None:

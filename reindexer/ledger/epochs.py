@@ -19,13 +19,22 @@ class Epochs:
         item = self._store.get(_partition(destination), _EPOCH)
         return None if item is None else int(item[_EPOCH]["N"])
 
-    def take(self, destination: str, epoch: int, run: str) -> None:
-        """Take an epoch for a run. May be repeated. Raises `Refused` where it is not above the last."""
+    def source_of(self, destination: str) -> str:
+        """The table that fills it, by its ARN; "": an older version of this program took its last epoch."""
+        item = self._store.get(_partition(destination), _EPOCH)
+        return text(item, "source") if item and "source" in item else ""
+
+    def take(self, destination: str, epoch: int, run: str, source: str = "") -> None:
+        """Take an epoch for a run. May be repeated. Raises `Refused` where it is not above the last.
+
+        `source`: as `source_of` is to answer.
+        """
         item = {
             "pk": {"S": _partition(destination)},
             "sk": {"S": _EPOCH},
             _EPOCH: {"N": str(epoch)},
             "run": {"S": run},
+            **({"source": {"S": source}} if source else {}),
         }
         try:
             self._store.call(

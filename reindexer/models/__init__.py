@@ -55,21 +55,16 @@ from reindexer.models.job_input import RATE_TEXT, Attributes, FollowInput, JobIn
 from reindexer.models.job_progress import Consumed, JobProgress, PartitionsDone, ShardsDone, Throttle
 from reindexer.models.lock import ORDERER, REPAIRER, Holder, LockInput
 from reindexer.models.model import MAX_VERSION, Model
-from reindexer.models.operations import (
-    Compare,
+from reindexer.models.operations import Compare, Repair, Touch, Transform, TwoTables, Unstamp, Verify
+from reindexer.models.option import Option
+from reindexer.models.ordered_operations import (
     Index,
     Operation,
     Refresh,
-    Repair,
+    RefreshReplica,
     Replicate,
     ToSearch,
-    Touch,
-    Transform,
-    TwoTables,
-    Unstamp,
-    Verify,
 )
-from reindexer.models.option import Option
 from reindexer.models.plan import (
     CycleBounds,
     Elsewhere,
@@ -241,6 +236,7 @@ __all__ = [
     "RecordInput",
     "RecordResult",
     "Refresh",
+    "RefreshReplica",
     "Repair",
     "ReplicaInput",
     "Replicate",

@@ -11,8 +11,9 @@ from pydantic import Field, model_validator
 
 from reindexer.items import RESERVED
 from reindexer.models.model import Asked
-from reindexer.models.operations import Operation, Touch
+from reindexer.models.operations import Touch
 from reindexer.models.option import Option
+from reindexer.models.ordered_operations import Operation
 from reindexer.models.scope import Complete, Scope
 
 #: A unit in 100 s: a job that may do less never ends. A billion: more than any table has.

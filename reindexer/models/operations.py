@@ -1,4 +1,4 @@
-"""What an operator may ask a job to do: one class for each verb."""
+"""What an operator may ask a job to do in the table itself, and with two tables: one class for each verb."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from pydantic import ConfigDict, Field, field_validator
 
 from reindexer.models.model import MAX_VERSION, Asked
 from reindexer.models.option import Option
-from reindexer.models.search_index import MoveAlias, SearchAddress
 from reindexer.models.second_table import With
 
 _VERSION = Option("--version", "The target version; default: the start time in ms.", "N|next")
@@ -159,128 +158,3 @@ class Repair(TwoTables):
     def on(self, table: str) -> str:
         """Which table is written, and from which."""
         return f"{'fill' if self.backfill else 'repair'} {self.other.table} from {table}"
-
-
-class ToSearch(AskedOperation):
-    """What writes documents of records into a search index."""
-
-    to: SearchAddress
-    job: Annotated[
-        Annotated[str, Field(min_length=1)] | None,
-        Option("--job", "Make documents by this job's document(item, params).", "NAME"),
-    ] = None
-    params: Annotated[
-        dict[str, Any], Option("--param", "A parameter of the job. Can be repeated.", "NAME=VALUE")
-    ] = {}
-
-    @property
-    def version(self) -> None:
-        """It stamps nothing: the plan knows the epoch of its index."""
-        return
-
-    @field_validator("params")
-    @classmethod
-    def _numbers(cls, given: dict[str, Any]) -> dict[str, Any]:
-        return Transform._finite(given)
-
-
-class Refresh(ToSearch):
-    """Write documents of named records again, into the index that readers have."""
-
-    kind: Literal["refresh"]
-
-    @property
-    def words(self) -> str:
-        """With the job's name."""
-        return f"refresh by {self.job}" if self.job else "refresh"
-
-    def on(self, table: str) -> str:
-        """Of which table, for which readers."""
-        return f"refresh {self.to.alias} from {table}"
-
-    def at(self, version: int) -> Self:  # noqa: ARG002
-        """The same: the epoch is its index's own."""
-        return self
-
-
-class Index(ToSearch):
-    """Write a document of every record into a new search index."""
-
-    kind: Literal["index"]
-    #: None: made from a sample of the records.
-    mapping: Annotated[dict[str, Any] | None, Option("--mapping", "The index's mapping, as JSON.", "FILE")] = (
-        None
-    )
-    settings: Annotated[
-        dict[str, Any] | None, Option("--settings", "The index's settings, as JSON.", "FILE")
-    ] = None
-    move_alias: Annotated[
-        MoveAlias,
-        Option("--move-alias", "When readers get the index: if complete (the default), always, or never."),
-    ] = "complete"
-    replace_index: Annotated[
-        bool, Option("--replace-index", "Remove an index that has the alias's name today.")
-    ] = False
-
-    @property
-    def words(self) -> str:
-        """With the job's name."""
-        return f"index by {self.job}" if self.job else "index"
-
-    def on(self, table: str) -> str:
-        """From which table, for which readers."""
-        return f"index {table} for {self.to.alias}"
-
-    def again(self) -> Refresh:
-        """What writes its documents again."""
-        return Refresh(kind="refresh", to=self.to, job=self.job, params=self.params)
-
-    def at(self, version: int) -> Self:  # noqa: ARG002
-        """The same without what only the creation of the index needs: it travels with each round."""
-        return self.model_copy(update={"mapping": None, "settings": None})
-
-    @field_validator("mapping", "settings")
-    @classmethod
-    def _finite(cls, given: dict[str, Any] | None) -> dict[str, Any] | None:
-        return given if given is None else Transform._finite(given)
-
-
-class Replicate(AskedOperation):
-    """Write every record into a second table, each at an order of its own."""
-
-    kind: Literal["replicate"]
-    to: With
-    create: Annotated[
-        bool, Option("--create", "Create the replica, where there is none, as the table is described.")
-    ] = False
-
-    #: Records that no replica has, of a table that others have filled.
-    replace: Annotated[
-        bool, Option("--replace", "Replace and remove records that the replica holds of others.")
-    ] = False
-    #: Of a table that is a replica itself.
-    allow_chain: Annotated[bool, Option("--allow-chain", "Accept a table that is a replica itself.")] = False
-
-    @property
-    def version(self) -> None:
-        """It stamps nothing: the plan chooses the epoch."""
-        return
-
-    @property
-    def words(self) -> str:
-        """With the replica's name."""
-        return f"{self.kind} to {self.to.table}"
-
-    def on(self, table: str) -> str:
-        """From which table, to which."""
-        return f"replicate {table} to {self.to.table}"
-
-    def at(self, version: int) -> Self:  # noqa: ARG002
-        """The same: its epoch is the target's version."""
-        return self
-
-
-Operation = Annotated[
-    Touch | Transform | Verify | Unstamp | Compare | Repair | Index | Refresh | Replicate,
-    Field(discriminator="kind"),
-]

@@ -11,7 +11,8 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 from reindexer.models.capacity import Capacity, Uses, chosen
 from reindexer.models.job_input import Attributes, JobInput, Limits
 from reindexer.models.model import Model
-from reindexer.models.operations import Operation, Touch
+from reindexer.models.operations import Touch
+from reindexer.models.ordered_operations import Operation
 from reindexer.models.purpose import Purpose
 from reindexer.models.search_index import IndexCreation, SearchIndex
 from reindexer.models.second_table import OtherTable, destination_of_table

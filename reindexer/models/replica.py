@@ -16,5 +16,6 @@ class ReplicaInput(Model):
     destination: str
     epoch: int
     run: str
+    source: str = Field(default="", exclude_if=operator.not_)  # the table's ARN
     again_by: str = Field(default="", exclude_if=operator.not_)  # the follow that scans again
     positions: list[Lineages] = Field(default=[], exclude_if=operator.not_)  # as in `Plan`

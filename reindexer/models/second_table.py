@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Annotated
 
 from pydantic import Field, model_validator
@@ -57,6 +58,8 @@ class OtherTable(Model):
     expiries: list[str] = []  # TTL attributes, of both tables
     #: By which DynamoDB removes its tombstones; None: by none.
     ttl: str | None = Field(default=None, exclude_if=lambda value: value is None)
+    #: Of a refresh of partitions: its partitions are those of the table, and are read as well.
+    same_partitions: bool = Field(default=False, exclude_if=operator.not_)
     #: Seconds for which a difference has to persist.
     lag_seconds: float = Field(default=0.0, exclude_if=lambda value: not value)
 

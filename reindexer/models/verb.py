@@ -35,8 +35,8 @@ class Verb(Model):
     writes_index: bool = Field(default=False, exclude_if=operator.not_)
     #: It keeps that second table as a replica, record by record.
     copies: bool = Field(default=False, exclude_if=operator.not_)
-    #: It writes again what an index holds, beside the one that gives its documents their order: it takes the
-    #: repairing role of the lock, makes no index and moves no alias.
+    #: It writes again what a destination holds, beside the one that gives its records their order: it takes the
+    #: repairing role of the lock, makes no index and moves no alias, and compares no replica.
     rewrites: bool = Field(default=False, exclude_if=operator.not_)
     #: What an outcome means where its general words do not fit.
     words: dict[Outcome, str] = {}

@@ -7,11 +7,11 @@ from typing import Any, Protocol
 
 from reindexer.dynamo.wire import Stamp
 from reindexer.items import Skip, WireItem, Write
-from reindexer.models import Index, Refresh, Repair, Target, Verb
+from reindexer.models import Index, Refresh, RefreshReplica, Repair, Target, Verb
 from reindexer.models import Operation as Asked
 from reindexer.operations.compare import COMPARE
 from reindexer.operations.index import INDEX, INDEX_BY_JOB
-from reindexer.operations.refresh import REFRESH, REFRESH_BY_JOB
+from reindexer.operations.refresh import REFRESH, REFRESH_BY_JOB, REFRESH_REPLICA
 from reindexer.operations.repair import BACKFILL, REDRIVEN, REPAIR
 from reindexer.operations.replicate import REPLICATE
 from reindexer.operations.touch import TOUCH, TouchOperation
@@ -71,7 +71,16 @@ def verb_of(operation: Asked) -> Verb:
         return INDEX_BY_JOB
     if isinstance(operation, Refresh) and operation.job:
         return REFRESH_BY_JOB
+    if isinstance(operation, RefreshReplica):
+        return REFRESH_REPLICA
     return VERBS[operation.kind]
+
+
+def verb_noted(operation: Mapping[str, Any]) -> Verb | None:
+    """The verb of an operation as a report has it; None: of a version of this program that knows more verbs."""
+    if operation.get("kind") == REFRESH.kind and "table" in operation.get("to", {}):
+        return REFRESH_REPLICA
+    return VERBS.get(operation.get("kind", ""))
 
 
 def redriven(operation: Asked) -> Verb:

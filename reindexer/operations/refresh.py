@@ -1,7 +1,7 @@
-"""refresh: write documents of named records again, into an index that is there; also beside a running follow.
+"""refresh: write named records again into an index or a replica that is there; also beside a running follow.
 
-Nothing is written to the table. A document is made as `index` makes it. It is written at the order that was
-stored before its record was read, so that no newer change is lost.
+Nothing is written to the table. What is written is made as `index` or `replicate` makes it. Its order is the
+stored one, read before the record was, so that no newer change is lost.
 """
 
 from __future__ import annotations
@@ -27,3 +27,21 @@ REFRESH = Verb(
 )
 #: The same with a job that makes the documents.
 REFRESH_BY_JOB = REFRESH.model_copy(update={"runs_job": True})
+#: The same of a replica.
+REFRESH_REPLICA = Verb(
+    kind="refresh",
+    does="write named records again into their replica",
+    writes=True,
+    runs_job=False,
+    outcomes=REFRESH.outcomes,
+    incomplete=REFRESH.incomplete,
+    stamps=False,
+    writes_other=True,
+    copies=True,
+    rewrites=True,
+    words={
+        Outcome.UPDATED: "in the replica, written by this run",
+        Outcome.FILTERED: "not in the replica: expired, or tombstones",
+        Outcome.VANISHED: "not in the table: removed from the replica",
+    },
+)

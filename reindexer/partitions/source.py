@@ -58,7 +58,7 @@ class PartitionSource:
         budget: Budget,
     ) -> Iterator[Page]:
         """Pages after the cursor. Empty ones are handed out too. Raises `CallFailed`, `EnvironmentFault`."""
-        position, start = self._standing(cursor)
+        position, start = place_of(cursor)
         while position < len(self._ranges):
             if not budget.wait_to_read():
                 return
@@ -71,18 +71,6 @@ class PartitionSource:
                         return
                     yield part
             position, start = following
-
-    def _standing(self, cursor: Cursor | None) -> tuple[int, WireKey | None]:
-        """(position of the range, key there after which to go on). Raises `EnvironmentFault`."""
-        if cursor is None:
-            return 0, None
-        if _POSITION not in cursor:
-            raise EnvironmentFault("CursorInvalid", f"no cursor of a list of partitions: {sorted(cursor)}")
-        start = {name: value for name, value in cursor.items() if name != _POSITION}
-        return int(cursor[_POSITION]["N"]), from_json_key(start) or None
-
-    def _cursor(self, position: int, key: WireKey | None) -> Cursor:
-        return {**to_json_key(key or {}), _POSITION: {"N": str(position)}}
 
     def _query(
         self, position: int, start: WireKey | None, budget: Budget
@@ -107,8 +95,8 @@ class PartitionSource:
         at_the_end = following[0] == len(self._ranges)
         page = Page(
             rows,
-            None if at_the_end else self._cursor(*following),
-            lambda place: self._cursor(position, {name: rows[place][name] for name in names}),
+            None if at_the_end else cursor_at(*following),
+            lambda place: cursor_at(position, {name: rows[place][name] for name in names}),
             read.consumed,
             partition=part.value,
         )
@@ -146,6 +134,21 @@ class PartitionSource:
                 entries.partition,
             )
             units = 0.0  # of the entries: counted with the first part
+
+
+def place_of(cursor: Cursor | None) -> tuple[int, WireKey | None]:
+    """(position of the range, key there after which to go on). Raises `EnvironmentFault`."""
+    if cursor is None:
+        return 0, None
+    if _POSITION not in cursor:
+        raise EnvironmentFault("CursorInvalid", f"no cursor of a list of partitions: {sorted(cursor)}")
+    start = {name: value for name, value in cursor.items() if name != _POSITION}
+    return int(cursor[_POSITION]["N"]), from_json_key(start) or None
+
+
+def cursor_at(position: int, key: WireKey | None) -> Cursor:
+    """The cursor of which `place_of` tells that place."""
+    return {**to_json_key(key or {}), _POSITION: {"N": str(position)}}
 
 
 def _distinct(keys: Sequence[WireKey]) -> list[int]:

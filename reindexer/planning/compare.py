@@ -15,6 +15,7 @@ from reindexer.models import (
     OtherTable,
     Partitions,
     Quarantined,
+    RefreshReplica,
     Repair,
     Replicate,
     Sample,
@@ -60,7 +61,9 @@ def plan_second(job: JobInput, operation: Operation, described: Described, conne
     Raises `BadInput` where it is the table itself, has another key, or where the job cannot compare as asked,
     `Refused` and `EnvironmentFault` as `describe` does.
     """
-    if isinstance(operation, Replicate):
+    verb = verb_of(operation)
+    named = isinstance(job.scope, Partitions) and job.scope.index is None
+    if isinstance(operation, Replicate | RefreshReplica):
         other, left_out, lag = operation.to, list[str](), 0.0
     elif isinstance(operation, TwoTables):
         _check_scope(operation, job.scope)
@@ -70,7 +73,7 @@ def plan_second(job: JobInput, operation: Operation, described: Described, conne
         if job.limits.other_read_units_per_second is not None:
             raise BadInput("only compare and repair read a second table", "limits.other_read_units_per_second")
         return None
-    field = "operation.to.table" if isinstance(operation, Replicate) else "operation.with.table"
+    field = "operation.to.table" if verb.copies else "operation.with.table"
     client = connect(other)
     found = describe(other.table, client, field)
     if (found.arn, found.identity) == (described.arn, described.identity):
@@ -82,7 +85,7 @@ def plan_second(job: JobInput, operation: Operation, described: Described, conne
             field,
         )
     attributes = job.attributes
-    writes = verb_of(operation).writes_other and not job.dry_run
+    writes = verb.writes_other and not job.dry_run
     uses = Uses() if writes else uses_of(operation, attributes, None, writes=False)
     return Second(
         table=OtherTable(
@@ -96,7 +99,8 @@ def plan_second(job: JobInput, operation: Operation, described: Described, conne
             left_out=[attributes.version, attributes.run, *left_out],
             expiries=list(dict.fromkeys(name for name in (described.ttl, found.ttl) if name)),
             lag_seconds=lag,
-            ttl=found.ttl if verb_of(operation).copies else None,
+            ttl=found.ttl if verb.copies else None,
+            same_partitions=verb.rewrites and named and found.key == described.key,
         ),
         described=found,
         facts=found.facts.model_copy(update=dict(capacity_of(found.description, uses))),

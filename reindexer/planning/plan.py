@@ -24,6 +24,7 @@ from reindexer.models import (
     PlanInput,
     Quarantined,
     Refresh,
+    RefreshReplica,
     Replicate,
     Source,
     Target,
@@ -52,7 +53,13 @@ from reindexer.planning.reach import reach_of
 from reindexer.planning.readers import readers_advice
 from reindexer.planning.redrive import Redrive, plan_redrive
 from reindexer.planning.refresh import plan_refresh
-from reindexer.planning.replicate import FOLLOW_LAG, check_not_a_replica, check_replicate, plan_replica
+from reindexer.planning.replicate import (
+    FOLLOW_LAG,
+    check_not_a_replica,
+    check_replicate,
+    plan_refreshed_replica,
+    plan_replica,
+)
 from reindexer.planning.search import ConnectSearch, check_index, is_whole_index, plan_index
 from reindexer.planning.segments import check_segments
 from reindexer.planning.time_to_live import plan_expiry
@@ -146,11 +153,14 @@ def make_plan(
     replica = None
     if second and isinstance(asked, Replicate):
         replica = plan_replica(request, asked, described, second.described, reach, ledger, aim.version)
-        aim, writer = replace(aim, version=replica.epoch), replica.writer
-        warnings += replica.warnings
+    elif second and isinstance(asked, RefreshReplica):
+        replica = plan_refreshed_replica(described, second.described, reach, job, ledger)
     elif second:
         writer, notes = check_second(described, second, verb, reach, job, sources)
         warnings += notes
+    if replica:
+        aim, writer = replace(aim, version=replica.epoch), replica.writer
+        warnings += replica.warnings
     indexed = None
     if isinstance(asked, Refresh):
         indexed = plan_refresh(asked, attributes, described, ledger, connect_search)
@@ -239,7 +249,8 @@ def _check_asked(request: PlanInput, asked: Operation, verb: Verb) -> None:
         raise BadInput(
             f"{verb.kind} ends with the table; index and replicate can follow its stream", "operation"
         )
-    if job.verify == "complete" and not verb.copies and (request.follows or not is_whole_index(job, asked)):
+    fills_replica = verb.copies and not verb.rewrites
+    if job.verify == "complete" and not fills_replica and (request.follows or not is_whole_index(job, asked)):
         raise BadInput("complete is for a replica, or an index of a whole table that follows nothing", "verify")
     if isinstance(asked, Replicate) and asked.create and request.resumes:
         raise BadInput("goes with a backfill: a new table holds nothing to keep equal", "operation.create")

@@ -9,7 +9,7 @@ from reindexer.answers import CallFailed
 from reindexer.compare.rows import GONE, ORDER
 from reindexer.dynamo.wire import projection
 from reindexer.errors import BadInput, Refused
-from reindexer.items import WireItem
+from reindexer.items import WireItem, to_json_key
 from reindexer.ledger import Ledger
 from reindexer.models import (
     ORDERER,
@@ -18,6 +18,7 @@ from reindexer.models import (
     Operation,
     PlanInput,
     Quarantined,
+    RefreshReplica,
     Replicate,
     SampledSegments,
     Segment,
@@ -29,7 +30,9 @@ from reindexer.planning.facts import Described
 from reindexer.planning.probes import Writer, probe_replica
 from reindexer.planning.reach import Reach
 from reindexer.planning.sampled_segments import sampled_segments
+from reindexer.planning.search import check_refresh
 from reindexer.planning.sizing import segments, shard_count
+from reindexer.sinks.table import impossible_key
 from reindexer.streams.order import next_epoch
 
 #: Seconds for which a difference has to last while changes are followed: at the tip they take one or two.
@@ -42,6 +45,8 @@ _SAMPLED = 500
 
 def check_replicate(job: JobInput, operation: Operation) -> None:
     """What needs no table. Raises `BadInput`."""
+    if isinstance(operation, RefreshReplica):
+        check_refresh(job, "a whole table is replicated again, by `replicate`")
     if not isinstance(operation, Replicate):
         return
     if not isinstance(job.scope, Complete | Quarantined):
@@ -114,6 +119,27 @@ def plan_replica(
     refilled = shard_count(replica.facts.items, replica.facts.size_bytes) if rows else 0
     checks = _checks(request, source, replica) if begins else []
     return PlannedReplica(writer, epoch, begins, refilled, checks, warnings)
+
+
+def plan_refreshed_replica(
+    source: Described, replica: Described, reach: Reach, job: JobInput, ledger: Ledger
+) -> PlannedReplica:
+    """The replica as it is, with its last epoch. Raises `Refused`, `EnvironmentFault`."""
+    check_not_replicas_of_one(source, replica)
+    name, place = replica.table.table, destination_of_table(replica.arn, replica.identity)
+    epoch, made_of = ledger.epochs.last(place), ledger.epochs.source_of(place)
+    if epoch is None:
+        raise Refused(f"nothing has been replicated to {name} yet: `reindexer replicate` does", "NoReplica")
+    if made_of not in ("", source.arn):
+        raise Refused(f"{name} is a replica of {made_of}, not of {source.arn}", "NoReplica")
+    warnings = check_replicas(replica, allowed=job.allow_multi_region)
+    within = reach.within
+    if within is not None and (within.index is not None or replica.key != source.key):
+        why = f"index {within.index}" if within.index else f"partitions that {name} does not have"
+        warnings.append(f"records are named by {why}: what {name} alone has is not found")
+        reach = Reach(reach.key, keys=[to_json_key(impossible_key(reach.key))])  # of single records
+    writer, notes = probe_replica(replica.table, reach, job.attributes)
+    return PlannedReplica(writer, epoch, False, 0, [], [*warnings, *notes])
 
 
 def _checks(request: PlanInput, source: Described, replica: Described) -> list[Segment | SampledSegments]:

@@ -69,7 +69,7 @@ def check_index(job: JobInput, operation: Operation) -> None:
     if job.limits.write_units_per_second is not None:
         raise BadInput(f"{operation.kind} writes nothing to the table", "limits.write_units_per_second")
     if not isinstance(operation, Index):
-        check_refresh(job)
+        check_refresh(job, "a whole table gets a new index, by `index`")
         return
     if not isinstance(job.scope, Complete | Quarantined) and not (
         job.dry_run and isinstance(job.scope, Sample)
@@ -83,12 +83,11 @@ def check_index(job: JobInput, operation: Operation) -> None:
         raise BadInput(f"mapping and settings have {size:,} bytes, above {MAX_CREATION_BYTES:,}", "operation")
 
 
-def check_refresh(job: JobInput) -> None:
-    """What a refresh is for. Raises `BadInput`."""
+def check_refresh(job: JobInput, else_: str) -> None:
+    """What a refresh is for. `else_`: what is for a whole table. Raises `BadInput`."""
     if not isinstance(job.scope, Keys | Partitions | Quarantined):
         raise BadInput(
-            f"a refresh is for named keys or partitions, not for {job.scope.kind}: a whole table gets a new "
-            "index, by `index`",
+            f"a refresh is for named keys or partitions, not for {job.scope.kind}: {else_}",
             "scope",
         )
 

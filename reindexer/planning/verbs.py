@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reindexer.models import Operation, Purpose
+from reindexer.models import Operation, Purpose, RefreshReplica
 from reindexer.operations.compare import COMPARE
 from reindexer.operations.index import INDEX
 from reindexer.operations.refresh import REFRESH
@@ -62,7 +62,7 @@ _PLANNERS: Mapping[str, Planner] = {
 
 def planner_of(operation: Operation) -> Planner:
     """The planner of the operation's verb."""
-    return _PLANNERS[operation.kind]
+    return Planner() if isinstance(operation, RefreshReplica) else _PLANNERS[operation.kind]
 
 
 def queue_of(operation: Operation) -> str | None:

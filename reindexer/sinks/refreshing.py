@@ -1,4 +1,4 @@
-"""Documents that are written again, beside whoever gives documents their order: a follow, or a job that fills.
+"""Records that are written again, beside whoever gives them their order: a follow, or a job that fills.
 
 What is written carries the order that was stored before its row was read, and lands only while nothing above
 that is stored. So it never hides a newer change. Refused, both are read again.
@@ -16,13 +16,12 @@ from reindexer.dynamo.table import TableClient
 from reindexer.errors import EnvironmentFault, Interrupted, named_failure
 from reindexer.items import Put, Skip, WireItem, WireKey, key_identity, to_json_key
 from reindexer.models import Fault, Isolated, RoundInput
-from reindexer.operations.index import IndexOperation
 from reindexer.page import Page
 from reindexer.round_context import RoundContext
 from reindexer.rounds.pending_write import Patience, PendingWrite
 from reindexer.rounds.protocols import Again, Refusal, Verdict
 from reindexer.sinks.in_place_answers import gives_up
-from reindexer.sinks.ordered import OrderedSink, Recognised, orders_met
+from reindexer.sinks.ordered import OrderedSink, Recognised, Rendering, orders_met
 from reindexer.streams.order import Standing, floor_of, standing
 from reindexer.tally import Outcome
 
@@ -33,8 +32,8 @@ _MAX_RACES_WAIT = 4
 class Rewriting:
     """What is to be written of a row, at the order that was stored before it was read."""
 
-    def __init__(self, operation: IndexOperation, floor: int) -> None:
-        """`floor`: the lowest order of the index's epoch, for what it does not hold."""
+    def __init__(self, operation: Rendering, floor: int) -> None:
+        """`floor`: the lowest order of the destination's epoch, for what it does not hold."""
         self._operation, self._floor = operation, floor
 
     def of(self, item: WireItem | None, order: int | None) -> Put | Outcome:
@@ -43,17 +42,19 @@ class Rewriting:
         if order is not None and standing(self._floor, order, self._floor) is Standing.FOREIGN:
             raise EnvironmentFault(
                 "NotTheOnlyWriter",
-                f"a document has order {order}, far above {self._floor}, the lowest of its index's epoch: "
-                "somebody else writes to this index",
+                f"a record has order {order} there, far above {self._floor}, the lowest of its epoch: somebody "
+                "else writes to its destination",
             )
-        at, again = (self._floor, False) if order is None else (order, True)
+        # Order 0: in its place is an item of somebody else's, which everything passes.
+        there, again = order is not None, bool(order)
+        at = order or self._floor
         if item is None:
             # Also where nothing is stored: a request of before, that was not answered, may land yet.
-            return Put(at, None, Outcome.VANISHED, again=again)
+            return Put(at, None, Outcome.VANISHED, replaces=there, again=again)
         body = self._operation.decide(item)
         if not isinstance(body, Skip):
-            return Put(at, body, Outcome.UPDATED, again=again)
-        return Put(at, None, Outcome.FILTERED, again=again) if again else Outcome.FILTERED
+            return Put(at, body, Outcome.UPDATED, replaces=there, again=again)
+        return Put(at, None, Outcome.FILTERED, replaces=there, again=again) if there else Outcome.FILTERED
 
 
 class RefreshAnswers:
@@ -124,13 +125,13 @@ class RefreshAnswers:
 
 
 class Refreshing(Recognised):
-    """The `Destination` of rounds that write documents again."""
+    """The `Destination` of rounds that write records again."""
 
     def __init__(
         self,
         request: RoundInput,
         sink: OrderedSink,
-        operation: IndexOperation,
+        operation: Rendering,
         patience: Patience,
         table: TableClient,
         context: RoundContext,

@@ -107,7 +107,7 @@ class ReplicaSink:
 
     def _insertion(self, put: Put) -> Write | None:
         """As a statement of a batch; None: it is put by itself."""
-        if put.order != self._floor or put.body is None or put.replaces:
+        if put.order != self._floor or put.body is None or put.replaces or put.again:
             return None
         if not self._inserts or self._mostly_there:
             return None
@@ -149,10 +149,11 @@ class ReplicaSink:
         if put.body is None:
             until = _number(int(time.time()) + TOMBSTONE_SECONDS)
             item |= {GONE: until, self._ttl: until}
+        condition = "#o = :o" if put.again else "attribute_not_exists(#o) OR #o < :o"
         return self._table.put(
             {
                 "Item": item,
-                "ConditionExpression": "attribute_not_exists(#o) OR #o < :o",
+                "ConditionExpression": condition,
                 "ExpressionAttributeNames": {"#o": ORDER},
                 "ExpressionAttributeValues": {":o": item[ORDER]},
                 "ReturnValuesOnConditionCheckFailure": "ALL_OLD",

@@ -33,5 +33,6 @@ def replica_input(job: RunningJob, plan: Plan | None = None) -> ReplicaInput:
         destination=plan.target.destination,
         epoch=plan.target.version,
         run=plan.run,
+        source=plan.target.table_arn,
         positions=plan.positions,
     )

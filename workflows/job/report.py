@@ -114,7 +114,7 @@ class JobReport:
                 f"the totals of {len(names):,} partitions are not known, since a shard that was ended by "
                 f"somebody had to do with them: {few(names)}; the job's own tally is exact"
             )
-        if self._plan.verb.copies:
+        if self._plan.verb.copies and not self._plan.verb.rewrites:
             warnings += replica_warnings(job.compared)
         warnings += self._index_warnings() + document_warnings(job.index)
         if job.tried or (job.input and job.input.dry_run):

@@ -16,7 +16,7 @@ UNSTAMP = ("tests/test_unstamp_properties.py",)  # against the model, too
 COMPARE = ("tests/test_compare.py", "tests/test_compare_properties.py")  # against two tables in memory
 REPAIR = ("tests/test_repair.py", "tests/test_repair_properties.py")  # the same
 INDEX = ("tests/test_index_round.py",)  # against an index in memory
-REFRESH = ("tests/test_refresh_round.py",)  # the same, written again beside a follow
+REFRESH = ("tests/test_refresh_round.py", "tests/test_refresh_replica_round.py")  # written again
 REPLICA = ("tests/test_replica_round.py",)  # against a replica in memory
 INDEX_WRITES = ("tests/test_search_writes.py",)  # on a real OpenSearch
 #: On the whole stack.

@@ -98,14 +98,14 @@ MUTATIONS = (
     Mutation(
         "what is not in the index is written over what has come since",
         "reindexer/sinks/refreshing.py",
-        "(self._floor, False) if order is None",
-        "(self._floor, True) if order is None",
+        "there, again = order is not None, bool(order)",
+        "there, again = order is not None, True",
         REFRESH,
     ),
     Mutation(
         "a record that is gone keeps its document",
         "reindexer/sinks/refreshing.py",
-        "            return Put(at, None, Outcome.VANISHED, again=again)",
+        "            return Put(at, None, Outcome.VANISHED, replaces=there, again=again)",
         "            return Outcome.VANISHED",
         REFRESH,
     ),

@@ -5,7 +5,7 @@ Those of the order, of changes and of a scan's consistency are an index's and a 
 
 from __future__ import annotations
 
-from evidence.exactness.mutations.mutation import REPLICA, Mutation
+from evidence.exactness.mutations.mutation import REFRESH, REPLICA, Mutation
 
 _REPLICA, _OLDER = "reindexer/sinks/replica.py", "reindexer/sources/older.py"
 _ORDERED, _OPERATION = "reindexer/sinks/ordered.py", "reindexer/operations/replicate.py"
@@ -22,9 +22,30 @@ MUTATIONS = (
     Mutation(
         "a row of a replica is written whatever is there",
         _REPLICA,
-        f'                "ConditionExpression": {_CONDITION},\n',
+        '                "ConditionExpression": condition,\n',
         "",
         REPLICA,
+    ),
+    Mutation(
+        "what is written again into a replica passes what has come since",
+        _REPLICA,
+        '"#o = :o" if put.again',
+        '"attribute_exists(#o)" if put.again',
+        REFRESH,
+    ),
+    Mutation(
+        "of a partition that is written again only what the table has is looked at",
+        "reindexer/table_rounds.py",
+        "        named = with_replica(named, request.source, request.target, second.table, context)\n",
+        "        pass\n",
+        REFRESH,
+    ),
+    Mutation(
+        "where a table and its replica are read side by side the one ahead is read on",
+        "reindexer/sources/either.py",
+        "return there if there.place < here.place else here",
+        "return here if there.place < here.place else there",
+        REFRESH,
     ),
     Mutation(
         "a row without an order is never written over",
