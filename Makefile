@@ -18,10 +18,10 @@ demo-search: .venv/demo     ## a search index of the same records; needs a JDK a
 dev: .venv/demo             ## the same servers and workers without the job, for work by hand
 	$(BIN)/python starter.py dev $(ARGS)
 
-# Tests with servers wait most of the time: more of them at once than there are cores. Each process has servers of
-# its own, which take about 1 GB. Those that assert seconds leave the cores to each other.
-AT_ONCE ?= 4
-FEW := 2
+# Tests with servers wait for two thirds of their time: more of them at once than there are cores. Each process has
+# servers of its own, which take about 1 GB. Those that assert seconds wait more, and leave the cores to each other.
+AT_ONCE ?= 5
+FEW := 4
 SIDE_BY_SIDE := --dist worksteal --durations 15
 
 test: check                 ## everything CI runs

@@ -54,7 +54,7 @@ from tests.tables import Table, create_table  # noqa: E402
 
 settings.register_profile(
     "default",
-    max_examples=100,  # half a second a test, of the minute that `make check` has
+    max_examples=30,  # a sixth of a second a test, of the minute that `make check` has
     deadline=None,
     derandomize=True,  # the same ones each time
 )
@@ -143,7 +143,8 @@ def engine(running_engines: Engines) -> Engine:
 COSTS = {"stack": {"temporal", "stack"}, "engines": {"running_engines", "make_table", "search"}}
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None]:
     """Sort tests by cost, as far as they do not say it themselves; pyproject.toml lists the markers."""
     for item in items:
         if not any(item.get_closest_marker(name) for name in ("unit", *COSTS)):
@@ -151,6 +152,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             cost = next((name for name, starts in COSTS.items() if starts & fixtures), "unit")
             if cost != "unit" or not item.get_closest_marker("nightly"):  # at night: too long for `make check`
                 item.add_marker(cost)
+    yield  # what was not asked for is deselected
+    if (processes := getattr(config, "workerinput", {}).get("workercount", 1)) > 1:
+        items[:] = _long_ones_first(items, processes)
+
+
+def _long_ones_first(items: list[pytest.Item], processes: int) -> list[pytest.Item]:
+    """Those of a minute first in each process's part, so that none is begun when the others have ended.
+
+    pytest-xdist gives each process a part of this list that is as long as the others, and has it steal later.
+    """
+    long = [item for item in items if item.get_closest_marker("long")]
+    others = [item for item in items if not item.get_closest_marker("long")]
+    ordered: list[pytest.Item] = []
+    for process in range(processes):
+        own = long[process::processes]
+        ordered += own
+        end = len(items) * (process + 1) // processes - len(ordered)
+        ordered += others[:end]
+        others = others[end:]
+    return ordered
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -68,8 +68,13 @@ def _tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text())
 
 
-def _imports(path: Path) -> Iterator[tuple[ast.stmt, str]]:
+@functools.cache
+def _imports(path: Path) -> list[tuple[ast.stmt, str]]:
     """Every import with the full name of the module it takes something from."""
+    return list(_found_imports(path))
+
+
+def _found_imports(path: Path) -> Iterator[tuple[ast.stmt, str]]:
     for node in ast.walk(_tree(path)):
         if isinstance(node, ast.Import):
             for alias in node.names:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
+
+import pytest
 
 from reindexer.streams.order import floor_of
 from testbed.faults.search import SearchFaultProxy
@@ -16,28 +16,9 @@ from tests.cli import command
 from tests.planted import Make
 from tests.searching import ask
 from tests.tables import made_up_key
-from tests.test_follow_end_to_end import Followed, drained, seen_index
+from tests.test_follow_end_to_end import Followed, drained, seen_index, ticking
 
 pytest_plugins = ["tests.search_proxied"]
-
-
-@asynccontextmanager
-async def ticking(followed: Followed) -> AsyncIterator[None]:
-    """A change now and then: the one after the end of something shows at once that all before has been read."""
-
-    async def tick() -> None:
-        number = 0
-        while True:
-            number += 1
-            item = {**made_up_key(followed.table.key, 0), "tick": {"N": str(number)}}
-            await asyncio.to_thread(followed.table.put, item)
-            await asyncio.sleep(0.3)
-
-    task = asyncio.ensure_future(tick())
-    try:
-        yield
-    finally:
-        task.cancel()
 
 
 async def confirmed(stack: Stack, job: str, seconds: int) -> tuple[int, dict[str, Any], str]:
@@ -74,11 +55,22 @@ async def test_a_job_waits_at_its_end_until_its_follow_has_carried_all_of_it(
     await until(job, lambda seen: "waits until follows" in (seen["reason"] or ""))
     await job.cancel()
     assert (await outcome(job))[0] == "CancelledError"
-    await handle.signal("resume")
+    await handle.cancel()
+    await outcome(handle)
 
-    followed.table.put({**made_up_key(followed.table.key, 7), "size": {"S": "large"}})
+
+@pytest.mark.nightly  # both changes of the record are tried for three quarters of a minute
+@pytest.mark.long
+async def test_a_job_whose_follow_gives_a_record_up_is_not_confirmed(
+    quiet: Stack, make_table: Make, search_proxy: SearchFaultProxy, search: str
+) -> None:
+    followed = Followed(make_table, search_proxy, search, rows=50)
+    asked = {"table": followed.table.name, "confirm": True, "verify": False}
+    handle = await followed.start(quiet, operation={"mapping": {"properties": {"size": {"type": "double"}}}})
     async with ticking(followed):
-        # Both changes of the record are tried for three quarters of a minute before it is given up.
+        await until(handle, drained, seconds=150)
+        assert (await outcome(await quiet.start(asked)))[0] == "complete"
+        followed.table.put({**made_up_key(followed.table.key, 7), "size": {"S": "large"}})
         state, report = await outcome(await quiet.start(asked), seconds=300)
     [follow] = report["arrival"]["follows"]
     assert (state, report["arrival"]["confirmed"]) == ("Incomplete", False)

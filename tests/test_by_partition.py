@@ -6,6 +6,7 @@ import json
 import uuid
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,6 +23,7 @@ from reindexer.models import (
     Stop,
 )
 from reindexer.models.by_partition import brief, pack, ranked, unpack
+from reindexer.partitions import tallies as tallies_of_rounds
 from reindexer.partitions.tallies import PartitionTallies
 from reindexer.tally import Outcome, Tally, plus_each
 from tests.driving import shard
@@ -132,12 +134,13 @@ def test_a_row_that_is_gone_counts_to_the_partition_it_was_asked_for() -> None:
     }
 
 
-def test_a_round_hands_back_before_it_has_come_to_too_many() -> None:
-    source = keys_of({f"tenant-{number:04}": 1 for number in range(1200)})
+def test_a_round_hands_back_before_it_has_come_to_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tallies_of_rounds, "MAX_PARTITIONS", 50)  # each heartbeat is looked at whole
+    source = keys_of({f"tenant-{number:04}": 1 for number in range(120)})
     carried = shard(table_of(source), source=source).run()
     assert carried.stops == [Stop.SLICE, Stop.SLICE, Stop.DONE]
-    assert carried.tally == Tally(scanned=1200, updated=1200)
-    assert len(carried.partitions) == 1200
+    assert carried.tally == Tally(scanned=120, updated=120)
+    assert len(carried.partitions) == 120
 
 
 def test_an_isolated_record_knows_where_its_outcome_will_count() -> None:

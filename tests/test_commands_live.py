@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from reindexer.models import Report
 from reindexer.tally import Outcome
 from testbed.embedded import Engine
@@ -130,6 +132,7 @@ def test_the_demo_confirms_what_it_says_and_leaves_nothing(tmp_path: Path, each_
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.nightly
 def test_the_demo_without_faults(tmp_path: Path, engine: Engine) -> None:
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     code, out, err = command(environment, "demo", "--records", "100", "--engine", engine.name, "--faults", "0")

@@ -94,6 +94,7 @@ async def test_a_cancelled_comparison_reports_what_ithas_compared(quiet: Stack, 
     assert 0 < report.comparison.counts.scanned < planted.sizes[0]
 
 
+@pytest.mark.nightly
 async def test_a_comparison_survives_workers_that_are_killed(quiet: Stack, make_table: Make) -> None:
     planted = Planted(make_table)
     beside = quiet.beside(f"compare-{uuid.uuid4().hex[:8]}")

@@ -9,6 +9,8 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from testbed.faults import Fault, FaultKind, FaultPlan
 from testbed.job import outcome, until
 from testbed.stack import Stack
@@ -116,6 +118,7 @@ async def test_a_third_of_all_calls_failing_half_of_them_after_being_applied(
     assert report["attempts"]["server_errors"] > 0
 
 
+@pytest.mark.nightly
 async def test_kills_pauses_and_resumes_at_random_moments_under_faults(quiet: Stack, make_table: Make) -> None:
     draw = random.Random(4)  # a fixed seed: the moments are repeatable, the machine's pace is not
     table = make_table()

@@ -71,6 +71,7 @@ async def last_write(stack: Stack, table: Table, seconds: float) -> float:
 
 
 @pytest.mark.alone
+@pytest.mark.long
 async def test_its_writes_end_within_a_heartbeat_timeout(
     severable: Stack, line: Forwarder, make_table: Make
 ) -> None:
@@ -94,6 +95,7 @@ async def test_its_writes_end_within_a_heartbeat_timeout(
 
 
 @pytest.mark.alone
+@pytest.mark.long
 async def test_a_paused_job_is_quiet_though_its_worker_was_never_told(
     severable: Stack, line: Forwarder, beside: Workers, make_table: Make
 ) -> None:

@@ -111,7 +111,9 @@ async def test_limits_are_set_at_any_moment(cycling: Stack, make_table: Make) ->
     await exact(cycling, table, handle, RECORDS)
 
 
-@pytest.mark.parametrize("moment", [0.0, 0.4, 0.9, 1.5])
+@pytest.mark.parametrize(
+    "moment", [0.4, *(pytest.param(at, marks=pytest.mark.nightly) for at in (0.0, 0.9, 1.5))]
+)
 async def test_a_cancel_at_any_moment_agrees_with_the_stamps(
     cycling: Stack, make_table: Make, moment: float
 ) -> None:
@@ -134,6 +136,7 @@ async def test_a_cancel_at_any_moment_agrees_with_the_stamps(
         assert about.status is not WorkflowExecutionStatus.RUNNING
 
 
+@pytest.mark.nightly
 async def test_workers_that_are_killed_meanwhile_change_no_count(cycling: Stack, make_table: Make) -> None:
     table = make_table()
     handle = await begun(cycling, table)
@@ -166,6 +169,7 @@ async def test_quarantine_and_its_budget_hold_over_the_cycle(cycling: Stack, mak
     assert len(cycling.ledger().failures.open(handle.id, report["run"])) == 10
 
 
+@pytest.mark.nightly
 async def test_partitions_totals_hold_over_the_cycle(cycling: Stack, make_table: Make) -> None:
     table = make_table(range_type="S")
     names = [f"tenant-{number:04}" for number in range(400)]

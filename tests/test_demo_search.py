@@ -79,6 +79,7 @@ def test_without_what_opensearch_is_made_with_it_is_one_sentence_and_exit_code_2
 
 
 @pytest.mark.stack
+@pytest.mark.nightly
 def test_the_demo_of_a_search_index_answers_and_leaves_nothing(tmp_path: Path, engine: Engine) -> None:
     environment = {**os.environ, "TMPDIR": str(tmp_path), "TEMPORAL_ADDRESS": "127.0.0.1:9"}
     code, out, err = command(environment, "demo-search", "--records", "500", "--engine", engine.name)

@@ -33,8 +33,7 @@ async def environment(quiet: Stack) -> dict[str, str]:
     """Of a person at this stack, who looks at the table past the fault proxy, once its workers are up."""
     client = await quiet.connect()
     assert await within(60, lambda: pollers(client, quiet.queue, "workflow"), bool)
-    kept = {name: value for name, value in quiet.environment.items() if name not in ("NO_COLOR", "FORCE_COLOR")}
-    return {**kept, "AWS_ENDPOINT_URL_DYNAMODB": quiet.engine.endpoint_url, "TERM": "xterm", "COLUMNS": "100"}
+    return {**quiet.environment, "AWS_ENDPOINT_URL_DYNAMODB": quiet.engine.endpoint_url}
 
 
 @pytest.fixture
@@ -58,7 +57,9 @@ def on_a_terminal(environment: dict[str, str], *arguments: str) -> tuple[int, st
     """A command whose three channels are one terminal: (exit code, all that it showed)."""
     ours, its = pty.openpty()
     starter = [sys.executable, "starter.py", *arguments]
-    with subprocess.Popen(starter, cwd=CHECKOUT, env=environment, stdin=its, stdout=its, stderr=its) as process:
+    kept = {name: value for name, value in environment.items() if name not in ("NO_COLOR", "FORCE_COLOR")}
+    coloured = {**kept, "TERM": "xterm", "COLUMNS": "100"}
+    with subprocess.Popen(starter, cwd=CHECKOUT, env=coloured, stdin=its, stdout=its, stderr=its) as process:
         os.close(its)
         shown = b""
         while True:

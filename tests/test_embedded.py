@@ -43,9 +43,11 @@ HERE = [name for name in (*ENGINES, "temporal", "test-server") if find(name) is 
 
 
 def each(*names: str) -> pytest.MarkDecorator:
-    """Runs a test for each of these servers, those that are not here skipped."""
-    absent = {name: pytest.mark.skipif(name not in HERE, reason=f"{name} is not here") for name in names}
-    return pytest.mark.parametrize("name", [pytest.param(name, marks=absent[name]) for name in names])
+    """Runs a test for each of these servers, those that are not here skipped; slower engines at night."""
+    marks = {name: [pytest.mark.skipif(name not in HERE, reason=f"{name} is not here")] for name in names}
+    for name in marks.keys() & set(ENGINES[1:]):
+        marks[name].append(pytest.mark.nightly)
+    return pytest.mark.parametrize("name", [pytest.param(name, marks=marks[name]) for name in names])
 
 
 needs_temporal = pytest.mark.skipif("temporal" not in HERE, reason="Temporal's server is not here")
@@ -193,6 +195,7 @@ class TestTemporal:
             pid = server.pid
         assert not alive(pid)
 
+    @pytest.mark.nightly
     async def test_a_database_outlives_a_crash_and_learns_new_search_attributes(
         self, tmp_path: Path, home: Path
     ) -> None:

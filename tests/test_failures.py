@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from temporalio.api.enums.v1 import EventType
 
 from commands.rendering.figures import done_of
@@ -65,6 +66,7 @@ async def shards_started(handle: Any) -> list[str]:
     return [name for name in started if "/shard-" in name]
 
 
+@pytest.mark.long
 async def test_a_failing_record_is_retried_alone_then_quarantined_then_redriven(
     quiet: Stack, make_table: Make
 ) -> None:

@@ -14,8 +14,7 @@ from tests.cli import command
 from tests.planted import Make, content
 from tests.searching import ask
 from tests.tables import made_up_key
-from tests.test_arrived_end_to_end import ticking
-from tests.test_follow_end_to_end import Followed, drained, seen_index
+from tests.test_follow_end_to_end import Followed, drained, seen_index, ticking
 from tests.test_index_end_to_end import FAST, SLOW
 
 pytest_plugins = ["tests.search_proxied"]
@@ -60,6 +59,7 @@ async def test_who_does_not_answer_is_named_the_lag_grows_and_a_pause_ends_by_it
     assert [event.what for event in report.controls][-3:] == ["pause", "resume", "cancel"]
 
 
+@pytest.mark.long
 async def test_the_readers_alias_moves_once_what_kept_it_has_passed(
     quiet: Stack, make_table: Make, search_proxy: SearchFaultProxy, search: str
 ) -> None:
@@ -95,7 +95,14 @@ async def test_the_readers_alias_moves_once_what_kept_it_has_passed(
     await outcome(handle)
 
 
-@pytest.mark.parametrize("together", [True, False], ids=["read by one shard", "read by two"])
+@pytest.mark.parametrize(
+    "together",
+    [
+        pytest.param(True, id="read by one shard"),
+        pytest.param(False, id="read by two", marks=pytest.mark.nightly),
+    ],
+)
+@pytest.mark.long
 async def test_a_stream_shard_that_is_always_refused_shows_although_another_has_changes(
     quiet: Stack, make_table: Make, search_proxy: SearchFaultProxy, search: str, together: bool
 ) -> None:

@@ -8,6 +8,8 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from testbed.faults.search import SearchFault, SearchFaultKind, SearchFaultPlan, search_fault_proxy
 from testbed.job import outcome, until
 from testbed.stack import Stack
@@ -91,6 +93,7 @@ async def test_a_mapping_that_opensearch_does_not_take_ends_it(
     assert left(search, alias) == []
 
 
+@pytest.mark.nightly
 async def test_faults_change_no_count_and_a_killed_worker_leaves_no_index(
     quiet: Stack, make_table: Make, search: str
 ) -> None:

@@ -77,7 +77,9 @@ class Indexed:
         return str(found["index"])
 
 
-@pytest.mark.parametrize(("hash_type", "range_type"), [("S", None), ("N", "B"), ("B", "N")])
+@pytest.mark.parametrize(
+    ("hash_type", "range_type"), [("S", None), ("N", "B"), pytest.param("B", "N", marks=pytest.mark.nightly)]
+)
 async def test_every_record_has_its_document_and_readers_get_the_index(
     quiet: Stack,
     make_table: Make,
@@ -177,6 +179,7 @@ async def test_a_cancelled_job_counts_exactly_what_the_index_holds(
     assert ask(search, "GET", f"/{indexed.alias}-*/_count")[1]["count"] == report.tally[Outcome.UPDATED]
 
 
+@pytest.mark.long
 async def test_killed_workers_lose_no_document_and_count_none_twice(
     quiet: Stack, make_table: Make, search_proxy: SearchFaultProxy, search: str
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,14 @@ from testbed.stack import Stack
 from tests.tables import ODD_NAMES, Table
 
 Make = Callable[..., Table]
+
+
+#: By day each type once in each place; every pair at night.
+DAILY = {("S", None), ("N", "B"), ("B", "S"), ("S", "N")}
+KEY_TYPES = [
+    pytest.param(*pair, marks=() if pair in DAILY else pytest.mark.nightly)
+    for pair in itertools.product("SNB", (None, *"SNB"))
+]
 
 
 def by_key(table: Table) -> dict[str, Any]:
@@ -64,8 +73,7 @@ async def test_a_lower_version_is_refused_and_never_downgrades(quiet: Stack, mak
     assert {item["reindexVersion"]["N"] for item in table.items()} == {"9"}
 
 
-@pytest.mark.parametrize("hash_type", ["S", "N", "B"])
-@pytest.mark.parametrize("range_type", [None, "S", "N", "B"])
+@pytest.mark.parametrize(("hash_type", "range_type"), KEY_TYPES)
 async def test_every_key_type_is_carried(
     quiet: Stack, make_table: Make, hash_type: str, range_type: str | None
 ) -> None:

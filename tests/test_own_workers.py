@@ -142,6 +142,7 @@ async def test_a_jobs_own_workers_do_all_that_runs_its_code_and_no_workflow(
 
 
 @pytest.mark.alone  # the others have to poll within the seconds that the command gives them
+@pytest.mark.long
 async def test_without_its_own_workers_the_job_waits_says_so_and_can_be_cancelled(
     house: House, make_table: MakeTable
 ) -> None:

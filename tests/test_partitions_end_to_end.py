@@ -73,6 +73,7 @@ async def test_a_thousand_tenants_one_of_them_huge(quiet: Stack, make_table: Mak
     assert found == sizes
 
 
+@pytest.mark.nightly
 async def test_a_huge_tenant_in_parts_through_a_killed_worker(quiet: Stack, make_table: Make) -> None:
     table = make_table(range_type="S")
     tenants(table, {"huge": 3000, "small": 10, "other": 30})

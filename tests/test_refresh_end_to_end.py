@@ -148,6 +148,7 @@ async def test_beside_a_follow_nothing_newer_is_hidden(
     await outcome(handle)
 
 
+@pytest.mark.nightly
 async def test_killed_workers_count_each_record_once(
     quiet: Stack, make_table: Make, search_proxy: SearchFaultProxy, search: str
 ) -> None:

@@ -37,9 +37,7 @@ from tests.model_conditions import condition
 from tests.model_partitions import ModelPartitions
 from tests.model_replica import ModelReplica
 from tests.model_table import Clock, Item, ModelTable, Plan
-from tests.test_refresh_round import BEGINNINGS, FLOOR, KEY, NAMED, SCRIPTS, World, interleavings, row
-
-pytestmark = pytest.mark.unit
+from tests.test_refresh_round import BEGINNINGS, CALLS, FLOOR, KEY, NAMED, SCRIPTS, World, interleavings, row
 
 KEYS = ("id", "sort")
 
@@ -92,10 +90,13 @@ def at_order(item: Mapping[str, Any], order: int) -> Item:
     return {**item, ORDER: {"N": str(order)}}
 
 
+@CALLS
 @pytest.mark.parametrize("script", SCRIPTS, ids=", ".join)
 @pytest.mark.parametrize(("stored", "there"), BEGINNINGS)
-def test_no_interleaving_hides_a_newer_change(script: tuple[str, ...], stored: int | None, there: bool) -> None:
-    for ticks in interleavings(len(script)):
+def test_no_interleaving_hides_a_newer_change(
+    script: tuple[str, ...], stored: int | None, there: bool, calls: int
+) -> None:
+    for ticks in interleavings(len(script), calls):
         world = ReplicaWorld(script, ticks, stored, there=there)
         result = world.refreshed()
         assert (result.stop, result.progress.tally.scanned) == (Stop.DONE, 1), ticks

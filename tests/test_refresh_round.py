@@ -16,8 +16,6 @@ from reindexer.tally import Tally
 from tests.model_index import ModelIndex, index_round, refresh_target
 from tests.model_table import ModelTable
 
-pytestmark = pytest.mark.unit
-
 FLOOR = floor_of(7)  # the epoch of the model's target
 KEY = {"id": {"S": "a"}}
 NAMED = KeyList(keys=[KEY])
@@ -126,8 +124,8 @@ class _Hooked(ModelIndex):
         return super().stored(index, ids)
 
 
-def interleavings(steps: int, calls: int = 7) -> Iterator[tuple[int, ...]]:
-    """Before which call each step happens: a round that is not refused makes four of them."""
+def interleavings(steps: int, calls: int) -> Iterator[tuple[int, ...]]:
+    """Before which call each step happens."""
     return itertools.combinations_with_replacement(range(calls), steps)
 
 
@@ -147,12 +145,17 @@ SCRIPTS = (
 
 #: What is there at the beginning, by its order, and whether the table has the record.
 BEGINNINGS = ((None, True), (None, False), (FLOOR, True), (FLOOR + 1, True), (FLOOR + 1, False))
+#: Of a round that is not refused before each of its four, and after them; at night of one that is refused too.
+CALLS = pytest.mark.parametrize("calls", [5, pytest.param(7, marks=pytest.mark.nightly)])
 
 
+@CALLS
 @pytest.mark.parametrize("script", SCRIPTS, ids=", ".join)
 @pytest.mark.parametrize(("stored", "there"), BEGINNINGS)
-def test_no_interleaving_hides_a_newer_change(script: tuple[str, ...], stored: int | None, there: bool) -> None:
-    for ticks in interleavings(len(script)):
+def test_no_interleaving_hides_a_newer_change(
+    script: tuple[str, ...], stored: int | None, there: bool, calls: int
+) -> None:
+    for ticks in interleavings(len(script), calls):
         world = World(script, ticks, stored, there=there)
         result = world.refreshed()
         assert (result.stop, result.progress.tally.scanned) == (Stop.DONE, 1), ticks

@@ -63,6 +63,7 @@ def divided(tmp_path: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
 
 
+@pytest.mark.nightly
 async def test_dynamodb_local_needs_no_shared_database(
     temporal: TemporalServer, divided: str, tmp_path: Path
 ) -> None:

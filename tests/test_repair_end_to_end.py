@@ -143,6 +143,7 @@ async def test_faults_and_writes_without_an_answer_are_counted_once(quiet: Stack
     planted.assert_repaired(report)
 
 
+@pytest.mark.long
 async def test_a_repair_survives_workers_that_are_killed(quiet: Stack, make_table: Make) -> None:
     planted = Repaired(make_table)
     beside = quiet.beside(f"repair-{uuid.uuid4().hex[:8]}")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from temporalio.client import WorkflowHistory
-from temporalio.worker import Replayer
+from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
 from reindexer.connect import DATA_CONVERTER
 from workflows.follow_table import FollowTable
@@ -22,8 +22,15 @@ CONTINUED = "EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW"
 
 
 async def replay(text: str) -> None:
-    """Raises where today's workflow code would have done something else."""
-    replayer = Replayer(workflows=[ReindexTable, FollowTable, ReindexShard], data_converter=DATA_CONVERTER)
+    """Raises where today's workflow code would have done something else.
+
+    Without the sandbox, which would import the workflows for each history; with servers every job runs in it.
+    """
+    replayer = Replayer(
+        workflows=[ReindexTable, FollowTable, ReindexShard],
+        workflow_runner=UnsandboxedWorkflowRunner(),
+        data_converter=DATA_CONVERTER,
+    )
     started = json.loads(text)["events"][0]["workflowExecutionStartedEventAttributes"]
     await replayer.replay_workflow(WorkflowHistory.from_json(started["workflowId"], text))
 

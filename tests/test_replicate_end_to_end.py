@@ -114,6 +114,7 @@ async def test_what_is_written_during_and_after_the_scan_is_in_the_replica(
     assert report.balanced
 
 
+@pytest.mark.long
 async def test_killed_workers_and_divided_shards_lose_no_change(quiet: Stack, make_table: Make) -> None:
     replicated = Replicated(make_table, rows=200)
     described = replicated.table.client.describe_table(TableName=replicated.table.name)
@@ -252,6 +253,7 @@ async def test_a_follow_stops_once_drained_for_a_cut_over(quiet: Stack, make_tab
     assert (code, "complete" in out) == (0, True), err + out
 
 
+@pytest.mark.long
 async def test_a_cut_over_is_complete_once_what_was_given_up_is_redriven(
     quiet: Stack, make_table: Make
 ) -> None:

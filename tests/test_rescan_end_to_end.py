@@ -6,6 +6,8 @@ import asyncio
 import uuid
 from typing import Any
 
+import pytest
+
 from testbed.faults import FaultPlan
 from testbed.faults.search import SearchFaultPlan, SearchFaultProxy
 from testbed.job import outcome, until
@@ -30,6 +32,7 @@ def counted(seen: dict[str, Any], before: dict[str, Any]) -> dict[str, int]:
     return {name: number for name, number in more.items() if number}
 
 
+@pytest.mark.long
 async def test_trimmed_changes_are_made_good_by_another_scan_into_the_same_index(
     quiet: Stack, make_table: Make, search_proxy: SearchFaultProxy, search: str
 ) -> None:
@@ -84,6 +87,8 @@ async def _goes_on(quiet: Stack, followed: Followed) -> None:
     await outcome(on)
 
 
+@pytest.mark.nightly
+@pytest.mark.long
 async def test_a_running_follow_is_scanned_again_under_load_and_failures(
     quiet: Stack, make_table: Make, search_proxy: SearchFaultProxy, search: str
 ) -> None:

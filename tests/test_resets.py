@@ -103,7 +103,13 @@ async def test_reset_to_before_its_plan_a_job_begins_again_and_its_old_shards_en
     assert truth.changed(table.name, now["run"]) == tally["updated"]
 
 
-@pytest.mark.parametrize("after", ["make_plan", "take_lock", "write_report", "look"])
+@pytest.mark.parametrize(
+    "after",
+    [
+        "take_lock",
+        *(pytest.param(one, marks=pytest.mark.nightly) for one in ("make_plan", "write_report", "look")),
+    ],
+)
 async def test_reset_to_a_point_after_its_plan_a_job_goes_on_under_its_stamp(
     quiet: Stack, make_table: MakeTable, after: str
 ) -> None:

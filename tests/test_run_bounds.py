@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import random
-import string
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -168,7 +167,7 @@ def encoded(value: Any) -> int:
 
 def letters(count: int) -> str:
     """That no compression makes shorter than three quarters."""
-    return "".join(DRAW.choices(string.ascii_letters + string.digits, k=count))
+    return base64.urlsafe_b64encode(DRAW.randbytes(count))[:count].decode()
 
 
 def counts(most: int = 10**12) -> Counts:

@@ -33,6 +33,7 @@ SCENARIOS = (
         for scenario in SCENARIOS
     ],
 )
+@pytest.mark.long
 def test_every_run_of_the_root_is_bounded(scenario: Scenario) -> None:
     async def simulated() -> Simulated:
         async with environment() as env:
@@ -46,6 +47,8 @@ def test_every_run_of_the_root_is_bounded(scenario: Scenario) -> None:
     assert of_simulation([found]).wrong == []
 
 
+@pytest.mark.nightly
+@pytest.mark.long
 def test_every_run_of_a_shard_is_bounded_with_the_longest_keys() -> None:
     found = asyncio.run(simulate_shard(days=0.15))
     assert len(found.runs) > 1, "it has to continue as new"

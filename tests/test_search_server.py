@@ -21,7 +21,7 @@ from tests.searching import ask, bulk, delete_action, index_action, own_index, s
 CHECKOUT = Path(__file__).parent.parent
 
 
-@pytest.fixture(scope="module", params=["opensearch", pytest.param("opensearch-2", marks=pytest.mark.nightly)])
+@pytest.fixture(scope="module", params=["opensearch", "opensearch-2"])
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SearchServer]:
     """A server of this module's own, to be stopped and killed."""
     with SearchServer(request.param, logs=tmp_path_factory.mktemp("search")) as running:
@@ -29,6 +29,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.mark.engines
+@pytest.mark.nightly
 def test_the_version_is_what_the_name_says(server: SearchServer) -> None:
     _, answer = ask(server.url, "GET", "/")
     number = answer["version"]["number"]
@@ -39,6 +40,7 @@ def test_the_version_is_what_the_name_says(server: SearchServer) -> None:
 
 @pytest.mark.engines
 @pytest.mark.parametrize("end", [SearchServer.stop, SearchServer.kill], ids=["stopped", "killed"])
+@pytest.mark.nightly
 def test_data_outlives_a_restart_at_the_same_place(
     server: SearchServer, end: Callable[[SearchServer], None]
 ) -> None:
@@ -55,8 +57,17 @@ def test_data_outlives_a_restart_at_the_same_place(
     assert (status, found["_version"], found["_source"]) == (200, 7, {"x": 1})
 
 
+def test_external_versions_decide_as_documented(search: str) -> None:
+    external_versions_decide(search)
+
+
 @pytest.mark.engines
-def test_external_versions_decide_as_documented(server: SearchServer) -> None:
+@pytest.mark.nightly
+def test_external_versions_decide_with_each_major_version(server: SearchServer) -> None:
+    external_versions_decide(server.url)
+
+
+def external_versions_decide(url: str) -> None:
     """What orders of writes rest on: the highest wins, an equal one is refused, deletes have versions too."""
     index = own_index()
     asked = [
@@ -68,10 +79,11 @@ def test_external_versions_decide_as_documented(server: SearchServer) -> None:
         index_action(index, "a", 6, {}),
         delete_action(index, "unknown", 1),
     ]
-    assert statuses(bulk(server.url, asked)[1]) == [201, 409, 409, 200, 200, 409, 404]
+    assert statuses(bulk(url, asked)[1]) == [201, 409, 409, 200, 200, 409, 404]
 
 
 @pytest.mark.engines
+@pytest.mark.nightly
 def test_a_server_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     """Also by kill -9; and its folder goes with it."""
     port = free_port()
@@ -96,6 +108,7 @@ def test_a_server_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.engines
+@pytest.mark.nightly
 def test_a_setting_that_opensearch_does_not_know_is_reported_with_its_log(tmp_path: Path) -> None:
     with (
         pytest.raises(ServerUnavailable, match=r"(?s)ended while starting.*Its log is "),

@@ -38,6 +38,7 @@ def _temporal(stack: Stack, verb: str, workflow_id: str) -> None:
     subprocess.run([str(server.cli), *options], env=stack.environment, check=True, capture_output=True)
 
 
+@pytest.mark.long
 async def test_every_command_works_while_temporal_has_paused_a_job(
     quiet: Stack, make_table: Callable[..., Table]
 ) -> None:

@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from temporalio.api.sdk.v1 import WorkflowMetadata
 
 from reindexer.tally import Tally
@@ -33,6 +34,7 @@ def counted(report: dict[str, Any]) -> dict[str, Tally]:
     return found
 
 
+@pytest.mark.nightly
 async def test_a_thousand_tenants_a_killed_worker_and_a_pause(quiet: Stack, make_table: Make) -> None:
     table = make_table(range_type="S")
     rows = {f"tenant-{number:04}": 1 + number % 3 for number in range(1000)} | {"huge": 3000}

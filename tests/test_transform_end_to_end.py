@@ -199,6 +199,7 @@ async def test_changed_code_parks_the_job_until_it_is_accepted(
     assert {row["name"]["S"] for row in table.items()} == {"ULM"}
 
 
+@pytest.mark.nightly
 async def test_killed_workers_in_the_middle_of_a_transform_change_no_record_twice(
     quiet: Stack, make_table: MakeTable, own: Any, tmp_path: Path
 ) -> None:

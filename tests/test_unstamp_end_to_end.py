@@ -79,6 +79,7 @@ async def test_half_of_the_answers_lost(quiet: Stack, make_table: Make) -> None:
     assert report["attempts"]["ambiguous"] > 0
 
 
+@pytest.mark.nightly
 async def test_all_workers_killed_again_and_again(quiet: Stack, make_table: Make) -> None:
     table = stamped(make_table)
     quiet.proxy.set_plan(FaultPlan(faults=(SLOW,)))
@@ -93,6 +94,7 @@ async def test_all_workers_killed_again_and_again(quiet: Stack, make_table: Make
     await exact(table, handle)
 
 
+@pytest.mark.nightly
 async def test_a_frozen_worker_that_thaws_changes_no_count(quiet: Stack, make_table: Make) -> None:
     table = stamped(make_table)
     quiet.proxy.set_plan(FaultPlan(faults=(SLOW,)))
@@ -108,7 +110,7 @@ async def test_a_frozen_worker_that_thaws_changes_no_count(quiet: Stack, make_ta
     await exact(table, handle)
 
 
-@pytest.mark.parametrize("killed", [False, True])
+@pytest.mark.parametrize("killed", [False, pytest.param(True, marks=pytest.mark.nightly)])
 async def test_a_cancelled_job_has_counted_what_it_removed(
     quiet: Stack, make_table: Make, killed: bool
 ) -> None:
