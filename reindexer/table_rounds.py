@@ -53,6 +53,7 @@ from reindexer.sources.older import OlderSource
 from reindexer.sources.refreshed import RefreshedSource
 from reindexer.sources.stream import StreamSource
 from reindexer.streams.client import StreamCalls
+from reindexer.streams.order import SETTLED, order_of
 from reindexer.tally import Outcome
 
 log = logging.getLogger(__name__)
@@ -210,7 +211,8 @@ def look_ahead(
             return ClosingResult(isolated=request.isolated)
         sink = ordered_sink(second, request.target, context)
         if isinstance(request.source, OlderSegment):
-            landed = InOrder(sink, request.target, gone=Outcome.REMOVED)
+            order = order_of(request.target.version, SETTLED)
+            landed = InOrder(sink, request.target, order, Outcome.REMOVED)
             return count_landed(request, landed, _older(request, table, second, context), context)
         landed = InOrder(sink, request.target)
         rows = None if named else make_source(request.source, request.target, table, None, {}, context)

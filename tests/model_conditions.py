@@ -11,7 +11,10 @@ from typing import Any
 Item = Mapping[str, Any]
 Holds = Callable[[Item], bool]
 
-_TOKEN = re.compile(r"\s*(\(|\)|AND\b|OR\b|attribute_(?:not_)?exists\(#\w+\)|#\w+ (?:<=|>=|<|>|=) :\w+)")
+_TOKEN = re.compile(
+    r"\s*(\(|\)|AND\b|OR\b|NOT\b|attribute_(?:not_)?exists\(#\w+\)|attribute_type\(#\w+, :\w+\)|"
+    r"#\w+ (?:<=|>=|<|>|=) :\w+)"
+)
 _COMPARED: Mapping[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "=": operator.eq,
 }  # fmt: skip
@@ -59,6 +62,12 @@ class _Reader:
             inner = self._either()
             assert self._tokens.pop(0) == ")"
             return inner
+        if token == "NOT":
+            inner = self._one()
+            return lambda item: not inner(item)
+        if found := re.fullmatch(r"attribute_type\((#\w+), (:\w+)\)", token):
+            typed, kind = self._names[found[1]], self._values[found[2]]["S"]
+            return lambda item: kind in item.get(typed, {})
         if found := re.fullmatch(r"attribute_(not_)?exists\((#\w+)\)", token):
             name, wanted = self._names[found[2]], not found[1]
             return lambda item: (name in item) is wanted

@@ -31,8 +31,8 @@ def test_each_change_is_written_at_its_own_order_and_a_deletion_leaves_a_tombsto
     followed.delete(1)
     result = followed.round(index)
     assert (result.stop, result.progress.tally) == (Stop.SLICE, Tally(scanned=3, updated=2, deleted=1))
-    assert index.stored_documents["k2"] == {ORDER: FLOOR + 2, "id": "k2", "n": 20}
-    assert (index.stored_documents["k1"][ORDER], GONE in index.stored_documents["k1"]) == (FLOOR + 3, True)
+    assert index.stored_documents["k2"] == {ORDER: FLOOR + 3, "id": "k2", "n": 20}
+    assert (index.stored_documents["k1"][ORDER], GONE in index.stored_documents["k1"]) == (FLOOR + 4, True)
 
 
 def test_a_row_of_the_scan_that_comes_after_a_change_does_not_undo_it() -> None:
@@ -63,12 +63,12 @@ def test_a_record_that_was_given_up_is_written_as_it_is_now_at_its_own_order() -
     followed, index = FollowedTable(), ModelIndex()
     followed.put(1, 10)
     followed.put(1, 11)
-    redriven = followed.redrive(index, 1, FLOOR + 1)
+    redriven = followed.redrive(index, 1, FLOOR + 2)
     assert redriven.progress.tally == Tally(scanned=1, updated=1)
-    assert index.stored_documents["k1"] == {ORDER: FLOOR + 1, "id": "k1", "n": 11}
+    assert index.stored_documents["k1"] == {ORDER: FLOOR + 2, "id": "k1", "n": 11}
     followed.round(index)
-    assert index.stored_documents["k1"][ORDER] == FLOOR + 2
-    assert followed.redrive(index, 1, FLOOR + 1).progress.tally == Tally(scanned=1, superseded=1)
+    assert index.stored_documents["k1"][ORDER] == FLOOR + 3
+    assert followed.redrive(index, 1, FLOOR + 2).progress.tally == Tally(scanned=1, superseded=1)
 
 
 def test_what_changed_before_the_opening_is_left_to_the_scan_and_counts_in_the_ordinals() -> None:
@@ -78,7 +78,7 @@ def test_what_changed_before_the_opening_is_left_to_the_scan_and_counts_in_the_o
     result = followed.round(index)
     assert (result.progress.tally, index.requests) == (Tally(), 0)
     assert result.progress.cursor is not None
-    assert result.progress.cursor["reading"]["s0"]["position"]["ordinal"] == 1
+    assert result.progress.cursor["reading"]["s0"]["position"]["ordinal"] == 2
 
 
 def test_nothing_is_known_to_be_settled_until_a_minute_of_empty_pages_or_a_change() -> None:

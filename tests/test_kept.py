@@ -9,11 +9,22 @@ from datetime import UTC, datetime
 import pytest
 
 from activities.kept import MAX_PARTITIONS_BYTES, bounded
+from activities.sources import fetched
 from reindexer.errors import EnvironmentFault
 from reindexer.ledger import Ledger
 from reindexer.ledger.kept import BYTES_PER_LIST, KEYS_PER_LIST
-from reindexer.models import Isolated, Kept, KeptKeys, QuarantineEntry, ShardState
+from reindexer.models import (
+    ClosingInput,
+    Isolated,
+    Kept,
+    KeptKeys,
+    OlderSegment,
+    QuarantineEntry,
+    ShardPlace,
+    ShardState,
+)
 from reindexer.tally import Tally
+from tests.driving import SEGMENT, UNLIMITED, target
 
 LONGEST = 2048  # bytes of a partition key
 
@@ -29,6 +40,13 @@ def kept(number: int = 1, index: int = 0, run: str = "r1") -> Kept:
 
 def key(number: int) -> dict[str, dict[str, str]]:
     return {"id": {"S": f"row-{number}"}}
+
+
+def given_up(number: int) -> QuarantineEntry:
+    return QuarantineEntry(
+        job="job-a", run="r1", table_arn="arn", version=7, stamp="r1", key=key(number), error="E", message="",
+        attempts=1, applied="no", at=datetime(2026, 11, 21, tzinfo=UTC),
+    )  # fmt: skip
 
 
 def test_a_state_comes_back_as_it_was_kept_however_large(ledger: Ledger) -> None:
@@ -97,11 +115,22 @@ def test_a_missing_list_names_itself(ledger: Ledger) -> None:
     assert fault.value.code == "KeysMissing"
 
 
+def test_what_the_run_has_given_up_is_fetched_for_the_sweep_of_a_replica(ledger: Ledger) -> None:
+    for number in (1, 2):
+        ledger.failures.add(given_up(number))
+    ledger.failures.close("job-a", "r1", key(2), "discarded")
+    sweep = OlderSegment(segment=0, total=1)
+    place = ShardPlace(job="job-a", run="r1", index=0)
+    closing = ClosingInput(target=target(), source=sweep, share=UNLIMITED, heartbeat_timeout=10.0, place=place)
+    work = fetched(closing, ledger)
+    assert isinstance(work, ClosingInput)
+    assert isinstance(work.source, OlderSegment)
+    assert sorted(one["id"]["S"] for one in work.source.given_up) == ["row-1", "row-2"]
+    assert fetched(closing.model_copy(update={"source": SEGMENT}), ledger).source == SEGMENT  # type: ignore[union-attr]
+
+
 def test_clearing_takes_what_this_run_kept_and_nothing_else(ledger: Ledger) -> None:
-    entry = QuarantineEntry(
-        job="job-a", run="r1", table_arn="arn", version=7, stamp="r1", key=key(1), error="E", message="",
-        attempts=1, applied="no", at=datetime(2026, 11, 21, tzinfo=UTC),
-    )  # fmt: skip
+    entry = given_up(1)
     ledger.failures.add(entry)
     for run in ("r1", "r2"):
         ledger.kept.put_state(kept(run=run), ShardState(done=True))

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from reindexer.compare.rows import GONE, ORDER
+from reindexer.items import to_json_key
 from reindexer.models import Stop
 from reindexer.streams.order import FAR
 from reindexer.tally import Tally
@@ -107,17 +108,17 @@ def test_changes_are_put_at_their_own_order_and_a_deletion_leaves_a_mark() -> No
     stream = world.shard(world.lineages)
     stream.one_round(Life())
     assert stream.tally == Tally(scanned=3, updated=2, deleted=1)
-    assert held(world, 2) == {**key_of(2), "n": {"N": "2"}, ORDER: {"N": str(FLOOR + 2)}}
+    assert held(world, 2) == {**key_of(2), "n": {"N": "2"}, ORDER: {"N": str(FLOOR + 3)}}
     mark = held(world, 1)
     assert mark.keys() == {"id", ORDER, GONE, "until"}
-    assert mark[ORDER] == {"N": str(FLOOR + 3)}
+    assert mark[ORDER] == {"N": str(FLOOR + 4)}
     late = world.shard().run()
     assert late.tally == Tally(scanned=1, superseded=1), "the row of the scan comes after its change"
     assert world.differing() == []
 
 
 def test_what_the_table_does_not_have_is_marked_and_counted_once_whoever_dies() -> None:
-    there = [copied(50, None), copied(51, FLOOR - 1), copied(52, FLOOR - 1, gone=True), copied(53, FLOOR + 1)]
+    there = [copied(50, None), copied(51, FLOOR - 1), copied(52, FLOOR - 1, gone=True), copied(53, FLOOR + 2)]
     world = Replicated(table(), there)
     world.shard().run()
     sweep = world.shard(SWEEP)
@@ -131,6 +132,43 @@ def test_what_the_table_does_not_have_is_marked_and_counted_once_whoever_dies() 
     assert held(world, 52) == there[2]
     assert held(world, 53) == there[3]
     assert world.replica.wrong == []
+
+
+def test_what_a_lost_attempt_of_the_sweep_has_copied_is_counted_once() -> None:
+    """The row is in the replica as the scan would have written it, but for its order."""
+    world = Replicated([], [copied(1, FLOOR - 1), copied(2, FLOOR, 0)])
+    world.shard().run()
+    world.put(1)
+    world.put(2)  # what the scan had written stays as it is: the stream carries the change
+    sweep = world.shard(SWEEP)
+    world.meets(None, None, "killed after")  # after two reads
+    sweep.one_round(Life())
+    assert (sweep.last, sweep.tally, world.replica.landed[world.replica.identity(key_of(1)), FLOOR + 1]) == (
+        None, Tally(), 1,
+    )  # fmt: skip
+    cancelled = world.shard(SWEEP)
+    cancelled.running.state = sweep.running.state
+    assert cancelled.closed().tally == Tally(scanned=1, updated=1)
+    assert sweep.run().tally == Tally(scanned=1, updated=1)
+    assert world.replica.landed[world.replica.identity(key_of(1)), FLOOR + 1] == 1
+
+
+def test_what_the_run_has_given_up_is_left_out_of_the_sweep() -> None:
+    world = Replicated([], [copied(key, FLOOR - 1) for key in range(4)])
+    given_up = [to_json_key(key_of(key)) for key in (1, 3)]
+    sweep = world.shard(SWEEP.model_copy(update={"given_up": given_up})).run()
+    assert sweep.tally == Tally(scanned=2, removed=2)
+    assert GONE not in held(world, 1)
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["in the table", "only in the replica"])
+@pytest.mark.parametrize("how", ["partiql", "update_item"])
+def test_a_record_whose_order_is_not_a_number_is_given_up_in_words(how: str, there: bool) -> None:
+    world = Replicated([row(1)] if there else [], [{**copied(1, None), ORDER: {"S": "mine"}}, copied(2, 5)])
+    [found] = world.shard(how=how).run().isolated if there else world.shard(SWEEP, how=how).run().isolated
+    assert (found.key, found.error, found.given_up) == (to_json_key(key_of(1)), "OrderType", True)
+    assert "reindexOrder of the item there is not a number" in found.message
+    assert held(world, 1)[ORDER] == {"S": "mine"}
 
 
 def test_what_the_scan_could_not_see_is_copied_by_the_sweep() -> None:

@@ -15,6 +15,7 @@ from reindexer.streams.lineages import (
     opening,
     seems_to_lack_shards,
 )
+from reindexer.streams.order import SETTLED
 from tests.model_stream import after_end
 
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
@@ -63,7 +64,7 @@ def test_positions_are_taken_of_what_is_open_or_has_no_listed_child(
     listed: tuple[str, ...], read: set[str], passed: set[str]
 ) -> None:
     state = opening(listing(*listed))
-    assert bases(state) == dict.fromkeys(read, 0)
+    assert bases(state) == dict.fromkeys(read, SETTLED)
     assert set(state.passed) == passed
     assert all(reading.position.sequence_number is None for reading in state.reading.values())
 
@@ -75,7 +76,7 @@ def test_positions_are_not_taken_of_a_listing_with_a_page_missing() -> None:
 
 def test_a_child_begins_after_its_parents_end_and_goes_on_from_its_last_ordinal() -> None:
     state = then(opening(listing("a")), "a", "b<a", "c<a")
-    assert bases(state) == {"a": 0}, "the parent is being read"
+    assert bases(state) == {"a": SETTLED}, "the parent is being read"
     state = then(end(state, "a", 41), "a.", "b<a", "c<a")
     assert bases(state) == {"b": 41, "c": 41}
     state = then(end(state, "b", 50), "a.", "b<a.", "c<a", "d<b")
@@ -94,16 +95,16 @@ def test_a_shard_is_begun_once() -> None:
 
 
 def test_a_child_of_what_was_left_to_the_scan_begins_at_the_floor_also_when_it_is_listed_late() -> None:
-    assert bases(then(opening(listing("a.", "b<a")), "a.", "b<a", "c<a")) == {"b": 0, "c": 0}
+    assert bases(then(opening(listing("a.", "b<a")), "a.", "b<a", "c<a")) == {"b": SETTLED, "c": SETTLED}
 
 
 def test_a_root_that_is_listed_late_begins_at_the_floor() -> None:
-    assert bases(then(opening(listing("a")), "a", "r")) == {"a": 0, "r": 0}
+    assert bases(then(opening(listing("a")), "a", "r")) == {"a": SETTLED, "r": SETTLED}
 
 
 def test_what_a_missing_page_lacks_is_no_hole() -> None:
     state = opening(listing("a"))
-    assert bases(then(state, "a", "c<b", complete=False)) == {"a": 0}
+    assert bases(then(state, "a", "c<b", complete=False)) == {"a": SETTLED}
     found = look(state, listing("a", "c<b"))
     assert (found.begin, found.holes) == ([], ["c"])
 
@@ -128,7 +129,7 @@ def test_a_parent_that_appears_after_its_child_was_begun_is_left_to_the_scan() -
 def test_a_link_that_appears_between_two_shards_begun_side_by_side_is_a_hole() -> None:
     """The ancestor was shown open and the shard between left out: their ordinals are in no order."""
     state = opening(listing("a", "c<b"))
-    assert bases(state) == {"a": 0, "c": 0}
+    assert bases(state) == {"a": SETTLED, "c": SETTLED}
     assert look(state, listing("a.", "b<a.", "c<b")).holes == ["b"]
 
 
@@ -180,4 +181,4 @@ def test_a_childs_beginning_is_as_old_as_its_parents_last_change_however_late_it
 
 def test_an_inconsistent_listing_that_leads_in_a_circle_ends() -> None:
     assert bases(opening(listing("a<b", "b<a"))) == {}
-    assert bases(then(opening(listing("r")), "r", "a<b", "b<a")) == {"r": 0}
+    assert bases(then(opening(listing("r")), "r", "a<b", "b<a")) == {"r": SETTLED}

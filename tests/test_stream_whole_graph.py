@@ -110,7 +110,7 @@ def test_a_sibling_that_is_listed_late_is_adopted_and_goes_on_from_its_parents_e
     assert follow.look() == StreamLook()
     follow.stream.hidden = set()
     [adopted] = follow.look().adopt
-    assert (adopted.position.shard, adopted.position.ordinal, adopted.parent) == ("s2", 8, "s0")
+    assert (adopted.position.shard, adopted.position.ordinal, adopted.parent) == ("s2", 9, "s0")
     follow.round()
     assert sorted(follow.orders) == sorted(follow.stream.written)
     assert follow.look().adopt == []

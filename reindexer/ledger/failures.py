@@ -94,6 +94,11 @@ class Failures:
         """How many records the run has given up, those closed since included."""
         return sum(1 for _ in self._store.query(_partition(job, run)))
 
+    def keys(self, job: str, run: str) -> list[Key]:
+        """The records that the run has given up, those closed since included."""
+        items = self._store.query(_partition(job, run))
+        return [QuarantineEntry.model_validate_json(text(item, "entry")).key for item in items]
+
     def open(self, job: str, run: str, error: str | None = None) -> list[QuarantineEntry]:
         """Every open entry of the run, of one error class if `error`: what a redrive takes up."""
         entries = (

@@ -86,11 +86,15 @@ class PartitionRanges(Model):
 
 
 class OlderSegment(Model):
-    """One part of what a replica held before the scan that has just been made for it."""
+    """One part of what a replica held before the scan that has just been made for it.
+
+    `given_up`: records that the run has given up, which are left as they are.
+    """
 
     kind: Literal["older_segment"] = "older_segment"
     segment: NonNegativeInt
     total: PositiveInt
+    given_up: list[Key] = Field(default=[], exclude_if=operator.not_)
 
 
 Source = Annotated[

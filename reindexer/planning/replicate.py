@@ -107,7 +107,7 @@ def plan_replica(
             f"{replica.table.table} was filled again since that run: its scan has read these records",
             "Superseded",
         )
-    foreign = not request.rescans and any(ORDER not in row for row in rows)
+    foreign = not request.rescans and any("N" not in row.get(ORDER, {}) for row in rows)
     if foreign and not operation.replace:
         raise Refused(
             f"{replica.table.table} holds records that no replica has: they would be replaced, or removed "

@@ -24,7 +24,7 @@ from reindexer.rounds.protocols import Again, Refusal, Sink, Verdict
 from reindexer.search.client import Stored
 from reindexer.sinks.in_place_answers import gives_up
 from reindexer.streams.changes import Change, ChangeKind
-from reindexer.streams.order import Standing, floor_of, order_of, standing
+from reindexer.streams.order import SETTLED, Standing, floor_of, order_of, standing
 from reindexer.tally import Outcome
 
 
@@ -148,6 +148,10 @@ class Ordered(Recognised):
         self.sink, self._operation, self._patience = sink, operation, patience
         self._epoch = request.target.version
         self._floor = floor_of(self._epoch)
+        #: Of rows that come from no stream.
+        self._order = (
+            order_of(self._epoch, SETTLED) if isinstance(request.source, OlderSegment) else self._floor
+        )
         #: Records that a replica held before the scan.
         self._older = isinstance(request.source, OlderSegment) or (
             isinstance(request.source, KeyList) and request.source.older
@@ -181,7 +185,7 @@ class Ordered(Recognised):
         self, position: int, key: WireKey, item: WireItem | None
     ) -> PendingWrite[Put] | Outcome | Isolated:
         """The document of a row or of a change, or nothing. Raises `EnvironmentFault`, `Interrupted`."""
-        order, gone = self._floor, self._gone
+        order, gone = self._order, self._gone
         if self._changes:
             change = self._changes[position]
             order = order_of(self._epoch, change.ordinal)

@@ -161,6 +161,9 @@ class ReplicaSink:
         )
 
     def _meant(self, failure: Failure) -> Failure:
+        if failure.item is not None and ORDER in failure.item and "N" not in failure.item[ORDER]:
+            what = f"{ORDER} of the item there is not a number: remove the attribute, then redrive"
+            failure = Failure("OrderType", what, Action.GIVE_UP)
         return of_other(refusal_of_insert(failure), self._name)
 
 

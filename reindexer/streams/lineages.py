@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from reindexer.models.streams import Ended, LineageState, Listing, Position, Reading, ShardId, StreamShard
+from reindexer.streams.order import SETTLED
 
 
 class Look(NamedTuple):
@@ -45,7 +46,7 @@ def opening(listing: Listing) -> LineageState:
         for shard in listing.shards
         if shard.shard not in heads and not read & set(graph.above(shard))
     ]
-    reading = {shard.shard: _begun(shard, 0, listing.at) for shard in first}
+    reading = {shard.shard: _begun(shard, SETTLED, listing.at) for shard in first}
     return LineageState(opened_at=listing.at, reading=reading, passed=passed)
 
 
@@ -121,7 +122,7 @@ def _begun(shard: StreamShard, base: int, at: datetime) -> Reading:
 def _end_before(state: LineageState, shard: StreamShard) -> Ended | None:
     """What the shard goes on from: its parent's end, or the floor; None: it may not be begun yet."""
     if shard.parent is None or shard.parent in state.passed:
-        return Ended(ordinal=0)
+        return Ended(ordinal=SETTLED)
     return state.ended.get(shard.parent)
 
 

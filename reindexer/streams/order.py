@@ -1,8 +1,8 @@
 """The order of writes to a destination: which of two is the newer, whoever sends them and however often.
 
 `(epoch << 21) + ordinal`: the epoch is a backfill's, the ordinal a change's place along its lineage. A row of
-the scan has ordinal 0, the floor. The order is a function of the record, so that a retry sends the same one
-again.
+the scan has ordinal 0, the floor; the first change of a lineage has 2. The order is a function of the record,
+so that a retry sends the same one again.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from enum import StrEnum
 #: Bits below the epoch. A lineage reaches the floor of an epoch that is a millisecond later after 2^21 changes:
 #: it would have to hand out 2·10⁹ a second to overtake the clock.
 ORDINAL_BITS = 21
+#: Ordinals that no change has: of a row of the scan, and of what the scan has not written and is written after
+#: it. Such a write is told from the scan's by it, and counted once, whoever has sent it.
+SCANNED, SETTLED = 0, 1
 #: A signed integer of 64 bits, which OpenSearch's external versions are.
 MAX_ORDER = 2**63 - 1
 #: The last epoch that fits, in milliseconds: in the year 2109.
@@ -49,7 +52,7 @@ def order_of(epoch: int, ordinal: int) -> int:
 
 def floor_of(epoch: int) -> int:
     """The order of every row that the epoch's scan finds: below all changes of the epoch."""
-    return order_of(epoch, 0)
+    return order_of(epoch, SCANNED)
 
 
 def epoch_of(order: int) -> int:
