@@ -77,6 +77,9 @@ class IndexActivities:
             if request.scanned:
                 self._clients.ledger.positions.scanned(index.destination, request.epoch)
             own = admin.meta_of(client, index.index)
+            if own.get("epoch", 0) > request.epoch and not request.scanned:
+                why = "it is filled again since, by a follow: that moves it, once it is drained"
+                return Indexed(index=index.index, alias=index.alias, counted=False, why=why)
             if own.get("epoch") != request.epoch:
                 raise Refused(f"{index.index} is not the index that this job has written", "IndexReplaced")
             admin.make_ready(client, index.index, own)

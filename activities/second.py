@@ -44,7 +44,15 @@ def second_of(
     verb = verb_of(target.operation)
     if verb.ordered:
         stream = clients.stream(target, source.stream_arn) if isinstance(source, Lineages) else None
-        yield place_of(clients, target, stream)
+        pool = ThreadPoolExecutor(1, "epoch")
+        last = clients.ledger.epochs.last
+        try:
+            yield replace(
+                place_of(clients, target, stream),
+                epoch=lambda: answered(pool.submit(last, target.destination), context),
+            )
+        finally:
+            pool.shutdown(wait=False)
         return
     if not verb.writes_other:
         yield None

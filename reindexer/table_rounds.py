@@ -38,7 +38,7 @@ from reindexer.rounds.record import ONE_ATTEMPT, record_result, round_of
 from reindexer.rounds.round import Round, defect
 from reindexer.search.client import SearchClient
 from reindexer.sinks.in_place import InPlace
-from reindexer.sinks.ordered import Ordered, OrderedSink, Rendering, orders_in
+from reindexer.sinks.ordered import Epoch, Ordered, OrderedSink, Rendering, orders_in
 from reindexer.sinks.pair import Pair
 from reindexer.sinks.refreshing import Refreshing
 from reindexer.sinks.repairing import Repairing
@@ -66,6 +66,7 @@ class Second:
     table: TableClient
     chunks: Chunks | None = None  # None: it repairs nothing that a comparison has found
     stream: StreamCalls | None = None
+    epoch: Epoch | None = None  # the last one that it has had
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ class Cluster:
 
     client: SearchClient
     stream: StreamCalls | None = None
+    epoch: Epoch | None = None  # as of `Second`
 
 
 def make_round(
@@ -144,7 +146,7 @@ def _ordered(
         source = _older(request, table, second, context)
     else:
         source = make_source(request.source, target, table, None, rows, context, consistent=True)
-    destination = Ordered(request, sink, operation, patience, table, context)
+    destination = Ordered(request, sink, operation, patience, table, context, second.epoch)
     return Round(request, source, destination, context, patience)
 
 

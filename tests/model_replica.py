@@ -119,6 +119,7 @@ class Replicated:
     ) -> None:
         self.clock, self._schedule, self.calls, self.written = Clock(), list(schedule), 0, 0
         self.table, self.replica = _Read(rows, self), ModelReplica(there, self)
+        self.epoch = 7  # the last that the replica has had
         self.stream = ImageStream(carries_images=images)
         self.lineages = Lineages(stream_arn="arn", opened_at=NOON, reading=begun(self.stream).reading)
 
@@ -160,7 +161,7 @@ class Replicated:
     @property
     def second(self) -> Second:
         client = TableClient(self.replica, "r")  # type: ignore[arg-type]
-        return Second(client, stream=StreamCalls(self.stream, "arn"))
+        return Second(client, stream=StreamCalls(self.stream, "arn"), epoch=lambda: self.epoch)
 
     def shard(
         self, source: Source = SEGMENT, patience: Patience = PATIENCE, how: str = "partiql"

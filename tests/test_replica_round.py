@@ -8,8 +8,8 @@ import pytest
 
 from reindexer.compare.rows import GONE, ORDER
 from reindexer.items import to_json_key
-from reindexer.models import Stop
-from reindexer.streams.order import FAR
+from reindexer.models import KeyList, Stop
+from reindexer.streams.order import FAR, floor_of
 from reindexer.tally import Tally
 from tests.driving import Life
 from tests.model_followed import key_of
@@ -89,6 +89,19 @@ def test_an_order_that_no_change_of_ours_can_have_is_another_writers() -> None:
     assert last is not None
     assert last.fault is not None
     assert (last.stop, last.fault.code) == (Stop.FAULT, "NotTheOnlyWriter")
+
+
+def test_what_a_later_epoch_has_written_supersedes_a_redrive_that_was_under_way() -> None:
+    world = Replicated(table(), [copied(key, floor_of(7 + 70_000) + key) for key in (1, 2)])
+    world.epoch = 7 + 70_000  # more than a minute later: far above
+    keys = [to_json_key(key_of(key)) for key in (1, 2, 3)]
+    redrive = world.shard(KeyList(keys=keys, orders=[FLOOR, FLOOR + 9, FLOOR + 9])).run()
+    assert redrive.tally == Tally(scanned=3, updated=1, superseded=2)
+    world.replica.rows[world.replica.identity(key_of(1))][ORDER] = {"N": str(floor_of(7 + 140_000))}
+    last = world.shard(KeyList(keys=keys[:1])).run().last
+    assert last is not None
+    assert last.fault is not None
+    assert last.fault.code == "NotTheOnlyWriter", "no epoch of ours is as high"
 
 
 def test_a_replica_that_holds_most_rows_is_not_asked_to_insert_them() -> None:

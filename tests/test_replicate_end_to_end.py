@@ -18,6 +18,7 @@ from tests.planted import Make
 from tests.tables import made_up_key
 from tests.test_follow_end_to_end import Writer, drained
 from tests.test_index_end_to_end import FAST, SLOW
+from tests.test_redrive import entry
 from tests.test_repair_end_to_end import contents
 
 
@@ -278,6 +279,32 @@ async def test_a_cut_over_is_complete_once_what_was_given_up_is_redriven(
     assert replicated.differing() == []
     code, out, err = await asyncio.to_thread(command, dict(quiet.environment), "report", handle.id)
     assert (code, "all redriven since" in out) == (0, True), err + out
+
+
+async def test_a_redrive_that_is_under_way_as_a_rescan_begins_ends(quiet: Stack, make_table: Make) -> None:
+    """It meets what the new scan has written, at orders far above its own: as those of other writers are."""
+    replicated = Replicated(make_table, rows=20)
+    key = made_up_key(replicated.table.key, 3)
+    handle = await replicated.follow(quiet, limits=FAST)
+    seen = await until_drained(replicated, handle)
+    ledger, epoch = quiet.ledger(), seen["epoch"]
+    mine = {"job": handle.id, "run": seen["run"], "table_arn": replicated.table.arn}
+    ledger.failures.add(entry(key, **mine, version=epoch, stamp=seen["run"], order=(epoch << 21) + 2))
+    scope = {"kind": "quarantined", "job": handle.id, "run": seen["run"]}
+    redrive = await quiet.start(replicated.job(scope=scope))
+    await redrive.signal("pause")
+    await until(redrive, lambda seen: seen["state"] == "paused")
+    # So that the epoch to come is far above: it is above all that is stored.
+    stray = {**made_up_key(replicated.table.key, 5000), "reindexOrder": {"N": str((epoch + 100_000) << 21)}}
+    replicated.replica.put(stray)
+    await handle.execute_update("rescan", {})
+    assert (await until_drained(replicated, handle, epoch))["epoch"] == epoch + 100_001
+    assert ledger.failures.open(handle.id, seen["run"]) == [], "taken up by the new scan"
+    await redrive.signal("resume")
+    state, report = await outcome(redrive)
+    assert (state, report["tally"]["superseded"]) == ("complete", 1), report
+    await handle.cancel()
+    await outcome(handle)
 
 
 async def test_a_rescan_finds_what_was_lost(quiet: Stack, make_table: Make) -> None:

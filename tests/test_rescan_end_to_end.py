@@ -15,7 +15,9 @@ from testbed.stack import Stack
 from tests.cli import command
 from tests.planted import Make
 from tests.tables import made_up_key
+from tests.test_arrived_end_to_end import ticking
 from tests.test_follow_end_to_end import Followed, Writer, drained
+from tests.test_redrive import entry
 
 pytest_plugins = ["tests.search_proxied"]
 
@@ -120,6 +122,31 @@ async def test_a_running_follow_is_scanned_again_under_load_and_failures(
     assert report is not None
     assert report.balanced
     assert any(event.what == "rescan" for event in report.controls)
+
+
+async def test_a_redrive_that_is_under_way_as_a_rescan_begins_ends(
+    quiet: Stack, make_table: Make, search_proxy: SearchFaultProxy, search: str
+) -> None:
+    """The index is not of its epoch any more: what the new scan has written is newer."""
+    followed = Followed(make_table, search_proxy, search, rows=20)
+    handle = await followed.start(quiet)
+    async with ticking(followed):
+        seen = await until(handle, drained, seconds=150)
+        mine = {"job": handle.id, "run": seen["run"], "table_arn": followed.table.arn}
+        order, key = (seen["epoch"] << 21) + 2, made_up_key(followed.table.key, 3)
+        quiet.ledger().failures.add(entry(key, **mine, version=seen["epoch"], stamp=seen["run"], order=order))
+        scope = {"kind": "quarantined", "job": handle.id, "run": seen["run"]}
+        redrive = await quiet.start({**followed.job(), "scope": scope})
+        await redrive.signal("pause")
+        await until(redrive, lambda seen: seen["state"] == "paused")
+        await handle.execute_update("rescan", {})
+        await until(handle, lambda now: now["epoch"] > seen["epoch"] and drained(now), seconds=150)
+    await redrive.signal("resume")
+    state, report = await outcome(redrive)
+    assert (state, report["tally"]["superseded"]) == ("complete", 1), report
+    assert "filled again" in report["index"]["why"]
+    await handle.cancel()
+    await outcome(handle)
 
 
 async def test_only_a_follow_is_scanned_again(quiet: Stack, make_table: Make) -> None:

@@ -7,9 +7,9 @@ after a lost attempt: it lands once, and a refusal tells by the stored order whe
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from reindexer.answers import Action, CallFailed, Failure
 from reindexer.dynamo.reading import read_consistently
@@ -26,6 +26,9 @@ from reindexer.sinks.in_place_answers import gives_up
 from reindexer.streams.changes import Change, ChangeKind
 from reindexer.streams.order import SETTLED, Standing, floor_of, order_of, standing
 from reindexer.tally import Outcome
+
+#: Asks for an epoch; None: there is none. Raises `CallFailed`, `EnvironmentFault`.
+Epoch: TypeAlias = Callable[[], int | None]
 
 
 class OrderedSink(Sink[Put], Protocol):
@@ -55,9 +58,11 @@ class Rendering(Protocol):
 class OrderedAnswers:
     """The `AnswerMeaning`: the stored order decides."""
 
-    def __init__(self, sink: OrderedSink, floor: int, *, older: bool = False) -> None:
-        """`floor`: the order of rows of the scan. `older`: as in `Isolated`."""
-        self._sink, self._floor, self._older = sink, floor, older
+    def __init__(
+        self, sink: OrderedSink, floor: int, *, older: bool = False, epoch: Epoch | None = None
+    ) -> None:
+        """`floor`: the order of rows of the scan. `older`: as in `Isolated`. `epoch`: as of `Ordered`."""
+        self._sink, self._floor, self._older, self._epoch = sink, floor, older, epoch
         self.read_units = 0.0  # of the table: of changes that come without their image
         self.attempts: Counter[str] = Counter()
 
@@ -73,7 +78,10 @@ class OrderedAnswers:
             yield from ((work, failed.failure) for work, _ in refusals)
             return
         for (work, failure), stored in zip(refusals, orders, strict=True):
-            yield work, self._meaning(work, failure, stored)
+            try:
+                yield work, self._meaning(work, failure, stored)
+            except CallFailed as failed:
+                yield work, failed.failure
 
     def _meaning(self, work: PendingWrite[Put], failure: Failure, stored: int | None) -> Verdict:
         order = work.write.order
@@ -87,6 +95,8 @@ class OrderedAnswers:
             self.attempts["ambiguous"] += work.unknown
             # What was sent first under this order is what is there.
             return Outcome.UPDATED if work.write.outcome is Outcome.VANISHED else work.write.outcome
+        if found is Standing.FOREIGN and stored is not None and self._is_filled_again(stored):
+            return Outcome.SUPERSEDED
         if found is Standing.FOREIGN:
             return Fault(
                 code="NotTheOnlyWriter",
@@ -94,6 +104,14 @@ class OrderedAnswers:
                 "write: somebody else writes to its destination",
             )
         return Outcome.SUPERSEDED
+
+    def _is_filled_again(self, stored: int) -> bool:
+        """Whether the order is of an epoch that was taken since: that scan reads the record, too.
+
+        Raises `CallFailed`, `EnvironmentFault`.
+        """
+        last = self._epoch() if self._epoch else None
+        return last is not None and standing(floor_of(last), stored, floor_of(last)) is not Standing.FOREIGN
 
     def isolated(self, work: PendingWrite[Put], *, given_up: bool) -> Isolated:
         """The record as it leaves the loop without an outcome."""
@@ -144,7 +162,9 @@ class Ordered(Recognised):
         patience: Patience,
         table: TableClient,
         context: RoundContext,
+        epoch: Epoch | None = None,
     ) -> None:
+        """`epoch`: asks for the last one that the destination has had."""
         self.sink, self._operation, self._patience = sink, operation, patience
         self._epoch = request.target.version
         self._floor = floor_of(self._epoch)
@@ -156,7 +176,7 @@ class Ordered(Recognised):
         self._older = isinstance(request.source, OlderSegment) or (
             isinstance(request.source, KeyList) and request.source.older
         )
-        self.meaning = OrderedAnswers(sink, self._floor, older=self._older)
+        self.meaning = OrderedAnswers(sink, self._floor, older=self._older, epoch=epoch)
         self.max_batch = sink.max_changes
         self._each = request.isolation == "record"
         #: Records that are written at an order of their own, read again as they are now.

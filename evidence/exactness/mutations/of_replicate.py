@@ -108,21 +108,21 @@ MUTATIONS = (
     Mutation(
         "rows that came without an order stay, whatever the table holds",
         _OLDER,
-        '"(attribute_not_exists(#o) OR #o < :floor) AND attribute_not_exists(#g)"',
+        '"(NOT attribute_type(#o, :number) OR #o < :floor) AND attribute_not_exists(#g)"',
         '"#o < :floor AND attribute_not_exists(#g)"',
         REPLICA,
     ),
     Mutation(
         "rows of an earlier epoch stay, whatever the table holds",
         _OLDER,
-        '"(attribute_not_exists(#o) OR #o < :floor) AND attribute_not_exists(#g)"',
-        '"attribute_not_exists(#o) AND attribute_not_exists(#g)"',
+        '"(NOT attribute_type(#o, :number) OR #o < :floor) AND attribute_not_exists(#g)"',
+        '"NOT attribute_type(#o, :number) AND attribute_not_exists(#g)"',
         REPLICA,
     ),
     Mutation(
         "what a lost attempt has marked as deleted is not counted",
         _OLDER,
-        'f"({older}) OR (#o = :floor AND attribute_exists(#g))"',
+        'f"({older}) OR #o = :settled"',
         "older",
         REPLICA,
     ),
@@ -157,8 +157,8 @@ MUTATIONS = (
     Mutation(
         "what a cancelled sweep has marked counts as vanished",
         "reindexer/table_rounds.py",
-        "InOrder(sink, request.target, gone=Outcome.REMOVED)",
-        "InOrder(sink, request.target)",
+        "InOrder(sink, request.target, order, Outcome.REMOVED)",
+        "InOrder(sink, request.target, order)",
         REPLICA,
     ),
     Mutation(
