@@ -15,8 +15,7 @@ from testbed.stack import Stack
 from tests.cli import command
 from tests.planted import Make
 from tests.tables import made_up_key
-from tests.test_arrived_end_to_end import ticking
-from tests.test_follow_end_to_end import Followed, Writer, drained
+from tests.test_follow_end_to_end import Followed, Writer, drained, ticking
 from tests.test_redrive import entry
 
 pytest_plugins = ["tests.search_proxied"]
