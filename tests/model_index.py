@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from reindexer.answers import Action, CallFailed, Failure
@@ -32,16 +32,17 @@ _LOST = Failure("ConnectionError", "the connection was cut", Action.RETRY, None,
 class ModelIndex(SearchClient):
     """What writes see of an index. `plan(n)`: what the n-th bulk request meets, from 0 on; "": nothing.
 
+    `refuses`: values of `n` that its mapping does not take.
     "cut": nothing is written and there is no answer; "cut, applied": it is written; "killed, applied": so, and
     the worker dies; "unsaid": refusals do not name the stored order; "half": half of the answers are missing.
     """
 
-    def __init__(self, plan: Callable[[int], str] = lambda _: "") -> None:
+    def __init__(self, plan: Callable[[int], str] = lambda _: "", refuses: Collection[int] = ()) -> None:
         self.stored_documents: dict[str, dict[str, Any]] = {}
         self.accepted: Counter[str] = Counter()
         self.requests = 0
         self.looks = 0
-        self._plan = plan
+        self._plan, self._refuses = plan, refuses
 
     def bulk(self, body: bytes, documents: int) -> Sequence[Mapping[str, Any]]:
         what = self._plan(self.requests)
@@ -67,6 +68,8 @@ class ModelIndex(SearchClient):
         assert action["version_type"] in ("external", "external_gte")
         name, version = action["_id"], action["version"]
         assert source[ORDER] == version
+        if source.get("n") in self._refuses:
+            return {"status": 400, "error": {"type": "document_parsing_exception", "reason": "failed to parse"}}
         before = self.stored_documents.get(name)
         if before and before[ORDER] >= version + (action["version_type"] == "external_gte"):
             reason = f"current version [{before[ORDER]}] is higher or equal to the one provided [{version}]"

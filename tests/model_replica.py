@@ -5,6 +5,7 @@ Whatever the rounds are made to meet, the replica tells if a stored order falls 
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -53,6 +54,7 @@ class ModelReplica(ModelTable):
     def __init__(self, rows: Iterable[Item], world: Replicated) -> None:
         super().__init__(rows, name="r", clock=world.clock, plan=lambda _: world.plan(), page_rows=17)
         self.world = world
+        self._one_by_one = threading.Lock()  # puts come side by side, and DynamoDB's are atomic
         self.landed: Counter[tuple[Identity, int]] = Counter()
         self.wrong: list[str] = []
 
@@ -60,8 +62,10 @@ class ModelReplica(ModelTable):
         item = dict(request["Item"])
         key = {name: item.pop(name) for name in self.key_names}
         statement = Placed(key, item, holds=condition(request, "ConditionExpression"))
-        plan = self._begin("write", "PutItem", [statement])
-        if error := self._one(statement, plan, plan.statements.get(0)):
+        with self._one_by_one:
+            plan = self._begin("write", "PutItem", [statement])
+            error = self._one(statement, plan, plan.statements.get(0))
+        if error:
             raise self._single("PutItem", error)
         return {"ConsumedCapacity": {"CapacityUnits": 1.0}}
 

@@ -9,12 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reindexer.items import Put
 from reindexer.models import Progress, Stop
+from reindexer.page import Page
+from reindexer.rounds.coalescing import Coalescing
+from reindexer.rounds.pending_write import PendingWrite
 from reindexer.search.documents import GONE, ORDER
+from reindexer.streams.changes import Change, ChangeKind
 from reindexer.streams.order import floor_of
 from reindexer.tally import Outcome, Tally
 from tests.driving import FakeContext
-from tests.model_followed import FollowedTable, followed_by, held
+from tests.model_followed import FollowedTable, followed_by, held, key_of
 from tests.model_index import ModelIndex
 from tests.model_stream import KEYS, NOON
 from tests.model_table import Killed
@@ -30,7 +35,10 @@ def test_each_change_is_written_at_its_own_order_and_a_deletion_leaves_a_tombsto
     followed.put(2, 20)
     followed.delete(1)
     result = followed.round(index)
-    assert (result.stop, result.progress.tally) == (Stop.SLICE, Tally(scanned=3, updated=2, deleted=1))
+    assert (result.stop, result.progress.tally) == (
+        Stop.SLICE,
+        Tally(scanned=3, updated=1, deleted=1, superseded=1),
+    )
     assert index.stored_documents["k2"] == {ORDER: FLOOR + 3, "id": "k2", "n": 20}
     assert (index.stored_documents["k1"][ORDER], GONE in index.stored_documents["k1"]) == (FLOOR + 4, True)
 
@@ -56,7 +64,40 @@ def test_a_change_without_its_image_is_written_as_the_row_is_now() -> None:
     followed.delete(1)
     tally = followed.round(index).progress.tally
     assert held(index) == {"k2": 21}
-    assert tally == Tally(scanned=4, updated=2, vanished=1, deleted=1)
+    assert tally == Tally(scanned=4, updated=1, deleted=1, superseded=2)
+
+
+def test_of_several_changes_of_a_record_the_newest_is_sent() -> None:
+    followed, index = FollowedTable(), ModelIndex()
+    for n in range(5):
+        followed.put(1, n)
+        followed.put(2, n)
+    tally = followed.round(index).progress.tally
+    assert (tally, held(index)) == (Tally(scanned=10, updated=2, superseded=8), {"k1": 4, "k2": 4})
+    assert (index.requests, index.accepted) == (1, {"k1": 1, "k2": 1})
+
+
+def test_a_change_before_one_that_the_index_refuses_is_sent_after_all() -> None:
+    followed, index = FollowedTable(), ModelIndex(refuses={3, 4})
+    for n in (1, 2, 3, 4):
+        followed.put(1, n)
+    progress = followed.round(index).progress
+    assert (progress.tally, held(index)) == (
+        Tally(scanned=4, updated=1, superseded=1),
+        {"k1": 2},
+    )
+    assert [record.order for record in progress.isolated] == [FLOOR + 4, FLOOR + 5]
+
+
+def test_changes_further_apart_than_a_batch_are_all_sent() -> None:
+    """Else a round that sends no more than one batch would not move on."""
+    coalescing = Coalescing[Put](2)
+    puts = [PendingWrite(place, key_of(1), Put(place, None, Outcome.DELETED)) for place in range(4)]
+    removed = Change(ChangeKind.REMOVE, key_of(1), None, None, NOON, "1", 1, expired=False)
+    coalescing.turn_to(Page([], None, lambda _: {}, 0.0, changes=[removed] * 4))
+    assert [coalescing.holds(put) for put in puts] == [True, False, True, False]
+    assert coalescing.settled(1, key_of(1), Outcome.DELETED) == puts[:1]
+    assert coalescing.settled(3, key_of(1), Outcome.DELETED) == puts[2:3]
 
 
 def test_a_record_that_was_given_up_is_written_as_it_is_now_at_its_own_order() -> None:

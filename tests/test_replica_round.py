@@ -120,7 +120,7 @@ def test_changes_are_put_at_their_own_order_and_a_deletion_leaves_a_mark() -> No
     world.delete(1)
     stream = world.shard(world.lineages)
     stream.one_round(Life())
-    assert stream.tally == Tally(scanned=3, updated=2, deleted=1)
+    assert stream.tally == Tally(scanned=3, updated=1, deleted=1, superseded=1)
     assert held(world, 2) == {**key_of(2), "n": {"N": "2"}, ORDER: {"N": str(FLOOR + 3)}}
     mark = held(world, 1)
     assert mark.keys() == {"id", ORDER, GONE, "until"}

@@ -80,21 +80,13 @@ def test_a_destination_by_order_ends_with_the_newest_of_each_key_whatever_is_sen
     stream, cursor = from_root()
     stored: dict[str, tuple[int, int]] = {}
     for page in whole(stream, cursor) + whole(stream, cursor, limit=5):
-        for place, change in enumerate(page.changes):
+        for change in page.changes:
             order = order_of(EPOCH, change.ordinal)
             key = change.key["id"]["N"]
-            if page.followed_by[place] is None and applies(order, stored.get(key, (None, 0))[0]):
+            if applies(order, stored.get(key, (None, 0))[0]):
                 stored[key] = order, int(change.sequence_number)
     newest = {str(written.key): number for number, written in sorted(stream.written.items())}
     assert {key: number for key, (_, number) in stored.items()} == newest
-
-
-def test_what_is_followed_by_a_change_of_its_key_in_the_page_says_so() -> None:
-    stream = ModelStream()
-    for key in (1, 2, 1, 1, 3, 2):
-        stream.write(key)
-    [page] = [page for page in whole(stream, begun(stream), limit=10) if page.changes]
-    assert page.followed_by == [2, 5, 3, None, None, None]
 
 
 @pytest.mark.parametrize(("minutes", "sent"), [(9, 24), (11, 0)])

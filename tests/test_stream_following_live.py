@@ -51,7 +51,7 @@ class Destination:
             assert self.ordinals.setdefault(number, change.ordinal) == change.ordinal
             order, key = order_of(EPOCH, change.ordinal), change.key["id"]["S"]
             stored, _ = self.stored.get(key, (None, None))
-            if page.followed_by[place] is None and applies(order, stored):
+            if applies(order, stored):
                 self.stored[key] = order, change.new
 
     @property

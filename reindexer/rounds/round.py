@@ -14,6 +14,7 @@ from reindexer.models import Fault, Isolated, KeyList, Lineages, Progress, Round
 from reindexer.page import Page
 from reindexer.round_context import RoundContext
 from reindexer.rounds.checkpoint import MAX_UNSETTLED_BYTES, Checkpoint
+from reindexer.rounds.coalescing import Coalescing
 from reindexer.rounds.delivery import Delivery
 from reindexer.rounds.pending_write import Patience, PendingWrite
 from reindexer.rounds.protocols import Destination, Source
@@ -59,6 +60,7 @@ class Round(Generic[Change]):
         # A record that is gone may be handed out again where it is asked for by its key, or by a lagging index.
         named = isinstance(request.source, KeyList | Lineages) or bool(target.within and target.within.index)
         self._checkpoint = Checkpoint(request.cursor, named=named)
+        self._coalescing = Coalescing[Change](destination.max_batch)
         self._read_units = 0.0  # of pages, and of looking for late deletions
         self._last = request.beginning  # what was reported last
 
@@ -169,9 +171,12 @@ class Round(Generic[Change]):
         self._read_units += page.consumed
         page = self._destination.turn_to(page)
         self._checkpoint.turn_to(page)
+        self._coalescing.turn_to(page)
         stop = self._delivery.deliver(
             self._works(page), self._settled, lambda: self._checkpoint.begun < len(page.rows)
         )
+        while stop is None and self._coalescing.any_released:
+            stop = self._delivery.deliver(self._coalescing.released(), self._settled)
         handled = self._checkpoint.advance(page)
         over = self._context.now() >= self._deadline or self._checkpoint.partitions.many
         if stop is None and over and not (handled and page.next_cursor is None):
@@ -202,10 +207,10 @@ class Round(Generic[Change]):
             except Interrupted:
                 self._checkpoint.drop()
                 return
-            if isinstance(begun, PendingWrite):
-                yield begun
-            else:
+            if not isinstance(begun, PendingWrite):
                 self._settle(position, key, begun)
+            elif not self._room() or not self._coalescing.holds(begun):
+                yield begun
 
     def _settled(self, work: PendingWrite[Change], result: Outcome | Isolated) -> None:
         self._settle(work.position, work.key, result)
@@ -213,6 +218,8 @@ class Round(Generic[Change]):
     def _settle(self, position: int, key: WireKey, result: Outcome | Isolated) -> None:
         self._checkpoint.settle(position, result)
         self._destination.settled(key, result)
+        for earlier in self._coalescing.settled(position, key, result):
+            self._checkpoint.settle(earlier.position, Outcome.SUPERSEDED)
 
     def _count_gone(self) -> None:
         """Rows to which an earlier round sent a deletion are not handed out again where it landed."""

@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from reindexer.answers import Action, CallFailed, Failure
-from reindexer.items import key_identity
 from reindexer.models.streams import Ended, LineageCursor, Position, Reading, ShardId
 from reindexer.round_context import RoundContext
 from reindexer.streams.changes import Change
@@ -60,17 +59,6 @@ class LineagePage:
     before: LineageCursor
     at: datetime
     ended: bool
-
-    @property
-    def followed_by(self) -> list[int | None]:
-        """Of each change, the place of the next change of the same key in this page; None: there is none."""
-        following: list[int | None] = [None] * len(self.changes)
-        next_of: dict[tuple[object, ...], int] = {}
-        for place in range(len(self.changes) - 1, -1, -1):
-            key = key_identity(self.changes[place].key)
-            following[place] = next_of.get(key)
-            next_of[key] = place
-        return following
 
     def cursor_after(self, place: int) -> LineageCursor:
         """After the change at a place of the page, and all before it."""

@@ -55,6 +55,13 @@ MUTATIONS = (
         FOLLOW,
     ),
     Mutation(
+        "changes are superseded by one that is given up",
+        "reindexer/rounds/coalescing.py",
+        "        if isinstance(result, Isolated):\n",
+        "        if False:\n",
+        FOLLOW,
+    ),
+    Mutation(
         "ordinals are counted after filtering",
         _FOLLOWING,
         "        after = _moved(cursor, cursor.reading[shard], read.position)\n",

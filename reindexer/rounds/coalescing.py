@@ -1,0 +1,69 @@
+"""Changes of a stream that a later change of the same record makes needless.
+
+Of several changes of a record in one batch's worth of a page the newest is sent. The others are superseded once
+it is settled; if it leaves the round without an outcome, the one before it is sent after all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Generic
+
+from reindexer.items import Change, WireKey, key_identity
+from reindexer.models import Isolated
+from reindexer.page import Page
+from reindexer.rounds.pending_write import PendingWrite
+from reindexer.tally import Outcome
+
+
+class Coalescing(Generic[Change]):
+    """The changes of the page in hand that are held back.
+
+    `together`: changes of a batch. Only among that many is one held back: a round sends one batch at least, so
+    that each settles the first change of its first page, however slow the destination is.
+    """
+
+    def __init__(self, together: int) -> None:
+        self._together = together
+        self._newest: dict[tuple[object, ...], int] = {}  # by record and batch's worth: its last place
+        self._held: dict[tuple[object, ...], list[PendingWrite[Change]]] = {}
+        self._released: list[PendingWrite[Change]] = []
+
+    def turn_to(self, page: Page) -> None:
+        """The next page is in hand; only one of a stream names a record more than once."""
+        self._held, self._released = {}, []
+        self._newest = {self._name(change.key, place): place for place, change in enumerate(page.changes)}
+
+    def holds(self, work: PendingWrite[Change]) -> bool:
+        """Whether it is held back, until `settled` says what becomes of it."""
+        name = self._name(work.key, work.position)
+        if self._newest.get(name, work.position) == work.position:
+            return False
+        self._held.setdefault(name, []).append(work)
+        return True
+
+    def settled(self, position: int, key: WireKey, result: Outcome | Isolated) -> list[PendingWrite[Change]]:
+        """The changes that are superseded by the one at `position`."""
+        held = self._held.get(self._name(key, position), [])
+        earlier = [work for work in held if work.position < position]
+        if not earlier:
+            return []
+        if isinstance(result, Isolated):
+            held.remove(earlier[-1])
+            self._released.append(earlier[-1])
+            return []
+        held[:] = [work for work in held if work.position > position]
+        return earlier
+
+    def released(self) -> Iterator[PendingWrite[Change]]:
+        """Those that are to be sent after all."""
+        while self._released:
+            yield self._released.pop()
+
+    @property
+    def any_released(self) -> bool:
+        """Whether there are any."""
+        return bool(self._released)
+
+    def _name(self, key: WireKey, position: int) -> tuple[object, ...]:
+        return position // self._together, *key_identity(key)
