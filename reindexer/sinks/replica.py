@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from decimal import Decimal
 from itertools import takewhile
 from typing import Any
@@ -19,6 +20,7 @@ from reindexer.dynamo.others import of_other
 from reindexer.dynamo.reading import read_consistently
 from reindexer.dynamo.table import TableClient
 from reindexer.dynamo.wire import StatementBuilder, longest_statement
+from reindexer.errors import cut
 from reindexer.items import Put, WireItem, WireKey, WireValue, Write, key_identity
 from reindexer.models import Target
 from reindexer.round_context import RoundContext
@@ -27,6 +29,7 @@ from reindexer.sinks.evidence import stamp_of
 from reindexer.sinks.other_table import MAX_STATEMENT, refusal_of_insert
 from reindexer.sinks.table import MAX_BYTES, impossible_key, singly
 from reindexer.streams.order import floor_of
+from reindexer.values import MAX_ITEM_BYTES, item_size
 
 #: Seconds for which a tombstone is kept: DynamoDB removes it by its TTL some time after. A stream keeps a
 #: change for one day, so that no position from which a follow goes on lies before the deletion.
@@ -72,7 +75,8 @@ class ReplicaSink:
             answers = self._insert(statements) if statements else self._put_all(writes)
         except CallFailed as failed:
             raise CallFailed(of_other(failed.failure, self._name)) from failed
-        failures = [failure and self._meant(failure) for failure in answers.failures]
+        tried = zip(writes, answers.failures, strict=False)
+        failures = [failure and self._meant(key, put, failure) for (key, put), failure in tried]
         return Answers(failures, answers.consumed)
 
     def stored(self, keys: Sequence[WireKey]) -> list[Stored | None]:
@@ -145,7 +149,7 @@ class ReplicaSink:
         return Answers(failures, sum(known) if known else None)
 
     def _put(self, key: WireKey, put: Put) -> float | None:
-        item = {**key, **_item(put), ORDER: _number(put.order)}
+        item = _copy(key, put)
         if put.body is None:
             until = _number(int(time.time()) + TOMBSTONE_SECONDS)
             item |= {GONE: until, self._ttl: until}
@@ -160,11 +164,24 @@ class ReplicaSink:
             }
         )
 
-    def _meant(self, failure: Failure) -> Failure:
+    def _meant(self, key: WireKey, put: Put, failure: Failure) -> Failure:
         if failure.item is not None and ORDER in failure.item and "N" not in failure.item[ORDER]:
             what = f"{ORDER} of the item there is not a number: remove the attribute, then redrive"
             failure = Failure("OrderType", what, Action.GIVE_UP)
-        return of_other(refusal_of_insert(failure), self._name)
+        meant = refusal_of_insert(failure)
+        size = item_size(_copy(key, put)) if meant.action is Action.GIVE_UP else 0
+        if size > MAX_ITEM_BYTES:
+            why = (
+                f"{ORDER} makes its copy {size:,} bytes large, above {MAX_ITEM_BYTES:,} (400 KB): the replica "
+                f"keeps the earlier copy, or has none ({meant.message})"
+            )
+            meant = replace(meant, message=cut(why))
+        return of_other(meant, self._name)
+
+
+def _copy(key: WireKey, put: Put) -> WireItem:
+    """The item as it is to be, but for the mark of a tombstone."""
+    return {**key, **_item(put), ORDER: _number(put.order)}
 
 
 def _item(put: Put) -> WireItem:
