@@ -151,7 +151,7 @@ async def test_killed_workers_count_each_record_once(quiet: Stack, make_table: M
         ({"verify": "complete"}, "BadInput", "complete is for a replica"),
         ({"limits": {"bytes_per_second": 5}}, "BadInput", "only index and refresh write documents"),
         ({"dry_run": True}, "BadInput", "there is nothing to try"),
-        ({}, "NoReplica", "nothing has been replicated to"),
+        ({}, "NotReplicated", "nothing has been replicated to"),
     ],
 )
 async def test_what_rules_itself_out_is_refused(

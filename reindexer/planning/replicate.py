@@ -129,9 +129,9 @@ def plan_refreshed_replica(
     name, place = replica.table.table, destination_of_table(replica.arn, replica.identity)
     epoch, made_of = ledger.epochs.last(place), ledger.epochs.source_of(place)
     if epoch is None:
-        raise Refused(f"nothing has been replicated to {name} yet: `reindexer replicate` does", "NoReplica")
+        raise Refused(f"nothing has been replicated to {name} yet: `reindexer replicate` does", "NotReplicated")
     if made_of not in ("", source.arn):
-        raise Refused(f"{name} is a replica of {made_of}, not of {source.arn}", "NoReplica")
+        raise Refused(f"{name} is a replica of {made_of}, not of {source.arn}", "NotReplicated")
     warnings = check_replicas(replica, allowed=job.allow_multi_region)
     within = reach.within
     if within is not None and (within.index is not None or replica.key != source.key):
