@@ -22,13 +22,14 @@ from reindexer.models import Attributes, Limits, Touch, Uses, With, chosen
 from reindexer.planning.capacity import capacity_of, uses_of
 from reindexer.planning.estimate import ON_DEMAND, PROVISIONED, Estimate, EstimateInput, OtherReads, estimate
 from reindexer.planning.estimate_comparison import estimate_comparison
+from reindexer.planning.estimate_following import Following
 from reindexer.planning.estimate_index import estimate_index
-from reindexer.planning.estimate_repair import RepairInput, estimate_repair
+from reindexer.planning.estimate_repair import RepairInput, estimate_repair, estimate_replica
 from reindexer.planning.facts import describe
 from reindexer.settings import settings
 from reindexer.words import count, duration, size, some
 
-_Operation: TypeAlias = Literal["touch", "unstamp", "compare", "repair", "index"]
+_Operation: TypeAlias = Literal["touch", "unstamp", "compare", "repair", "index", "replicate"]
 #: Dollars of a million of anything; more is a typing error.
 _MAX_PRICE = 1e6
 #: A second table, and all limits but the number of quarantined records, which an estimate has no use for.
@@ -94,12 +95,17 @@ def estimate_job(
     second = _second(given)
     backfill = bool(given.get("operation", {}).get("backfill"))
     doing = _checked(operation or ("repair" if backfill else None), second, wanted, backfill=backfill)
+    if doing == "replicate" and (deletes or no_verify or records is not None):
+        raise BadInput(
+            "a replica is made of every record, and the table is not written", "--operation replicate"
+        )
     if second is not None and (deletes or no_verify or (doing == "compare" and records is not None)):
         raise BadInput(f"leave out what says how a job writes or is verified: this one is a {doing}", "OTHER")
     if doing == "index" and (deletes or no_verify or records is not None):
         raise BadInput("an index is made of every record, and the table is not written", "--operation index")
     described = describe(table, make_client())
-    uses = uses_of(Touch(), Attributes(), None, writes=second is None and doing != "index")
+    reads_only = second is not None or doing in ("index", "replicate")
+    uses = uses_of(Touch(), Attributes(), None, writes=not reads_only)
     capacity = capacity_of(described.description, uses)
     known = described.facts.model_copy(update=dict(capacity))
     listed = PROVISIONED if known.capacity_mode == "provisioned" else ON_DEMAND
@@ -107,15 +113,18 @@ def estimate_job(
     prices = listed.model_copy(
         update={name: price for name, price in given_prices.items() if price is not None}
     )
-    if second is not None:
-        other = describe(second.table, other_client(second), "OTHER")
-        writes = doing == "repair"
+    if second is not None or doing == "replicate":
+        # A replica that is not there yet is made as the table is.
+        other = describe(second.table, other_client(second), "OTHER") if second else described
+        writes = doing in ("repair", "replicate")
         its_capacity = capacity_of(other.description, Uses() if writes else uses)
         limits, _ = chosen(wanted, capacity, its_capacity, writes_other=writes)
         found = estimate_comparison(
             described.description, known, other.table.table, other.facts, limits, settings(), prices
         )
-        if writes:
+        if doing == "replicate":
+            found = estimate_replica(found, other.description, settings())
+        elif writes:
             found = estimate_repair(found, RepairInput(other.description, records, backfill), settings())
     elif doing == "index":
         limits, _ = chosen(wanted, capacity, writes_index=True)
@@ -141,6 +150,11 @@ def _checked(
         raise BadInput("only an index sends documents", "--bytes-per-second")
     if operation == "index" and limits.write_units_per_second is not None:
         raise BadInput("an index writes nothing to the table", "--write-units")
+    if operation == "replicate":
+        if backfill or limits.other_read_units_per_second is not None:
+            what = "--backfill" if backfill else "--other-read-units"
+            raise BadInput("a replica is written, and neither compared nor repaired", what)
+        return operation
     if second is None:
         if limits.other_read_units_per_second is not None:
             raise BadInput("only a comparison and a repair read a second table: name it", "--other-read-units")
@@ -170,7 +184,9 @@ def _second(given: Given) -> With | None:
 def _rows(found: Estimate) -> Iterator[tuple[str, str]]:
     dollars, actions = found.dollars, found.actions
     yield "table", f"{found.table}, {some(found.items, 'item')}, {size(found.size_bytes)}, {_bytes(found)}"
-    if found.other is not None:
+    if found.operation == "replicate" and found.other is not None:
+        yield from _copied(found, found.other)
+    elif found.other is not None:
         yield from _of_two(found, found.other)
     elif found.operation == "index":
         yield from _read_only(found)
@@ -185,6 +201,8 @@ def _rows(found: Estimate) -> Iterator[tuple[str, str]]:
             f"${dollars['temporal_cloud']:,.2f} on Temporal Cloud"
         ),
     )
+    if found.following is not None:
+        yield from _following(found.following)
     prices = found.prices
     yield (
         "prices",
@@ -246,6 +264,29 @@ def _of_two(found: Estimate, other: OtherReads) -> Iterator[tuple[str, str]]:
     write = f", write {_rate(limits.write_units_per_second)}" if repairs else ""
     yield "limits", f"read {rates[0]}, of the other table {rates[1]}{write}"
     yield "duration", f"{duration(found.work_seconds)}, limited by {found.bound}"
+
+
+def _copied(found: Estimate, other: OtherReads) -> Iterator[tuple[str, str]]:
+    """A replica, which is filled."""
+    made = " (made as the table is)" if other.table == found.table else ""
+    yield "to", f"{'a replica' if made else other.table}{made}"
+    yield from _writes(found)
+    yield "reads", f"{count(found.read_units)} units, ${found.dollars['read']:,.2f}"
+    rates = _rate(found.limits.read_units_per_second), _rate(found.limits.write_units_per_second)
+    yield "limits", f"read {rates[0]}, write {rates[1]} there"
+    yield "duration", f"{duration(found.work_seconds)}, limited by {found.bound}"
+
+
+def _following(found: Following) -> Iterator[tuple[str, str]]:
+    """What carrying changes costs, with `--follow`."""
+    dollars = found.dollars
+    yield (
+        "following",
+        f"a day: {count(found.stream_reads)} stream reads a stream shard, ${dollars['stream_reads']:,.2f}; "
+        f"{count(found.actions)} Actions at rest, ${dollars['temporal_cloud']:,.2f}",
+    )
+    if found.write_units:
+        yield "", f"a million changes: {count(found.write_units)} write units there, ${dollars['write']:,.2f}"
 
 
 def _bytes(found: Estimate) -> str:

@@ -19,11 +19,8 @@ from reindexer.models import (
     SearchIndex,
     Segment,
 )
+from reindexer.units import POLLS_A_DAY, READ_UNIT, units_of_copy
 from reindexer.words import count, size, some
-
-_POLLS_A_DAY = 86_400  # an idle stream shard is read once a second
-_READ_UNIT = 4096  # bytes (DynamoDB's unit of a consistent read)
-_WRITE_UNIT = 1024  # bytes (DynamoDB's unit of a write)
 
 
 def plan_rows(plan: Plan, job: JobInput, own_queue: str | None) -> Iterator[tuple[str, str]]:
@@ -47,6 +44,8 @@ def plan_rows(plan: Plan, job: JobInput, own_queue: str | None) -> Iterator[tupl
     yield "shards", _shards(plan)
     if followed := [source for source in plan.sources if isinstance(source, Lineages)]:
         yield "follows", _lineages(followed)
+        if plan.verb.copies and plan.other_facts is not None:
+            yield "", f"a million changes write about {count(_units_there(plan) * 1_000_000)} write units there"
     yield "limits", plan.limits_from or "none"
     if target.writer != "none":
         yield "up to", f"{some(plan.limits.quarantined, 'quarantined record')}, then the job parks itself"
@@ -105,7 +104,7 @@ def _target(plan: Plan, job: JobInput) -> str:
 def _lineages(followed: list[Lineages]) -> str:
     """What is read of the stream, and what polling costs."""
     shards = sum(len(source.reading) for source in followed)
-    reads = _POLLS_A_DAY * shards
+    reads = POLLS_A_DAY * shards
     return (
         f"{some(shards, 'stream shard')} from their beginning, and their descendants; idle about "
         f"{count(reads)} stream read units a day"
@@ -116,7 +115,7 @@ def _index(plan: Plan, search: SearchIndex) -> str:
     """The index, how it is created, and what reading the table costs."""
     if plan.verb.rewrites:
         return f"index {search.index}, which the readers of {search.alias} have; each record is read twice"
-    units = count(max(1, math.ceil(plan.facts.size_bytes / _READ_UNIT)))
+    units = count(max(1, math.ceil(plan.facts.size_bytes / READ_UNIT)))
     text = f"index {search.index}, for the readers of {search.alias}; reads about {units} read units"
     if plan.creation is None:
         return text
@@ -133,10 +132,18 @@ def _replica(plan: Plan, other: OtherTable) -> str:
     if plan.verb.rewrites:
         both = ", and so are records that only the replica has" if other.same_partitions else ""
         return f"{text}; each record is read twice{both}"
-    size = plan.facts.size_bytes
-    reads, writes = (count(max(1, math.ceil(size / unit))) for unit in (_READ_UNIT, _WRITE_UNIT))
+    reads = count(max(1, math.ceil(plan.facts.size_bytes / READ_UNIT)))
+    writes = count(max(1, plan.facts.items * _units_there(plan)))
     held = "; what it holds besides is removed" if plan.refilled else ""
-    return f"{text}; reads about {reads} read units here and writes {writes} write units there{held}"
+    return (
+        f"{text}; reads about {reads} read units here and writes {writes} write units there, with indexes{held}"
+    )
+
+
+def _units_there(plan: Plan) -> int:
+    """Write units that a record takes in a replica, each index as many again."""
+    indexes = plan.other_facts.indexes if plan.other_facts else []
+    return units_of_copy(plan.facts.size_bytes, plan.facts.items) * (1 + len(indexes))
 
 
 def _other(plan: Plan, other: OtherTable) -> str:
@@ -153,7 +160,7 @@ def _other(plan: Plan, other: OtherTable) -> str:
         return f"{text}: about {keys}, of at most {count(read)} of {count(sampled[0].total)} segments of both"
     if facts is None or not any(isinstance(source, Segment) for source in plan.sources):
         return text
-    units = [max(1, math.ceil(read.size_bytes / _READ_UNIT)) for read in (plan.facts, facts)]
+    units = [max(1, math.ceil(read.size_bytes / READ_UNIT)) for read in (plan.facts, facts)]
     return (
         f"{text}: about {some(facts.items, 'record')}; reads about {count(units[0])} read units here and "
         f"{count(units[1])} there, three more units for each key that differs"

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from reindexer.models import Attributes, Limits, Model, TableFacts
+from reindexer.planning.estimate_following import Following
 from reindexer.planning.sizing import segments
 from reindexer.settings import Settings
+from reindexer.units import READ_UNIT, WRITE_UNIT
 
 #: Write and read units that one partition takes per second (DynamoDB's limit). A shard is in one at a time.
 PARTITION_WRITES, PARTITION_READS = 1000.0, 3000.0
-WRITE_UNIT, READ_UNIT = 1024, 4096  # bytes (DynamoDB's units)
 #: Values of the two attributes: 13 digits of milliseconds take 8 bytes, a run's stamp has 10 characters.
 _VERSION_BYTES, _RUN_BYTES = 8, 10
 #: Write units of the ledger a record of an unstamp: a digest of 8 bytes is kept, and dropped again.
@@ -107,6 +108,7 @@ class Estimate(Model):
     actions_total: int
     prices: Prices
     dollars: dict[str, float]
+    following: Following | None = None  # of what the table's stream may be carried to
     notes: list[str]
 
 

@@ -9,7 +9,6 @@ from typing import Any
 from reindexer.models import Limits, TableFacts
 from reindexer.planning.estimate import (
     PARTITION_READS,
-    READ_UNIT,
     Estimate,
     OtherReads,
     Prices,
@@ -19,6 +18,7 @@ from reindexer.planning.estimate import (
 from reindexer.planning.estimate_reads import estimate_reads
 from reindexer.planning.sizing import segments
 from reindexer.settings import Settings
+from reindexer.units import READ_UNIT
 
 
 def estimate_comparison(

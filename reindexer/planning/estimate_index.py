@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from reindexer.models import Limits, TableFacts
-from reindexer.planning.estimate import PARTITION_READS, READ_UNIT, Estimate, Prices, notes, rate
+from reindexer.planning.estimate import PARTITION_READS, Estimate, Prices, notes, rate
+from reindexer.planning.estimate_following import following
 from reindexer.planning.estimate_reads import estimate_reads
 from reindexer.planning.sizing import segments
 from reindexer.settings import Settings
+from reindexer.units import READ_UNIT
 
 
 def estimate_index(
@@ -23,7 +25,7 @@ def estimate_index(
     units = size / READ_UNIT
     shards = len(segments(items, size, None, ""))
     at_once = min(shards, limits.shards_in_flight)
-    return estimate_reads(
+    read = estimate_reads(
         "index",
         description,
         facts,
@@ -45,3 +47,5 @@ def estimate_index(
             "the cluster is taken to keep up: a mapping with much analysed text may take far longer",
         ],
     )
+    # A change is written to the cluster, and not to a table.
+    return read.model_copy(update={"following": following(0.0, prices.write_units, prices.actions)})

@@ -1,4 +1,7 @@
-"""The estimate of a repair: a comparison and writes to the other table; or a scan that fills an empty one."""
+"""The estimate of a repair: a comparison and writes to the other table; or a scan that fills an empty one.
+
+A replica is such a one.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +14,15 @@ from reindexer.models import Limits
 from reindexer.planning.estimate import (
     PARTITION_READS,
     PARTITION_WRITES,
-    READ_UNIT,
-    WRITE_UNIT,
     Estimate,
     IndexWrites,
     count_actions,
     rate,
     slowest,
 )
+from reindexer.planning.estimate_following import following
 from reindexer.settings import Settings
+from reindexer.units import ORDER_BYTES, READ_UNIT, WRITE_UNIT
 
 #: Consistent reads of either table for a key that differs: two to confirm it, one before it is written.
 _READS_PER_KEY = 3
@@ -30,11 +33,34 @@ class RepairInput:
     """What is written. `records`: how many keys differ, or None: as many as the tables' counts say at least.
 
     `other`: DescribeTable's `Table` of the one that is written. `backfill`: it is empty, nothing is compared.
+    `added`: bytes that a copy has more.
     """
 
     other: Mapping[str, Any]
     records: int | None = None
     backfill: bool = False
+    added: int = 0
+
+
+def estimate_replica(compared: Estimate, other: Mapping[str, Any], chosen: Settings) -> Estimate:
+    """Estimate the backfill of an empty replica, and a day of following, from the comparison of both tables.
+
+    `other`: DescribeTable's `Table` of the replica, or of the table that it is going to be made like.
+    """
+    filled = estimate_repair(compared, RepairInput(other, backfill=True, added=ORDER_BYTES), chosen)
+    prices = filled.prices
+    return filled.model_copy(
+        update={
+            "operation": "replicate",
+            "following": following(filled.write_units_per_record, prices.write_units, prices.actions),
+            "notes": [
+                *compared.notes[:-2],
+                "the replica is taken to be empty: a row that is there costs a refused insertion, a read and a "
+                "write",
+                compared.notes[-1],
+            ],
+        }
+    )
 
 
 def estimate_repair(compared: Estimate, asked: RepairInput, chosen: Settings) -> Estimate:
@@ -43,7 +69,8 @@ def estimate_repair(compared: Estimate, asked: RepairInput, chosen: Settings) ->
     records = _records(compared, asked)
     item = compared.item_bytes or _average(compared.other.size_bytes, compared.other.items)
     indexes = list(_indexes(asked.other))
-    of_table = float(max(1, math.ceil(item / WRITE_UNIT)))
+    written = item + asked.added
+    of_table = float(max(1, math.ceil(written / WRITE_UNIT)))
     each = of_table + sum(index.units for index in indexes)
     again = 0.0 if asked.backfill else records * _READS_PER_KEY * max(1, math.ceil(item / READ_UNIT))
     units = (compared.read_units + again, 0.0 if asked.backfill else compared.other.read_units + again)
@@ -58,7 +85,7 @@ def estimate_repair(compared: Estimate, asked: RepairInput, chosen: Settings) ->
             "write_units_per_record": each,
             "write_units": records * each,
             # Whatever the sizes are, rounding up adds less than one unit a record.
-            "write_units_at_most": records * (min(of_table, item / WRITE_UNIT) + 1 + each - of_table),
+            "write_units_at_most": records * (min(of_table, written / WRITE_UNIT) + 1 + each - of_table),
             "read_units": units[0],
             "other": compared.other.model_copy(update={"read_units": units[1]}),
             "work_seconds": work,
