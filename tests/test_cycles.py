@@ -97,6 +97,7 @@ async def test_a_pause_at_any_moment_holds_over_the_cycle(cycling: Stack, make_t
     assert [event["what"] for event in report["controls"]] == ["pause", "resume"] * 4
 
 
+@pytest.mark.nightly
 async def test_limits_are_set_at_any_moment(cycling: Stack, make_table: Make) -> None:
     """An update that comes as a run ends is aborted, and sent again as the commands do."""
     table = make_table()
@@ -147,6 +148,7 @@ async def test_workers_that_are_killed_meanwhile_change_no_count(cycling: Stack,
     await exact(cycling, table, handle, RECORDS)
 
 
+@pytest.mark.nightly
 async def test_quarantine_and_its_budget_hold_over_the_cycle(cycling: Stack, make_table: Make) -> None:
     table = make_table()
     bad = [{"id": {"S": f"row-{number:06}"}} for number in range(0, RECORDS, 400)]

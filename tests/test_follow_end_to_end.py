@@ -294,6 +294,7 @@ def _has_deleted(number: int, seen: dict[str, Any]) -> bool:
 
 
 @pytest.mark.long
+@pytest.mark.nightly
 async def test_what_a_follow_gives_up_is_redriven_beside_it_at_its_own_order(
     quiet: Stack, make_table: Make, search_proxy: SearchFaultProxy, search: str
 ) -> None:

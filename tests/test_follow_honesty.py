@@ -95,13 +95,8 @@ async def test_the_readers_alias_moves_once_what_kept_it_has_passed(
     await outcome(handle)
 
 
-@pytest.mark.parametrize(
-    "together",
-    [
-        pytest.param(True, id="read by one shard"),
-        pytest.param(False, id="read by two", marks=pytest.mark.nightly),
-    ],
-)
+@pytest.mark.nightly
+@pytest.mark.parametrize("together", [True, False], ids=["read by one shard", "read by two"])
 @pytest.mark.long
 async def test_a_stream_shard_that_is_always_refused_shows_although_another_has_changes(
     quiet: Stack, make_table: Make, search_proxy: SearchFaultProxy, search: str, together: bool

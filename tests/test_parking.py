@@ -162,6 +162,7 @@ async def test_throttling_for_ever_is_shown_and_makes_no_storm(quiet: Stack, mak
     await exact(quiet, table, handle, RECORDS)
 
 
+@pytest.mark.nightly
 async def test_a_verification_that_gets_only_throttles_says_so_and_goes_on(
     quiet: Stack, make_table: Make
 ) -> None:

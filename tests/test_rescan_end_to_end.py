@@ -63,11 +63,13 @@ async def test_trimmed_changes_are_made_good_by_another_scan_into_the_same_index
     assert not again["drained"]
     await until(handle, lambda seen: seen["state"] == "catching_up")
     table.put({**made_up_key(key, 2), "again": {"BOOL": True}})
-    done = await until(handle, drained, seconds=150)
+    seen = await until(handle, lambda seen: counted(seen, first)["scanned"] == 32)
+    # The 26 rows of the second scan, a change, and five documents whose records were gone.
+    assert counted(seen, first) == {"scanned": 32, "updated": 27, "vanished": 5}
+    async with ticking(followed):
+        await until(handle, drained, seconds=150)
     assert followed.behind_alias() == [index]
     await followed.equal()
-    # The 26 rows of the second scan, a change, and five documents whose records were gone.
-    assert counted(done, first) == {"scanned": 32, "updated": 27, "vanished": 5}
     await handle.cancel()
     await outcome(handle)
     report = quiet.ledger().reports.find(handle.id, None)

@@ -151,6 +151,7 @@ async def test_a_job_that_had_ended_writes_nothing_after_a_reset(quiet: Stack, m
     assert (await outcome(handle))[0] != "complete"
 
 
+@pytest.mark.nightly
 async def test_a_reset_while_its_lock_is_taken_over_keeps_the_second_job_out(
     quiet: Stack, make_table: MakeTable
 ) -> None:
@@ -174,6 +175,7 @@ async def test_a_reset_while_its_lock_is_taken_over_keeps_the_second_job_out(
     assert (report["run"], report["tally"]["updated"]) == (stamp, RECORDS)
 
 
+@pytest.mark.nightly
 async def test_a_job_that_was_terminated_is_reset_and_starts_its_shards_again(
     quiet: Stack, make_table: MakeTable
 ) -> None:

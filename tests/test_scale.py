@@ -28,12 +28,10 @@ SCENARIOS = (
 
 @pytest.mark.parametrize(
     "scenario",
-    [
-        pytest.param(scenario, id=scenario.name, marks=() if scenario.limits_every else pytest.mark.nightly)
-        for scenario in SCENARIOS
-    ],
+    [pytest.param(scenario, id=scenario.name) for scenario in SCENARIOS],
 )
 @pytest.mark.long
+@pytest.mark.nightly
 def test_every_run_of_the_root_is_bounded(scenario: Scenario) -> None:
     async def simulated() -> Simulated:
         async with environment() as env:

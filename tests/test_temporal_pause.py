@@ -39,6 +39,7 @@ def _temporal(stack: Stack, verb: str, workflow_id: str) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.nightly
 async def test_every_command_works_while_temporal_has_paused_a_job(
     quiet: Stack, make_table: Callable[..., Table]
 ) -> None:

@@ -118,6 +118,7 @@ async def begin(stack: Stack, tmp_path: Path, table: Table, **more: Any) -> Any:
     )
 
 
+@pytest.mark.nightly
 async def test_a_query_that_finds_nothing_is_said_in_plan_dry_run_and_report(
     quiet: Stack, make_table: MakeTable, own: Any, tmp_path: Path
 ) -> None:
