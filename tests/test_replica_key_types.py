@@ -123,7 +123,7 @@ def test_keys_of_every_type_are_copied_followed_removed_and_swept(
     for number in (1, 2, 3):
         copied.table.client.delete_item(TableName=copied.table.name, Key=copied.keys[number])
     followed = copied.run(copied.lineages, epoch=7)
-    assert (followed.scanned, followed.settled) == (12, 12)  # of a key's changes in one page the last is written
+    assert (followed.scanned, followed.settled) == (12, 12)
     assert copied.equal
     assert len(contents(copied.replica, marked=True)) == 3
     # What a rescan finds that its table has not: of an epoch before, and of nobody.
