@@ -11,11 +11,11 @@ from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-#: Seconds between two looks at a job. Each takes 25 ms of CPU, an eighth of a core: states last for longer.
-_POLL_SECONDS = 0.2
-#: The same where it takes longer than five seconds: what comes so late comes to stay.
+#: Seconds between two looks at a job. Each takes 25 ms of CPU, a twelfth of a core: states last for longer.
+_POLL_SECONDS = 0.3
+#: The same where it takes longer than three seconds: what comes so late comes to stay.
 _LATER_SECONDS = 0.6
-_SOON_SECONDS = 5.0
+_SOON_SECONDS = 3.0
 
 
 async def progress(handle: WorkflowHandle[Any, Any]) -> dict[str, Any]:

@@ -111,6 +111,7 @@ async def test_a_comparison_survives_workers_that_are_killed(quiet: Stack, make_
     planted.assert_found(report, quiet.ledger())
 
 
+@pytest.mark.nightly
 async def test_a_comparison_goes_on_over_runs_of_its_workflows(quiet: Stack, make_table: Make) -> None:
     """The root hands over to a new run, and so do its shards, again and again."""
     planted = Planted(make_table)

@@ -114,7 +114,16 @@ ELSE = {
 }
 
 
-@pytest.mark.parametrize("page", ["cost.md", "production-traffic.md", "runbook.md", "upgrading.md"])
+@pytest.mark.parametrize(
+    "page",
+    [
+        "runbook.md",
+        *(
+            pytest.param(page, marks=pytest.mark.nightly)
+            for page in ("cost.md", "production-traffic.md", "upgrading.md")
+        ),
+    ],
+)
 def test_every_command_for_operators_works_as_written(shell: Shell, page: str) -> None:
     """On a running job with a record that cannot be written."""
     make_client().put_item(TableName="orders", Item={"id": {"S": "odd"}, "reindexVersion": {"S": "x"}})

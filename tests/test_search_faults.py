@@ -109,6 +109,7 @@ def test_a_request_fails_after_it_was_applied(
 
 @pytest.mark.alone  # a fifth of a second lies between the answer and the write
 @pytest.mark.parametrize("kind", [K.SERVER_ERROR_LATE, K.CUT_LATE, K.TIMEOUT_LATE])
+@pytest.mark.nightly
 def test_a_request_fails_and_lands_later_behind_a_newer_one(
     kind: SearchFaultKind, search_proxy: SearchFaultProxy, search: str, index: str
 ) -> None:
