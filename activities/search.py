@@ -17,9 +17,11 @@ from reindexer.checks.index_sample import sample_index
 from reindexer.clocks import CLOCKS
 from reindexer.errors import Refused
 from reindexer.models import Indexed, IndexInput, IndexSample, IndexSampleInput
+from reindexer.models.checks import DocumentRanges
 from reindexer.search import admin
 from reindexer.search.asking import answering
 from reindexer.search.client import SearchClient
+from reindexer.search.listed import ranges_of
 from reindexer.search.tombstones import purge
 from reindexer.streams.order import TOMBSTONE_KEPT
 
@@ -68,6 +70,12 @@ class IndexActivities:
     def _begin_epoch(self, request: IndexInput) -> None:
         place = request.index.destination, request.epoch
         begin_epoch(self._clients.ledger, place, request.run, request.positions)
+
+    @activity.defn
+    def document_ranges(self, request: IndexInput) -> DocumentRanges:
+        """All documents of the index, in parts that shards of the job compare."""
+        with self._cluster(request) as client:
+            return DocumentRanges(ranges=ranges_of(client, request.index.index))
 
     @activity.defn
     def finish_index(self, request: IndexInput) -> Indexed:

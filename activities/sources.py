@@ -6,9 +6,18 @@ from typing import TypeVar
 
 from reindexer.errors import EnvironmentFault, Refused
 from reindexer.ledger import Ledger
-from reindexer.models import ClosingInput, Fault, KeptKeys, OlderSegment, RoundInput, Source, VerifyInput
+from reindexer.models import (
+    ClosingInput,
+    CompareInput,
+    Fault,
+    KeptKeys,
+    OlderSegment,
+    RoundInput,
+    Source,
+    VerifyInput,
+)
 
-Request = TypeVar("Request", RoundInput, VerifyInput, ClosingInput)
+Request = TypeVar("Request", RoundInput, VerifyInput, ClosingInput, CompareInput)
 
 
 def fetched(request: Request, ledger: Ledger) -> Request | Fault:

@@ -21,8 +21,9 @@ from commands.temporal.later import later_run
 from reindexer.errors import BadInput, EnvironmentFault
 from reindexer.items import key_text
 from reindexer.ledger import Ledger
-from reindexer.models import Compared, Difference, Differing, FoundDifference, ShardPlace
+from reindexer.models import Compared, Difference, Differing, FoundDifference, Report, ShardPlace
 from reindexer.objects import ObjectPlace, object_place, write_object
+from reindexer.operations import VERBS
 from reindexer.settings import settings
 from reindexer.words import count, some
 
@@ -97,7 +98,7 @@ def differences(
 def _comparison(ledger: Ledger, job: str, run: str) -> tuple[Compared, bool]:
     """(what it came to, whether it has ended): before, nothing but how much the ledger has of each shard."""
     report = ledger.reports.find(job, run)
-    if report is None or (report.state == "running" and report.comparison is not None):
+    if report is None or (report.state == "running" and report.comparison is not None and _compares(report)):
         chunks = ledger.differences.so_far(job, run)
         if chunks or report is not None:
             return Compared(chunks=chunks), False
@@ -106,6 +107,12 @@ def _comparison(ledger: Ledger, job: str, run: str) -> tuple[Compared, bool]:
     if report.comparison is None:
         raise BadInput(f"{job} compared nothing: it is a {report.operation.get('kind', '?')}")
     return report.comparison, True
+
+
+def _compares(report: Report) -> bool:
+    """Whether the job is a comparison; a check of what a job has written is in its report once it is done."""
+    verb = VERBS.get(report.operation.get("kind", ""))
+    return verb is None or verb.compares
 
 
 def _place(token: str | None) -> _Place | None:

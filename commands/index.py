@@ -44,7 +44,8 @@ def index(
     verify_complete: Annotated[
         bool,
         typer.Option(
-            "--verify-complete", help="Compare every document at the end, and write again what differs."
+            "--verify-complete",
+            help="Compare every document with its record before readers get the index.",
         ),
     ] = False,
     no_check: Annotated[

@@ -8,7 +8,7 @@ import typer
 
 from commands.input.fields import Fields, Given
 from commands.input.job_input import job_input
-from commands.input.keys import key_given
+from commands.input.keys import with_keys
 from commands.input.options import AsJson, KeyOptions, ReplicaRegion, Yes
 from commands.rendering.plan import summary
 from commands.running.launch import Wait, launch
@@ -56,9 +56,7 @@ def refresh(
         example = "`reindexer refresh cities cities-eu`, or with --to http://localhost:9200"
         raise BadInput(f"where to? For example {example}", "OTHER")
     if key:
-        if "scope" in given:
-            raise BadInput("goes without other scopes", "--key")
-        given["scope"] = {"kind": "keys", "keys": [key_given(text) for text in key]}
+        given = with_keys(given, key)
     if "scope" not in given:
         raise BadInput("which records? --key, --keys, --partition or --partitions-from names them", "--keys")
     table = str(given.get("table", "")).rsplit("/", 1)[-1]  # of an ARN the table's name

@@ -8,7 +8,7 @@ import typer
 
 from commands.input.fields import Fields, Given
 from commands.input.job_input import job_input
-from commands.input.keys import key_given
+from commands.input.keys import with_keys
 from commands.input.options import AsJson, KeyOptions, Yes
 from commands.rendering.plan import summary
 from commands.running.launch import Wait, launch
@@ -47,9 +47,7 @@ def repair(
     if "with" not in given.get("operation", {}) or "table" not in given["operation"]["with"]:
         raise BadInput("which one? For example `reindexer repair cities cities-eu`", "OTHER")
     if key:
-        if "scope" in given:
-            raise BadInput("goes without --scope", "--key")
-        given["scope"] = {"kind": "keys", "keys": [key_given(text) for text in key]}
+        given = with_keys(given, key)
     job = job_input({**given, "operation": {**given["operation"], "kind": "repair"}}, None)
     name = workflow_id or f"repair-{job.table.rsplit('/', 1)[-1]}"
     show_plan(job, name, ask=not yes)

@@ -141,7 +141,7 @@ def _model_at(root: Any, loc: Sequence[int | str]) -> Any:
     while parts and model is not None:
         name = parts.pop(0)
         found = _alternatives(model, name)
-        if len(found) > 1 and parts:
+        if len(found) > 1 and parts and not _is_class(parts[0]):
             kind = parts.pop(0)
             found = [candidate for candidate in found if kind_of(candidate) == kind]
         if len(found) > 1 and parts and _is_class(parts[0]):

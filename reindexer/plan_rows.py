@@ -53,7 +53,7 @@ def plan_rows(plan: Plan, job: JobInput, own_queue: str | None) -> Iterator[tupl
         "partiql": "conditional PartiQL batches",
         "update_item": "one record a call, conditionally",
         "bulk": f"bulk requests to {target.search.search}" if target.search else "",
-        "none": "none: it only reads" if target.search is None else "a temporary index, which is removed",
+        "none": "a temporary index, which is removed" if plan.verb.makes_index else "none: it only reads",
     }[target.writer]
     written = target.other if plan.verb.writes_other and target.writer != "none" else None
     yield "writer", writer if written is None else f"{writer}, to {written.table}"
@@ -88,6 +88,8 @@ def _target(plan: Plan, job: JobInput) -> str:
         return _replica(plan, plan.target.other)
     if plan.target.other is not None:
         return _other(plan, plan.target.other)
+    if plan.verb.compares and plan.target.search is not None:
+        return _compared_index(plan, plan.target.search)
     if plan.target.search is not None:
         return _index(plan, plan.target.search)
     if not plan.verb.stamps:
@@ -122,6 +124,16 @@ def _index(plan: Plan, search: SearchIndex) -> str:
     fields = len(plan.creation.mappings.get("properties", {}))
     made = "made from a sample of the records" if plan.creation.made_from_sample else "as given"
     return f"{text}; mapping {made}, {some(fields, 'field')}"
+
+
+def _compared_index(plan: Plan, search: SearchIndex) -> str:
+    """The index that is compared, and what reading the table costs."""
+    text = f"compared with index {search.index}"
+    text += f", by what lasts longer than {search.lag_seconds:g} s" if search.lag_seconds else ""
+    if not any(isinstance(source, Segment) for source in plan.sources):
+        return text
+    units = count(2 * max(1, math.ceil(plan.facts.size_bytes / READ_UNIT)))
+    return f"{text}; reads each record by itself and each document's: about {units} read units"
 
 
 def _replica(plan: Plan, other: OtherTable) -> str:
@@ -194,6 +206,8 @@ def _afterwards_readers(job: JobInput, *, follows: bool) -> str:
         checks = "every document is compared with its record, and what differs is written again"
     if follows:
         checks = "once it is drained the documents are counted"
+        if job.verify == "complete":
+            checks = "once it is drained every document and every record is compared"
     operation = job.operation
     alias = operation.to.alias if isinstance(operation, Index) else "the alias"
     if not isinstance(operation, Index) or operation.move_alias == "complete":

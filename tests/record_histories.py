@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
-import signal
 import tempfile
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
@@ -21,59 +19,22 @@ import tests.conftest as setting  # takes the caller's settings away before anyt
 from reindexer.dynamo.client import make_client
 from testbed.faults import Fault, FaultKind, FaultPlan
 from testbed.job import outcome, until
-from testbed.search import SearchServer
 from testbed.stack import Stack
 from tests.planted import FAST as FAST_READS
 from tests.planted import SLOW as SLOW_READS
 from tests.planted import Planted, has_compared
-from tests.stack import CHECKOUT, quick_stack
-from tests.tables import Table, create_table
+from tests.record_search import compared_index, confirmed, followed, indexed, refreshed, rescanned, verified
+from tests.recording import HISTORIES, keep, kill, table
+from tests.stack import quick_stack
+from tests.tables import create_table
 
-HISTORIES = Path(__file__).parent / "histories"
 SLOW = FaultPlan(faults=(Fault(kind=FaultKind.SLOW, seconds=0.05, operations="writes"),))
 #: Rounds of a second and short runs, so that shards continue as new.
 SHORT = {"REINDEXER_ROUND_SECONDS": "1", "REINDEXER_CONTINUE_AFTER_EVENTS": "12"}
 #: A root's run is bounded after eight looks: here after 1.6 s.
 CYCLING = {"REINDEXER_CYCLE_EVENTS": "60", "REINDEXER_LOOK_SECONDS": "0.2", "REINDEXER_ROUND_SECONDS": "1"}
-MAX_RUNS = 4  # of one workflow that are kept: the others show nothing else
 
 Job = Callable[[Stack, Any], Awaitable[None]]
-
-
-def write(name: str, history: Any) -> None:
-    """Without the paths of the machine it was recorded on."""
-    (HISTORIES / f"{name}.json").write_text(history.to_json().replace(f"{CHECKOUT}/", ""))
-
-
-async def keep(name: str, stack: Stack, handle: Any, *shards: str) -> None:
-    """The root's history and those of some shards, by the ends of their ids; of each the first runs."""
-    run = (await handle.query("progress"))["run"]
-    await keep_runs(name, stack, handle.id)
-    for shard in shards or ("shard-000",):
-        await keep_runs(f"{name}-{shard}", stack, f"{handle.id}/{run}/{shard}")
-
-
-async def keep_runs(name: str, stack: Stack, workflow_id: str) -> None:
-    """Each run of one workflow's chain, the first one first."""
-    client = await stack.connect()
-    listed = [run async for run in client.list_workflows(f'WorkflowId="{workflow_id}"')]
-    assert listed, workflow_id
-    runs = sorted(listed, key=lambda run: run.start_time)
-    for number, run in enumerate(runs[:MAX_RUNS]):
-        history = await client.get_workflow_handle(run.id, run_id=run.run_id).fetch_history()
-        write(f"{name}-{number}" if len(runs) > 1 else name, history)
-
-
-def table(client: Any, rows: int, **how: Any) -> Table:
-    made = create_table(client, **how)
-    made.fill(rows)
-    return made
-
-
-def kill(stack: Stack) -> None:
-    """Every worker process, or the one that is killed may have no round."""
-    for pid in stack.workers.children():
-        os.kill(pid, signal.SIGKILL)
 
 
 async def plain(stack: Stack, client: Any) -> None:
@@ -210,77 +171,6 @@ async def repaired(stack: Stack, client: Any) -> None:
     await keep("repaired", stack, handle, "compare-000", "shard-003")
 
 
-async def indexed(stack: Stack, client: Any) -> None:
-    """An index of a table, with a document that is refused; then a redrive of it."""
-    made = table(client, 200, stream="NEW_IMAGE")
-    made.put({"id": {"S": "row-000007"}, "n": {"S": "no number"}})
-    with SearchServer(logs=Path(tempfile.mkdtemp(prefix="histories-"))) as server:
-        operation = index_into(server, {"properties": {"n": {"type": "double"}}})
-        handle = await stack.start({"table": made.name, "operation": operation, "total_segments": 2})
-        _, report = await outcome(handle)
-        assert report["tally"]["quarantined"] == 1, report
-        await keep("indexed", stack, handle)
-        made.put({"id": {"S": "row-000007"}})
-        scope = {"kind": "quarantined", "job": report["job"], "run": report["run"]}
-        handle = await stack.start({"table": made.name, "operation": operation, "scope": scope})
-        _, report = await outcome(handle)
-        assert report["index"]["moved"], report
-        await keep("indexed-redriven", stack, handle)
-
-
-async def followed(stack: Stack, client: Any) -> None:
-    """A follow over several runs of its root: backfill, changes, a pause, drained, cancelled."""
-    made = table(client, 300, stream="NEW_AND_OLD_IMAGES")
-    with SearchServer(logs=Path(tempfile.mkdtemp(prefix="histories-"))) as server:
-        connected = await stack.connect()
-        job = {"table": made.name, "operation": index_into(server), "total_segments": 2}
-        handle = await connected.start_workflow(
-            "FollowTable", job, id=f"followed-{made.name}", task_queue=stack.queue
-        )
-        await until(handle, lambda p: p["cycle"] >= 1)
-        await handle.signal("pause", {"reason": "recording"})
-        await until(handle, lambda p: p["state"] == "paused")
-        await handle.signal("resume")
-        for number in range(40):  # a second apart: the last ones are behind the scan's end
-            made.put({"id": {"S": f"row-{number:06}"}, "again": {"BOOL": True}})
-            await asyncio.sleep(0.25)
-        await until(handle, lambda p: bool(p["drained"]), seconds=120)
-        await handle.cancel()
-        await outcome(handle)
-        await keep("followed", stack, handle)
-
-
-async def rescanned(stack: Stack, client: Any) -> None:
-    """A follow that scans its table again, finds documents without a record, and is drained."""
-    made = table(client, 40, stream="NEW_AND_OLD_IMAGES")
-    lineages = stack.proxy.lineages(stream_of(made))
-    with SearchServer(logs=Path(tempfile.mkdtemp(prefix="histories-"))) as server:
-        connected = await stack.connect()
-        job = {"table": made.name, "operation": index_into(server), "total_segments": 2}
-        handle = await connected.start_workflow(
-            "FollowTable", job, id=f"rescanned-{made.name}", task_queue=stack.queue
-        )
-        first = await until(handle, lambda p: p["tally"]["scanned"] >= 80)
-        await handle.signal("pause")
-        await until(handle, lambda p: p["state"] == "paused")
-        made.client.delete_item(TableName=made.name, Key={"id": {"S": "row-000007"}})
-        lineages.trim()
-        await handle.signal("resume", {"rescan": True})
-        await until(handle, lambda p: p["epoch"] > first["epoch"] and bool(p["drained"]), seconds=120)
-        await handle.cancel()
-        await outcome(handle)
-        await keep("rescanned", stack, handle)
-
-
-def stream_of(made: Table) -> str:
-    return str(made.client.describe_table(TableName=made.name)["Table"]["LatestStreamArn"])
-
-
-def index_into(server: SearchServer, mapping: dict[str, Any] | None = None) -> dict[str, Any]:
-    to = {"search": server.url, "alias": "recorded"}
-    return {"kind": "index", "to": to, **({"mapping": mapping} if mapping else {})}
-
-
 def planted_in(client: Any) -> Planted:
     return Planted(partial(create_table, client))
 
@@ -309,6 +199,10 @@ JOBS: dict[str, tuple[Mapping[str, str], Sequence[Job]]] = {
             compared,
             repaired,
             indexed,
+            verified,
+            compared_index,
+            refreshed,
+            confirmed,
         ),
     ),
     "recording-cycles": (CYCLING, (cycled, followed, rescanned)),

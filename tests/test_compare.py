@@ -222,3 +222,18 @@ def test_counts_of_a_comparison_travel_whole() -> None:
     assert ShardState(compared=compared, chunks=3).summary.chunks == 3
     assert "compared" not in Counts().model_dump()
     assert "compared" not in ShardState().model_dump()
+
+
+def test_a_second_look_leaves_of_the_differences_what_it_still_finds() -> None:
+    first = Comparison(
+        scanned=100, equal=90, different=6, missing=3, absent=1,
+        other_scanned=99, matched=96, extraneous=2, other_moving=1,
+    )  # fmt: skip
+    again = Comparison(scanned=10, equal=8, different=1, absent=1, other_scanned=9, matched=9)
+    unnamed = Comparison(other_scanned=2, extraneous=1, other_moving=1)
+    left = first.with_second_look(again, unnamed)
+    assert left.balanced
+    assert (left.equal, left.different, left.missing, left.absent) == (98, 1, 0, 1)
+    assert (left.extraneous, left.other_moving, left.matched) == (1, 1, 97)
+    # A key that only the index had, and that the table has by now.
+    assert Comparison().with_second_look(Comparison(scanned=1, missing=1), Comparison()).balanced

@@ -14,6 +14,7 @@ from tests.cli import command
 from tests.planted import Make, content
 from tests.searching import ask
 from tests.tables import made_up_key
+from tests.test_follow_end_to_end import Followed, Writer, drained, ticking
 from tests.test_index_end_to_end import FAST, SLOW, Indexed
 
 pytest_plugins = ["tests.search_proxied"]
@@ -106,7 +107,6 @@ async def test_the_command_asks_for_it_and_says_what_it_is_for(
     named = ("--workflow-id", f"job-{uuid.uuid4().hex[:8]}", "--yes")
     for more, words in (
         (("--no-verify",), "goes without --no-verify"),
-        (("--follow",), "follows nothing"),
         (("--dry-run",), "an index of a whole table"),
     ):
         code, _, err = await asyncio.to_thread(command, dict(quiet.environment), *asked, *named, *more)
@@ -117,3 +117,59 @@ async def test_the_command_asks_for_it_and_says_what_it_is_for(
     assert (code, json.loads(out)["verification"]["scanned"]) == (0, 30), err
     code, out, _ = await asyncio.to_thread(command, dict(quiet.environment), "report", named[1])
     assert (code, "30 records read consistently, each equal to its document" in out) == (0, True), out
+
+
+async def test_a_followed_index_is_compared_whole_before_readers_get_it(
+    quiet: Stack, make_table: Make, search_proxy: SearchFaultProxy, search: str
+) -> None:
+    """While writers go on: documents that lag are no differences."""
+    followed = Followed(make_table, search_proxy, search, rows=300)
+    writer = Writer(followed.table, 400)
+    with writer.running():
+        handle = await followed.start(quiet, verify="complete")
+        seen = await until(handle, drained, seconds=150)
+    assert followed.behind_alias() == [f"{followed.alias}-{seen['epoch']}"]
+    await followed.equal()
+    await handle.cancel()
+    await outcome(handle)
+    report = quiet.ledger().reports.find(handle.id, None)
+    assert report is not None
+    assert report.balanced
+    assert report.comparison is not None
+    counts = report.comparison.counts
+    assert (counts.different, counts.missing, counts.extraneous) == (0, 0, 0)
+    assert counts.equal > 100
+    assert counts.other_scanned > 100
+
+
+async def test_a_followed_index_with_a_document_of_nobody_stays_from_readers_until_a_rescan(
+    quiet: Stack, make_table: Make, search_proxy: SearchFaultProxy, search: str
+) -> None:
+    followed = Followed(make_table, search_proxy, search, rows=200)
+    async with ticking(followed):  # what changes shows at once that all before it is settled
+        handle = await followed.start(quiet, verify="complete", limits=SLOW)
+        await until(handle, lambda seen: seen["tally"]["updated"] > 50)
+        [made] = list(ask(search, "GET", f"/{followed.alias}-*")[1])
+        assert (
+            ask(search, "PUT", f"/{made}/_doc/nobody?version=5&version_type=external", {"_order": 5})[0] == 201
+        )
+        await handle.execute_update("set_limits", FAST)
+        await until(handle, drained, seconds=150)
+        code, out, err = await asyncio.to_thread(
+            command, dict(quiet.environment), "differences", handle.id, "--json"
+        )
+        assert code == 0, err
+        found = [each for each in json.loads(out)["differences"] if each["kind"] != "moving"]
+        assert [(each["kind"], each["key"]) for each in found] == [("extraneous", {"id": {"S": "nobody"}})]
+        assert followed.behind_alias() == []
+        await handle.execute_update("rescan", {"reason": "somebody wrote to it"})
+        await until(handle, lambda seen: not seen["drained"])
+        await until(handle, drained, seconds=150)
+        assert followed.behind_alias() == [made]
+    await handle.cancel()
+    await outcome(handle)
+    report = quiet.ledger().reports.find(handle.id, None)
+    assert report is not None
+    assert report.comparison is not None
+    counts = report.comparison.counts
+    assert (counts.different, counts.missing, counts.extraneous) == (0, 0, 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from reindexer.streams.order import FAR, floor_of
 from reindexer.tally import Tally
 from tests.model_index import ModelIndex, index_round, refresh_target
 from tests.model_table import ModelTable
+from tests.written_jobs import offer, write_job
 
 FLOOR = floor_of(7)  # the epoch of the model's target
 KEY = {"id": {"S": "a"}}
@@ -230,3 +232,17 @@ def test_records_are_read_in_hundreds_and_go_on_from_any_of_them() -> None:
     assert result.progress.tally == Tally(scanned=250, updated=250)
     assert index.looks == 3
     assert set(index.stored_documents) == set(names)
+
+
+def test_documents_that_a_job_makes_are_made_by_it_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = write_job(tmp_path, "def document(item, params):\n    return {'twice': 2 * item['n']}")
+    offer(monkeypatch, job)
+    aimed = refresh_target(code=job.code)
+    by_job = aimed.operation.model_copy(update={"job": job.name})
+    model, index = ModelTable([row(3)]), ModelIndex()
+    target = aimed.model_copy(update={"operation": by_job})
+    result = index_round(model, index, target=target, source=NAMED)
+    assert (result.stop, result.progress.tally) == (Stop.DONE, Tally(scanned=1, updated=1))
+    assert index.stored_documents["a"] == {ORDER: FLOOR, "twice": 6}

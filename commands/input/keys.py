@@ -30,6 +30,13 @@ def key_given(text: str) -> dict[str, Any]:
     return key
 
 
+def with_keys(given: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
+    """What options gave, with a scope of the values of --key. Raises `BadInput`."""
+    if "scope" in given:
+        raise BadInput("goes without other scopes", "--key")
+    return {**given, "scope": {"kind": "keys", "keys": [key_given(text) for text in keys]}}
+
+
 def chosen(entries: Iterable[QuarantineEntry], keys: list[str] | None) -> list[QuarantineEntry]:
     """The entries with one of these keys; all where none is given. Raises `BadInput` for an unknown key."""
     entries = list(entries)

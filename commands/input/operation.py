@@ -39,10 +39,14 @@ def operation_given(
     if any(path.startswith("to.") for path in other):
         return _index(job, params, other)
     if other:
+        if "with.search" not in other and (job is not None or params):
+            raise BadInput("goes with --search: a job makes documents", "--job" if job else "--param")
         second = {path.removeprefix("with."): value for path, value in other.items()}
         given: dict[str, Any] = {"leave_out": list(leave_out)} if leave_out else {}
         given |= {} if lag_seconds is None else {"lag_seconds": lag_seconds}
         given |= {"backfill": backfill} if backfill else {}
+        given |= {} if job is None else {"job": job}
+        given |= {"params": _params(params)} if params else {}
         return {"kind": "repair" if backfill else "compare", "with": second, **given}
     if backfill:
         raise BadInput("fills a second table: name it", "--backfill")

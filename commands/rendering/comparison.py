@@ -10,12 +10,22 @@ from commands.rendering.screen import BAD, DIM, GOOD, WARN
 from reindexer.models import Compared, Comparison, Difference, Estimate
 from reindexer.words import count, some
 
+_MOVING = "did not hold still while they were looked at: no verdict"
 _WORDS = {
     Difference.DIFFERENT: "in both tables, and not the same",
     Difference.MISSING: "not in the other table",
     Difference.EXTRANEOUS: "in the other table alone",
-    Difference.MOVING: "did not hold still while they were looked at: no verdict",
+    Difference.MOVING: _MOVING,
 }
+_OF_DOCUMENTS = {
+    Difference.DIFFERENT: "records whose document says something else",
+    Difference.MISSING: "records without a document",
+    Difference.EXTRANEOUS: "documents without a record",
+    Difference.MOVING: _MOVING,
+}
+
+_ABSENT = "in neither table, past their time to live, or deleted meanwhile"
+_ABSENT_DOCUMENTS = "to have no document and without one, or deleted meanwhile"
 
 
 def verdict(counts: Comparison) -> Text:
@@ -39,21 +49,27 @@ def _percent(share: float) -> str:
     return f"{100 * share:.3g} %"
 
 
-def comparison_rows(counts: Comparison) -> Iterator[tuple[str | Text, ...]]:
-    """The outcomes, with a word on each, and what was read on either side."""
-    yield "equal", count(counts.equal), Text("the same by value in both tables", DIM)
+def comparison_rows(counts: Comparison, *, documents: bool = False) -> Iterator[tuple[str | Text, ...]]:
+    """The outcomes, with a word on each, and what was read on either side. `documents`: of an index."""
+    words = _OF_DOCUMENTS if documents else _WORDS
+    equal = "records whose document is what they make" if documents else "the same by value in both tables"
+    yield "equal", count(counts.equal), Text(equal, DIM)
     for kind, number in counts.differences.items():
         style = "" if not number else WARN if kind is Difference.MOVING else BAD
-        yield Text(kind.value, style), Text(count(number), style), Text(_WORDS[kind], DIM)
+        yield Text(kind.value, style), Text(count(number), style), Text(words[kind], DIM)
     if absent := counts.absent + counts.other_absent:
         yield (
             "absent",
             count(absent),
-            Text("in neither table, past their time to live, or deleted meanwhile", DIM),
+            Text(_ABSENT_DOCUMENTS if documents else _ABSENT, DIM),
         )
     balance = Text("balanced", DIM) if counts.balanced else Text("NOT balanced: outcomes do not add up", BAD)
     yield "scanned", count(counts.scanned), balance
-    yield "scanned there", count(counts.other_scanned), Text("in the other table", DIM)
+    yield (
+        "scanned there",
+        count(counts.other_scanned),
+        Text(f"in the {'index' if documents else 'other table'}", DIM),
+    )
 
 
 def compared_text(counts: Comparison) -> str:
@@ -62,11 +78,11 @@ def compared_text(counts: Comparison) -> str:
     return ", ".join([f"{count(counts.equal)} equal", *found])
 
 
-def check_text(found: Compared | None) -> Text:
-    """What the comparison of a replica with its table has found."""
+def check_text(found: Compared | None, what: str = "replica") -> Text:
+    """What the comparison of a replica, or an index, with its table has found."""
     if found is None:
         return Text("no")
     keys = count(found.counts.scanned)
-    what = f"a sample of {keys} records" if found.estimate else f"{keys} records and all of the replica"
+    read = f"a sample of {keys} records" if found.estimate else f"{keys} records and all of the {what}"
     differ = sum(found.counts.differences.values())
-    return Text(f"{what}: {count(differ) + ' differ' if differ else 'equal'}", BAD if differ else GOOD)
+    return Text(f"{read}: {count(differ) + ' differ' if differ else 'equal'}", BAD if differ else GOOD)

@@ -102,7 +102,8 @@ def _copies(report: Report) -> bool:
 
 def _subject(report: Report) -> Compared | None:
     """The comparison that the job was for."""
-    return None if _copies(report) else report.comparison
+    verb = _verb(report)
+    return None if _copies(report) or (verb and verb.makes_index) else report.comparison
 
 
 def _stamps(report: Report) -> bool:
@@ -122,7 +123,7 @@ def _records(report: Report) -> int:
 def _outcomes(report: Report) -> Iterator[tuple[str | Text, ...]]:
     compared = _subject(report)
     if compared is not None:
-        yield from comparison_rows(compared.counts)
+        yield from comparison_rows(compared.counts, documents="search" in report.operation.get("with", {}))
         if compared.estimate:
             yield estimate_row(compared.estimate)
         if not _repaired(report):
@@ -191,6 +192,8 @@ def _facts(report: Report) -> Iterator[tuple[str, RenderableType]]:
             yield "verify with", f"reindexer compare {report.table} {_other(report)}"
         elif verb and verb.writes_index:
             yield from index_rows(report) if verb.makes_index else ()
+            if report.comparison is not None:
+                yield "compared", check_text(report.comparison, "index")
         elif report.verification or not report.as_of:
             yield "verified", _verification(report)
         if report.arrival is not None:
@@ -227,7 +230,8 @@ def _aim(report: Report) -> str:
 
 
 def _other(report: Report) -> str:
-    return str(report.operation.get("with", {}).get("table", "?"))
+    named = report.operation.get("with", {})
+    return str(named.get("table") or named.get("alias") or named.get("index", "?"))
 
 
 def _verification(report: Report) -> Text:

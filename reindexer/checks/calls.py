@@ -2,78 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from reindexer.answers import Action, CallFailed, Scope
+from reindexer.checks.attempts import Attempts
 from reindexer.dynamo.table import ReadPage, TableClient
 from reindexer.dynamo.wire import projection
 from reindexer.items import WireItem, WireKey
-from reindexer.models import Fault
 from reindexer.round_context import RoundContext
-from reindexer.throttle import backoff
 
 _PAGE_UNITS = 200.0  # of the 256 that 1 MB costs: rows may be a quarter larger than those of the page before
 _PAGE_ROWS = 2000  # larger pages of small rows made the embedded engine a tenth slower, and none faster
-_THROTTLED_SECONDS = 5.0  # nothing but throttles: hand back, as a round does; the workflow waits longer
-#: Calls in a row without an answer before a person has to see to it: one time-out takes 5 s, as some slices do.
-_MOST_UNANSWERED = 3
 _UNITS_PER_ROW = 0.125  # read units where an engine reports none: rows of 500 bytes, 4 KB a unit
 
-Answer = TypeVar("Answer")
 
-
-class Calls:
-    """`rate`: read units per second, None for any number; `seconds`: the time slice.
-
-    `units`: read units so far. `throttled`: there was no capacity for too long.
-    """
+class Calls(Attempts):
+    """On a table. `rate`: read units per second, None for any number."""
 
     def __init__(self, table: TableClient, context: RoundContext, rate: float | None, seconds: float) -> None:
-        self._table, self._context, self._rate = table, context, rate
-        self._deadline = context.now() + seconds
-        self._patience = min(_THROTTLED_SECONDS, seconds / 2)  # else a short slice would be over first
-        self._next_at = context.now()  # when the budget allows the next call
+        super().__init__(context, seconds)
+        self._table, self._rate = table, rate
         self._row_units = 1.0  # read units a row, learnt from each page; up to 4 KB cost one
-        self._calls = 0
-        self._answered = False  # whether any call brought something
-        self._down: Fault | None = None  # why nothing answers, so far
-        self._tries = 0  # calls in a row that brought nothing
-        self._throttled_at: float | None = None  # since when there were only throttles
-        self._scope: Scope | None = None  # how far they reach
-        self.throttled = False
-        self.units = 0.0
-        self.fault: Fault | None = None  # what someone has to fix
-
-    @property
-    def throttle(self) -> str | None:
-        """How far its throttles reach, where that is known."""
-        return self._scope.value if self.throttled and self._scope else None
-
-    def fail(self, fault: Fault) -> None:
-        """It cannot go on, for this reason."""
-        self.fault = fault
-
-    def go_on_for(self, seconds: float) -> None:
-        """Go on for so long from now at least, beyond the time slice, unless it is asked to stop."""
-        self._deadline = max(self._deadline, self._context.now() + seconds)
-
-    def may_go_on(self) -> bool:
-        """Wait until the budget allows a call. False: fault, asked to stop, or slice over after one call."""
-        self._context.heartbeat()
-        while self.fault is None and not self._context.stopping():
-            if self._throttled_at is not None:
-                self.throttled = self._context.now() - self._throttled_at > self._patience
-                if self.throttled:
-                    return False
-            if self._calls and self._context.now() >= self._deadline:
-                self.fault = self._down if self._tries >= _MOST_UNANSWERED else None
-                return False
-            wait = self._next_at - self._context.now()
-            if wait <= 0:
-                return True
-            self._context.wait(wait)
-        return False
 
     def page(
         self, operation: str, asked: Mapping[str, Any], start: WireKey | None, most: int | None = None
@@ -146,37 +95,6 @@ class Calls:
     def _call(self, operation: str, **parameters: Any) -> dict[str, Any] | None:
         """One attempt of one API call."""
         return self._attempt(lambda: self._table.call(operation, **parameters))
-
-    def _attempt(self, call: Callable[[], Answer]) -> Answer | None:
-        """One attempt. None: it failed; then either `fault` is set, or it has waited for the next one."""
-        self._calls += 1
-        try:
-            answer = call()
-        except CallFailed as failed:
-            fault = Fault.of(failed.failure)
-            if failed.failure.action is Action.WAIT:
-                self._refused(failed.failure.scope)
-            else:
-                self._throttled_at = None
-            if failed.failure.action not in (Action.WAIT, Action.RETRY):
-                self.fault = fault
-                return None
-            # A throttle passes. Anything else that lasts for a whole slice has to be seen by a person.
-            self._down = fault if failed.failure.action is Action.RETRY and not self._answered else None
-            self._back_off()
-            return None
-        self._answered, self._down, self._tries = True, None, 0
-        return answer
-
-    def _refused(self, scope: Scope | None) -> None:
-        """For lack of capacity."""
-        self._scope = scope or self._scope
-        if self._throttled_at is None:
-            self._throttled_at = self._context.now()
-
-    def _back_off(self) -> None:
-        self._tries += 1
-        self._context.wait(backoff(self._tries))
 
     def _spend(self, capacities: list[dict[str, Any]], rows: int) -> None:
         """Charge a call: the next one waits until its units have been earned."""

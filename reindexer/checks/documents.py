@@ -6,25 +6,21 @@ behind, whatever the reason: records that were changed since their documents wer
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Any
 
 from reindexer.checks.calls import Calls
 from reindexer.checks.counted import Counted, KeepKeys
 from reindexer.checks.index_sample import same_json
+from reindexer.checks.made import Made
 from reindexer.dynamo.table import TableClient
 from reindexer.errors import EnvironmentFault, Interrupted, Refused, one_line
-from reindexer.items import Skip, WireItem, WireKey, from_json_key, key_identity
+from reindexer.items import WireItem, WireKey, from_json_key, key_identity
 from reindexer.models import Fault, KeyList, Segment, VerifyInput, VerifyResult
-from reindexer.operations.index import IndexOperation
 from reindexer.round_context import RoundContext
 from reindexer.search.asking import repeated
 from reindexer.search.client import SearchClient
-from reindexer.search.document_ids import id_of
-from reindexer.search.documents import GONE, content_of
 
 log = logging.getLogger(__name__)
 
@@ -102,10 +98,7 @@ def _read_named(request: VerifyInput, source: KeyList, calls: Calls, judge: _Jud
 
 class _Judge:
     def __init__(self, request: VerifyInput, client: SearchClient, context: RoundContext) -> None:
-        assert request.target.search is not None, "which index?"
-        self._key, self._index = request.target.key, request.target.search.index
-        self._operation = IndexOperation(request.target, context)
-        self._client, self._context = client, context
+        self._made, self._client, self._context = Made(request.target, client, context), client, context
 
     def of(self, rows: Sequence[tuple[WireKey, WireItem | None]]) -> tuple[int, int, list[WireItem]]:
         """(those that have or should have a document, those whose document is another, their keys).
@@ -114,31 +107,27 @@ class _Judge:
         """
         scanned, behind = 0, list[WireItem]()
         for start in range(0, len(rows), _DOCUMENTS_PER_CALL):
-            part = [entry for entry in map(self._made, rows[start : start + _DOCUMENTS_PER_CALL]) if entry]
+            part = [entry for entry in map(self._wanted, rows[start : start + _DOCUMENTS_PER_CALL]) if entry]
             for (key, wanted), found in zip(part, self._stored([key for key, _ in part]), strict=True):
                 scanned += wanted is not None or found is not None
                 if not same_json(wanted, found):
                     behind.append(key)
         return scanned, len(behind), behind
 
-    def _made(self, row: tuple[WireKey, WireItem | None]) -> tuple[WireKey, Any] | None:
+    def _wanted(self, row: tuple[WireKey, WireItem | None]) -> tuple[WireKey, Any] | None:
         """(key, what its document is to be); None: its function fails on it."""
         key, item = row
         if item is None:
             return key, None
         try:
-            made = self._operation.decide(item)
+            return key, self._made.of(item)
         except (EnvironmentFault, Interrupted):
             raise
         except Exception:  # of the job's function: given up, and listed as such
             return None
-        return key, None if isinstance(made, Skip) else json.loads(made, parse_float=Decimal)
 
     def _stored(self, keys: Sequence[WireKey]) -> list[Any]:
-        """What each document says of its record; None: there is none, or a tombstone."""
         if not keys:
             return []
         self._context.heartbeat()
-        ids = [id_of(key, self._key) for key in keys]
-        found = repeated(self._client, lambda: self._client.sources(self._index, ids))
-        return [None if source is None or GONE in source else content_of(source) for source in found]
+        return repeated(self._client, lambda: self._made.stored(keys))

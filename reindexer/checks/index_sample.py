@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Iterator, Sequence
-from decimal import Decimal
 from typing import Any
 
 from reindexer.answers import Action, CallFailed
+from reindexer.checks.made import Made
 from reindexer.dynamo.table import TableClient
 from reindexer.errors import Interrupted, RecordFailed
-from reindexer.items import Key, Skip, WireItem, to_json_key
+from reindexer.items import Key, WireItem, to_json_key
 from reindexer.models import IndexSample, IndexSampleInput, Segment
 from reindexer.operations.index import IndexOperation
 from reindexer.round_context import RoundContext
 from reindexer.search.asking import repeated
 from reindexer.search.client import SearchClient
-from reindexer.search.document_ids import id_of
-from reindexer.search.documents import GONE, content_of
 from reindexer.sources import make_source
 from reindexer.throttle import Budget, backoff
 
@@ -43,10 +40,10 @@ def sample_index(
     not compared. Ends early, with what it has, when its time is over or it is asked to stop. Raises
     `CallFailed`, `EnvironmentFault`, `Refused`.
     """
-    operation = IndexOperation(request.target, context)
-    seen = _Compared(request, operation, client)
+    made = Made(request.target, client, context)
+    seen = _Compared(made)
     until = context.now() + request.seconds
-    for rows in _pages(request, operation, table, context):
+    for rows in _pages(request, made.operation, table, context):
         try:
             seen.compare(rows)
         except Interrupted:
@@ -91,10 +88,8 @@ def _pages(
 class _Compared:
     """What the sample showed so far."""
 
-    def __init__(self, request: IndexSampleInput, operation: IndexOperation, client: SearchClient) -> None:
-        assert request.target.search is not None, "which index?"
-        self._key, self._index = request.target.key, request.target.search.index
-        self._operation, self._client = operation, client
+    def __init__(self, made: Made) -> None:
+        self._made = made
         self.sampled = self._equal = self._missing = self._different = 0
         self._named: list[Key] = []
 
@@ -103,17 +98,14 @@ class _Compared:
         expected: list[tuple[WireItem, Any]] = []
         for row in rows:
             try:
-                made = self._operation.decide(row)
+                expected.append((row, self._made.of(row)))
             except RecordFailed:  # given up, and listed as such
                 continue
-            wanted = None if isinstance(made, Skip) else json.loads(made, parse_float=Decimal)
-            expected.append((row, wanted))
         if not expected:
             return
-        ids = [id_of(row, self._key) for row, _ in expected]
-        stored = repeated(self._client, lambda: self._client.sources(self._index, ids))
-        for (row, wanted), source in zip(expected, stored, strict=True):
-            self._judge(row, wanted, None if source is None or GONE in source else content_of(source))
+        stored = repeated(self._made.client, lambda: self._made.stored([row for row, _ in expected]))
+        for (row, wanted), found in zip(expected, stored, strict=True):
+            self._judge(row, wanted, found)
 
     def _judge(self, row: WireItem, wanted: Any, found: Any) -> None:
         self.sampled += 1
@@ -125,7 +117,9 @@ class _Compared:
         else:
             self._different += 1
         if len(self._named) < _NAMED:
-            self._named.append(to_json_key({attribute.name: row[attribute.name] for attribute in self._key}))
+            self._named.append(
+                to_json_key({attribute.name: row[attribute.name] for attribute in self._made.key})
+            )
 
     def result(self) -> IndexSample:
         return IndexSample(

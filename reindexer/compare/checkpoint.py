@@ -68,7 +68,7 @@ class Checkpoint:
             if queue.empty:
                 self._to(name, side.place)
             elif last is not None:
-                self._to(name, place_at(last.part, last.key))
+                self._to(name, place_at(last.part, last.after))
         if self._clusters:
             self._clusters.close(self._part)
         if not self._unkept:

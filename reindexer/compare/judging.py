@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 
 from reindexer.compare.describing import described
-from reindexer.compare.rows import Rules
+from reindexer.compare.rows import Terms
 from reindexer.compare.sandwich import TRIES, Confirmed, Suspect, Verdict, confirm, distinct
 from reindexer.compare.side import Side
 from reindexer.items import WireKey, to_json_key
@@ -52,7 +52,7 @@ class Judge:
     def __init__(
         self,
         sides: tuple[Side, Side],
-        rules: Rules,
+        rules: Terms,
         context: RoundContext,
         clock: Callable[[], float],
         lag: float,

@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 from reindexer.compare.checkpoint import Checkpoint
 from reindexer.compare.judging import OF_FIRST, OF_OTHER, Judge
-from reindexer.compare.rows import Rules
+from reindexer.compare.rows import Terms
 from reindexer.compare.sandwich import Confirmed, Suspect, Verdict
 from reindexer.compare.side import Side
 from reindexer.compare.window import Row, Window
+from reindexer.items import WireKey
 from reindexer.round_context import RoundContext
 from reindexer.values import upper_bound
 
@@ -22,7 +23,7 @@ class Meeting:
         sides: tuple[Side, Side],
         window: Window,
         checkpoint: Checkpoint,
-        rules: Rules,
+        rules: Terms,
         context: RoundContext,
         clock: Callable[[], float],
         lag: float,
@@ -94,7 +95,10 @@ class Meeting:
             return
         present = self._rules.present(self._clock())
         for item in rows:
-            row = Row(side.identity(item), side.key(item), item, upper_bound(item), part)
+            if unnamed := side.unnamed(item):
+                self._add_unnamed(number, *unnamed, part, side.after(item))
+                continue
+            row = Row(side.identity(item), side.key(item), item, upper_bound(item), part, side.after(item))
             if present(item):
                 self._add(number, row)
             else:
@@ -102,6 +106,11 @@ class Meeting:
                 row.settle("other_absent" if number else "absent")
         for place, queue in enumerate(self._window.sides):
             self._overdue[place].extend(queue.overdue())
+
+    def _add_unnamed(self, number: int, name: WireKey, outcome: str, part: int, after: WireKey) -> None:
+        row = Row((), name, {}, 0, part, after)
+        self._window.sides[number].push(row)
+        row.settle(outcome, self._judge.difference(outcome, name, Confirmed(Verdict.MOVING)))
 
     def _add(self, number: int, row: Row) -> None:
         counterpart, before = self._window.add(number, row)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from reindexer.compare.checkpoint import Checkpoint
 from reindexer.compare.judging import OF_FIRST, Judge
-from reindexer.compare.rows import Identity, Rules
+from reindexer.compare.rows import Identity, Terms
 from reindexer.compare.sandwich import Confirmed, Suspect, Verdict
 from reindexer.compare.side import Side
 from reindexer.compare.window import Row, Window
@@ -36,7 +36,7 @@ class Named:
         sides: tuple[Side, Side],
         window: Window,
         checkpoint: Checkpoint,
-        rules: Rules,
+        rules: Terms,
         context: RoundContext,
         clock: Callable[[], float],
         lag: float,

@@ -84,6 +84,10 @@ class _Keys:
         raise AssertionError("a key is read by its key")
 
 
+#: Of a side that hands out nothing by itself.
+NOTHING: Parts = _Keys(0)
+
+
 class _Ranges:
     def __init__(self, ranges: Sequence[PartitionRange], within: PartitionScope) -> None:
         self._ranges, self._within = ranges, within

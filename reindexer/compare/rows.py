@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from decimal import Decimal
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from reindexer.items import WireItem
 from reindexer.jobs.expiry import MAX_SECONDS_PAST, expired
@@ -35,8 +35,28 @@ def _reader(attribute: KeyAttribute) -> Callable[[WireItem], Any]:
     return lambda row: row[name][kind]
 
 
+class Terms(Protocol):
+    """On which a row and its counterpart are compared."""
+
+    def present(self, now: float, /) -> Callable[[WireItem], bool]:
+        """Tells of rows that were read at `now`, seconds since 1970, whether they count as there."""
+        ...
+
+    def content(self, row: WireItem, /) -> WireItem:
+        """What of a row is compared."""
+        ...
+
+    def equal(self, one: WireItem, other: WireItem, /) -> bool:
+        """Whether two rows that are there hold the same."""
+        ...
+
+    def optional(self, row: WireItem, /) -> bool:
+        """Whether the counterpart of a row that is there may be missing."""
+        ...
+
+
 class Rules:
-    """The rules by which two rows are compared: `left_out` attributes, and those that say when a row expires.
+    """The terms of two tables: `left_out` attributes, and those that say when a row expires.
 
     `expiries` are the attributes of both tables: a row that either may delete at any moment proves nothing.
     """
@@ -54,6 +74,10 @@ class Rules:
         if not rules:
             return lambda row: GONE not in row
         return lambda row: GONE not in row and not any(expired(rule, row) for rule in rules)
+
+    def optional(self, row: WireItem) -> bool:  # noqa: ARG002
+        """Never: one that may be removed at any moment is not there at all."""
+        return False
 
     def content(self, row: WireItem) -> WireItem:
         """Without what is left out."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from reindexer.compare.rows import Identity, Rules
+from reindexer.compare.rows import Identity, Terms
 from reindexer.compare.side import Side
 from reindexer.compare.window import Row
 from reindexer.items import WireItem
@@ -88,7 +88,7 @@ def confirm(
     suspects: Sequence[Suspect],
     first: Side,
     other: Side,
-    rules: Rules,
+    rules: Terms,
     context: RoundContext,
     clock: Callable[[], float],
 ) -> dict[Identity, Confirmed]:
@@ -122,7 +122,7 @@ def confirm(
 def _judged(
     identity: Identity,
     reads: Sequence[Mapping[Identity, WireItem]],
-    rules: Rules,
+    rules: Terms,
     present: Callable[[WireItem], bool],
 ) -> Confirmed | None:
     """None: the row did not hold still."""
@@ -133,6 +133,6 @@ def _judged(
     if after is None:
         return Confirmed(Verdict.GONE if other is None else Verdict.EXTRANEOUS, after, other)
     if other is None:
-        return Confirmed(Verdict.MISSING, after, other)
+        return Confirmed(Verdict.GONE if rules.optional(after) else Verdict.MISSING, after, other)
     verdict = Verdict.EQUAL if rules.equal(after, other) else Verdict.DIFFERENT
     return Confirmed(verdict, after, other)

@@ -1,9 +1,11 @@
-"""One of the two tables of a comparison: its parts page by page, and consistent reads of single keys."""
+"""One of the two sides of a comparison: its parts page by page, and consistent reads of single keys."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence, Sized
 
+from reindexer.checks.attempts import Attempts
 from reindexer.checks.calls import Calls
 from reindexer.compare.parts import Parts
 from reindexer.compare.rows import Identity, identity_by
@@ -13,14 +15,14 @@ from reindexer.models import KeyAttribute
 _KEYS_PER_CALL = 100  # DynamoDB's limit
 
 
-class Side:
-    """Every read is consistent: it sees each write that was acknowledged before. `calls`: on this table."""
+class Side(ABC):
+    """Every read by key sees each write that was acknowledged before. `calls`: of what is read here."""
 
-    def __init__(self, calls: Calls, key: Sequence[KeyAttribute], parts: Parts) -> None:
+    def __init__(self, calls: Attempts, key: Sequence[KeyAttribute], parts: Sized) -> None:
         self.calls = calls
         self._names = [attribute.name for attribute in key]
         self.identity: Callable[[WireItem], Identity] = identity_by(key)
-        self._parts = parts
+        self._number = len(parts)
         self._start: WireKey | None = None
         self.part = 0  # which is read now
         self._finished = False
@@ -33,7 +35,7 @@ class Side:
     @property
     def ended(self) -> bool:
         """Whether the last part has been read."""
-        return self._finished or self.part >= len(self._parts)
+        return self._finished or self.part >= self._number
 
     @property
     def between(self) -> bool:
@@ -48,22 +50,13 @@ class Side:
         """Of named keys: this many more are settled."""
         self.part += number
 
+    @abstractmethod
     def page(self) -> list[WireItem] | None:
         """The next rows of the part; None: it failed, and may be asked for again while the calls may go on."""
-        operation, shape = self._parts.asked(self.part)
-        page = self.calls.read(operation, {**shape, "ConsistentRead": True}, self._start)
-        if page is None:
-            return None
-        rows, over = self._parts.own(self.part, page.rows)
-        self._start = None if over else page.last_key
-        if self._start is None:
-            self.part += 1
-        return rows
 
+    @abstractmethod
     def get(self, keys: Sequence[WireKey]) -> dict[Identity, WireItem] | None:
         """Those of the keys that exist, each key once; None: not all could be read."""
-        found = self.calls.get_all(keys)
-        return None if found is None else {self.identity(item): item for item in found}
 
     @property
     def place(self) -> Cursor:
@@ -74,9 +67,46 @@ class Side:
         """Its key attributes."""
         return {name: row[name] for name in self._names}
 
+    def after(self, row: WireItem) -> WireKey:
+        """Where its part goes on after a row that it has handed out."""
+        return self.key(row)
+
+    def unnamed(self, row: WireItem) -> tuple[WireKey, str] | None:  # noqa: ARG002
+        """Of a row whose key is not known: (what names it, its outcome). None: it has a key."""
+        return None
+
     def at_once(self) -> int:
-        """Keys to read in one call: about a second's budget at most."""
-        return min(_KEYS_PER_CALL, self.calls.page_rows())
+        """Keys to read in one call."""
+        return _KEYS_PER_CALL
+
+
+class TableSide(Side):
+    """A table, or what its records are made of. Every read is a consistent one."""
+
+    def __init__(self, calls: Calls, key: Sequence[KeyAttribute], parts: Parts) -> None:
+        super().__init__(calls, key, parts)
+        self._parts, self._table = parts, calls
+
+    def page(self) -> list[WireItem] | None:
+        """The next rows of the part."""
+        operation, shape = self._parts.asked(self.part)
+        page = self._table.read(operation, {**shape, "ConsistentRead": True}, self._start)
+        if page is None:
+            return None
+        rows, over = self._parts.own(self.part, page.rows)
+        self._start = None if over else page.last_key
+        if self._start is None:
+            self.part += 1
+        return rows
+
+    def get(self, keys: Sequence[WireKey]) -> dict[Identity, WireItem] | None:
+        """Those of the keys that exist."""
+        found = self._table.get_all(keys)
+        return None if found is None else {self.identity(item): item for item in found}
+
+    def at_once(self) -> int:
+        """About a second's budget at most."""
+        return min(super().at_once(), self._table.page_rows())
 
 
 def place_at(part: int, after: WireKey | None, *, ended: bool = False) -> Cursor:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from reindexer.compare.rows import Identity
 from reindexer.items import WireItem, WireKey
@@ -24,6 +24,7 @@ class Row:
     item: WireItem
     size: int  # bytes, about
     part: int = 0  # of its side, in which it was read
+    after: WireKey = field(default_factory=dict)  # where that goes on after it
     place: int = 0
     outcome: str = ""
     difference: FoundDifference | None = None

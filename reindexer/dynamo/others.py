@@ -19,7 +19,12 @@ Wrong = TypeVar("Wrong", Failure, Fault)
 
 def of_other(wrong: Wrong, table: str) -> Wrong:
     """The same with the name of the other table in its message: else the first one would be looked at."""
-    message = f"the other table, {table}: {wrong.message}"
+    return said_of(wrong, f"the other table, {table}")
+
+
+def said_of(wrong: Wrong, who: str) -> Wrong:
+    """The same of whom it names."""
+    message = f"{who}: {wrong.message}"
     if isinstance(wrong, Fault):
         return wrong.model_copy(update={"message": message})
     return replace(wrong, message=message)

@@ -64,6 +64,7 @@ from reindexer.models.ordered_operations import (
     RefreshReplica,
     Replicate,
     ToSearch,
+    documents_of,
 )
 from reindexer.models.plan import (
     CycleBounds,
@@ -96,6 +97,7 @@ from reindexer.models.rounds import (
 )
 from reindexer.models.scope import Complete, Keys, Partitions, Quarantined, Sample, Scope, SortKey
 from reindexer.models.search_index import (
+    IndexBeside,
     IndexCreation,
     Indexed,
     IndexInput,
@@ -115,6 +117,7 @@ from reindexer.models.shards import (
     within_bytes,
 )
 from reindexer.models.sources import (
+    DocumentRange,
     KeptDifferences,
     KeptKeys,
     KeyList,
@@ -166,6 +169,7 @@ __all__ = [
     "Difference",
     "Differing",
     "DocumentField",
+    "DocumentRange",
     "DryRun",
     "DryRunInput",
     "Elsewhere",
@@ -184,6 +188,7 @@ __all__ = [
     "Holder",
     "Index",
     "IndexArrival",
+    "IndexBeside",
     "IndexCapacity",
     "IndexCreation",
     "IndexInput",
@@ -288,6 +293,7 @@ __all__ = [
     "With",
     "chosen",
     "destination_of_table",
+    "documents_of",
     "dry_run_index",
     "estimate",
     "within_bytes",

@@ -11,7 +11,7 @@ from reindexer.models.model import Model
 from reindexer.models.plan import KeyAttribute, Target
 from reindexer.models.rounds import Fault, Share
 from reindexer.models.search_index import IndexCreation, SearchIndex
-from reindexer.models.sources import KeptKeys, Source
+from reindexer.models.sources import DocumentRange, KeptKeys, Source
 from reindexer.tally import Tally
 
 
@@ -78,6 +78,12 @@ class OlderInput(Model):
     job: str
     run: str
     most: PositiveInt = 50_000  # in 100 lists, which are as many shards; what is left is asked for again
+
+
+class DocumentRanges(Model):
+    """All documents of an index, in parts."""
+
+    ranges: list[DocumentRange]
 
 
 class Change(Model):

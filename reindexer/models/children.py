@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -24,6 +25,7 @@ class ShardInput(Model):
     target: Target
     source: Source
     verifying: bool = False  # reads consistently and changes nothing
+    comparing: bool = Field(default=False, exclude_if=operator.not_)  # of these: how an index differs
     keep_behind: bool = False  # keys of rows behind go to the ledger, for a sweep
     lock: LockInput | None = Field(default=None, exclude_if=lambda value: value is None)  # has to be held
     isolation: Literal["batch", "record"]

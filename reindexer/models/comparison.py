@@ -15,7 +15,7 @@ from reindexer.models.clusters import Clusters, Estimate
 from reindexer.models.model import Model
 from reindexer.models.plan import Target
 from reindexer.models.rounds import Fault, ShardPlace, Share
-from reindexer.models.sources import Source
+from reindexer.models.sources import KeptKeys, Source
 
 _BRIEF = 3  # attributes of a difference in a report
 
@@ -94,6 +94,29 @@ class Comparison(Model):
             Difference.MOVING: self.moving + self.other_moving,
         }
 
+    def with_second_look(self, again: Comparison, unnamed: Comparison) -> Comparison:
+        """With what is left of its differences.
+
+        `again`: of the keys that differed, each looked at once more; `unnamed`: differences that no key names.
+        """
+        moving, extraneous = again.moving, again.extraneous + unnamed.extraneous
+        left, other_left = again.different + again.missing + moving, extraneous + unnamed.other_moving
+        scanned = max(self.scanned, self.absent + left)
+        other_scanned = max(self.other_scanned, self.other_absent + other_left)
+        return self.model_copy(
+            update={
+                "scanned": scanned,
+                "equal": scanned - self.absent - left,
+                "different": again.different,
+                "missing": again.missing,
+                "moving": moving,
+                "other_scanned": other_scanned,
+                "matched": other_scanned - self.other_absent - other_left,
+                "extraneous": extraneous,
+                "other_moving": unnamed.other_moving,
+            }
+        )
+
     @classmethod
     def total(cls, parts: Sequence[Comparison]) -> Comparison:
         """Their sum."""
@@ -146,6 +169,19 @@ class SampleInput(Model):
 
 class Sampled(Model):
     differences: list[FoundDifference] = []
+
+
+class NameInput(SampleInput):
+    """Key lists of the differences that the ledger keeps. `key`: names of the key attributes."""
+
+    key: list[str]
+
+
+class Named(Model):
+    """Keys that differ, in lists of the ledger. `unnamed`: counts of documents whose key is not known."""
+
+    lists: list[KeptKeys]
+    unnamed: Comparison = Comparison()
 
 
 class Compared(Model):

@@ -6,10 +6,11 @@ import math
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
 from reindexer.models.model import MAX_VERSION, Asked
 from reindexer.models.option import Option
+from reindexer.models.search_index import IndexBeside
 from reindexer.models.second_table import With
 
 _VERSION = Option("--version", "The target version; default: the start time in ms.", "N|next")
@@ -109,12 +110,22 @@ class Unstamp(AskedOperation):
         return self
 
 
+def _beside(given: Any) -> str:
+    """Which of both, by what names it."""
+    index = isinstance(given, IndexBeside) or (isinstance(given, dict) and "search" in given)
+    return IndexBeside.__name__ if index else With.__name__
+
+
 class TwoTables(AskedOperation):
-    """What is done with a second table beside the first."""
+    """What is done with a second table, or an index, beside the first."""
 
     model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)  # `with` is no name in Python
 
-    other: Annotated[With, Field(alias="with")]
+    other: Annotated[
+        Annotated[With, Tag(With.__name__)] | Annotated[IndexBeside, Tag(IndexBeside.__name__)],
+        Discriminator(_beside),
+        Field(alias="with"),
+    ]
     leave_out: Annotated[
         list[Annotated[str, Field(min_length=1, max_length=255)]],
         Field(max_length=100),  # it travels in the input of each round
@@ -134,24 +145,47 @@ class TwoTables(AskedOperation):
 
     @property
     def words(self) -> str:
-        """With the other table's name."""
-        return f"{self.kind} with {self.other.table}"
+        """With the name of what is beside it."""
+        return f"{self.kind} with {self.other.name}"
 
 
 class Compare(TwoTables):
-    """Only read: whether another table holds the same. Takes no lock, writes nothing."""
+    """Only read: whether another table, or an index, holds the same. Takes no lock, writes nothing."""
 
     kind: Literal["compare"]
+    #: Of an index, whose documents it has made.
+    job: Annotated[
+        Annotated[str, Field(min_length=1)] | None,
+        Option("--job", "The job that made the index's documents, by document(item, params).", "NAME"),
+    ] = Field(default=None, exclude_if=lambda value: value is None)
+    params: Annotated[
+        dict[str, Any], Option("--param", "A parameter of the job. Can be repeated.", "NAME=VALUE")
+    ] = Field(default={}, exclude_if=lambda value: not value)
 
     def on(self, table: str) -> str:
-        """Both tables, in their order."""
-        return f"compare {table} with {self.other.table}"
+        """Both, in their order."""
+        return f"compare {table} with {self.other.name}"
+
+    @field_validator("params")
+    @classmethod
+    def _numbers(cls, given: dict[str, Any]) -> dict[str, Any]:
+        return Transform._finite(given)
+
+    @model_validator(mode="after")
+    def _of_an_index(self) -> Compare:
+        if isinstance(self.other, With):
+            if self.job is not None or self.params:
+                raise ValueError("job and params go with an index, whose documents a job makes")
+        elif self.leave_out:
+            raise ValueError("leave_out goes with a table: of documents all fields are compared")
+        return self
 
 
 class Repair(TwoTables):
     """Compare, and make the other table equal. Locks the other table, and writes to it alone."""
 
     kind: Literal["repair"]
+    other: Annotated[With, Field(alias="with")]
     #: Compares nothing first: every record is created that is not there.
     backfill: Annotated[bool, Option("--backfill", "Fill an empty table, without comparing first.")] = False
 

@@ -8,7 +8,7 @@ from pydantic import Discriminator, Field, Tag, field_validator
 
 from reindexer.models.operations import AskedOperation, Compare, Repair, Touch, Transform, Unstamp, Verify
 from reindexer.models.option import Option
-from reindexer.models.search_index import MoveAlias, SearchAddress
+from reindexer.models.search_index import IndexBeside, MoveAlias, SearchAddress
 from reindexer.models.second_table import With
 
 
@@ -52,6 +52,13 @@ class Refresh(ToSearch):
     def at(self, version: int) -> Self:  # noqa: ARG002
         """The same: the epoch is its index's own."""
         return self
+
+
+def documents_of(compared: AskedOperation) -> Refresh | None:
+    """What makes the documents of an index that is compared; None: it is none."""
+    if not (isinstance(compared, Compare) and isinstance(compared.other, IndexBeside)):
+        return None
+    return Refresh(kind="refresh", to=compared.other.address, job=compared.job, params=compared.params)
 
 
 class RefreshReplica(AskedOperation):

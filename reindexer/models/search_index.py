@@ -6,7 +6,7 @@ import operator
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, NonNegativeInt
+from pydantic import AfterValidator, Field, NonNegativeInt, model_validator
 
 from reindexer.items import Key
 from reindexer.models.model import Asked, Model
@@ -86,6 +86,42 @@ class SearchAddress(Asked):
     ] = None
 
 
+class IndexBeside(Asked):
+    """An index that is compared with its table. No secret is in it."""
+
+    search: Annotated[
+        Endpoint,
+        Option("--search", "An OpenSearch endpoint: compare an index there.", "URL"),
+    ]
+    alias: Annotated[
+        Annotated[Name, Field(max_length=MAX_ALIAS)] | None,
+        Option("--alias", "The alias of the index; default: the table's name.", "NAME"),
+    ] = None
+    index: Annotated[
+        Name | None, Option("--search-index", "The index itself, in place of an alias.", "NAME")
+    ] = None
+    auth: Annotated[Auth | None, Option("--auth", "aws (SigV4), or env:NAME: a worker's variable.", "HOW")] = (
+        None
+    )
+    region: Region | None = None  # of the domain, for "aws"
+
+    @model_validator(mode="after")
+    def _one_name(self) -> IndexBeside:
+        if (self.alias is None) is (self.index is None):
+            raise ValueError("name either an alias or an index")
+        return self
+
+    @property
+    def name(self) -> str:
+        """The alias or the index."""
+        return self.alias or self.index or ""
+
+    @property
+    def address(self) -> SearchAddress:
+        """How it is reached, as for what writes documents."""
+        return SearchAddress(search=self.search, alias=self.name, auth=self.auth, region=self.region)
+
+
 class SearchIndex(Model):
     """The index that a job writes. Its epoch is the target's version; its documents carry `order`."""
 
@@ -99,6 +135,10 @@ class SearchIndex(Model):
     left_out: list[str] = []  # attributes that no document has
     #: It was filled by an epoch before this one: what a scan leaves out may have a document yet.
     refilled: bool = Field(default=False, exclude_if=operator.not_)
+    #: Of one that is compared. By it a record may be removed at any moment; None: by no attribute.
+    ttl: str | None = Field(default=None, exclude_if=lambda value: value is None)
+    #: Seconds for which a difference has to persist.
+    lag_seconds: float = Field(default=0.0, exclude_if=lambda value: not value)
 
     @property
     def destination(self) -> str:

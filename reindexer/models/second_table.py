@@ -37,6 +37,11 @@ class With(Asked):
         Option("--external-id", "External ID that the role asks for.", "ID"),
     ] = None
 
+    @property
+    def name(self) -> str:
+        """The table's."""
+        return self.table
+
     @model_validator(mode="after")
     def _of_a_role(self) -> With:
         if self.external_id is not None and self.role_arn is None:

@@ -97,6 +97,18 @@ class OlderSegment(Model):
     given_up: list[Key] = Field(default=[], exclude_if=operator.not_)
 
 
+class DocumentRange(Model):
+    """Documents of one shard of a search index, by the numbers that it gives to writes, each a higher one.
+
+    What is written again meanwhile gets a number above all others: it may be handed out once more, or not.
+    """
+
+    kind: Literal["documents"] = "documents"
+    shard: NonNegativeInt
+    after: int = -1
+    upto: NonNegativeInt | None = None  # None: to the end
+
+
 Source = Annotated[
     Segment
     | KeyList
@@ -105,6 +117,7 @@ Source = Annotated[
     | KeptDifferences
     | SampledSegments
     | Lineages
-    | OlderSegment,
+    | OlderSegment
+    | DocumentRange,
     Field(discriminator="kind"),
 ]

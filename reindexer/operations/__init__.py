@@ -7,9 +7,9 @@ from typing import Any, Protocol
 
 from reindexer.dynamo.wire import Stamp
 from reindexer.items import Skip, WireItem, Write
-from reindexer.models import Index, Refresh, RefreshReplica, Repair, Target, Verb
+from reindexer.models import Index, Refresh, RefreshReplica, Repair, Target, Verb, documents_of
 from reindexer.models import Operation as Asked
-from reindexer.operations.compare import COMPARE
+from reindexer.operations.compare import COMPARE, COMPARE_INDEX
 from reindexer.operations.index import INDEX, INDEX_BY_JOB
 from reindexer.operations.refresh import REFRESH, REFRESH_BY_JOB, REFRESH_REPLICA
 from reindexer.operations.repair import BACKFILL, REDRIVEN, REPAIR
@@ -67,6 +67,8 @@ def verb_of(operation: Asked) -> Verb:
     """What the operation's verb says of itself."""
     if isinstance(operation, Repair) and operation.backfill:
         return BACKFILL
+    if documents_of(operation):
+        return COMPARE_INDEX
     if isinstance(operation, Index) and operation.job:
         return INDEX_BY_JOB
     if isinstance(operation, Refresh) and operation.job:

@@ -17,7 +17,7 @@ from reindexer.jobs.catalogue import find_job
 from reindexer.jobs.conditions import filter_of
 from reindexer.jobs.deciding import Decider, failure_of
 from reindexer.jobs.job import CODE_SHOWN, Job
-from reindexer.models import Index, Target, Transform, Verb
+from reindexer.models import Target, ToSearch, Transform, Verb
 from reindexer.operations.prefetched import Prefetched
 from reindexer.page import Page
 from reindexer.round_context import RoundContext
@@ -75,7 +75,7 @@ class TransformOperation:
 def prepared(target: Target) -> tuple[Job, Decider]:
     """The job the target names, and what decides for it. Raises `EnvironmentFault` where it is not that job."""
     operation = target.operation
-    assert isinstance(operation, Transform | Index)
+    assert isinstance(operation, Transform | ToSearch)
     assert operation.job is not None
     try:
         job = find_job(operation.job)

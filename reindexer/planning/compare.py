@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from reindexer.answers import CallFailed
 from reindexer.errors import BadInput, Refused
 from reindexer.models import (
+    Complete,
     JobInput,
     KeyAttribute,
     Operation,
@@ -31,6 +32,7 @@ from reindexer.operations import verb_of
 from reindexer.planning.asking import ask, verdict
 from reindexer.planning.capacity import capacity_of, uses_of
 from reindexer.planning.checks import check_not_replicas_of_one, check_replicas
+from reindexer.planning.compare_index import compares_index, segments_beside
 from reindexer.planning.facts import Described, describe
 from reindexer.planning.probes import Writer, probe_access, probe_copying
 from reindexer.planning.reach import Reach
@@ -65,7 +67,7 @@ def plan_second(job: JobInput, operation: Operation, described: Described, conne
     named = isinstance(job.scope, Partitions) and job.scope.index is None
     if isinstance(operation, Replicate | RefreshReplica):
         other, left_out, lag = operation.to, list[str](), 0.0
-    elif isinstance(operation, TwoTables):
+    elif isinstance(operation, TwoTables) and isinstance(operation.other, With):
         _check_scope(operation, job.scope)
         _check_left_out(operation, described)
         other, left_out, lag = operation.other, operation.leave_out, operation.lag_seconds
@@ -176,6 +178,8 @@ def sources_for(job: JobInput, described: Described, second: Second | None, run:
     facts = larger(described, second)
     if second and isinstance(job.scope, Sample):
         return list(sampled_segments(described, second.described, facts.items, job.scope.limit, run))
+    if isinstance(job.scope, Complete) and compares_index(job.operation):
+        return list(segments_beside(job, facts, run))
     return sources_of(job.scope, described.key, facts, job.total_segments, run)
 
 

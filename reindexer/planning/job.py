@@ -15,12 +15,14 @@ from reindexer.jobs.deciding import Decider, failure_of
 from reindexer.jobs.job import Job, JobBroken, Params
 from reindexer.models import (
     Attributes,
+    Compare,
     JobInput,
     PartitionRange,
     Purpose,
     Quarantined,
     ToSearch,
     Transform,
+    documents_of,
 )
 from reindexer.partitions.sort_keys import Bounds
 from reindexer.partitions.source import query_of
@@ -40,7 +42,7 @@ def checked_job(operation: Transform | ToSearch) -> tuple[Job, Params]:
     job = named_job(operation)
     if (job.document is not None) != isinstance(operation, ToSearch):
         does, verb = (
-            ("makes documents", "index and refresh") if job.document else ("changes records", "transform")
+            ("makes documents", "index, refresh, compare") if job.document else ("changes records", "transform")
         )
         raise BadInput(f"job {job.name!r} {does}: it is for {verb}", "operation.job")
     check_params(operation.params)
@@ -107,6 +109,15 @@ def plan_job(
     complete = operation.model_copy(update={"params": params.model_dump(mode="json")})
     check_params(complete.params)
     return complete, job.code, warnings
+
+
+def plan_documents(operation: Compare, *found: Any) -> tuple[Compare, str | None, list[str]]:
+    """The same of a comparison with an index, where a job makes its documents."""
+    documents = documents_of(operation)
+    if documents is None:
+        return operation, None, []
+    made, code, warnings = plan_job(documents, *found)
+    return operation.model_copy(update={"params": made.params}), code, warnings
 
 
 def _query(job: Job, params: Params, attributes: Attributes, described: Described) -> Condition | None:

@@ -14,11 +14,11 @@ from reindexer.errors import BadInput
 from reindexer.items import Key
 from reindexer.ledger import Ledger
 from reindexer.models import (
+    Compare,
     Index,
     JobInput,
     KeyList,
     Lineages,
-    Operation,
     Partitions,
     Plan,
     PlanInput,
@@ -26,14 +26,16 @@ from reindexer.models import (
     Refresh,
     RefreshReplica,
     Replicate,
+    SampledSegments,
+    Segment,
     Source,
     Target,
-    Verb,
     chosen,
 )
 from reindexer.operations import redriven, verb_of
 from reindexer.planning.aim import Aim, aim_of, check_use
-from reindexer.planning.bounds import check_plan, check_run, check_workflow_id
+from reindexer.planning.asked import check_asked, check_operation
+from reindexer.planning.bounds import check_plan, check_workflow_id
 from reindexer.planning.capacity import capacity_of, uses_of
 from reindexer.planning.checks import (
     check_attributes,
@@ -42,6 +44,12 @@ from reindexer.planning.checks import (
     followers_advice,
 )
 from reindexer.planning.compare import Connect, check_second, plan_second, sources_for
+from reindexer.planning.compare_index import (
+    check_compared_index,
+    checks_of,
+    compares_index,
+    plan_compared_index,
+)
 from reindexer.planning.create_replica import ensure_replica
 from reindexer.planning.facts import Described, describe
 from reindexer.planning.follow import follow_sources, images_missing, positions_of, without_passed
@@ -60,7 +68,7 @@ from reindexer.planning.replicate import (
     plan_refreshed_replica,
     plan_replica,
 )
-from reindexer.planning.search import ConnectSearch, check_index, is_whole_index, plan_index
+from reindexer.planning.search import ConnectSearch, check_index, plan_index
 from reindexer.planning.segments import check_segments
 from reindexer.planning.time_to_live import plan_expiry
 from reindexer.planning.verbs import planner_of
@@ -91,7 +99,7 @@ def make_plan(
     """
     job, verb = request.job, verb_of(request.job.operation)
     check_workflow_id(request.workflow_id)
-    _check_operation(job, verb)
+    check_operation(job, verb)
     ledger.check()
     described = describe(job.table, client)
     if described.table.table == ledger.table:
@@ -101,7 +109,8 @@ def make_plan(
     verb = redriven(asked) if redrive else verb
     check_index(job, asked)
     check_replicate(job, asked)
-    _check_asked(request, asked, verb)
+    check_compared_index(job, asked)
+    check_asked(request, asked, verb)
     if isinstance(asked, Replicate) and asked.create and not redrive:
         ensure_replica(asked.to, described, connect(asked.to), preview=request.preview)
     second = plan_second(job, asked, described, connect)
@@ -126,7 +135,7 @@ def make_plan(
         reach,
         attributes,
         writes=writes_here,
-        by_key=second is not None or verb.rewrites,
+        by_key=second is not None or verb.rewrites or verb.compares,
     )
     warnings += notes
     uses = uses_of(asked, attributes, within, writes=writes_here)
@@ -161,9 +170,12 @@ def make_plan(
     if replica:
         aim, writer = replace(aim, version=replica.epoch), replica.writer
         warnings += replica.warnings
-    indexed = None
+    indexed, checks = None, list[Segment | SampledSegments]()
     if isinstance(asked, Refresh):
         indexed = plan_refresh(asked, attributes, described, ledger, connect_search)
+    elif isinstance(asked, Compare) and compares_index(asked):
+        indexed, ranges = plan_compared_index(job, asked, attributes, described, ledger, connect_search)
+        sources += ranges
     elif isinstance(asked, Index):
         indexed = plan_index(
             asked,
@@ -178,6 +190,8 @@ def make_plan(
             rescans=request.rescans,
         )
     if indexed:
+        indexed, whole = checks_of(request, indexed, described)
+        checks += whole
         aim = replace(aim, version=indexed.epoch, operation=indexed.operation or aim.operation)
         writer = "bulk" if writes else "none"
         warnings += indexed.warnings
@@ -223,7 +237,7 @@ def make_plan(
         target=target,
         begins=begins,
         refilled=replica.refilled if replica else 0,
-        checks=replica.checks if replica else [],
+        checks=replica.checks if replica else checks,
         other_facts=second.facts if second else None,
         creation=indexed.creation if indexed else None,
         positions=positions,
@@ -240,40 +254,6 @@ def make_plan(
         heartbeat_timeout=heartbeat_timeout,
     )
     return check_plan(plan)
-
-
-def _check_asked(request: PlanInput, asked: Operation, verb: Verb) -> None:
-    """What does not go with the verb. Raises `BadInput`."""
-    job = request.job
-    if request.follows and not verb.followed:
-        raise BadInput(
-            f"{verb.kind} ends with the table; index and replicate can follow its stream", "operation"
-        )
-    fills_replica = verb.copies and not verb.rewrites
-    if job.verify == "complete" and not fills_replica and (request.follows or not is_whole_index(job, asked)):
-        raise BadInput("complete is for a replica, or an index of a whole table that follows nothing", "verify")
-    if isinstance(asked, Replicate) and asked.create and request.resumes:
-        raise BadInput("goes with a backfill: a new table holds nothing to keep equal", "operation.create")
-    if job.confirm and (job.dry_run or not verb.in_place):
-        raise BadInput("is for a job that writes to the table, whose stream others follow", "confirm")
-
-
-def _check_operation(job: JobInput, verb: Verb) -> None:
-    """What needs no table: an unknown job or wrong parameters are refused at once."""
-    if isinstance(job.scope, Quarantined):
-        check_workflow_id(job.scope.job, "scope.job")
-        check_run(job.scope.run, "scope.run")
-    if job.dry_run and verb.writes_other and not verb.compares:
-        raise BadInput("a backfill creates every record: there is nothing to try", "dry_run")
-    if job.dry_run and (not verb.tried_out or isinstance(job.scope, Quarantined)):
-        why = (
-            "a touch changes nothing but two attributes"
-            if verb.writes
-            else f"{verb.kind} writes nothing anyway"
-        )
-        raise BadInput(f"only a transform, an unstamp or an index can be tried out; {why}", "dry_run")
-    if not isinstance(job.scope, Quarantined):
-        planner_of(job.operation).check(job.operation)
 
 
 def _redrive(job: JobInput, described: Described, ledger: Ledger) -> Redrive | None:

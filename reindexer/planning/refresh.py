@@ -1,17 +1,21 @@
-"""The part of a plan that is about an index that is there: which one readers have, and how it was made."""
+"""The part of a plan that is about an index that is there: which one it is, and how it was made."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from reindexer.errors import BadInput, Refused
 from reindexer.ledger import Ledger
-from reindexer.models import Attributes, Refresh
+from reindexer.models import Attributes, Compare, Refresh, SearchIndex, ToSearch
 from reindexer.planning.facts import Described
 from reindexer.planning.search import ConnectSearch, PlannedIndex, as_made, mappings_of, reached
 from reindexer.search import admin
 from reindexer.search.asking import answering
+from reindexer.search.client import SearchClient
+
+#: An operation with the job that makes its documents.
+Asked = TypeVar("Asked", Refresh, Compare)
 
 
 def plan_refresh(
@@ -22,21 +26,33 @@ def plan_refresh(
     Raises `BadInput` where its documents are made in another way, `Refused` where it is no index that
     `reindexer index` has made of this table, `EnvironmentFault` where the cluster cannot be asked.
     """
-    client, alias = connect(operation.to), operation.to.alias
+    client = connect(operation.to)
+    index = behind_alias(client, operation.to.alias)
+    search, own = existing(client, operation, attributes, described, index)
+    return PlannedIndex(search, int(own["epoch"]), None, [], as_indexed(operation, own, ledger))
+
+
+def existing(
+    client: SearchClient, operation: ToSearch, attributes: Attributes, described: Described, index: str
+) -> tuple[SearchIndex, Mapping[str, Any]]:
+    """(the index, what it says of the job that made it). Raises as `plan_refresh`."""
     search = reached(client, operation.to, attributes)
-    with answering(client):
-        behind = admin.behind_alias(client, alias)
-        if behind is None or len(behind) != 1:
-            raise Refused(_not_one(alias, behind), "NoIndex")
-        [index] = behind
     mappings = mappings_of(client, index)
     own = admin.own_meta(mappings)
     if not own:
-        raise Refused(f"{index}, which {alias} points at, was not made by `reindexer index`", "NoIndex")
+        raise Refused(f"{index} was not made by `reindexer index`", "NoIndex")
     if own["table"] != described.arn:
         raise Refused(f"{index} has documents of {own['table']}, not of {described.arn}", "NoIndex")
-    search = as_made(search.model_copy(update={"index": index}), mappings)
-    return PlannedIndex(search, int(own["epoch"]), None, [], _as_indexed(operation, own, ledger))
+    return as_made(search.model_copy(update={"index": index}), mappings), own
+
+
+def behind_alias(client: SearchClient, alias: str) -> str:
+    """The one index that the alias points at. Raises `Refused`, `EnvironmentFault`."""
+    with answering(client):
+        behind = admin.behind_alias(client, alias)
+    if behind is None or len(behind) != 1:
+        raise Refused(_not_one(alias, behind), "NoIndex")
+    return behind[0]
 
 
 def _not_one(alias: str, behind: list[str] | None) -> str:
@@ -47,7 +63,7 @@ def _not_one(alias: str, behind: list[str] | None) -> str:
     return f"{alias} points at {len(behind)} indexes ({', '.join(behind[:3])}): which one is not known"
 
 
-def _as_indexed(operation: Refresh, own: Mapping[str, Any], ledger: Ledger) -> Refresh:
+def as_indexed(operation: Asked, own: Mapping[str, Any], ledger: Ledger) -> Asked:
     """With the parameters that the index was made with, where none are given.
 
     Raises `BadInput` where its documents are made by another job.

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reindexer.models import Operation, Purpose, RefreshReplica
+from reindexer.models import Operation, Purpose, RefreshReplica, ToSearch, documents_of
 from reindexer.operations.compare import COMPARE
 from reindexer.operations.index import INDEX
 from reindexer.operations.refresh import REFRESH
@@ -16,7 +16,14 @@ from reindexer.operations.touch import TOUCH
 from reindexer.operations.transform import TRANSFORM
 from reindexer.operations.unstamp import UNSTAMP
 from reindexer.operations.verify import VERIFY
-from reindexer.planning.job import checked_job, may_change_any, plan_job, purpose_of_job, queue_of_job
+from reindexer.planning.job import (
+    checked_job,
+    may_change_any,
+    plan_documents,
+    plan_job,
+    purpose_of_job,
+    queue_of_job,
+)
 
 
 @dataclass(frozen=True)
@@ -35,9 +42,17 @@ class Planner:
     finish: Callable[..., tuple[Any, str | None, list[str]]] | None = None
 
 
+def _checked(operation: ToSearch | None) -> object:
+    return checked_job(operation) if operation and operation.job else None
+
+
+def _queue(operation: ToSearch | None) -> str | None:
+    return queue_of_job(operation) if operation else None
+
+
 #: Of a verb that writes documents: a job may make them.
 _DOCUMENTS = Planner(
-    check=lambda operation: checked_job(operation) if operation.job else None,
+    check=_checked,
     queue=queue_of_job,
     finish=plan_job,
 )
@@ -52,7 +67,11 @@ _PLANNERS: Mapping[str, Planner] = {
     ),
     VERIFY.kind: Planner(),
     UNSTAMP.kind: Planner(),
-    COMPARE.kind: Planner(),
+    COMPARE.kind: Planner(
+        check=lambda operation: _checked(documents_of(operation)),
+        queue=lambda operation: _queue(documents_of(operation)),
+        finish=plan_documents,
+    ),
     REPAIR.kind: Planner(),
     REPLICATE.kind: Planner(),
     INDEX.kind: _DOCUMENTS,

@@ -55,9 +55,14 @@ def key_of(found: str, document: Mapping[str, Any], key: Sequence[KeyAttribute])
         return None
 
 
+def is_hash(found: str) -> bool:
+    """Whether an ID stands for a key without containing it."""
+    return found.startswith(_HASHED)
+
+
 def _values(found: str, number: int) -> list[Any] | None:
     """The key's values in an ID; None: it is a hash, or of another key."""
-    if found.startswith(_HASHED):
+    if is_hash(found):
         return None
     if number == 1:
         return [found]

@@ -117,6 +117,7 @@ class Children:
             target=self._target(shard),
             source=shard.source,
             verifying=shard.reads_only,
+            comparing=shard.phase == "comparing" and plan.target.other is None,
             lock=None if shard.reads_only else lock_of(self._job),
             keep_behind=shard.phase == "verifying" and self._job.sweeps,
             isolation=plan.isolation,

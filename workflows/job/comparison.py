@@ -14,6 +14,26 @@ from workflows.job.slot import Shard
 with workflow.unsafe.imports_passed_through():
     from activities.compare import DifferenceActivities
     from reindexer.models import Compared, Keep, SampleInput
+    from reindexer.models.comparison import NameInput
+
+
+#: Keys that are looked at again once the follow has passed the moment at which they were found to differ; with
+#: more it is not a lag that makes the difference.
+MOST_AGAIN = 10_000
+
+
+def named_again(job: RunningJob, found: Compared) -> NameInput | None:
+    """What is asked for the keys that differ; None: there are none, or too many."""
+    differ = sum(found.counts.differences.values())
+    if not 0 < differ <= MOST_AGAIN:
+        return None
+    plan = job.known_plan
+    return NameInput(
+        keep=Keep(job=job.job_id, run=plan.run),
+        chunks=found.chunks,
+        most=MOST_AGAIN,
+        key=[attribute.name for attribute in plan.target.key],
+    )
 
 
 async def compared(job: RunningJob, shards: Sequence[Shard]) -> Compared:

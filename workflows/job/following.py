@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from temporalio import workflow
 
-from workflows.job.closing import finish, note_progress
-from workflows.job.comparison import compared
+from workflows.job.closing import finish, note_progress, retry_while_parked
+from workflows.job.comparison import compared, named_again
+from workflows.job.index import index_input
 from workflows.job.moving_later import move_later
 from workflows.job.older import settle_older
 from workflows.job.phases import whole_table
@@ -20,7 +22,10 @@ from workflows.job.slot import Shard
 from workflows.job.tending import Tending, lineages, through
 
 with workflow.unsafe.imports_passed_through():
-    from reindexer.models import JobInput, Lineages, Source
+    from activities.compare import DifferenceActivities
+    from activities.search import IndexActivities
+    from reindexer.models import Compared, JobInput, KeptKeys, Lineages, Source
+    from reindexer.models.comparison import NameInput
 
 #: A change lies behind the scan when it is later than its end by this: clocks differ by less (design: 2 s).
 _BEHIND_SCAN_MS = 2000
@@ -101,7 +106,7 @@ class FollowingPhases:
         return not job.leaving
 
     async def _compared(self, checks: Sequence[Source]) -> bool:
-        """Compare a replica with its table, beside all that follows; False: leaving before that."""
+        """Compare the destination with its table, beside all that follows; False: leaving before that."""
         job = self._job
         if not checks or job.compared is not None:
             return True
@@ -110,12 +115,52 @@ class FollowingPhases:
         if mine:  # begun by a run of the root before: they run with all others
             await workflow.wait_condition(lambda: job.leaving or all(shard.done for shard in mine))
         else:
-            mine = self._shards.add(checks, "comparing")
+            documents = await self._documents() if job.known_plan.verb.makes_index else []
+            if job.leaving:
+                return False
+            mine = self._shards.add([*checks, *documents], "comparing")
             await self._shards.run(mine)
         if job.leaving:
             return False
-        job.compared = await compared(job, mine)
+        first_look = [shard for shard in mine if not isinstance(shard.source, KeptKeys)]
+        found = await compared(job, first_look)
+        if job.known_plan.verb.makes_index and (again := named_again(job, found)):
+            looked = await self._looked_again(
+                again, found, [shard for shard in mine if shard not in first_look]
+            )
+            if looked is None:
+                return False
+            found = looked
+        job.compared = found
         return not job.leaving
+
+    async def _looked_again(self, asked: NameInput, found: Compared, again: list[Shard]) -> Compared | None:
+        """Of what differs once the follow has passed the moment at which it did; None: leaving before that.
+
+        A document that lags by more than a round waits for is no difference. `again`: shards that have looked.
+        """
+        job = self._job
+        if not again and not await self._carried(workflow.now()):
+            return None
+        named = await retry_while_parked(job, DifferenceActivities.name_differences, lambda: asked)
+        if named is None or job.leaving:
+            return None
+        if not again:
+            again = self._shards.add(named.lists, "comparing")
+            await self._shards.run(again)
+            if job.leaving:
+                return None
+        left = await compared(job, again)
+        update: dict[str, Any] = {"counts": found.counts.with_second_look(left.counts, named.unnamed)}
+        if named.unnamed.other_scanned:  # they are listed with what was found first
+            update["chunks"] = [*found.chunks, *left.chunks[len(found.chunks) :]]
+        return left.model_copy(update=update)
+
+    async def _documents(self) -> Sequence[Source]:
+        """The documents of the index in parts: one is compared in both directions."""
+        request = index_input(self._job)
+        found = await retry_while_parked(self._job, IndexActivities.document_ranges, lambda: request)
+        return found.ranges if found else []
 
     async def _end(self) -> None:
         """Asked to stop once drained: all that had changed until then is carried, and a replica is compared."""

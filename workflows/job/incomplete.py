@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from temporalio import workflow
 
+from workflows.job.index import differing
+
 with workflow.unsafe.imports_passed_through():
     from reindexer.models import Report, Verb
     from reindexer.tally import Outcome, Tally
@@ -42,6 +44,8 @@ def reasons(report: Report, verb: Verb) -> list[str]:
     if verb.copies and report.comparison and report.comparison.estimate is None:
         differ = sum(report.comparison.counts.differences.values())
         found += [f"{differ} records of the replica are not what they are in the table"] if differ else []
+    if verb.makes_index and (why := differing(report.comparison)):
+        found.append(why)
     if report.verification and report.verification.behind:
         if verb.writes_index:
             found.append(f"the documents of {report.verification.behind} records are not what these are now")

@@ -15,6 +15,7 @@ from workflows.options import CLOSING, CONTROL, READ_AGAIN, round_options
 with workflow.unsafe.imports_passed_through():
     from activities.search import IndexActivities, IndexSampleActivities
     from reindexer.models import (
+        Compared,
         Index,
         IndexInput,
         IndexSample,
@@ -68,6 +69,8 @@ def finishing(job: RunningJob, shards: Shards, scope: Scope) -> IndexInput:
     # What a follow has given up may be redriven beside it: the ledger knows what is left.
     complete = whole and (follows or not wrong)
     why_not = _why_not(job, operation, complete=complete)
+    if operation.move_alias != "always":
+        why_not = why_not or differing(job.compared)
     take = has_readers or operation.move_alias == "always"
     given_up_by = [scope.job, scope.run] if isinstance(scope, Quarantined) else []
     if follows and not take:
@@ -87,6 +90,21 @@ def finishing(job: RunningJob, shards: Shards, scope: Scope) -> IndexInput:
             "given_up_by": given_up_by,
         }
     )
+
+
+def differing(compared: Compared | None) -> str:
+    """What the comparison of an index with its table has found, as why its readers do not get it; "": nothing.
+
+    What did not hold still is no difference.
+    """
+    if compared is None:
+        return ""
+    found = compared.counts
+    number = found.different + found.missing + found.extraneous
+    if not number:
+        return ""
+    documents = "1 document is" if number == 1 else f"{number:,} documents are"
+    return f"{documents} not what the table says (see `differences`); a rescan writes them again"
 
 
 def scanning(shards: Shards) -> list[Shard]:

@@ -15,6 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from reindexer.models import (
         READING,
         Counts,
+        DocumentRange,
         HandBack,
         Isolated,
         Kept,
@@ -203,6 +204,8 @@ class Shard:
             return f"repair what differs of shard {source.shard}, {place}"
         if isinstance(source, Lineages):
             return f"changes of {len(source.reading)} stream shards, {place}"
+        if isinstance(source, DocumentRange):
+            return f"{verb}documents of shard {source.shard} of the index, {place}"
         keys = source.count if isinstance(source, KeptKeys) else len(source.keys)
         return f"{verb}{keys} keys, {place}"
 

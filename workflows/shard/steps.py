@@ -147,7 +147,7 @@ _LOOKS = 6
 
 
 class Comparing:
-    """Rounds that read two tables and change neither."""
+    """Rounds that read two tables, or a table and its index, and change neither."""
 
     def call(self, shard: RunningShard, share: Share, seconds: float) -> Call:
         """From the state of the shard."""
@@ -164,8 +164,8 @@ class Comparing:
             heartbeat_timeout=request.heartbeat_timeout,
         )
         summary = f"compare after {state.compared.scanned:,} records"
-        other = shard.target.other
-        lag = other.lag_seconds if other else 0.0
+        beside = shard.target.other or shard.target.search
+        lag = beside.lag_seconds if beside else 0.0
         return Call(CompareActivities.compare_segment, work, summary, beyond=_LOOKS * lag)
 
     def heartbeat(self, details: Any) -> CompareResult:
@@ -192,4 +192,4 @@ def step_of(request: ShardInput) -> Step[Any]:
     """The kind of rounds that carry a shard forward."""
     if not request.verifying:
         return Changing()
-    return Verifying() if request.target.other is None else Comparing()
+    return Comparing() if request.comparing or request.target.other is not None else Verifying()
