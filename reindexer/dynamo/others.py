@@ -18,8 +18,9 @@ Wrong = TypeVar("Wrong", Failure, Fault)
 
 
 def of_other(wrong: Wrong, table: str) -> Wrong:
-    """The same with the name of the other table in its message: else the first one would be looked at."""
-    return said_of(wrong, f"the other table, {table}")
+    """The same with the other table named in what is said of it: else the first one would be looked at."""
+    said = said_of(wrong, f"the other table, {table}")
+    return said if isinstance(said, Fault) else replace(said, service=f"DynamoDB for {table}")
 
 
 def said_of(wrong: Wrong, who: str) -> Wrong:
