@@ -176,7 +176,7 @@ def _refreshing(
     if isinstance(second, Second) and isinstance(request.source, PartitionRanges):
         named = with_replica(named, request.source, request.target, second.table, context)
     source = RefreshedSource(named, lambda keys: orders_in(sink, keys), table, names, context)
-    destination = Refreshing(request, sink, operation, patience, table, context)
+    destination = Refreshing(request, sink, operation, patience, table, context, second.epoch)
     return Round(request, source, destination, context, patience)
 
 

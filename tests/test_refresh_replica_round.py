@@ -28,7 +28,7 @@ from reindexer.models import (
 )
 from reindexer.partitions.source import PartitionSource
 from reindexer.sources.either import with_replica
-from reindexer.streams.order import FAR
+from reindexer.streams.order import FAR, floor_of
 from reindexer.table_rounds import Second, make_round
 from reindexer.tally import Tally
 from reindexer.throttle import Budget
@@ -50,11 +50,16 @@ def aimed(**more: Any) -> Target:
 
 
 def refreshed(
-    table: ModelTable, replica: ModelTable, source: KeyList | PartitionRanges, at: Target | None = None
+    table: ModelTable,
+    replica: ModelTable,
+    source: KeyList | PartitionRanges,
+    at: Target | None = None,
+    epoch: int = 7,
 ) -> RoundResult:
     request = RoundInput(target=at or aimed(), source=source)
     calls, second = (TableClient(one, one.name) for one in (table, replica))  # type: ignore[arg-type]
-    return make_round(request, calls, FakeContext(table.clock), PATIENCE, second=Second(second)).run()
+    where = Second(second, epoch=lambda: epoch)
+    return make_round(request, calls, FakeContext(table.clock), PATIENCE, second=where).run()
 
 
 class ReplicaWorld(World):
@@ -145,6 +150,14 @@ def test_an_order_that_no_change_of_ours_can_have_is_another_writers() -> None:
     result = refreshed(ModelTable([row(1)]), replica_of(at_order(row(0), FLOOR + FAR + 1)), named("a"))
     assert result.fault is not None
     assert (result.stop, result.fault.code) == (Stop.FAULT, "NotTheOnlyWriter")
+
+
+def test_a_record_that_a_later_epoch_has_written_keeps_that_order() -> None:
+    """A rescan has begun since the refresh was planned, more than a minute after the scan before."""
+    replica = replica_of(at_order(row(0), floor_of(7 + 70_000)))
+    result = refreshed(ModelTable([row(1)]), replica, named("a"), epoch=7 + 70_000)
+    assert result.progress.tally == Tally(scanned=1, updated=1)
+    assert replica.rows[replica.identity(KEY)] == at_order(row(1), floor_of(7 + 70_000))
 
 
 # ── Partitions ─────────────────────────────────────────────────────────────────────────────────────────────

@@ -43,6 +43,26 @@ class OrderedSink(Sink[Put], Protocol):
         ...
 
 
+class NewestEpoch:
+    """The lowest order of the newest epoch that is known: what lies far above is somebody else's.
+
+    A redrive or a refresh may meet the orders of an epoch that was taken after it was planned.
+    """
+
+    def __init__(self, floor: int, last: Epoch | None) -> None:
+        """`floor`: of the epoch of the job itself. `last`: asks for the last that the destination has had."""
+        self.order, self._last = floor, last
+
+    def learn(self, met: Iterable[tuple[int, int | None]]) -> None:
+        """Ask where one of these would be somebody else's: (own order, stored order).
+
+        Raises `CallFailed`, `EnvironmentFault`.
+        """
+        found = (standing(own, stored, self.order) for own, stored in met if stored is not None)
+        if self._last and Standing.FOREIGN in found and (epoch := self._last()):
+            self.order = max(self.order, floor_of(epoch))
+
+
 class Rendering(Protocol):
     """What becomes of a record elsewhere."""
 
@@ -62,7 +82,8 @@ class OrderedAnswers:
         self, sink: OrderedSink, floor: int, *, older: bool = False, epoch: Epoch | None = None
     ) -> None:
         """`floor`: the order of rows of the scan. `older`: as in `Isolated`. `epoch`: as of `Ordered`."""
-        self._sink, self._floor, self._older, self._epoch = sink, floor, older, epoch
+        self._sink, self._floor, self._older = sink, floor, older
+        self._newest = NewestEpoch(floor, epoch)
         self.read_units = 0.0  # of the table: of changes that come without their image
         self.attempts: Counter[str] = Counter()
 
@@ -74,18 +95,18 @@ class OrderedAnswers:
         """Something of that order, or of a higher one, is stored."""
         try:
             orders = orders_met(self._sink, refusals)
+            self._newest.learn(
+                (work.write.order, order) for (work, _), order in zip(refusals, orders, strict=True)
+            )
         except CallFailed as failed:
             yield from ((work, failed.failure) for work, _ in refusals)
             return
         for (work, failure), stored in zip(refusals, orders, strict=True):
-            try:
-                yield work, self._meaning(work, failure, stored)
-            except CallFailed as failed:
-                yield work, failed.failure
+            yield work, self._meaning(work, failure, stored)
 
     def _meaning(self, work: PendingWrite[Put], failure: Failure, stored: int | None) -> Verdict:
         order = work.write.order
-        found = Standing.OLDER if stored is None else standing(order, stored, order)
+        found = Standing.OLDER if stored is None else standing(order, stored, self._newest.order)
         if found is Standing.OLDER and stored is not None and not work.write.replaces:
             work.write = replace(work.write, replaces=True)  # it was to be created, and is there already
             return Again(0)
@@ -95,8 +116,6 @@ class OrderedAnswers:
             self.attempts["ambiguous"] += work.unknown
             # What was sent first under this order is what is there.
             return Outcome.UPDATED if work.write.outcome is Outcome.VANISHED else work.write.outcome
-        if found is Standing.FOREIGN and stored is not None and self._is_filled_again(stored):
-            return Outcome.SUPERSEDED
         if found is Standing.FOREIGN:
             return Fault(
                 code="NotTheOnlyWriter",
@@ -104,14 +123,6 @@ class OrderedAnswers:
                 "write: somebody else writes to its destination",
             )
         return Outcome.SUPERSEDED
-
-    def _is_filled_again(self, stored: int) -> bool:
-        """Whether the order is of an epoch that was taken since: that scan reads the record, too.
-
-        Raises `CallFailed`, `EnvironmentFault`.
-        """
-        last = self._epoch() if self._epoch else None
-        return last is not None and standing(floor_of(last), stored, floor_of(last)) is not Standing.FOREIGN
 
     def isolated(self, work: PendingWrite[Put], *, given_up: bool) -> Isolated:
         """The record as it leaves the loop without an outcome."""

@@ -21,7 +21,7 @@ from reindexer.round_context import RoundContext
 from reindexer.rounds.pending_write import Patience, PendingWrite
 from reindexer.rounds.protocols import Again, Refusal, Verdict
 from reindexer.sinks.in_place_answers import gives_up
-from reindexer.sinks.ordered import OrderedSink, Recognised, Rendering, orders_met
+from reindexer.sinks.ordered import Epoch, NewestEpoch, OrderedSink, Recognised, Rendering, orders_met
 from reindexer.streams.order import Standing, floor_of, standing
 from reindexer.tally import Outcome
 
@@ -32,14 +32,19 @@ _MAX_RACES_WAIT = 4
 class Rewriting:
     """What is to be written of a row, at the order that was stored before it was read."""
 
-    def __init__(self, operation: Rendering, floor: int) -> None:
-        """`floor`: the lowest order of the destination's epoch, for what it does not hold."""
-        self._operation, self._floor = operation, floor
+    def __init__(self, operation: Rendering, floor: int, epoch: Epoch | None) -> None:
+        """`floor`: the lowest order of the destination's epoch, for what it does not hold. `epoch`: as of
+        `Refreshing`."""
+        self._operation, self._floor, self._newest = operation, floor, NewestEpoch(floor, epoch)
+
+    def learn(self, orders: Sequence[int | None]) -> None:
+        """These are stored. Raises `CallFailed`, `EnvironmentFault`."""
+        self._newest.learn((self._floor, order) for order in orders)
 
     def of(self, item: WireItem | None, order: int | None) -> Put | Outcome:
         """Raises what the job's function raises, `EnvironmentFault`, `Interrupted`; `EnvironmentFault` also for
         an order that none of ours can have written."""
-        if order is not None and standing(self._floor, order, self._floor) is Standing.FOREIGN:
+        if order is not None and standing(self._floor, order, self._newest.order) is Standing.FOREIGN:
             raise EnvironmentFault(
                 "NotTheOnlyWriter",
                 f"a record has order {order} there, far above {self._floor}, the lowest of its epoch: somebody "
@@ -83,6 +88,7 @@ class RefreshAnswers:
             orders = orders_met(self._sink, refusals)
             keys = [work.key for work, _ in refusals]
             rows, units = read_consistently(self._table, keys, None, self._context)
+            self._rewriting.learn(orders)
         except CallFailed as failed:
             # It is the read that failed: no write became unknown by it.
             unread = replace(failed.failure, applied=False)
@@ -135,17 +141,20 @@ class Refreshing(Recognised):
         patience: Patience,
         table: TableClient,
         context: RoundContext,
+        epoch: Epoch | None = None,
     ) -> None:
+        """`epoch`: asks for the last one that the destination has had."""
         self.sink, self._operation, self._patience = sink, operation, patience
-        self._rewriting = Rewriting(operation, floor_of(request.target.version))
+        self._rewriting = Rewriting(operation, floor_of(request.target.version), epoch)
         self.meaning = RefreshAnswers(sink, self._rewriting, patience, table, context)
         self.max_batch = sink.max_changes
         self._each = request.isolation == "record"
         self._orders: Sequence[int | None] = ()
 
     def turn_to(self, page: Page) -> Page:
-        """The next page is in hand."""
+        """The next page is in hand. Raises `CallFailed`, `EnvironmentFault`."""
         self._operation.prefetch(page)
+        self._rewriting.learn(page.orders)
         self._orders = page.orders
         return page
 
