@@ -23,6 +23,7 @@ class ReplicaActivities:
         with translated():
             ledger, place = self._clients.ledger, (request.destination, request.epoch)
             begin_epoch(ledger, place, request.run, request.positions, request.source)
+            ledger.positions.drop_before(*place)
             if request.again_by:  # what was given up before is taken up by the new scan
                 ledger.failures.drop_before(request.again_by, request.run, request.epoch)
 

@@ -8,6 +8,7 @@ from activities.clients import Clients
 from activities.failures import translated
 from activities.kept import every_partition
 from reindexer.models import ReportInput, Used
+from reindexer.operations import verb_noted
 
 
 class ReportActivities:
@@ -28,12 +29,13 @@ class ReportActivities:
     def record_version(self, request: ReportInput) -> Used | None:
         """Remember the target before the first write, so that "next" lies above it whatever happens.
 
-        And what it is for; returns who has used it for something else. 0: the job writes no version.
+        And what it is for; returns who has used it for something else. An epoch is no version.
         """
         ledger, report, purpose = self._clients.ledger, request.report, request.purpose
         place = report.table_arn, request.version_attribute, report.version
         with translated():
-            if report.version:
+            verb = verb_noted(report.operation)
+            if report.version and verb and verb.stamps:
                 ledger.versions.record(*place)
             if purpose is None:
                 return None

@@ -23,7 +23,7 @@ from reindexer.items import key_text
 from reindexer.ledger import Ledger
 from reindexer.models import Compared, Difference, Differing, FoundDifference, Report, ShardPlace
 from reindexer.objects import ObjectPlace, object_place, write_object
-from reindexer.operations import VERBS
+from reindexer.operations import verb_noted
 from reindexer.settings import settings
 from reindexer.words import count, some
 
@@ -98,9 +98,12 @@ def differences(
 def _comparison(ledger: Ledger, job: str, run: str) -> tuple[Compared, bool]:
     """(what it came to, whether it has ended): before, nothing but how much the ledger has of each shard."""
     report = ledger.reports.find(job, run)
-    if report is None or (report.state == "running" and report.comparison is not None and _compares(report)):
+    # A check of what a job has written: done once it is in the report, but for one that comes after it.
+    done = report.comparison if report is not None and not _compares(report) else None
+    if report is None or report.state == "running":
         chunks = ledger.differences.so_far(job, run)
-        if chunks or report is not None:
+        more = sum(chunks) > sum(done.chunks) if done else bool(chunks)
+        if more or (report is not None and done is None and (_compares(report) or _checks(report))):
             return Compared(chunks=chunks), False
     if report is None:
         raise BadInput(f"the ledger {ledger.table} has no report of run {run} of job {job}")
@@ -110,9 +113,15 @@ def _comparison(ledger: Ledger, job: str, run: str) -> tuple[Compared, bool]:
 
 
 def _compares(report: Report) -> bool:
-    """Whether the job is a comparison; a check of what a job has written is in its report once it is done."""
-    verb = VERBS.get(report.operation.get("kind", ""))
+    """Whether the job is a comparison."""
+    verb = verb_noted(report.operation)
     return verb is None or verb.compares
+
+
+def _checks(report: Report) -> bool:
+    """Whether it compares at its end what it has written."""
+    verb = verb_noted(report.operation)
+    return verb is not None and verb.copies and not verb.rewrites
 
 
 def _place(token: str | None) -> _Place | None:

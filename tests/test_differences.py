@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import base64
 import os
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from reindexer.errors import EnvironmentFault
+from commands.differences import _comparison
+from reindexer.errors import BadInput, EnvironmentFault
 from reindexer.ledger import Ledger
-from reindexer.models import Difference, Differing, FoundDifference, ShardPlace
+from reindexer.models import Compared, Difference, Differing, FoundDifference, ShardPlace
+from tests.reports import a_report
 
 PLACE = ShardPlace(job="job", run="run", index=3)
 
@@ -53,6 +56,19 @@ def test_a_newer_attempt_that_keeps_less_leaves_nothing_of_the_older_one(ledger:
     ledger.differences.put(PLACE, 0, 7, [found(number, 3000) for number in range(300)])
     ledger.differences.put(PLACE, 0, 8, [found(1)])
     assert [difference.key["id"]["N"] for difference in kept(ledger)] == ["1"]
+
+
+def test_what_a_check_at_the_end_has_found_is_listed_while_it_goes_on(ledger: Ledger) -> None:
+    """Of a replica; its report has no comparison until that has ended."""
+    operation = {"kind": "replicate", "to": {"table": "r"}}
+    running = a_report(job="job", run="run", state="running", as_of=datetime.now(UTC), operation=operation)
+    ledger.reports.put(running)
+    assert _comparison(ledger, "job", "run") == (Compared(chunks=[]), False)
+    ledger.differences.put(PLACE, 0, 7, [found(1)])
+    assert _comparison(ledger, "job", "run") == (Compared(chunks=[0, 0, 0, 1]), False)
+    ledger.reports.put(running.model_copy(update={"operation": {"kind": "touch"}, "run": "other"}))
+    with pytest.raises(BadInput, match="compared nothing: it is a touch"):
+        _comparison(ledger, "job", "other")
 
 
 def test_a_chunk_that_is_not_there_is_a_fault_and_no_empty_one(ledger: Ledger, dynamodb: Any) -> None:

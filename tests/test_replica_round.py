@@ -166,6 +166,15 @@ def test_what_a_lost_attempt_of_the_sweep_has_copied_is_counted_once() -> None:
     assert world.replica.landed[world.replica.identity(key_of(1)), FLOOR + 1] == 1
 
 
+def test_what_cannot_be_read_of_the_replica_names_it() -> None:
+    world = Replicated(table(), [copied(50, None)])
+    world.replica.denied_from = 1
+    last = world.shard(SWEEP).run().last
+    assert last is not None
+    assert last.fault is not None
+    assert "the other table, r: " in last.fault.message
+
+
 def test_what_the_run_has_given_up_is_left_out_of_the_sweep() -> None:
     world = Replicated([], [copied(key, FLOOR - 1) for key in range(4)])
     given_up = [to_json_key(key_of(key)) for key in (1, 3)]

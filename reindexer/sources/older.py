@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from reindexer.answers import CallFailed
 from reindexer.compare.rows import GONE, ORDER
+from reindexer.dynamo.others import of_other
 from reindexer.dynamo.reading import read_consistently
 from reindexer.dynamo.table import TableClient
 from reindexer.dynamo.wire import projection
@@ -32,7 +34,7 @@ class OlderSource:
         target: Target,
         context: RoundContext,
     ) -> None:
-        self._table, self._context = table, context
+        self._table, self._context, self._replica = table, context, replica.table
         self._names = [attribute.name for attribute in target.key]
         part = Segment(segment=source.segment, total=source.total)
         self._given_up = {key_identity(from_json_key(key)) for key in source.given_up}
@@ -52,8 +54,8 @@ class OlderSource:
         self._scan = ScanSource(replica, part, self._names, None, rows, consistent=True)
 
     def pages(self, cursor: Cursor | None, rows_read: int, budget: Budget) -> Iterator[Page]:
-        """Pages after a cursor, a key of the replica. Raises `CallFailed`."""
-        for page in self._scan.pages(cursor, rows_read, budget):
+        """Pages after a cursor, a key of the replica. Raises `CallFailed`, which names the replica."""
+        for page in self._scanned(cursor, rows_read, budget):
             named: list[WireKey] = [{name: row[name] for name in self._names} for row in page.rows]
             keys = [key for key in named if key_identity(key) not in self._given_up]
             found, units = read_consistently(self._table, keys, None, self._context)
@@ -61,3 +63,9 @@ class OlderSource:
             rows: list[WireItem] = [found.get(key_identity(key), key) for key in keys]
             gone = frozenset(place for place, key in enumerate(keys) if key_identity(key) not in found)
             yield Page(rows, page.next_cursor, after_keys(rows, self._names), units, gone)
+
+    def _scanned(self, cursor: Cursor | None, rows_read: int, budget: Budget) -> Iterator[Page]:
+        try:
+            yield from self._scan.pages(cursor, rows_read, budget)
+        except CallFailed as failed:
+            raise CallFailed(of_other(failed.failure, self._replica)) from failed
