@@ -39,6 +39,8 @@ def plan_rows(plan: Plan, job: JobInput, own_queue: str | None) -> Iterator[tupl
         yield "TTL", plan.ttl
     yield "operation", f"{target.operation.words}: {plan.verb.does}"
     yield "target", _target(plan, job)
+    if target.other is not None and not target.other.table_arn:
+        yield "creates", _created(plan, target.other)
     if plan.target.within is not None:
         yield "partitions", _partitions(plan, plan.target.within)
     yield "shards", _shards(plan)
@@ -156,6 +158,14 @@ def _units_there(plan: Plan) -> int:
     """Write units that a record takes in a replica, each index as many again."""
     indexes = plan.other_facts.indexes if plan.other_facts else []
     return units_of_copy(plan.facts.size_bytes, plan.facts.items) * (1 + len(indexes))
+
+
+def _created(plan: Plan, other: OtherTable) -> str:
+    """A table that is not there yet: as the one that it is a copy of, but for its time to live."""
+    key = ", ".join(f"{attribute.name} ({attribute.type})" for attribute in plan.target.key)
+    capacity = plan.facts.capacity_mode + _capacity(plan)
+    indexes = f"indexes {', '.join(plan.facts.indexes)}" if plan.facts.indexes else "no indexes"
+    return f"{other.table} when the job starts: key {key}, {indexes}, {capacity}, TTL by {other.ttl}"
 
 
 def _other(plan: Plan, other: OtherTable) -> str:

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from reindexer.dynamo.identity import table_id
+from reindexer.models import destination_of_table
 from testbed.faults import Fault, FaultKind, FaultPlan
 from testbed.job import outcome, until
 from testbed.stack import Stack
@@ -77,6 +79,7 @@ async def test_a_replica_is_equal_and_a_second_run_leaves_it_so(
         assert (report["balanced"], report["tally"]["scanned"]) == (True, 300)
         assert report["tally"]["updated"] == 300
         assert replicated.differing() == []
+    assert quiet.ledger().versions.highest(replicated.table.arn, "reindexVersion") is None, "it writes none"
     row = next(iter(replicated.replica.items()))
     assert ("reindexVersion" in row, "reindexOrder" in row) == (False, True)
 
@@ -153,9 +156,14 @@ async def test_a_follow_goes_on_where_the_ledger_says(quiet: Stack, make_table: 
     touch = {"table": replicated.replica.name}
     kind, failure = await outcome(await quiet.start(touch))
     assert (kind, handle.id in failure["message"]) == ("ReplicaInUse", True)
+    operation = {"kind": "repair", "with": {"table": replicated.replica.name}}
+    repair = {"table": replicated.table.name, "operation": operation, "allow_no_recovery": True}
+    kind, failure = await outcome(await quiet.start(repair))
+    assert (kind, f"`reindexer rescan {handle.id}`" in failure["message"]) == ("ReplicaInUse", True)
     await handle.cancel()
     await outcome(handle)
     assert (await outcome(await quiet.start(touch)))[0] == "complete"
+    assert (await outcome(await quiet.start(repair)))[0] == "complete"
 
 
 async def test_a_table_that_is_a_replica_is_no_source_unless_allowed(quiet: Stack, make_table: Make) -> None:
@@ -194,6 +202,14 @@ async def test_a_replica_is_created_as_the_table_is(quiet: Stack, make_table: Ma
     table.fill(30, size={"N": "3"})
     name = f"{table.name}-made"
     operation = {"kind": "replicate", "to": {"table": name}, "create": True}
+    again = "replicate", table.name, name, "--create"
+    code, out, err = await asyncio.to_thread(command, dict(quiet.environment), *again)
+    shown = " ".join(err.split())
+    assert (code, f"{name} when the job starts: key id (S), sort (B), no indexes, on-demand" in shown) == (
+        2,
+        True,
+    ), err
+    assert "TTL by reindexGone" in shown
     state, report = await outcome(await quiet.start({"table": table.name, "operation": operation}))
     assert state == "complete", report
     made = replace(table, name=name)
@@ -201,9 +217,7 @@ async def test_a_replica_is_created_as_the_table_is(quiet: Stack, make_table: Ma
         assert contents(made) == contents(table)
         live = table.client.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
         assert (live["TimeToLiveStatus"], live["AttributeName"]) == ("ENABLED", "reindexGone")
-        code, out, err = await asyncio.to_thread(
-            command, dict(quiet.environment), "replicate", table.name, name, "--create", "--yes", "--wait"
-        )
+        code, out, err = await asyncio.to_thread(command, dict(quiet.environment), *again, "--yes", "--wait")
         assert code == 0, err + out
     finally:
         made.drop()
@@ -318,6 +332,9 @@ async def test_a_rescan_finds_what_was_lost(quiet: Stack, make_table: Make) -> N
     await handle.execute_update("rescan", {})
     await until_drained(replicated, handle, seen["epoch"])
     await replicated.equal()
+    described = replicated.replica.client.describe_table(TableName=replicated.replica.name)["Table"]
+    place = destination_of_table(described["TableArn"], table_id(described))
+    assert list(quiet.ledger().positions.of(place, seen["epoch"])) == [], "no follow goes on there any more"
     await handle.execute_update("stop_when_drained", {})
     await asyncio.sleep(3)  # as above
     replicated.table.put({**made_up_key(replicated.table.key, 7000), "last": {"BOOL": True}})

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from reindexer.answers import CallFailed
 from reindexer.compare.rows import GONE
 from reindexer.dynamo.table import TableClient
-from reindexer.errors import BadInput, EnvironmentFault, Unavailable
+from reindexer.errors import BadInput, Unavailable
 from reindexer.models import With
 from reindexer.planning.asking import ask, verdict
 from reindexer.planning.facts import Described
@@ -16,21 +17,28 @@ from reindexer.planning.facts import Described
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+#: What is said of a table that is not there for good, by its state.
+_WAITS = {
+    "CREATING": "DynamoDB is creating the replica {table}",
+    "DELETING": "DynamoDB is deleting a table called {table}; the replica is created once that is gone",
+}
+_IS = "the table {table} is {state}"
 _MISSING = frozenset(("ResourceNotFoundException", "TableNotFoundException"))
 
 
-def ensure_replica(to: With, source: Described, client: DynamoDBClient, *, preview: bool) -> None:
+def ensure_replica(to: With, source: Described, client: DynamoDBClient, *, preview: bool) -> Described | None:
     """Create the replica where there is no table of its name, and give one without a time to live its own.
 
-    Raises `Unavailable`, to be tried again, while DynamoDB makes it; `BadInput`, `Refused` and
-    `EnvironmentFault` where it cannot be made, or where a preview is not to make it.
+    None: it is there. A preview makes nothing: what it describes is the table that is going to be made, which
+    has no ARN yet. Raises `Unavailable`, to be tried again, while DynamoDB makes it; `BadInput`, `Refused` and
+    `EnvironmentFault` where it cannot be made.
     """
     table = TableClient(client, to.table)
     state = _state(table)
-    if state is None and preview:
-        raise EnvironmentFault("NoReplica", f"there is no {to.table} yet: it is created when the job starts")
     if state is None and to.table.startswith("arn:"):
         raise BadInput(f"there is no {to.table}; name the table that is to be created", "operation.to.table")
+    if state is None and preview:
+        return _to_be_made(table, source)
     if state is None:
         try:
             ask(table, "create_table", **parameters(to.table, source.description))
@@ -39,9 +47,25 @@ def ensure_replica(to: With, source: Described, client: DynamoDBClient, *, previ
                 raise verdict(failed, "dynamodb:CreateTable", to.table) from failed
         state = _state(table)
     if state != "ACTIVE" and state != "UPDATING":
-        raise Unavailable("TableNotActive", f"DynamoDB is creating the replica {to.table}")
+        raise Unavailable("TableNotActive", _WAITS.get(str(state), _IS).format(table=to.table, state=state))
     if not preview:
         _expire(table)
+    return None
+
+
+def _to_be_made(table: TableClient, source: Described) -> Described:
+    """It holds nothing, and has neither stream nor replicas of its own."""
+    facts = {"items": 0, "size_bytes": 0, "stream": None, "kinesis": False, "point_in_time_recovery": False}
+    return replace(
+        source,
+        table=table,
+        arn="",
+        identity="",
+        facts=source.facts.model_copy(update=facts),
+        description={**source.description, "Replicas": []},
+        ttl=GONE,
+        ttl_unknown=None,
+    )
 
 
 def _state(table: TableClient) -> str | None:

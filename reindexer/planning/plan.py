@@ -111,9 +111,10 @@ def make_plan(
     check_replicate(job, asked)
     check_compared_index(job, asked)
     check_asked(request, asked, verb)
+    made = None
     if isinstance(asked, Replicate) and asked.create and not redrive:
-        ensure_replica(asked.to, described, connect(asked.to), preview=request.preview)
-    second = plan_second(job, asked, described, connect)
+        made = ensure_replica(asked.to, described, connect(asked.to), preview=request.preview)
+    second = plan_second(job, asked, described, connect, made)
     writes = verb.writes and not job.dry_run
     writes_here = writes and verb.in_place
     attributes = redrive.attributes if redrive else job.attributes
@@ -165,6 +166,8 @@ def make_plan(
     elif second and isinstance(asked, RefreshReplica):
         replica = plan_refreshed_replica(described, second.described, reach, job, ledger)
     elif second:
+        if writes:
+            check_not_a_replica(second.described, ledger, allowed=job.force_lock, repairs=True)
         writer, notes = check_second(described, second, verb, reach, job, sources)
         warnings += notes
     if replica:

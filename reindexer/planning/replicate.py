@@ -61,14 +61,23 @@ def check_replicate(job: JobInput, operation: Operation) -> None:
         raise BadInput("only compare and repair have it", "limits.other_read_units_per_second")
 
 
-def check_not_a_replica(described: Described, ledger: Ledger, *, allowed: bool) -> None:
-    """A table that a job writes to as its replica is not changed by another one. Raises `Refused`."""
+def check_not_a_replica(described: Described, ledger: Ledger, *, allowed: bool, repairs: bool = False) -> None:
+    """A table that a job writes to as its replica is not changed by another one. Raises `Refused`.
+
+    `repairs`: without orders. A deletion would leave no mark, and a late write bring the record back.
+    """
     holder = ledger.locks.holder(destination_of_table(described.arn, described.identity), ORDERER)
     if holder is None or allowed:
         return
+    instead = "change the table that it copies"
+    if repairs:
+        instead = (
+            "write named records again with `reindexer refresh`, all of them with "
+            f"`reindexer rescan {holder.workflow_id}`"
+        )
     raise Refused(
         f"{described.table.table} is the replica of job {holder.workflow_id}, which writes over what others "
-        "change there: change the table that it copies, or cancel that job; if it has stopped, set force_lock",
+        f"change there: {instead}, or cancel that job; if it has stopped, set force_lock",
         "ReplicaInUse",
     )
 
@@ -100,7 +109,7 @@ def plan_replica(
     """
     writer, warnings = _checked(source, replica, reach, request.job, operation, ledger)
     begins = not epoch and not request.resumes
-    rows = _rows(replica) if begins else []
+    rows = _rows(replica) if begins and replica.arn else []
     last = ledger.epochs.last(destination_of_table(replica.arn, replica.identity))
     if epoch and last and last > epoch:
         raise Refused(
@@ -149,7 +158,8 @@ def _checks(request: PlanInput, source: Described, replica: Described) -> list[S
         return list(segments(facts.items, facts.size_bytes, request.job.total_segments, request.run))
     if not request.job.verify:
         return []
-    return list(sampled_segments(source, replica, facts.items, _COMPARED, request.run))
+    other = replica if replica.arn else source  # one that is not there yet is as large once it is filled
+    return list(sampled_segments(source, other, facts.items, _COMPARED, request.run))
 
 
 def _checked(
@@ -158,7 +168,7 @@ def _checked(
     check_not_replicas_of_one(source, replica)
     check_not_a_replica(source, ledger, allowed=operation.allow_chain)
     warnings = check_replicas(replica, allowed=job.allow_multi_region)
-    writer, notes = probe_replica(replica.table, reach, job.attributes)
+    writer, notes = ("partiql", []) if not replica.arn else probe_replica(replica.table, reach, job.attributes)
     was_one = ledger.epochs.last(destination_of_table(source.arn, source.identity)) is not None
     if not operation.allow_chain and (was_one or any(ORDER in row for row in _rows(source))):
         raise Refused(
