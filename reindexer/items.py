@@ -32,6 +32,10 @@ Cursor: TypeAlias = dict[str, Any]
 #: How the names begin that AWS keeps for itself, in items of a global table of version 2017.11.29.
 RESERVED = "aws:rep:"
 
+#: Attributes that a copy has and its source has not: the order of its last write, and the mark of a deletion
+#: that is kept until nothing older can arrive. A row with the mark counts as deleted.
+ORDER, GONE = "reindexOrder", "reindexGone"
+
 
 def to_json_key(key: WireKey) -> Key:
     """The key as it travels between processes."""

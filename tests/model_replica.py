@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reindexer.compare.rows import GONE, ORDER
 from reindexer.dynamo.table import TableClient
+from reindexer.items import GONE, ORDER
 from reindexer.models import (
     Control,
     Lineages,

@@ -111,6 +111,15 @@ def test_rooms_of_the_engine_import_one_way() -> None:
     ] == []
 
 
+def test_no_room_of_the_engine_needs_one_that_needs_it() -> None:
+    needs: dict[str, set[str]] = {}
+    for path, module in _imported("reindexer"):
+        room, other = _inside(ROOT / path), module.split(".")[1] if module.startswith("reindexer.") else ""
+        if other and room not in (other, "__init__"):
+            needs.setdefault(room, set()).add(other)
+    TopologicalSorter(needs).prepare()  # raises `CycleError`, which names the circle
+
+
 def test_rules_of_rooms_name_rooms_that_exist() -> None:
     named = {*MAY_NOT_IMPORT, *(other for others in MAY_NOT_IMPORT.values() for other in others)}
     assert named <= {_inside(path) for path in FILES if _room(path) == "reindexer"}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
-from reindexer.checks.calls import Calls
+from reindexer.dynamo.calls import Calls
 from reindexer.dynamo.table import TableClient
 from tests.test_verification import Clock
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reindexer.compare.rows import GONE, ORDER
 from reindexer.dynamo.table import TableClient
+from reindexer.items import GONE, ORDER
 from reindexer.models import (
     KeyAttribute,
     KeyList,

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from reindexer.compare.rows import GONE, ORDER
-from reindexer.items import to_json_key
+from reindexer.items import GONE, ORDER, to_json_key
 from reindexer.models import (
     KeyList,
     Lineages,

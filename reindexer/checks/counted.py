@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from reindexer.checks.calls import Calls
+from reindexer.dynamo.calls import Calls
 from reindexer.items import Key, WireItem, WireKey, to_json_key
 from reindexer.models import VerifyInput, VerifyResult
 

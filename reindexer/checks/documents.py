@@ -10,10 +10,10 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from reindexer.checks.calls import Calls
 from reindexer.checks.counted import Counted, KeepKeys
 from reindexer.checks.index_sample import same_json
-from reindexer.checks.made import Made
+from reindexer.compare.made import Made
+from reindexer.dynamo.calls import Calls
 from reindexer.dynamo.table import TableClient
 from reindexer.errors import EnvironmentFault, Interrupted, Refused, one_line
 from reindexer.items import WireItem, WireKey, from_json_key, key_identity

@@ -12,9 +12,9 @@ from typing import Any
 
 import boto3.dynamodb.conditions as boto
 
-from reindexer.checks.calls import Calls
 from reindexer.checks.counted import Counted
 from reindexer.checks.judge import Judge
+from reindexer.dynamo.calls import Calls
 from reindexer.dynamo.wire import merged, projection
 from reindexer.items import WireItem, from_json_key, key_identity
 from reindexer.jobs.conditions import Condition, compiled

@@ -10,10 +10,10 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from reindexer.checks.behind import RowRule
-from reindexer.checks.calls import Calls
 from reindexer.checks.counted import Counted, KeepKeys
 from reindexer.checks.judge import JobJudge, Judge
 from reindexer.checks.partitions import PartitionReading
+from reindexer.dynamo.calls import Calls
 from reindexer.dynamo.table import TableClient
 from reindexer.errors import EnvironmentFault, Interrupted, one_line
 from reindexer.items import Cursor, Key, from_json_key, key_identity

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from reindexer.checks.attempts import Attempts
-from reindexer.checks.calls import Calls
-from reindexer.checks.made import Made
+from reindexer.compare.made import Made
 from reindexer.compare.parts import Parts
 from reindexer.compare.rows import Identity
 from reindexer.compare.side import Side, TableSide
+from reindexer.dynamo.attempts import Attempts
+from reindexer.dynamo.calls import Calls
 from reindexer.errors import EnvironmentFault, Interrupted, named_failure
 from reindexer.items import WireItem, WireKey, WireValue
 from reindexer.jobs.expiry import MAX_SECONDS_PAST, expired

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 
-from reindexer.compare.rows import GONE, ORDER, Rules
-from reindexer.items import WireItem, Write
+from reindexer.compare.rows import Rules
+from reindexer.items import GONE, ORDER, WireItem, Write
 from reindexer.models import Difference
 from reindexer.tally import Outcome
 from reindexer.values import same

@@ -6,14 +6,10 @@ from collections.abc import Callable, Collection, Sequence
 from decimal import Decimal
 from typing import Any, Protocol, TypeAlias
 
-from reindexer.items import WireItem
+from reindexer.items import GONE, ORDER, WireItem
 from reindexer.jobs.expiry import MAX_SECONDS_PAST, expired
 from reindexer.models import Expiry, KeyAttribute
 from reindexer.values import same
-
-#: Attributes that a copy has and its source has not: the order of its last write, and the mark of a deletion
-#: that is kept until nothing older can arrive. A row with the mark counts as deleted.
-ORDER, GONE = "reindexOrder", "reindexGone"
 
 #: Equal for two rows exactly when DynamoDB takes their keys for one.
 Identity: TypeAlias = tuple[Any, ...]

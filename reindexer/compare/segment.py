@@ -7,17 +7,17 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple, Protocol, TypeAlias
 
-from reindexer.checks.attempts import Attempts
-from reindexer.checks.calls import Calls
-from reindexer.checks.made import Made
 from reindexer.compare.checkpoint import Checkpoint, Keep
 from reindexer.compare.documents import DocumentTerms, IndexSide, MadeSide
+from reindexer.compare.made import Made
 from reindexer.compare.meeting import Meeting
 from reindexer.compare.named import Named
 from reindexer.compare.parts import NOTHING, parts_of
 from reindexer.compare.rows import Rules, Terms
 from reindexer.compare.side import Side, TableSide
 from reindexer.compare.window import Window
+from reindexer.dynamo.attempts import Attempts
+from reindexer.dynamo.calls import Calls
 from reindexer.dynamo.others import said_of
 from reindexer.dynamo.table import TableClient
 from reindexer.errors import EnvironmentFault, Interrupted, one_line

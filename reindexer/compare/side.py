@@ -5,10 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence, Sized
 
-from reindexer.checks.attempts import Attempts
-from reindexer.checks.calls import Calls
 from reindexer.compare.parts import Parts
 from reindexer.compare.rows import Identity, identity_by
+from reindexer.dynamo.attempts import Attempts
+from reindexer.dynamo.calls import Calls
 from reindexer.items import Cursor, WireItem, WireKey, from_json_key, to_json_key
 from reindexer.models import KeyAttribute
 

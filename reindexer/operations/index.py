@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from reindexer.compare.rows import GONE
 from reindexer.errors import RecordFailed
-from reindexer.items import EXPIRED, Skip, WireItem
+from reindexer.items import EXPIRED, GONE, Skip, WireItem
 from reindexer.jobs.changes import Delete
 from reindexer.jobs.conditions import Condition, as_filter
 from reindexer.jobs.deciding import OUTSIDE, Decider

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from reindexer.compare.rows import GONE, ORDER
-from reindexer.items import EXPIRED, Skip, WireItem
+from reindexer.items import EXPIRED, GONE, ORDER, Skip, WireItem
 from reindexer.jobs.expiry import expired
 from reindexer.models import Target, Verb
 from reindexer.page import Page

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from reindexer.answers import CallFailed
-from reindexer.compare.rows import GONE
 from reindexer.dynamo.table import TableClient
 from reindexer.errors import BadInput, Unavailable
+from reindexer.items import GONE
 from reindexer.models import With
 from reindexer.planning.asking import ask, verdict
 from reindexer.planning.facts import Described

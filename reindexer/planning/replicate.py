@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from reindexer.answers import CallFailed
-from reindexer.compare.rows import GONE, ORDER
 from reindexer.dynamo.wire import projection
 from reindexer.errors import BadInput, Refused
-from reindexer.items import WireItem, to_json_key
+from reindexer.items import GONE, ORDER, WireItem, to_json_key
 from reindexer.ledger import Ledger
 from reindexer.models import (
     ORDERER,

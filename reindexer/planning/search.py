@@ -9,10 +9,9 @@ from typing import Any, TypeAlias, TypeVar
 
 import orjson
 
-from reindexer.compare.rows import GONE
-from reindexer.compare.rows import ORDER as REPLICA_ORDER
 from reindexer.errors import BadInput, EnvironmentFault, Refused
-from reindexer.items import WireItem
+from reindexer.items import GONE, WireItem
+from reindexer.items import ORDER as REPLICA_ORDER
 from reindexer.ledger import Ledger
 from reindexer.models import (
     Attributes,

@@ -15,13 +15,12 @@ from itertools import takewhile
 from typing import Any
 
 from reindexer.answers import Action, Answers, CallFailed, Failure
-from reindexer.compare.rows import GONE, ORDER
 from reindexer.dynamo.others import of_other
 from reindexer.dynamo.reading import read_consistently
 from reindexer.dynamo.table import TableClient
 from reindexer.dynamo.wire import StatementBuilder, longest_statement
 from reindexer.errors import cut
-from reindexer.items import Put, WireItem, WireKey, WireValue, Write, key_identity
+from reindexer.items import GONE, ORDER, Put, WireItem, WireKey, WireValue, Write, key_identity
 from reindexer.models import Target
 from reindexer.round_context import RoundContext
 from reindexer.search.client import Stored

@@ -7,9 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from reindexer.compare.rows import GONE
 from reindexer.dynamo.table import TableClient
-from reindexer.items import Cursor, WireItem, WireKey
+from reindexer.items import GONE, Cursor, WireItem, WireKey
 from reindexer.models import KeyAttribute, PartitionRanges, Target
 from reindexer.page import Page
 from reindexer.partitions.sort_keys import ordered, text_of

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reindexer.answers import CallFailed
-from reindexer.compare.rows import GONE, ORDER
 from reindexer.dynamo.others import of_other
 from reindexer.dynamo.reading import read_consistently
 from reindexer.dynamo.table import TableClient
 from reindexer.dynamo.wire import projection
-from reindexer.items import Cursor, WireItem, WireKey, from_json_key, key_identity
+from reindexer.items import GONE, ORDER, Cursor, WireItem, WireKey, from_json_key, key_identity
 from reindexer.models import OlderSegment, Segment, Target
 from reindexer.page import Page, after_keys
 from reindexer.round_context import RoundContext

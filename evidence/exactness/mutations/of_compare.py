@@ -70,14 +70,14 @@ MUTATIONS = (
     ),
     Mutation(
         "rows are looked up with eventually consistent reads",
-        "reindexer/checks/calls.py",
+        "reindexer/dynamo/calls.py",
         '"ConsistentRead": True',
         '"ConsistentRead": False',
         COMPARE,
     ),
     Mutation(
         "keys that came back unprocessed are taken for missing",
-        "reindexer/checks/calls.py",
+        "reindexer/dynamo/calls.py",
         'left = len(left), unprocessed[0]["Keys"] if unprocessed else []',
         "left = len(left), []",
         COMPARE,

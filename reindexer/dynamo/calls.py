@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reindexer.checks.attempts import Attempts
+from reindexer.dynamo.attempts import Attempts
 from reindexer.dynamo.table import ReadPage, TableClient
 from reindexer.dynamo.wire import projection
 from reindexer.items import WireItem, WireKey
