@@ -35,7 +35,7 @@ check: .venv/dev            ## the quick part: style, types, everything that sta
 	$(BIN)/mypy
 	$(BIN)/pytest -m unit -n auto $(SIDE_BY_SIDE) $(ARGS)
 
-nightly: .venv/dev          ## restarts, crashes, the other engines, 400 examples of each property, mutations (most of an hour)
+nightly: .venv/dev          ## restarts, crashes, the other engines, 400 examples of each property, mutations (over an hour)
 	$(BIN)/python -m testbed
 	$(BIN)/pytest -m nightly -n $(AT_ONCE) $(SIDE_BY_SIDE) $(ARGS)
 	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -m hypothesis -n auto $(SIDE_BY_SIDE) $(ARGS)

@@ -1,6 +1,6 @@
 """Does a test notice? Each mutation is made in a copy of the checkout, and its tests are run there.
 
-    python -m evidence.exactness.mutants            # all; about ten minutes
+    python -m evidence.exactness.mutants            # all; about half an hour
     python -m evidence.exactness.mutants cursor     # those with this word in their name or their tests' names
 
 Exit code 1 if one survives, 2 if the tests fail without any mutation.
@@ -28,6 +28,8 @@ def main() -> None:
     words = sys.argv[1:]
     named = {mutation: " ".join((mutation.name, *mutation.tests)) for mutation in MUTATIONS}
     chosen = [mutation for mutation, name in named.items() if all(word in name for word in words)]
+    if not chosen:  # pytest without tests would run all there are
+        raise SystemExit(f"no mutation has {' '.join(words)} in its name or its tests' names")
     with tempfile.TemporaryDirectory(prefix="mutants-", ignore_cleanup_errors=True) as folder:
         checkout = Path(folder) / "checkout"
         shutil.copytree(_ROOT, checkout, ignore=_LEFT_OUT)
