@@ -144,9 +144,11 @@ class IndexActivities:
         if not request.given_up_by:
             return ""
         runs = {(request.given_up_by[0], request.given_up_by[1]), (str(own.get("job")), str(own.get("run")))}
-        open_ones = {job: len(self._clients.ledger.failures.open(job, run)) for job, run in sorted(runs)}
-        if not (left := sum(open_ones.values())):
+        listed: dict[str, str] = {}
+        for job, run in runs:
+            listed |= self._clients.ledger.failures.still_open(job, run)
+        if not (left := len(listed)):
             return ""
-        job = next(job for job, number in open_ones.items() if number)
+        job = min(listed.values())
         records, all_ = ("1 record is", "it") if left == 1 else (f"{left:,} records are", "all")
         return f"{records} given up; readers get it once `reindexer redrive {job}` has settled {all_}"

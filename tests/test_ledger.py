@@ -348,6 +348,9 @@ def test_a_failure_that_a_redrive_gave_up_again_names_the_redrive_and_is_left(le
     assert ledger.failures.given_up_again("job-a", "r2") == []
     ledger.failures.close("a of mine", "r2", {"id": {"N": "2"}}, "redriven", "by run r3 of job b")
     assert ledger.failures.left("job-a", "r1") == 1
+    assert list(ledger.failures.still_open("job-a", "r1").values()) == ["a of mine"]
+    ledger.failures.close("a of mine", "r2", {"id": {"N": "3"}}, "discarded")
+    assert (ledger.failures.left("job-a", "r1"), ledger.failures.still_open("job-a", "r1")) == (1, {})
 
 
 def test_a_later_change_of_a_record_that_was_redriven_is_listed(ledger: Ledger) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter, defaultdict
+from collections.abc import Collection
 from decimal import Context, Decimal
 from typing import Literal
 
@@ -129,19 +130,26 @@ class Failures:
 
     def left(self, job: str, run: str) -> int:
         """How many records of the run no redrive has settled, those included that were discarded."""
-        return len(self._left(job, run))
+        return len(self._left(job, run, ("open", "discarded")))
 
-    def _left(self, job: str, run: str) -> set[str]:
-        """Their places. What a redrive gave up again counts as that redrive has it, and so on."""
-        left, again = set[str](), defaultdict[tuple[str, str], set[str]](set)
+    def still_open(self, job: str, run: str) -> dict[str, str]:
+        """Where records of the run are listed that are open: by their key's place, the job that has them.
+
+        It may be a redrive that has given them up again.
+        """
+        return self._left(job, run, ("open",))
+
+    def _left(self, job: str, run: str, states: Collection[State]) -> dict[str, str]:
+        """What a redrive gave up again counts as that redrive has it, and so on."""
+        left, again = dict[str, str](), defaultdict[tuple[str, str], set[str]](set)
         for item in self._store.query(_partition(job, run)):
             entry = QuarantineEntry.model_validate_json(text(item, "entry"))
-            if entry.state != "redriven":
-                left.add(text(item, "sk"))
+            if entry.state in states:
+                left[text(item, "sk")] = job
             elif by := _GIVEN_UP_AGAIN_BY.fullmatch(entry.reason or ""):
                 again[by["job"], by["run"]].add(text(item, "sk"))
         for by_whom, places in again.items():
-            left |= places & self._left(*by_whom)
+            left |= {place: has for place, has in self._left(*by_whom, states).items() if place in places}
         return left
 
     def close(
