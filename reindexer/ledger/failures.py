@@ -130,14 +130,14 @@ class Failures:
 
     def left(self, job: str, run: str) -> int:
         """How many records of the run no redrive has settled, those included that were discarded."""
-        return len(self._left(job, run, ("open", "discarded")))
+        return len(self._left(job, run, {"open", "discarded"}))
 
     def still_open(self, job: str, run: str) -> dict[str, str]:
         """Where records of the run are listed that are open: by their key's place, the job that has them.
 
         It may be a redrive that has given them up again.
         """
-        return self._left(job, run, ("open",))
+        return self._left(job, run, {"open"})
 
     def _left(self, job: str, run: str, states: Collection[State]) -> dict[str, str]:
         """What a redrive gave up again counts as that redrive has it, and so on."""
