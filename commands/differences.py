@@ -98,11 +98,11 @@ def differences(
 def _comparison(ledger: Ledger, job: str, run: str) -> tuple[Compared, bool]:
     """(what it came to, whether it has ended): before, nothing but how much the ledger has of each shard."""
     report = ledger.reports.find(job, run)
-    # A check of what a job has written: done once it is in the report, but for one that comes after it.
+    # A check of what a job has written is done once it is in the report, but for a replica's complete one.
     done = report.comparison if report is not None and not _compares(report) else None
     if report is None or report.state == "running":
         chunks = ledger.differences.so_far(job, run)
-        more = sum(chunks) > sum(done.chunks) if done else bool(chunks)
+        more = bool(chunks) if done is None else _checks(report) and sum(chunks) > sum(done.chunks)
         if more or (report is not None and done is None and (_compares(report) or _checks(report))):
             return Compared(chunks=chunks), False
     if report is None:
@@ -118,9 +118,9 @@ def _compares(report: Report) -> bool:
     return verb is None or verb.compares
 
 
-def _checks(report: Report) -> bool:
-    """Whether it compares at its end what it has written."""
-    verb = verb_noted(report.operation)
+def _checks(report: Report | None) -> bool:
+    """Whether it compares a replica that it has written."""
+    verb = verb_noted(report.operation) if report else None
     return verb is not None and verb.copies and not verb.rewrites
 
 

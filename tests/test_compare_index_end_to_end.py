@@ -169,6 +169,7 @@ async def test_it_survives_workers_that_are_killed(
     planted.assert_found(report, await listed(quiet, handle.id))
 
 
+@pytest.mark.nightly
 async def test_live_writers_beside_a_follow_invent_no_difference(
     quiet: Stack, make_table: Make, search_proxy: SearchFaultProxy, search: str
 ) -> None:

@@ -59,7 +59,7 @@ async def test_who_does_not_answer_is_named_the_lag_grows_and_a_pause_ends_by_it
     assert [event.what for event in report.controls][-3:] == ["pause", "resume", "cancel"]
 
 
-@pytest.mark.long
+@pytest.mark.nightly
 async def test_the_readers_alias_moves_once_what_kept_it_has_passed(
     quiet: Stack, make_table: Make, search_proxy: SearchFaultProxy, search: str
 ) -> None:

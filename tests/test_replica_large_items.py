@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from reindexer.values import MAX_ITEM_BYTES, item_size
 from testbed.job import outcome, until
 from testbed.stack import Stack
@@ -31,6 +33,7 @@ def copied(replicated: Replicated, item: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in found.items() if name != "reindexOrder"}
 
 
+@pytest.mark.nightly
 async def test_what_the_order_makes_too_large_is_named_by_a_scan_and_by_a_follow(
     quiet: Stack, make_table: Make
 ) -> None:

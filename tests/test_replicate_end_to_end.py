@@ -268,7 +268,7 @@ async def test_a_follow_stops_once_drained_for_a_cut_over(quiet: Stack, make_tab
     assert (code, "complete" in out) == (0, True), err + out
 
 
-@pytest.mark.long
+@pytest.mark.nightly
 async def test_a_cut_over_is_complete_once_what_was_given_up_is_redriven(
     quiet: Stack, make_table: Make
 ) -> None:
@@ -295,6 +295,7 @@ async def test_a_cut_over_is_complete_once_what_was_given_up_is_redriven(
     assert (code, "all redriven since" in out) == (0, True), err + out
 
 
+@pytest.mark.nightly
 async def test_a_redrive_that_is_under_way_as_a_rescan_begins_ends(quiet: Stack, make_table: Make) -> None:
     """It meets what the new scan has written, at orders far above its own: as those of other writers are."""
     replicated = Replicated(make_table, rows=20)
