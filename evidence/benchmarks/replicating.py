@@ -28,12 +28,10 @@ from testbed.stack import Stack
 
 _FLOOR = ("replicate / diff-tables --backfill", 1.5)  # else no one would change over
 _TABLE, _TEN = "benchmark-replicated", "benchmark-replicated-ten"
-_SHARE = 2  # each n-th record of the large table: some ten seconds of either
 
 
 def measure(servers: Stack, records: int, repeat: int, announce: Callable[[str], None]) -> Section:
     """Both ways in turn, each into an empty table of its own, which is removed after it."""
-    records = max(1000, records // _SHARE)
     for name, size in ((_TABLE, records), (_TEN, 10)):
         make_table(name, size, servers.processes)
         cure_parallel_scans(servers.engine, name)

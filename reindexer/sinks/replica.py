@@ -18,7 +18,7 @@ from reindexer.answers import Action, Answers, CallFailed, Failure
 from reindexer.dynamo.others import of_other
 from reindexer.dynamo.reading import read_consistently
 from reindexer.dynamo.table import TableClient
-from reindexer.dynamo.wire import StatementBuilder, longest_statement
+from reindexer.dynamo.wire import StatementBuilder
 from reindexer.errors import cut
 from reindexer.items import GONE, ORDER, Put, WireItem, WireKey, WireValue, Write, key_identity
 from reindexer.models import Target
@@ -52,9 +52,9 @@ class ReplicaSink:
         ttl = target.other.ttl
         self._ttl = GONE if ttl is None or ttl in {attribute.name for attribute in target.key} else ttl
         self._floor = floor_of(target.version)
-        self._keys = tuple(attribute.name for attribute in target.key)
         self._impossible = impossible_key(target.key)
-        self._statements = StatementBuilder(table.table, self._keys, stamp_of(target))
+        keys = tuple(attribute.name for attribute in target.key)
+        self._statements = StatementBuilder(table.table, keys, stamp_of(target))
         self._inserts = target.writer == "partiql"
         self._inserted, self._taken = 0, 0  # of the last rows: tried to insert, and found taken
 
@@ -66,10 +66,10 @@ class ReplicaSink:
         """An answer for each; fewer answers than items: the rest was not tried. Raises `CallFailed`."""
         statements = []
         for key, put in writes:
-            write = self._insertion(put)
-            if write is None:
+            statement = self._insertion(key, put)
+            if statement is None:
                 break
-            statements.append(self._statements.statement(key, write))
+            statements.append(statement)
         try:
             answers = self._insert(statements) if statements else self._put_all(writes)
         except CallFailed as failed:
@@ -108,15 +108,15 @@ class ReplicaSink:
             return failed.failure.action is Action.SETTLE or failed.failure.denied
         return False
 
-    def _insertion(self, put: Put) -> Write | None:
+    def _insertion(self, key: WireKey, put: Put) -> dict[str, Any] | None:
         """As a statement of a batch; None: it is put by itself."""
         if put.order != self._floor or put.body is None or put.replaces or put.again:
             return None
         if not self._inserts or self._mostly_there:
             return None
         write = Write(sets={**_item(put), ORDER: _number(put.order)}, bare=True, create=True)
-        fits = longest_statement(self._table.table, self._keys, (), write)[0] <= MAX_STATEMENT
-        return write if fits else None
+        statement = self._statements.statement(key, write)
+        return statement if len(statement["Statement"]) <= MAX_STATEMENT else None
 
     @property
     def _mostly_there(self) -> bool:
