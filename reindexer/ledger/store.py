@@ -16,6 +16,7 @@ from reindexer.answers import Action
 from reindexer.dynamo.client import no_client
 from reindexer.dynamo.credentials import Signer
 from reindexer.dynamo.taxonomy import of_call
+from reindexer.dynamo.transport import check_crc32
 from reindexer.errors import EnvironmentFault, Refused, Unavailable
 from reindexer.items import WireItem
 from reindexer.settings import aws_region
@@ -50,7 +51,13 @@ def ledger_client(region: str | None = None) -> DynamoDBClient:
     except (BotoCoreError, ClientError, OSError) as error:
         raise no_client(error) from error
     client.meta.events.register("before-call.dynamodb", Signer(session).check)
+    client.meta.events.register("after-call.dynamodb", _check)
     return client
+
+
+def _check(http_response: Any, **_: Any) -> None:
+    """A damaged answer is an empty one to boto3, once its retries are used up: a lock would look free."""
+    check_crc32(http_response.headers, http_response.content)
 
 
 class Store:
