@@ -91,7 +91,7 @@ def test_a_change_before_one_that_the_index_refuses_is_sent_after_all() -> None:
 
 def test_changes_further_apart_than_a_batch_are_all_sent() -> None:
     """Else a round that sends no more than one batch would not move on."""
-    coalescing = Coalescing[Put](2)
+    coalescing = Coalescing[Put](2, lambda: True)
     puts = [PendingWrite(place, key_of(1), Put(place, None, Outcome.DELETED)) for place in range(4)]
     removed = Change(ChangeKind.REMOVE, key_of(1), None, None, NOON, "1", 1, expired=False)
     coalescing.turn_to(Page([], None, lambda _: {}, 0.0, changes=[removed] * 4))

@@ -6,7 +6,7 @@ it is settled; if it leaves the round without an outcome, the one before it is s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Generic
 
 from reindexer.items import Change, WireKey, key_identity
@@ -20,11 +20,12 @@ class Coalescing(Generic[Change]):
     """The changes of the page in hand that are held back.
 
     `together`: changes of a batch. Only among that many is one held back: a round sends one batch at least, so
-    that each settles the first change of its first page, however slow the destination is.
+    that each settles the first change of its first page, however slow the destination is. `room`: whether one
+    more may wait.
     """
 
-    def __init__(self, together: int) -> None:
-        self._together = together
+    def __init__(self, together: int, room: Callable[[], bool]) -> None:
+        self._together, self._room = together, room
         self._newest: dict[tuple[object, ...], int] = {}  # by record and batch's worth: its last place
         self._held: dict[tuple[object, ...], list[PendingWrite[Change]]] = {}
         self._released: list[PendingWrite[Change]] = []
@@ -36,14 +37,18 @@ class Coalescing(Generic[Change]):
 
     def holds(self, work: PendingWrite[Change]) -> bool:
         """Whether it is held back, until `settled` says what becomes of it."""
+        if not self._newest:  # most jobs follow no stream
+            return False
         name = self._name(work.key, work.position)
-        if self._newest.get(name, work.position) == work.position:
+        if self._newest[name] == work.position or not self._room():
             return False
         self._held.setdefault(name, []).append(work)
         return True
 
     def settled(self, position: int, key: WireKey, result: Outcome | Isolated) -> list[PendingWrite[Change]]:
         """The changes that are superseded by the one at `position`."""
+        if not self._held:
+            return []
         held = self._held.get(self._name(key, position), [])
         earlier = [work for work in held if work.position < position]
         if not earlier:
@@ -55,15 +60,10 @@ class Coalescing(Generic[Change]):
         held[:] = [work for work in held if work.position > position]
         return earlier
 
-    def released(self) -> Iterator[PendingWrite[Change]]:
-        """Those that are to be sent after all."""
-        while self._released:
-            yield self._released.pop()
-
-    @property
-    def any_released(self) -> bool:
-        """Whether there are any."""
-        return bool(self._released)
+    def released(self) -> list[PendingWrite[Change]]:
+        """Those that are to be sent after all; each is returned once."""
+        released, self._released = self._released, []
+        return released
 
     def _name(self, key: WireKey, position: int) -> tuple[object, ...]:
         return position // self._together, *key_identity(key)

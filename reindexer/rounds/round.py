@@ -60,7 +60,7 @@ class Round(Generic[Change]):
         # A record that is gone may be handed out again where it is asked for by its key, or by a lagging index.
         named = isinstance(request.source, KeyList | Lineages) or bool(target.within and target.within.index)
         self._checkpoint = Checkpoint(request.cursor, named=named)
-        self._coalescing = Coalescing[Change](destination.max_batch)
+        self._coalescing = Coalescing[Change](destination.max_batch, self._room)
         self._read_units = 0.0  # of pages, and of looking for late deletions
         self._last = request.beginning  # what was reported last
 
@@ -175,8 +175,8 @@ class Round(Generic[Change]):
         stop = self._delivery.deliver(
             self._works(page), self._settled, lambda: self._checkpoint.begun < len(page.rows)
         )
-        while stop is None and self._coalescing.any_released:
-            stop = self._delivery.deliver(self._coalescing.released(), self._settled)
+        while stop is None and (released := self._coalescing.released()):
+            stop = self._delivery.deliver(released, self._settled)
         handled = self._checkpoint.advance(page)
         over = self._context.now() >= self._deadline or self._checkpoint.partitions.many
         if stop is None and over and not (handled and page.next_cursor is None):
@@ -209,7 +209,7 @@ class Round(Generic[Change]):
                 return
             if not isinstance(begun, PendingWrite):
                 self._settle(position, key, begun)
-            elif not self._room() or not self._coalescing.holds(begun):
+            elif not self._coalescing.holds(begun):
                 yield begun
 
     def _settled(self, work: PendingWrite[Change], result: Outcome | Isolated) -> None:

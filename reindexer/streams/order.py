@@ -14,7 +14,7 @@ from enum import StrEnum
 #: it would have to hand out 2·10⁹ a second to overtake the clock.
 ORDINAL_BITS = 21
 #: Ordinals that no change has: of a row of the scan, and of what the scan has not written and is written after
-#: it. Such a write is told from the scan's by it, and counted once, whoever has sent it.
+#: it. That distinguishes such a write from the scan's, so that it is counted once, whoever has sent it.
 SCANNED, SETTLED = 0, 1
 #: A signed integer of 64 bits, which OpenSearch's external versions are.
 MAX_ORDER = 2**63 - 1
