@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from testbed.obtain import obtain
 from testbed.processes import GRACE_SECONDS, PATIENCE_SECONDS, Process, free_port
 from testbed.surroundings import answers, without_caller
 
+_ANSWER_SECONDS = 60.0  # it takes a fraction of one
 _SETTINGS = {
     "network.host": "127.0.0.1",
     "transport.port": "0",  # there is no other node to find it
@@ -67,6 +69,15 @@ class SearchServer:
         """Start it again, stopped first if it runs: the same data, the same port. Returns once it answers."""
         self.stop()
         self._running().start()
+
+    def ask(self, method: str, path: str, body: Any = None) -> Any:
+        """One request, and its answer. Raises urllib's errors."""
+        content = None if body is None else json.dumps(body).encode()
+        headers = {"content-type": "application/json"}
+        asked = urllib.request.Request(f"{self.url}{path}", content, headers, method=method)
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # whatever http_proxy says
+        with direct.open(asked, timeout=_ANSWER_SECONDS) as answer:
+            return json.loads(answer.read())
 
     def _running(self) -> Process:
         if self._process is None:

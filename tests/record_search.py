@@ -7,6 +7,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from temporalio.client import WorkflowHandle
+
 from testbed.job import outcome, until
 from testbed.search import SearchServer
 from testbed.stack import Stack
@@ -86,11 +88,7 @@ async def confirmed(stack: Stack, client: Any) -> None:
     """A touch that waits until a follow of its table has carried it."""
     made = table(client, 40, stream="NEW_AND_OLD_IMAGES")
     with SearchServer(logs=Path(tempfile.mkdtemp(prefix="histories-"))) as server:
-        connected = await stack.connect()
-        job = {"table": made.name, "operation": index_into(server), "total_segments": 2}
-        follow = await connected.start_workflow(
-            "FollowTable", job, id=f"confirmed-{made.name}", task_queue=stack.queue
-        )
+        follow = await follow_into(server, stack, made, f"confirmed-{made.name}")
         await until(follow, lambda p: bool(p.get("drained")), seconds=120)
         handle = await stack.start({"table": made.name, "confirm": True})
         _, report = await outcome(handle)
@@ -104,11 +102,7 @@ async def followed(stack: Stack, client: Any) -> None:
     """A follow over several runs of its root: backfill, changes, a pause, drained, cancelled."""
     made = table(client, 300, stream="NEW_AND_OLD_IMAGES")
     with SearchServer(logs=Path(tempfile.mkdtemp(prefix="histories-"))) as server:
-        connected = await stack.connect()
-        job = {"table": made.name, "operation": index_into(server), "total_segments": 2}
-        handle = await connected.start_workflow(
-            "FollowTable", job, id=f"followed-{made.name}", task_queue=stack.queue
-        )
+        handle = await follow_into(server, stack, made, f"followed-{made.name}")
         await until(handle, lambda p: p["cycle"] >= 1)
         await handle.signal("pause", {"reason": "recording"})
         await until(handle, lambda p: p["state"] == "paused")
@@ -127,11 +121,7 @@ async def rescanned(stack: Stack, client: Any) -> None:
     made = table(client, 40, stream="NEW_AND_OLD_IMAGES")
     lineages = stack.proxy.lineages(stream_of(made))
     with SearchServer(logs=Path(tempfile.mkdtemp(prefix="histories-"))) as server:
-        connected = await stack.connect()
-        job = {"table": made.name, "operation": index_into(server), "total_segments": 2}
-        handle = await connected.start_workflow(
-            "FollowTable", job, id=f"rescanned-{made.name}", task_queue=stack.queue
-        )
+        handle = await follow_into(server, stack, made, f"rescanned-{made.name}")
         first = await until(handle, lambda p: p["tally"]["scanned"] >= 80)
         await handle.signal("pause")
         await until(handle, lambda p: p["state"] == "paused")
@@ -151,3 +141,10 @@ def stream_of(made: Table) -> str:
 def index_into(server: SearchServer, mapping: dict[str, Any] | None = None) -> dict[str, Any]:
     to = {"search": server.url, "alias": "recorded"}
     return {"kind": "index", "to": to, **({"mapping": mapping} if mapping else {})}
+
+
+async def follow_into(server: SearchServer, stack: Stack, made: Table, name: str) -> WorkflowHandle[Any, Any]:
+    """A follow of the table into an index, from a backfill on."""
+    job = {"table": made.name, "operation": index_into(server), "total_segments": 2}
+    client = await stack.connect()
+    return await client.start_workflow("FollowTable", job, id=name, task_queue=stack.queue)

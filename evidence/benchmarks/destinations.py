@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import urllib.request
 import uuid
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -14,7 +12,6 @@ from testbed.search import SearchServer
 
 PROBE = "probe"  # the attribute that is looked for
 _MAX_KEYS = 100  # DynamoDB's most for BatchGetItem
-_PATIENCE = 60.0  # seconds for one answer of OpenSearch
 _TEXT = {"type": "text", "fields": {"keyword": {"type": "keyword", "ignore_above": 256}}}
 _NUMBER = {"type": "double"}
 #: As a mapping is made from the cities.
@@ -66,25 +63,16 @@ class SearchIndex:
 
     def found(self, probes: Mapping[str, int]) -> set[str]:
         query = {"query": {"terms": {PROBE: list(probes)}}, "_source": [PROBE], "size": len(probes)}
-        hits = self.ask("POST", f"/{self.name}/_search", query)["hits"]["hits"]
+        hits = self.search.ask("POST", f"/{self.name}/_search", query)["hits"]["hits"]
         return {hit["_source"][PROBE] for hit in hits}
 
     def remove(self) -> None:
-        self.ask("DELETE", f"/{self.name}-*")
+        self.search.ask("DELETE", f"/{self.name}-*")
 
     def written(self) -> int:
         """Documents that it has taken so far, by its own count."""
-        [stats] = self.ask("GET", f"/{self.name}-*/_stats/indexing")["indices"].values()
+        [stats] = self.search.ask("GET", f"/{self.name}-*/_stats/indexing")["indices"].values()
         return int(stats["primaries"]["indexing"]["index_total"])
-
-    def ask(self, method: str, path: str, body: Any = None) -> Any:
-        """One request to OpenSearch."""
-        content = None if body is None else json.dumps(body).encode()
-        headers = {"content-type": "application/json"}
-        asked = urllib.request.Request(f"{self.search.url}{path}", content, headers, method=method)
-        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # whatever http_proxy says
-        with direct.open(asked, timeout=_PATIENCE) as answer:
-            return json.loads(answer.read())
 
 
 class ReplicaTable:

@@ -85,7 +85,7 @@ def _theirs(followed: Followed, target: SearchIndex, changes: int) -> Run:
     if ended.code:
         raise RuntimeError(f"the script failed: {ended.error}")
     details = since(followed, before)
-    target.ask("DELETE", f"/{index}")
+    target.search.ask("DELETE", f"/{index}")
     return Run(changes, float(ended.output), took.cpu, took.peak_mb, details)
 
 

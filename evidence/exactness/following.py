@@ -88,7 +88,7 @@ async def _once(cell: Follow, stand: Stand, search: SearchStand) -> Row:
     row = await _judged(running, report, truth, left, counted, happened)
     row.restarts, row.seconds = await restarts(handle), time.monotonic() - began
     dropped(stand, table)
-    await asyncio.to_thread(search.ask, "DELETE", f"/{table}-*")
+    await asyncio.to_thread(search.server.ask, "DELETE", f"/{table}-*")
     return row
 
 
@@ -191,8 +191,8 @@ async def _judged(
     struck = await injected(cell, stand, running.handle, report["run"], by_proxies, happened)
     if cell.divide and cell.crash:
         struck = {**struck, **happened.injected}
-    [index] = await asyncio.to_thread(search.ask, "GET", f"/{running.table}-*/_mapping")
-    held = await asyncio.to_thread(search.ask, "GET", f"/{index}/_alias")
+    [index] = await asyncio.to_thread(search.server.ask, "GET", f"/{running.table}-*/_mapping")
+    held = await asyncio.to_thread(search.server.ask, "GET", f"/{index}/_alias")
     documents = truth.indexes.get(f"{index}-write", {}).values()
     accepted = sum(len(document.accepted) for document in documents)
     twice = sum(

@@ -174,9 +174,9 @@ async def restart(_stand: Stand, search: SearchStand, _alias: str, _handle: Hand
 
 async def read_only(_stand: Stand, search: SearchStand, alias: str, handle: Handle) -> Happened:
     """The index is made read-only: the job parks by that name. It is writable again: resumed, it goes on."""
-    await asyncio.to_thread(search.ask, "PUT", f"/{alias}-*/_settings", {_BLOCK: True})
+    await asyncio.to_thread(search.server.ask, "PUT", f"/{alias}-*/_settings", {_BLOCK: True})
     parked = await crashes.until(handle, lambda seen: seen["state"] == "parked")
-    await asyncio.to_thread(search.ask, "PUT", f"/{alias}-*/_settings", {_BLOCK: None})
+    await asyncio.to_thread(search.server.ask, "PUT", f"/{alias}-*/_settings", {_BLOCK: None})
     await handle.signal("resume")
     named = "cluster_block_exception" in parked["reason"]
     return Happened(

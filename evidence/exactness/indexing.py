@@ -59,7 +59,7 @@ async def _once(cell: Indexing, stand: Stand, search: SearchStand) -> Row:
     row = await _judged(cell, stand, search, report, handle, happened)
     row.restarts, row.seconds = await restarts(handle), seconds
     dropped(stand, table)
-    await asyncio.to_thread(search.ask, "DELETE", f"/{table}-*")
+    await asyncio.to_thread(search.server.ask, "DELETE", f"/{table}-*")
     return row
 
 
@@ -86,12 +86,12 @@ async def _judged(
     truth = await asyncio.to_thread(search.proxy.truth, _LATE)
     of_table = await asyncio.to_thread(stand.proxy.truth, 0)
     table = report["table"]
-    [index] = await asyncio.to_thread(search.ask, "GET", f"/{table}-*/_mapping")
+    [index] = await asyncio.to_thread(search.server.ask, "GET", f"/{table}-*/_mapping")
     by_proxies = {**of_table.injected, **truth.injected}
     by_proxies |= refused(index, truth) if cell.given_up else {}
     struck = await injected(cell, stand, handle, report["run"], by_proxies, happened)
     found = await asyncio.to_thread(lambda: list(differences(stand.direct, table, search.server.url, index)))
-    behind = await asyncio.to_thread(search.ask, "GET", f"/{index}/_alias")
+    behind = await asyncio.to_thread(search.server.ask, "GET", f"/{index}/_alias")
     readers_have_it = table in behind[index]["aliases"]
     row = _row(cell, report, truth, written(index, truth), [each.kind for each in found])
     musts = {

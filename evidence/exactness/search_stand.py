@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from testbed.faults.search import SearchFaultPlan, SearchFaultProxy, SearchTruth, search_fault_proxy
 from testbed.search import SearchServer
-
-_PATIENCE = 60.0  # seconds for an answer; it takes a fraction of one
 
 
 @dataclass(frozen=True)
@@ -32,15 +27,6 @@ class SearchStand:
         """Documents of the alias's indexes that were accepted so far, repeated ones included."""
         truth = self.proxy.truth()
         return sum(truth.accepted(name) for name in truth.indexes if name.startswith(f"{alias}-"))
-
-    def ask(self, method: str, path: str, body: Any = None) -> Any:
-        """One request past the proxy. Raises urllib's errors."""
-        content = None if body is None else json.dumps(body).encode()
-        headers = {"content-type": "application/json"}
-        asked = urllib.request.Request(f"{self.server.url}{path}", content, headers, method=method)
-        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # whatever http_proxy says
-        with direct.open(asked, timeout=_PATIENCE) as answer:
-            return json.loads(answer.read())
 
 
 def written(index: str, truth: SearchTruth) -> dict[str, int]:
