@@ -14,6 +14,7 @@ from testbed.faults import Fault, FaultKind, FaultPlan
 from testbed.job import outcome, until
 from testbed.stack import Stack
 from tests.cli import command
+from tests.killed import outcome_though_killed
 from tests.planted import FAST, SLOW, Make, Planted, alike, content, has_compared
 from tests.tables import made_up_key
 
@@ -98,15 +99,8 @@ async def test_a_cancelled_comparison_reports_what_ithas_compared(quiet: Stack, 
 async def test_a_comparison_survives_workers_that_are_killed(quiet: Stack, make_table: Make) -> None:
     planted = Planted(make_table)
     beside = quiet.beside(f"compare-{uuid.uuid4().hex[:8]}")
-    with beside.workers as workers:
-        workers.come_up()
-        handle = await beside.start(planted.job(limits=SLOW))
-        for scanned in (1, 150):
-            await until(handle, partial(has_compared, scanned))
-            await asyncio.to_thread(workers.kill)
-            workers.start()
-        await handle.execute_update("set_limits", FAST)
-        state, report = await outcome(handle)
+    moments = [partial(has_compared, scanned) for scanned in (1, 150)]
+    state, report = await outcome_though_killed(beside, planted.job(limits=SLOW), moments, FAST)
     assert state == "complete", report
     planted.assert_found(report, quiet.ledger())
 

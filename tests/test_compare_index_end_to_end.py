@@ -18,6 +18,7 @@ from testbed.faults.search import SearchFault, SearchFaultKind, SearchFaultPlan,
 from testbed.job import outcome, until
 from testbed.stack import Stack
 from tests.cli import command
+from tests.killed import outcome_though_killed
 from tests.planted import Make, content, has_compared
 from tests.searching import ask
 from tests.tables import made_up_key
@@ -156,17 +157,10 @@ async def test_it_survives_workers_that_are_killed(
 ) -> None:
     planted = await Planted.planted(quiet, make_table, search_proxy, search)
     beside = quiet.beside(f"compare-{uuid.uuid4().hex[:8]}")
-    with beside.workers as workers:
-        workers.come_up()
-        handle = await beside.start(planted.job(limits=SLOW))
-        for scanned in (1, 150):
-            await until(handle, partial(has_compared, scanned))
-            await asyncio.to_thread(workers.kill)
-            workers.start()
-        await handle.execute_update("set_limits", FAST)
-        state, report = await outcome(handle)
+    moments = [partial(has_compared, scanned) for scanned in (1, 150)]
+    state, report = await outcome_though_killed(beside, planted.job(limits=SLOW), moments, FAST)
     assert state == "complete", report
-    planted.assert_found(report, await listed(quiet, handle.id))
+    planted.assert_found(report, await listed(quiet, report["job"]))
 
 
 @pytest.mark.nightly

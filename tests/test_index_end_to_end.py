@@ -20,6 +20,7 @@ from testbed.faults.search import (
 from testbed.job import outcome, until
 from testbed.judge_index import Difference, differences
 from testbed.stack import Stack
+from tests.killed import outcome_though_killed
 from tests.planted import Make, content
 from tests.searching import ask
 from tests.tables import Table, made_up_key
@@ -185,15 +186,8 @@ async def test_killed_workers_lose_no_document_and_count_none_twice(
 ) -> None:
     indexed = Indexed(make_table, search_proxy, search)
     beside = quiet.beside(f"index-{uuid.uuid4().hex[:8]}")
-    with beside.workers as workers:
-        workers.come_up()
-        handle = await beside.start(indexed.job(limits=SLOW))
-        for number in (1, 250):
-            await until(handle, partial(_has_updated, number))
-            await asyncio.to_thread(workers.kill)
-            workers.start()
-        await handle.execute_update("set_limits", FAST)
-        state, report = await outcome(handle)
+    moments = [partial(_has_updated, number) for number in (1, 250)]
+    state, report = await outcome_though_killed(beside, indexed.job(limits=SLOW), moments, FAST)
     assert state == "complete", report
     indexed.assert_exact(report)
 

@@ -142,7 +142,7 @@ async def test_a_followed_index_is_compared_whole_before_readers_get_it(
     assert counts.other_scanned > 100
 
 
-async def test_a_followed_index_with_a_document_of_nobody_stays_from_readers_until_a_rescan(
+async def test_a_followed_index_with_a_document_of_a_stranger_stays_from_readers_until_a_rescan(
     quiet: Stack, make_table: Make, search_proxy: SearchFaultProxy, search: str
 ) -> None:
     followed = Followed(make_table, search_proxy, search, rows=200)

@@ -16,6 +16,7 @@ from testbed.faults.search import SearchFaultPlan, SearchFaultProxy
 from testbed.job import outcome, until
 from testbed.stack import Stack
 from tests.cli import command
+from tests.killed import outcome_though_killed
 from tests.planted import Make, content
 from tests.searching import ask
 from tests.tables import made_up_key
@@ -156,14 +157,10 @@ async def test_killed_workers_count_each_record_once(
     index = await filled(quiet, indexed)
     spoil(indexed, index, range(0, 400, 20))
     beside = quiet.beside(f"refresh-{uuid.uuid4().hex[:8]}")
-    with beside.workers as workers:
-        workers.come_up()
-        handle = await beside.start(refresh(indexed, keys(indexed, range(400)), limits=SLOW))
-        await until(handle, lambda seen: seen["tally"]["updated"] > 50)
-        await asyncio.to_thread(workers.kill)
-        workers.start()
-        await handle.execute_update("set_limits", {"records_per_second": "unlimited"})
-        state, report = await outcome(handle)
+    job = refresh(indexed, keys(indexed, range(400)), limits=SLOW)
+    moments = [lambda seen: bool(seen["tally"]["updated"] > 50)]
+    limits = {"records_per_second": "unlimited"}
+    state, report = await outcome_though_killed(beside, job, moments, limits)
     assert state == "complete", report
     assert counted(report) == {"scanned": 400, "updated": 400}
     ask(search, "POST", f"/{index}/_refresh")

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from testbed.faults import FaultPlan
-from testbed.job import outcome, until
+from testbed.job import outcome
 from testbed.stack import Stack
 from tests.cli import command
+from tests.killed import outcome_though_killed
 from tests.planted import Make, content
 from tests.tables import made_up_key
 from tests.test_follow_end_to_end import Writer
@@ -131,14 +132,10 @@ async def test_killed_workers_count_each_record_once(quiet: Stack, make_table: M
     await filled(quiet, replicated)
     spoil(replicated, range(0, 400, 20))
     beside = quiet.beside(f"refresh-{uuid.uuid4().hex[:8]}")
-    with beside.workers as workers:
-        workers.come_up()
-        handle = await beside.start(refresh(replicated, named(replicated, range(400)), limits=SLOW))
-        await until(handle, lambda seen: seen["tally"]["updated"] > 50)
-        await asyncio.to_thread(workers.kill)
-        workers.start()
-        await handle.execute_update("set_limits", {"records_per_second": "unlimited"})
-        state, report = await outcome(handle)
+    job = refresh(replicated, named(replicated, range(400)), limits=SLOW)
+    moments = [lambda seen: bool(seen["tally"]["updated"] > 50)]
+    limits = {"records_per_second": "unlimited"}
+    state, report = await outcome_though_killed(beside, job, moments, limits)
     assert state == "complete", report
     assert counted(report) == {"scanned": 400, "updated": 400}
     assert replicated.differing() == []

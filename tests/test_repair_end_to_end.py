@@ -16,6 +16,7 @@ from testbed.faults import Fault, FaultKind, FaultPlan
 from testbed.job import outcome, until
 from testbed.stack import Stack
 from tests.cli import command
+from tests.killed import outcome_though_killed
 from tests.planted import FAST, SLOW, Make, Planted, has_compared
 from tests.tables import Table, made_up_key
 
@@ -147,16 +148,9 @@ async def test_faults_and_writes_without_an_answer_are_counted_once(quiet: Stack
 async def test_a_repair_survives_workers_that_are_killed(quiet: Stack, make_table: Make) -> None:
     planted = Repaired(make_table)
     beside = quiet.beside(f"repair-{uuid.uuid4().hex[:8]}")
-    with beside.workers as workers:
-        workers.come_up()
-        handle = await beside.start(planted.job(limits={"records_per_second": 5, **FAST}))
-        for scanned in (1, 10):
-            await until(handle, lambda seen: bool(seen["tally"]["scanned"] >= scanned))  # noqa: B023
-            await asyncio.to_thread(workers.kill)
-            workers.start()
-            await asyncio.to_thread(workers.come_up)
-        await handle.execute_update("set_limits", {"records_per_second": "unlimited"})
-        state, report = await outcome(handle)
+    job, limits = planted.job(limits={"records_per_second": 5, **FAST}), {"records_per_second": "unlimited"}
+    moments = [partial(_has_scanned, number) for number in (1, 10)]
+    state, report = await outcome_though_killed(beside, job, moments, limits)
     assert state == "complete", report
     planted.assert_repaired(report)
 
@@ -282,3 +276,7 @@ def _differing(planted: Planted) -> int:
     """Keys that are not the same in both tables."""
     first, other = contents(planted.table), contents(planted.other)
     return sum(first.get(key) != other.get(key) for key in first.keys() | other.keys())
+
+
+def _has_scanned(number: int, seen: dict[str, Any]) -> bool:
+    return bool(seen["tally"]["scanned"] >= number)

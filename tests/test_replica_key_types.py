@@ -125,7 +125,7 @@ def test_keys_of_every_type_are_copied_followed_removed_and_swept(
     assert (followed.scanned, followed.settled) == (12, 12)
     assert copied.equal
     assert len(contents(copied.replica, marked=True)) == 3
-    # What a rescan finds that its table has not: of an epoch before, and of nobody.
+    # What a rescan finds that its table has not: of an epoch before, and of a stranger.
     extra: list[dict[str, Any]] = [{**copied.keys[8], ORDER: {"N": str(floor_of(7))}}, {**copied.keys[1]}]
     copied.replica.put(*extra)
     assert not copied.equal
