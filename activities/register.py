@@ -48,6 +48,7 @@ def control_activities(
     index, replica = IndexActivities(clients), ReplicaActivities(clients)
     arrival = ArrivalActivities(clients, client)
     kept, quarantine = KeptActivities(clients), QuarantineActivities(clients)
+    differences = DifferenceActivities(clients)
     return [
         *job_activities(clients, settings, questions, guard),
         SearchAttributeActivities(client).registered_search_attributes,
@@ -58,8 +59,8 @@ def control_activities(
         kept.collect_behind,
         kept.clear_kept,
         kept.partition_totals,
-        DifferenceActivities(clients).sample_differences,
-        DifferenceActivities(clients).name_differences,
+        differences.sample_differences,
+        differences.name_differences,
         quarantine.close_redriven,
         quarantine.count_left,
         index.prepare_index,

@@ -70,18 +70,22 @@ class Attempts:
 
     def once(self, call: Callable[[], Answer]) -> Answer | None:
         """One attempt where it may go on; None as from `_attempt`, or not now."""
-        answer = self._attempt(call) if self.may_go_on() else None
-        if answer is not None:
-            self._throttled_at = None
-        return answer
+        return self._through(call) if self.may_go_on() else None
 
     def until_answered(self, call: Callable[[], Answer]) -> Answer | None:
         """As many attempts as it takes; None: the slice was over before, or it was asked to stop."""
         while self.may_go_on():
-            answer = self.once(call)
+            answer = self._through(call)
             if answer is not None:
                 return answer
         return None
+
+    def _through(self, call: Callable[[], Answer]) -> Answer | None:
+        """As `_attempt`. An answer says that there is capacity."""
+        answer = self._attempt(call)
+        if answer is not None:
+            self._throttled_at = None
+        return answer
 
     def _attempt(self, call: Callable[[], Answer]) -> Answer | None:
         """One attempt. None: it failed; then either `fault` is set, or it has waited for the next one."""

@@ -42,18 +42,16 @@ class Calls(Attempts):
         return self._page(operation, parameters, max(1, page["ScannedCount"] - 1)) if self.may_go_on() else None
 
     def _page(self, operation: str, parameters: Mapping[str, Any], limit: int) -> dict[str, Any] | None:
-        page = self._call(operation, **parameters, Limit=limit)
+        page = self._through(lambda: self._table.call(operation, **parameters, Limit=limit))
         if page is not None:
-            self._throttled_at = None
             self._spend([page.get("ConsumedCapacity") or {}], page["ScannedCount"])
         return page
 
     def read(self, operation: str, asked: Mapping[str, Any], start: WireKey | None) -> ReadPage | None:
         """A page as it comes, of the rows alone; otherwise as `page`."""
         limited = {**asked, "Limit": self.page_rows()}
-        page = self._attempt(lambda: self._table.read(operation, limited, start))
+        page = self._through(lambda: self._table.read(operation, limited, start))
         if page is not None:
-            self._throttled_at = None
             self._spend([{"CapacityUnits": page.consumed}] if page.consumed else [], page.scanned)
         return page
 

@@ -27,6 +27,7 @@ from reindexer.dynamo.credentials import Signer
 if TYPE_CHECKING:
     from botocore.config import Config
     from botocore.session import Session
+
 #: Service → Python name of a call → its X-Amz-Target. Only what carries records.
 _LEAN = {
     "dynamodb": {
