@@ -96,6 +96,11 @@ class Keeper:
             process_group=0,
         )
 
+    @property
+    def group(self) -> int:
+        """The id of the group, for a process that joins it by itself."""
+        return self._leader.pid
+
     def spawn(
         self, command: Sequence[str], *, log: Path, environment: Mapping[str, str], folder: Path | None = None
     ) -> subprocess.Popen[bytes]:

@@ -26,7 +26,7 @@ from testbed.development_server import TemporalServer, temporal_server
 from testbed.engines import Engine, dynamodb_engine
 from testbed.faults import FaultPlan, FaultProxy, fault_proxy
 from testbed.surroundings import caller_free_environment, surroundings
-from testbed.workers import WORKER, Workers
+from testbed.workers import WORKER, Start, Workers
 
 #: A dead worker is noticed in 3 s and rounds end after 5 s: a disturbed job takes seconds, not a minute.
 QUICK = {
@@ -97,7 +97,7 @@ class Stack:
         settings: Mapping[str, str] | None = None,
         *,
         without: Collection[str] = (),
-        command: Sequence[str] | None = None,
+        command: Sequence[str] | Start | None = None,
         log: str | None = None,
     ) -> Self:
         """The same servers with other workers, not started yet.
@@ -127,7 +127,7 @@ def stack(
     temporal_database: Path | None = None,
     engine_database: Path | None = None,
     dynamic_config: Mapping[str, object] | None = None,
-    command: Sequence[str] = WORKER,
+    command: Sequence[str] | Start = WORKER,
 ) -> Iterator[Stack]:
     """Both servers and the ledger for the block, with a fault proxy where `faults` is its plan.
 

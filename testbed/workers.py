@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 from testbed.processes import Keeper, ServerUnavailable
 
@@ -21,17 +21,38 @@ _STOP_SECONDS = 25.0  # idle workers stop at once; a round may take the 20 of it
 _POLL_SECONDS = 0.05  # short against the start of a Python process
 
 
+class Parent(Protocol):
+    """The process that watches over those that work: what is used of `subprocess.Popen`."""
+
+    @property
+    def pid(self) -> int: ...
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def terminate(self) -> None: ...
+
+
+class Start(Protocol):
+    """Starts one in the keeper's group; as `Keeper.spawn`, but for the command."""
+
+    def __call__(
+        self, keeper: Keeper, *, log: Path, environment: Mapping[str, str], folder: Path
+    ) -> Parent: ...
+
+
 class Workers:
     """One `worker.py` and its processes, in a group that dies with this process, whatever happens.
 
     `with` starts them, and ends them at once: call `stop` before, where they are to hand back what they do.
-    `environment` is all they see of one. `command`: what Python runs instead of `worker.py`.
+    `environment` is all they see of one. `command`: what Python runs instead of `worker.py`, or what starts it
+    in another way.
     """
 
-    def __init__(self, environment: Mapping[str, str], log: Path, command: Sequence[str] = WORKER) -> None:
-        self.environment, self.log, self.command = dict(environment), log, tuple(command)
+    def __init__(
+        self, environment: Mapping[str, str], log: Path, command: Sequence[str] | Start = WORKER
+    ) -> None:
+        self.environment, self.log, self.command = dict(environment), log, command
         self._keeper: Keeper | None = None
-        self._parent: subprocess.Popen[bytes] | None = None
+        self._parent: Parent | None = None
 
     @property
     def running(self) -> bool:
@@ -40,10 +61,15 @@ class Workers:
 
     def start(self) -> None:
         """Start them, also again, and return before they are up."""
-        self._keeper = self._keeper or Keeper()
-        self._parent = self._keeper.spawn(
-            [sys.executable, *self.command], log=self.log, environment=self.environment, folder=_ROOT
-        )
+        keeper = self._keeper = self._keeper or Keeper()
+        log, environment, command = self.log, self.environment, self.command
+        if isinstance(command, Sequence):
+            started: Parent = keeper.spawn(
+                [sys.executable, *command], log=log, environment=environment, folder=_ROOT
+            )
+        else:
+            started = command(keeper, log=log, environment=environment, folder=_ROOT)
+        self._parent = started
 
     def come_up(self) -> list[int]:
         """Pids, as soon as there are as many as REINDEXER_PROCESSES says. Raises `ServerUnavailable`."""

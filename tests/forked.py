@@ -1,25 +1,90 @@
-"""worker.py with processes that are forked, not spawned: each begins with all that their parent has imported.
+"""Processes that are forked from one that has imported everything: commands, and workers.
 
-Tests start and kill some two hundred, and each import costs as much CPU as many a test. As users run it,
-worker.py serves the matrix, the demo and the commands of the documents.
+Tests start some hundred of each, and importing costs more CPU than most of what they do. A server of
+`multiprocessing` imports once; worker.py's parent is forked from it, and its processes from that. As users run
+it, worker.py serves the matrix, the demo and the commands of the documents.
 """
 
 from __future__ import annotations
 
+import atexit
 import logging
 import multiprocessing
+import os
 import signal
+import subprocess
 import sys
+from collections.abc import Mapping
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
 from typing import Any
 
-from testbed.workers import WORKER
+from testbed.processes import Keeper
+from testbed.workers import WORKER, Parent
 
-#: What Python runs; see `testbed.workers.Workers`. macOS's own libraries do not survive a fork.
-PROGRAM = WORKER if sys.platform == "darwin" else ("-c", "from tests import forked; forked.main()")
+#: Read once, at the start of Python or by an import: what differs here has to be imported again.
+_READ_AT_IMPORT = ("COLUMNS", "FORCE_COLOR", "LANG", "LC_ALL", "NO_COLOR", "TERM", "TZ")
+
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["tests.preloaded"])
 
 
-def main() -> None:
-    """As worker.py's. Its parent has no threads, and starts nothing of Temporal's: that would not survive."""
+def serves(environment: Mapping[str, str]) -> bool:
+    """Whether a process with this environment may be forked. macOS's own libraries do not survive a fork."""
+    names = {name for name in {*environment, *os.environ} if name.startswith("PYTHON")}
+    return sys.platform != "darwin" and all(
+        environment.get(name) == os.environ.get(name) for name in names.union(_READ_AT_IMPORT)
+    )
+
+
+def become(environment: Mapping[str, str], folder: Path, out: Path, err: Path) -> None:
+    """In a forked process: what a process of its own starts with."""
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+    for place, number in ((out, 1), (err, 2)):
+        file = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(file, number)
+        os.close(file)
+
+
+def start(keeper: Keeper, *, log: Path, environment: Mapping[str, str], folder: Path) -> Parent:
+    """worker.py's parent; see `testbed.workers.Start`."""
+    if not serves(environment):
+        return keeper.spawn([sys.executable, *WORKER], log=log, environment=environment, folder=folder)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    process = FORKS.Process(target=_work, args=(keeper.group, dict(environment), folder, log))
+    process.start()
+    # Else `multiprocessing` would wait at our end for those that are not stopped, and they for our end.
+    atexit.register(keeper.release)
+    return _Forked(process)
+
+
+class _Forked:
+    """A process, as far as a `Popen` is one."""
+
+    def __init__(self, process: ForkServerProcess) -> None:
+        self._process = process
+        assert process.pid is not None
+        self.pid = process.pid
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def wait(self, timeout: float | None = None) -> int:
+        self._process.join(timeout)
+        if (code := self._process.exitcode) is None:
+            raise subprocess.TimeoutExpired(WORKER, timeout or 0.0)
+        return code
+
+    def terminate(self) -> None:
+        self._process.terminate()
+
+
+def _work(group: int, environment: Mapping[str, str], folder: Path, log: Path) -> None:
+    """As worker.py's. This process has no threads, and starts nothing of Temporal's: that would not survive."""
+    os.setpgid(0, group)
+    become(environment, folder, log, log)
     import worker
     from reindexer.jobs.catalogue import catalogue
 

@@ -32,7 +32,7 @@ def quick_stack(
 ) -> AbstractContextManager[Stack]:
     """`testbed.stack.stack` with the settings of tests, and a proxy unless `faults` is None."""
     chosen = {**SETTINGS, "REINDEXER_TASK_QUEUE": queue, **(settings or {})}
-    return stack(folder, settings=chosen, faults=faults, command=forked.PROGRAM, **options)
+    return stack(folder, settings=chosen, faults=faults, command=forked.start, **options)
 
 
 async def events(handle: WorkflowHandle[Any, Any]) -> AsyncIterator[Any]:

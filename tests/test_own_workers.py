@@ -65,7 +65,8 @@ class House:
         return await client.start_workflow("ReindexTable", request, id=name, task_queue=self.queue)
 
     def _start(self, environment: dict[str, str], log: str) -> Workers:
-        return self._running.enter_context(Workers(environment, self.folder / log))
+        made = Workers(environment, self.folder / log, self.stack.workers.command)
+        return self._running.enter_context(made)
 
     def close(self) -> None:
         self._running.close()
