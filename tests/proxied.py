@@ -1,4 +1,4 @@
-"""Fixtures of the tests that look at the fault proxy itself: one proxy a module, and boto3 through it."""
+"""Fixtures of the tests that look at the fault proxy itself: one proxy a process, and boto3 through it."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from tests.streamed import Streamed
 from tests.tables import Table
 
 
-@pytest.fixture(scope="module")
-def module_proxy(engine: Any) -> Iterator[FaultProxy]:
+@pytest.fixture(scope="session")
+def session_proxy(engine: Any) -> Iterator[FaultProxy]:
     with fault_proxy(engine.endpoint_url, FaultPlan()) as running:
         yield running
 
 
 @pytest.fixture
-def proxy(module_proxy: FaultProxy) -> FaultProxy:
-    module_proxy.set_plan(FaultPlan())
-    module_proxy.reset()
-    return module_proxy
+def proxy(session_proxy: FaultProxy) -> FaultProxy:
+    session_proxy.set_plan(FaultPlan())
+    session_proxy.reset()
+    return session_proxy
 
 
-@pytest.fixture(scope="module")
-def through(module_proxy: FaultProxy) -> Any:
+@pytest.fixture(scope="session")
+def through(session_proxy: FaultProxy) -> Any:
     """boto3 through the proxy; one attempt a call."""
-    return _client(module_proxy, read_timeout=10)
+    return _client(session_proxy, read_timeout=10)
 
 
-@pytest.fixture(scope="module")
-def impatient(module_proxy: FaultProxy) -> Any:
+@pytest.fixture(scope="session")
+def impatient(session_proxy: FaultProxy) -> Any:
     """As `through`, but gives up after a second, for calls that are never answered."""
-    return _client(module_proxy, read_timeout=1)
+    return _client(session_proxy, read_timeout=1)
 
 
 def _client(proxy: FaultProxy, read_timeout: int) -> Any:
@@ -51,7 +51,7 @@ def table(make_table: Callable[..., Table]) -> Table:
     return make_table(rows=6)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def lineage_proxy(each_engine: Any) -> Iterator[FaultProxy]:
     with fault_proxy(each_engine.endpoint_url, FaultPlan()) as running:
         yield running
