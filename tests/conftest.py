@@ -169,24 +169,29 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(cost)
     yield  # what was not asked for is deselected
     if (processes := getattr(config, "workerinput", {}).get("workercount", 1)) > 1:
-        items[:] = _long_ones_first(items, processes)
+        items[:] = _dearest_first(items, processes)
 
 
-def _long_ones_first(items: list[pytest.Item], processes: int) -> list[pytest.Item]:
-    """Those of a minute first in each process's part, so that none is begun when the others have ended.
+def _dearest_first(items: list[pytest.Item], processes: int) -> list[pytest.Item]:
+    """In each process's part those of a minute first, then those with Temporal, then the others.
 
-    pytest-xdist gives each process a part of this list that is as long as the others, and has it steal later.
+    pytest-xdist gives each process a part of this list that is as long as the others, and has it steal later,
+    from the end and never the last two: with cheap ones at the end, none works on for long when the others have
+    ended.
     """
     long = [item for item in items if item.get_closest_marker("long")]
     others = [item for item in items if not item.get_closest_marker("long")]
+    dear = [item for item in others if item.get_closest_marker("stack")]
+    cheap = [item for item in others if not item.get_closest_marker("stack")]
     ordered: list[pytest.Item] = []
     for process in range(processes):
-        own = long[process::processes]
-        ordered += own
-        end = len(items) * (process + 1) // processes - len(ordered)
-        ordered += others[:end]
-        others = others[end:]
-    return ordered
+        ordered += long[process::processes]
+        # Neighbours stay together: they share fixtures of their module.
+        ordered += dear[len(dear) * process // processes : len(dear) * (process + 1) // processes]
+        end = max(0, len(items) * (process + 1) // processes - len(ordered))
+        ordered += cheap[:end]
+        cheap = cheap[end:]
+    return ordered + cheap
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
