@@ -19,7 +19,9 @@ from tests.planted import FAST, SLOW, Make, Planted, alike, content, has_compare
 from tests.tables import made_up_key
 
 
-@pytest.mark.parametrize(("hash_type", "range_type"), [("S", None), ("N", "B"), ("B", "S")])
+@pytest.mark.parametrize(
+    ("hash_type", "range_type"), [("S", None), ("N", "B"), pytest.param("B", "S", marks=pytest.mark.nightly)]
+)
 async def test_planted_differences_are_found_and_none_is_invented(
     quiet: Stack, make_table: Make, hash_type: str, range_type: str | None
 ) -> None:
@@ -59,6 +61,7 @@ async def test_one_call_in_ten_failing_changes_nothing(quiet: Stack, make_table:
     planted.assert_found(report, quiet.ledger())
 
 
+@pytest.mark.nightly
 async def test_a_paused_comparison_reads_nothing_and_goes_on_where_it_was(
     quiet: Stack, make_table: Make
 ) -> None:
@@ -81,6 +84,7 @@ async def test_a_paused_comparison_reads_nothing_and_goes_on_where_it_was(
     planted.assert_found(report, quiet.ledger())
 
 
+@pytest.mark.nightly
 async def test_a_cancelled_comparison_reports_what_ithas_compared(quiet: Stack, make_table: Make) -> None:
     planted = Planted(make_table)
     handle = await quiet.start(planted.job(limits=SLOW))
@@ -140,6 +144,7 @@ async def test_live_writers_on_the_first_table_invent_no_difference(quiet: Stack
         while not stop.is_set():
             for number in (number for number in range(300) if number % 50 not in (3, 5, 7)):
                 await asyncio.to_thread(write, number)
+                await asyncio.sleep(0.01)  # each row twice: more would take a core from the comparison
                 writes += 1
                 if stop.is_set():
                     break
@@ -153,6 +158,8 @@ async def test_live_writers_on_the_first_table_invent_no_difference(quiet: Stack
     planted.assert_found(report, quiet.ledger())
 
 
+@pytest.mark.nightly
+@pytest.mark.long
 async def test_without_workers_status_shows_what_the_server_knows(quiet: Stack, make_table: Make) -> None:
     planted = Planted(make_table)
     beside = quiet.beside(f"compare-{uuid.uuid4().hex[:8]}")

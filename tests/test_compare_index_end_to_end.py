@@ -110,7 +110,9 @@ async def listed(stack: Stack, job: str) -> list[dict[str, Any]]:
     return list(json.loads(out)["differences"])
 
 
-@pytest.mark.parametrize(("hash_type", "range_type"), [("S", None), ("N", "B"), ("S", "N")])
+@pytest.mark.parametrize(
+    ("hash_type", "range_type"), [("S", None), ("N", "B"), pytest.param("S", "N", marks=pytest.mark.nightly)]
+)
 async def test_planted_differences_are_found_and_none_is_invented(
     quiet: Stack,
     make_table: Make,
@@ -152,6 +154,8 @@ async def test_one_call_in_ten_failing_on_both_sides_changes_nothing(
     planted.assert_found(report, await listed(quiet, handle.id))
 
 
+@pytest.mark.nightly
+@pytest.mark.long
 async def test_it_survives_workers_that_are_killed(
     quiet: Stack, make_table: Make, search_proxy: SearchFaultProxy, search: str
 ) -> None:
@@ -243,7 +247,8 @@ async def test_documents_that_a_job_makes_are_made_again(
     (tmp_path / "halves.py").write_text(HALVES)
     indexed = Indexed(make_table, search_proxy, search, rows=0)
     indexed.table.put(*({"id": {"S": f"r-{number}"}} for number in range(40)))
-    beside = quiet.beside(f"halves-{uuid.uuid4().hex[:8]}", {"REINDEXER_JOBS": str(tmp_path)})
+    settings = {"REINDEXER_JOBS": str(tmp_path), "REINDEXER_PROCESSES": "1"}
+    beside = quiet.beside(f"halves-{uuid.uuid4().hex[:8]}", settings)
     operation = {"job": "halves", "mapping": {"properties": {"n": {"type": "long"}}}, "move_alias": "always"}
     with beside.workers as workers:
         workers.come_up()

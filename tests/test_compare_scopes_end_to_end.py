@@ -95,6 +95,7 @@ async def test_writers_on_both_tables_invent_no_difference_and_counts_balance(
                 passing = {**made_up_key(table.key, 1000 + number), **content(number)}
                 await asyncio.to_thread(table.put, {**made_up_key(table.key, number), **how(number)}, passing)
                 await asyncio.to_thread(_delete, table, made_up_key(table.key, 1000 + number))
+                await asyncio.sleep(0.01)  # seconds: two at full speed would take both cores
                 writes += 1
                 if stop.is_set():
                     break
@@ -132,9 +133,9 @@ async def test_a_copy_that_follows_late_is_no_difference_with_a_lag(quiet: Stack
     late = [{**made_up_key(planted.table.key, number), **content(number)} for number in range(200, 210)]
     planted.table.put(*late)
     job = planted.job()
-    job["operation"]["lag_seconds"] = 8
+    job["operation"]["lag_seconds"] = 5
     handle = await quiet.start(job)
-    await asyncio.sleep(5)
+    await asyncio.sleep(2)
     await asyncio.to_thread(planted.other.put, *late)
     state, report = await outcome(handle)
     counts = report["comparison"]["counts"]

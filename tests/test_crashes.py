@@ -18,11 +18,11 @@ from tests.tables import Table
 from tests.test_control import has_begun
 
 Make = Callable[..., Table]
-RECORDS = 3000
+RECORDS = 1500
 
 
 def slow(*more: Fault) -> FaultPlan:
-    return FaultPlan(faults=(*more, Fault(kind=FaultKind.SLOW, seconds=0.05, operations="writes")))
+    return FaultPlan(faults=(*more, Fault(kind=FaultKind.SLOW, seconds=0.1, operations="writes")))
 
 
 async def exact(stack: Stack, table: Table, handle: Any, records: int = RECORDS) -> dict[str, Any]:
@@ -41,6 +41,7 @@ async def exact(stack: Stack, table: Table, handle: Any, records: int = RECORDS)
     return report
 
 
+@pytest.mark.nightly
 async def test_a_worker_process_killed_in_mid_run(quiet: Stack, make_table: Make) -> None:
     table = make_table()
     table.fill(RECORDS)
@@ -85,6 +86,7 @@ async def test_sigterm_hands_back_and_loses_nothing(quiet: Stack, make_table: Ma
     await exact(quiet, table, handle)
 
 
+@pytest.mark.nightly
 async def test_a_frozen_worker_that_thaws_changes_no_count(quiet: Stack, make_table: Make) -> None:
     table = make_table()
     table.fill(RECORDS)

@@ -100,7 +100,13 @@ def test_on_a_terminal_what_goes_is_red_and_what_comes_is_green(
     assert rows(table) == before
 
 
-@pytest.mark.parametrize("more", [("--dry-run",), ("--wait", "--allow-no-recovery")], ids=["dry run", "run"])
+@pytest.mark.parametrize(
+    "more",
+    [
+        pytest.param(("--dry-run",), id="dry run", marks=pytest.mark.nightly),
+        pytest.param(("--wait", "--allow-no-recovery"), id="run"),
+    ],
+)
 def test_a_query_that_finds_nothing_is_exit_code_1_where_it_is_to_find_something(
     environment: dict[str, str], make_table: MakeTable, more: tuple[str, ...]
 ) -> None:

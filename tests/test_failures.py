@@ -66,6 +66,7 @@ async def shards_started(handle: Any) -> list[str]:
     return [name for name in started if "/shard-" in name]
 
 
+@pytest.mark.nightly
 @pytest.mark.long
 async def test_a_failing_record_is_retried_alone_then_quarantined_then_redriven(
     quiet: Stack, make_table: Make

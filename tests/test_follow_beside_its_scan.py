@@ -39,7 +39,7 @@ async def test_readers_get_no_index_before_what_changed_during_its_scan(
     quiet.proxy.set_plan(FaultPlan(faults=(unread,)))
     handle = await followed.start(quiet)
     await until(handle, lambda seen: seen["state"] == "catching_up")
-    await asyncio.sleep(8)  # what the check of an index takes, several times over
+    await asyncio.sleep(4)  # what the check of an index takes, several times over
     assert followed.behind_alias() == []
     quiet.proxy.set_plan(FaultPlan())
     writer = Writer(followed.table, 60)

@@ -20,7 +20,7 @@ from tests.test_follow_end_to_end import Followed
 pytest_plugins = ["tests.search_proxied"]
 
 #: A look at the whole stream every 7.5 s, and rounds that end within seconds.
-SHORT = {"REINDEXER_LOOK_SECONDS": "0.2", "REINDEXER_ROUND_SECONDS": "1"}
+SHORT = {"REINDEXER_LOOK_SECONDS": "0.2", "REINDEXER_ROUND_SECONDS": "1", "REINDEXER_PROCESSES": "1"}
 #: Listings: more than there are in the test.
 ALWAYS = 10_000
 
@@ -92,6 +92,7 @@ async def test_a_parent_that_is_not_listed_parks_and_says_which_time_is_lost(
         await until(handle, lambda seen: seen["state"] != "parked")
 
 
+@pytest.mark.nightly
 async def test_a_stream_that_is_switched_off_and_on_again_parks_until_the_table_is_scanned_again(
     quiet: Stack, make_table: Make, search_proxy: SearchFaultProxy, search: str
 ) -> None:

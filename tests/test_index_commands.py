@@ -96,7 +96,8 @@ def shop(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sta
     """Workers that have a job which makes documents."""
     folder = tmp_path_factory.mktemp("jobs")
     (folder / "shop.py").write_text(SHOP)
-    beside = stack.beside(f"shop-{uuid.uuid4().hex[:8]}", {"REINDEXER_JOBS": str(folder)}, log="shop.log")
+    settings = {"REINDEXER_JOBS": str(folder), "REINDEXER_PROCESSES": "1"}
+    beside = stack.beside(f"shop-{uuid.uuid4().hex[:8]}", settings, log="shop.log")
     with beside.workers as workers:
         workers.come_up()
         yield beside

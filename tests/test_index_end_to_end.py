@@ -79,7 +79,8 @@ class Indexed:
 
 
 @pytest.mark.parametrize(
-    ("hash_type", "range_type"), [("S", None), ("N", "B"), pytest.param("B", "N", marks=pytest.mark.nightly)]
+    ("hash_type", "range_type"),
+    [("S", None), *(pytest.param(*pair, marks=pytest.mark.nightly) for pair in (("N", "B"), ("B", "N")))],
 )
 async def test_every_record_has_its_document_and_readers_get_the_index(
     quiet: Stack,
@@ -108,6 +109,7 @@ async def test_one_call_in_ten_failing_on_both_sides_changes_no_count(
     indexed.assert_exact(report)
 
 
+@pytest.mark.nightly
 async def test_requests_that_land_late_change_nothing(
     quiet: Stack, make_table: Make, search_proxy: SearchFaultProxy, search: str
 ) -> None:
@@ -162,6 +164,7 @@ async def test_a_refused_document_is_given_up_by_its_own_error_and_redriven(
     assert indexed.judged() == []
 
 
+@pytest.mark.nightly
 async def test_a_cancelled_job_counts_exactly_what_the_index_holds(
     quiet: Stack, make_table: Make, search_proxy: SearchFaultProxy, search: str
 ) -> None:
@@ -180,13 +183,14 @@ async def test_a_cancelled_job_counts_exactly_what_the_index_holds(
     assert ask(search, "GET", f"/{indexed.alias}-*/_count")[1]["count"] == report.tally[Outcome.UPDATED]
 
 
+@pytest.mark.parametrize("killed_at", [(100,), pytest.param((1, 250), marks=pytest.mark.nightly)])
 @pytest.mark.long
 async def test_killed_workers_lose_no_document_and_count_none_twice(
-    quiet: Stack, make_table: Make, search_proxy: SearchFaultProxy, search: str
+    quiet: Stack, make_table: Make, search_proxy: SearchFaultProxy, search: str, killed_at: tuple[int, ...]
 ) -> None:
     indexed = Indexed(make_table, search_proxy, search)
     beside = quiet.beside(f"index-{uuid.uuid4().hex[:8]}")
-    moments = [partial(_has_updated, number) for number in (1, 250)]
+    moments = [partial(_has_updated, number) for number in killed_at]
     state, report = await outcome_though_killed(beside, indexed.job(limits=SLOW), moments, FAST)
     assert state == "complete", report
     indexed.assert_exact(report)
@@ -230,7 +234,7 @@ async def test_an_index_with_the_name_of_the_alias_is_removed_only_where_that_is
 async def test_a_second_job_of_the_alias_is_refused_while_one_runs(
     quiet: Stack, make_table: Make, search_proxy: SearchFaultProxy, search: str
 ) -> None:
-    indexed = Indexed(make_table, search_proxy, search)
+    indexed = Indexed(make_table, search_proxy, search, rows=200)
     handle = await quiet.start(indexed.job(limits=SLOW))
     await until(handle, lambda seen: seen["tally"]["updated"] > 0)
     kind, refused = await outcome(await quiet.start(indexed.job()))

@@ -6,6 +6,8 @@ import asyncio
 import json
 import uuid
 
+import pytest
+
 from testbed.faults import FaultPlan
 from testbed.faults.search import SearchFaultPlan, SearchFaultProxy
 from testbed.job import outcome, until
@@ -142,6 +144,8 @@ async def test_a_followed_index_is_compared_whole_before_readers_get_it(
     assert counts.other_scanned > 100
 
 
+@pytest.mark.nightly
+@pytest.mark.long
 async def test_a_followed_index_with_a_document_of_a_stranger_stays_from_readers_until_a_rescan(
     quiet: Stack, make_table: Make, search_proxy: SearchFaultProxy, search: str
 ) -> None:

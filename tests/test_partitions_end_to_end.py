@@ -90,6 +90,7 @@ async def test_a_huge_tenant_in_parts_through_a_killed_worker(quiet: Stack, make
     assert touched(table) == {"huge": 3000, "small": 10}
 
 
+@pytest.mark.nightly
 async def test_a_fifth_of_all_calls_failing(quiet: Stack, make_table: Make) -> None:
     table = make_table(indexes=BY_TENANT)
     table.put(*(row(number, "acme", number) for number in range(1500)))
@@ -149,7 +150,7 @@ async def test_a_sort_key_condition_and_a_number_as_tenant(quiet: Stack, make_ta
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("dry_run", [True, False])
+@pytest.mark.parametrize("dry_run", [pytest.param(True, marks=pytest.mark.nightly), False])
 async def test_a_transform_over_tenants_changes_theirs_alone(
     quiet: Stack, make_table: Make, dry_run: bool
 ) -> None:

@@ -103,6 +103,7 @@ async def test_of_partitions_what_only_the_replica_has_is_removed(quiet: Stack, 
     assert len(replicated.tombstones()) == 8
 
 
+@pytest.mark.nightly
 async def test_beside_a_follow_nothing_newer_is_lost(quiet: Stack, make_table: Make) -> None:
     replicated = Replicated(make_table, rows=60)
     handle = await replicated.follow(quiet, limits=FAST)
@@ -127,6 +128,7 @@ async def test_beside_a_follow_nothing_newer_is_lost(quiet: Stack, make_table: M
     await outcome(handle)
 
 
+@pytest.mark.nightly
 async def test_killed_workers_count_each_record_once(quiet: Stack, make_table: Make) -> None:
     replicated = Replicated(make_table, rows=400)
     await filled(quiet, replicated)

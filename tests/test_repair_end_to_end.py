@@ -70,7 +70,9 @@ class Repaired(Planted):
         assert contents(self.other) == contents(self.table)
 
 
-@pytest.mark.parametrize(("hash_type", "range_type"), [("S", None), ("N", "B")])
+@pytest.mark.parametrize(
+    ("hash_type", "range_type"), [("S", None), pytest.param("N", "B", marks=pytest.mark.nightly)]
+)
 async def test_a_repaired_table_is_equal_and_each_difference_is_counted(
     quiet: Stack, make_table: Make, hash_type: str, range_type: str | None
 ) -> None:
@@ -144,12 +146,15 @@ async def test_faults_and_writes_without_an_answer_are_counted_once(quiet: Stack
     planted.assert_repaired(report)
 
 
+@pytest.mark.parametrize("killed_at", [(5,), pytest.param((1, 10), marks=pytest.mark.nightly)])
 @pytest.mark.long
-async def test_a_repair_survives_workers_that_are_killed(quiet: Stack, make_table: Make) -> None:
+async def test_a_repair_survives_workers_that_are_killed(
+    quiet: Stack, make_table: Make, killed_at: tuple[int, ...]
+) -> None:
     planted = Repaired(make_table)
     beside = quiet.beside(f"repair-{uuid.uuid4().hex[:8]}")
     job, limits = planted.job(limits={"records_per_second": 5, **FAST}), {"records_per_second": "unlimited"}
-    moments = [partial(_has_scanned, number) for number in (1, 10)]
+    moments = [partial(_has_scanned, number) for number in killed_at]
     state, report = await outcome_though_killed(beside, job, moments, limits)
     assert state == "complete", report
     planted.assert_repaired(report)
@@ -202,6 +207,7 @@ async def test_an_empty_table_is_filled_and_one_that_is_not_is_refused(quiet: St
     assert (kind, "holds records" in failure["message"]) == ("NotEmpty", True)
 
 
+@pytest.mark.nightly
 async def test_what_a_backfill_gave_up_is_created_by_a_redrive_and_nothing_is_replaced(
     quiet: Stack, make_table: Make
 ) -> None:

@@ -30,6 +30,7 @@ from tests.driving import PATIENCE
 from tests.model_stream import Waiting
 from tests.planted import Make, content
 from tests.tables import Table
+from tests.test_jobs_end_to_end import KEY_TYPES
 from tests.test_repair_end_to_end import contents
 
 #: Values whose text, sign, length or bytes are easily changed on the way; all are different keys.
@@ -109,7 +110,7 @@ class Copied:
         return contents(self.replica, marked=False) == contents(self.table)
 
 
-@pytest.mark.parametrize(("first", "second"), KINDS)
+@pytest.mark.parametrize(("first", "second"), KEY_TYPES)
 def test_keys_of_every_type_are_copied_followed_removed_and_swept(
     make_table: Make, engine: Any, first: str, second: str | None
 ) -> None:

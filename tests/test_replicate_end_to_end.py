@@ -68,7 +68,9 @@ async def until_drained(replicated: Replicated, handle: Any, epoch: int = 0) -> 
     raise AssertionError(f"not drained: {seen}")
 
 
-@pytest.mark.parametrize(("hash_type", "range_type"), [("S", None), ("N", "B")])
+@pytest.mark.parametrize(
+    ("hash_type", "range_type"), [("S", None), pytest.param("N", "B", marks=pytest.mark.nightly)]
+)
 async def test_a_replica_is_equal_and_a_second_run_leaves_it_so(
     quiet: Stack, make_table: Make, hash_type: str, range_type: str | None
 ) -> None:
@@ -322,6 +324,7 @@ async def test_a_redrive_that_is_under_way_as_a_rescan_begins_ends(quiet: Stack,
     await outcome(handle)
 
 
+@pytest.mark.nightly
 async def test_a_rescan_finds_what_was_lost(quiet: Stack, make_table: Make) -> None:
     replicated = Replicated(make_table, rows=60)
     handle = await replicated.follow(quiet, limits=FAST)

@@ -125,6 +125,7 @@ async def test_a_running_follow_is_scanned_again_under_load_and_failures(
     assert any(event.what == "rescan" for event in report.controls)
 
 
+@pytest.mark.nightly
 async def test_a_redrive_that_is_under_way_as_a_rescan_begins_ends(
     quiet: Stack, make_table: Make, search_proxy: SearchFaultProxy, search: str
 ) -> None:

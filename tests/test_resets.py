@@ -22,7 +22,7 @@ from tests.test_crashes import slow
 
 MakeTable = Callable[..., Table]
 
-RECORDS = 3000
+RECORDS = 1500
 TOUCH = {"kind": "touch", "version": 7}
 
 
@@ -126,6 +126,7 @@ async def test_reset_to_a_point_after_its_plan_a_job_goes_on_under_its_stamp(
     assert quiet.proxy.truth(wait=5).changed_twice(stamp) == []
 
 
+@pytest.mark.nightly
 async def test_a_job_that_had_ended_writes_nothing_after_a_reset(quiet: Stack, make_table: MakeTable) -> None:
     """Its history says that it took the lock; the ledger says who has it."""
     table = make_table()

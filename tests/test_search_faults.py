@@ -38,6 +38,14 @@ STATUSES = {
 }
 
 
+#: By day one of each sort, all at night: each makes an index, which costs OpenSearch more than the test.
+DAILY = {K.THROTTLE, K.SERVER_ERROR, K.CUT, K.TIMEOUT, K.SERVER_ERROR_APPLIED, K.TIMEOUT_APPLIED}
+
+
+def each(*kinds: SearchFaultKind) -> list[Any]:
+    return [pytest.param(kind, marks=() if kind in DAILY else pytest.mark.nightly) for kind in kinds]
+
+
 @pytest.fixture
 def index(search: str) -> Iterator[str]:
     name = own_index()
@@ -76,7 +84,7 @@ def two(index: str) -> list[bytes]:
 
 
 @pytest.mark.parametrize(
-    "kind", [k for k in (*STATUSES, K.CUT, K.TIMEOUT) if not k.endswith(("_applied", "_late"))]
+    "kind", each(*(k for k in (*STATUSES, K.CUT, K.TIMEOUT) if not k.endswith(("_applied", "_late"))))
 )
 def test_a_request_fails_and_opensearch_never_sees_it(
     kind: SearchFaultKind, search_proxy: SearchFaultProxy, search: str, index: str
@@ -89,7 +97,7 @@ def test_a_request_fails_and_opensearch_never_sees_it(
 
 
 @pytest.mark.parametrize(
-    "kind", [K.SERVER_ERROR_APPLIED, K.UNAVAILABLE_APPLIED, K.CUT_APPLIED, K.TIMEOUT_APPLIED]
+    "kind", each(K.SERVER_ERROR_APPLIED, K.UNAVAILABLE_APPLIED, K.CUT_APPLIED, K.TIMEOUT_APPLIED)
 )
 def test_a_request_fails_after_it_was_applied(
     kind: SearchFaultKind, search_proxy: SearchFaultProxy, search: str, index: str

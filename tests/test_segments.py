@@ -153,14 +153,14 @@ def but_consistent(scan: Scan) -> Scan:
     return scan if scan.get("ConsistentRead") else ignored(scan)
 
 
-@pytest.mark.parametrize("alter", [ignored, but_consistent])
+@pytest.mark.parametrize("alter", [pytest.param(ignored, marks=pytest.mark.nightly), but_consistent])
 async def test_records_are_not_counted_four_times_unnoticed(
     quiet: Stack, make_table: MakeTable, tmp_path: Path, alter: Callable[[Scan], Scan]
 ) -> None:
     table = make_table(rows=1000)
     queue = f"segments-{tmp_path.name}"
     with proxy(quiet.engine.endpoint_url, alter) as endpoint:
-        stack = quiet.beside(queue, {"AWS_ENDPOINT_URL_DYNAMODB": endpoint})
+        stack = quiet.beside(queue, {"AWS_ENDPOINT_URL_DYNAMODB": endpoint, "REINDEXER_PROCESSES": "1"})
         with stack.workers:
             kind, report = await outcome(await stack.start({"table": table.name, "total_segments": 4}))
     if alter is ignored:

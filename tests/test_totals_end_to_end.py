@@ -139,6 +139,7 @@ async def test_by_an_index_a_record_counts_to_the_value_it_was_asked_for_by(
     }
 
 
+@pytest.mark.nightly
 async def test_a_shard_ended_by_hand_leaves_no_total_unknown(quiet: Stack, make_table: Make) -> None:
     table = make_table(range_type="S")
     rows = {f"tenant-{number:02}": 100 for number in range(30)}

@@ -103,7 +103,8 @@ async def own(quiet: Stack, tmp_path: Path) -> AsyncIterator[Any]:
 
         def start(text: str) -> Any:
             (folder / "job.py").write_text(HEAD + text)
-            made = quiet.beside(f"own-{tmp_path.name}", {"REINDEXER_JOBS": str(folder)})
+            settings = {"REINDEXER_JOBS": str(folder), "REINDEXER_PROCESSES": "1"}
+            made = quiet.beside(f"own-{tmp_path.name}", settings)
             return running.enter_context(made.workers)
 
         yield start

@@ -17,10 +17,10 @@ from testbed.stack import Stack
 from tests.tables import Table
 
 Make = Callable[..., Table]
-RECORDS = 2000
-BARE = 300  # of them never had a stamp
+RECORDS = 1000
+BARE = 150  # of them never had a stamp
 STAMP = {"reindexVersion": {"N": "7"}, "reindexRun": {"S": "other"}}
-SLOW = Fault(kind=FaultKind.SLOW, seconds=0.05, operations="writes")
+SLOW = Fault(kind=FaultKind.SLOW, seconds=0.1, operations="writes")
 
 
 def stamped(make_table: Make) -> Table:
@@ -110,7 +110,8 @@ async def test_a_frozen_worker_that_thaws_changes_no_count(quiet: Stack, make_ta
     await exact(table, handle)
 
 
-@pytest.mark.parametrize("killed", [False, pytest.param(True, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("killed", [False, True])
+@pytest.mark.nightly
 async def test_a_cancelled_job_has_counted_what_it_removed(
     quiet: Stack, make_table: Make, killed: bool
 ) -> None:
@@ -157,7 +158,7 @@ async def test_a_dry_run_shows_what_would_be_removed(quiet: Stack, make_table: M
     assert left(table) == RECORDS - BARE
 
 
-@pytest.mark.parametrize("writer", ["partiql", "update_item"])
+@pytest.mark.parametrize("writer", ["partiql", pytest.param("update_item", marks=pytest.mark.nightly)])
 async def test_named_records_and_partitions_lose_theirs_and_no_others(
     quiet: Stack, make_table: Make, writer: str
 ) -> None:

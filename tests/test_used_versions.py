@@ -82,6 +82,7 @@ async def test_the_same_job_again_is_complete_with_nothing_changed(quiet: Stack,
     assert (await ends(quiet, untidy, {"kind": "verify", "version": 7}))[0] == "complete", "it only reads"
 
 
+@pytest.mark.nightly
 async def test_a_cancelled_job_is_started_again_at_its_version(quiet: Stack, make_table: MakeTable) -> None:
     table = make_table()
     table.fill(2000, name={"S": "a  b"})
