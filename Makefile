@@ -37,7 +37,8 @@ check: .venv/dev            ## the quick part: style, types, everything that sta
 
 nightly: .venv/dev          ## restarts, crashes, the other engines, 400 examples of each property, mutations (over an hour)
 	$(BIN)/python -m testbed
-	$(BIN)/pytest -m nightly -n $(AT_ONCE) $(SIDE_BY_SIDE) $(ARGS)
+	$(BIN)/pytest -m "nightly and not alone" -n $(AT_ONCE) $(SIDE_BY_SIDE) $(ARGS)
+	$(BIN)/pytest -m "nightly and alone" -n $(FEW) $(SIDE_BY_SIDE) $(ARGS)
 	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -m hypothesis -n auto $(SIDE_BY_SIDE) $(ARGS)
 	$(BIN)/python -m evidence.exactness.mutants
 

@@ -133,7 +133,7 @@ async def test_more_segments_than_records(quiet: Stack, make_table: Make) -> Non
 
 
 #: More than the 32 slots for rounds that the workers have, and as many as a job may have: 40 s of CPU.
-@pytest.mark.parametrize("shards", [40, pytest.param(400, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("shards", [40, pytest.param(400, marks=[pytest.mark.nightly, pytest.mark.alone])])
 async def test_more_shards_at_once_than_there_are_slots_wedge_nothing(
     quiet: Stack, make_table: Make, shards: int
 ) -> None:

@@ -129,7 +129,8 @@ def test_every_command_for_operators_works_as_written(shell: Shell, page: str) -
     make_client().put_item(TableName="orders", Item={"id": {"S": "odd"}, "reindexVersion": {"S": "x"}})
     shell("temporal workflow terminate -w reindex-orders")  # another test's
     if page == "cost.md":
-        create_table(make_client(), name="orders-copy")
+        for name in ("orders-copy", "orders-eu"):
+            create_table(make_client(), name=name)
     asked = commands(CHECKOUT / "docs" / page)
     if not any(command.startswith("reindexer start") for command in asked[:3]):
         assert shell("reindexer start orders --records-per-second 10 --yes").returncode == 0

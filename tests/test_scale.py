@@ -30,6 +30,7 @@ SCENARIOS = (
     "scenario",
     [pytest.param(scenario, id=scenario.name) for scenario in SCENARIOS],
 )
+@pytest.mark.alone  # how long a history takes to replay
 @pytest.mark.long
 @pytest.mark.nightly
 def test_every_run_of_the_root_is_bounded(scenario: Scenario) -> None:
