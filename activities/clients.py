@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from reindexer.dynamo.client import make_client
@@ -16,6 +17,9 @@ from reindexer.streams.client import StreamCalls, make_streams_client
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+
+#: Of rounds that follow: each reads a page ahead, and has two batches under way.
+_AHEAD = ThreadPoolExecutor(24, "ahead")
 
 
 class Clients:
@@ -70,7 +74,7 @@ class Clients:
             client = self._streams.get(region)
             if client is None:
                 client = self._streams[region] = make_streams_client(region=region, pool=self._pool)
-        return StreamCalls(client, arn)
+        return StreamCalls(client, arn, _AHEAD)
 
     def table(self, target: Target | CapacityInput | OtherTable | StreamLookInput) -> TableClient:
         """The engine's client for the table. Raises `EnvironmentFault` where AWS's settings do not suffice."""

@@ -32,9 +32,9 @@ Cursor: TypeAlias = dict[str, Any]
 #: How the names begin that AWS keeps for itself, in items of a global table of version 2017.11.29.
 RESERVED = "aws:rep:"
 
-#: Attributes that a copy has and its source has not: the order of its last write, and the mark of a deletion
-#: that is kept until nothing older can arrive. A row with the mark counts as deleted.
-ORDER, GONE = "reindexOrder", "reindexGone"
+#: Attributes that a copy has and its source has not: the order of its last write, a digest of its names, and
+#: the mark of a deletion that is kept until nothing older can arrive. A row with the mark counts as deleted.
+ORDER, NAMES, GONE = OF_COPIES = "reindexOrder", "reindexNames", "reindexGone"
 
 
 def to_json_key(key: WireKey) -> Key:
@@ -120,7 +120,7 @@ class Put:
 
     `body` is what a destination takes, without the order: a document's text, or attributes; None: the record is
     gone there. `replaces`: something older is known to be in its place. `again`: it replaces what is stored at
-    that very order, too.
+    that very order, too. `old`: the record before a change, where the stream says so; empty: there was none.
     """
 
     order: int
@@ -128,6 +128,7 @@ class Put:
     outcome: Outcome  # what the record has come to once it is there
     replaces: bool = False
     again: bool = False
+    old: WireItem | None = None
 
 
 #: What a destination is sent: changes of an item by default.

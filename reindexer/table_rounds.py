@@ -58,6 +58,9 @@ from reindexer.tally import Outcome
 
 log = logging.getLogger(__name__)
 
+#: Batches of changes at the same time: a lineage has one round, where a scan has as many as it has segments.
+_BATCHES_OF_CHANGES = 4
+
 
 @dataclass(frozen=True)
 class Second:
@@ -137,7 +140,8 @@ def _ordered(
         operation = ReplicateOperation(target)
     if verb_of(target.operation).rewrites:
         return _refreshing(request, table, second, operation, context, patience)
-    sink = ordered_sink(second, target, context)
+    follows = isinstance(request.source, Lineages)
+    sink = ordered_sink(second, target, context, batches=_BATCHES_OF_CHANGES if follows else 1)
     source: Source
     if isinstance(request.source, Lineages):
         assert second.stream is not None, "changes of what?"
@@ -147,7 +151,8 @@ def _ordered(
     else:
         source = make_source(request.source, target, table, None, rows, context, consistent=True)
     destination = Ordered(request, sink, operation, patience, table, context, second.epoch)
-    return Round(request, source, destination, context, patience)
+    ahead = second.stream.ahead if follows and second.stream else None
+    return Round(request, source, destination, context, patience, ahead)
 
 
 def _older(
@@ -180,11 +185,16 @@ def _refreshing(
     return Round(request, source, destination, context, patience)
 
 
-def ordered_sink(second: Second | Cluster, target: Target, context: RoundContext | None = None) -> OrderedSink:
-    """The sink of what gives each write an order. `context` None: no one waits for a heartbeat."""
+def ordered_sink(
+    second: Second | Cluster, target: Target, context: RoundContext | None = None, *, batches: int = 1
+) -> OrderedSink:
+    """The sink of what gives each write an order.
+
+    `context` None: no one waits for a heartbeat. `batches`: as of `ReplicaSink`.
+    """
     if isinstance(second, Cluster):
         return SearchSink(second.client, target)
-    return ReplicaSink(second.table, target, context)
+    return ReplicaSink(second.table, target, context, batches=batches)
 
 
 def _source(

@@ -21,15 +21,24 @@ class ImageStream(ModelStream):
     def __init__(self, *, carries_images: bool) -> None:
         super().__init__()
         self.images: dict[int, dict[str, Any] | None] = {}
+        self.old_images: dict[int, dict[str, Any] | None] = {}  # None: the record was not there
         self.carries_images = carries_images
 
     def _record(self, number: int) -> dict[str, Any]:
-        record, image = super()._record(number), self.images[number]
-        record["eventName"] = "REMOVE" if image is None else "MODIFY"
+        record, image, old = super()._record(number), self.images[number], self.old_images[number]
+        record["eventName"] = "REMOVE" if image is None else "INSERT" if old is None else "MODIFY"
         record["dynamodb"]["Keys"] = key_of(self.written[number].key)
         if image is not None and self.carries_images:
             record["dynamodb"]["NewImage"] = image
+        if old is not None and self.carries_images:
+            record["dynamodb"]["OldImage"] = old
         return record
+
+    def change(self, key: int, old: dict[str, Any] | None, new: dict[str, Any] | None) -> None:
+        """One more record; None: it was, or is, not there."""
+        self.write(key)
+        number = max(self.written)
+        self.images[number], self.old_images[number] = new, old
 
 
 class FollowedTable:
@@ -49,8 +58,7 @@ class FollowedTable:
         self.table.rows.pop(self.table.identity(key_of(key)), None)
 
     def _changed(self, key: int, image: dict[str, Any] | None) -> None:
-        self.stream.write(key)
-        self.stream.images[max(self.stream.written)] = image
+        self.stream.change(key, self.table.rows.get(self.table.identity(key_of(key))), image)
 
     @property
     def documents(self) -> dict[str, int]:

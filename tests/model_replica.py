@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reindexer.dynamo.table import TableClient
-from reindexer.items import GONE, ORDER
+from reindexer.items import GONE, NAMES, OF_COPIES, ORDER
 from reindexer.models import (
     Control,
     Lineages,
@@ -37,7 +37,7 @@ from workflows.shard.running_shard import RunningShard
 
 FLOOR = floor_of(7)  # the epoch of the model's target
 STAMP = {"reindexVersion": {"N": "7"}, "reindexRun": {"S": "an-earlier-run"}}
-LEFT_OUT = (*STAMP, ORDER, GONE)
+LEFT_OUT = (*STAMP, *OF_COPIES)
 SWEEP = OlderSegment(segment=0, total=1)
 
 
@@ -49,12 +49,12 @@ class Placed(Statement):
 
 
 class ModelReplica(ModelTable):
-    """It takes whole items only."""
+    """It takes items, and updates of them."""
 
     def __init__(self, rows: Iterable[Item], world: Replicated) -> None:
         super().__init__(rows, name="r", clock=world.clock, plan=lambda _: world.plan(), page_rows=17)
         self.world = world
-        self._one_by_one = threading.Lock()  # puts come side by side, and DynamoDB's are atomic
+        self._one_by_one = threading.Lock()  # calls come side by side, and each write is atomic
         self.landed: Counter[tuple[Identity, int]] = Counter()
         self.wrong: list[str] = []
 
@@ -68,6 +68,10 @@ class ModelReplica(ModelTable):
         if error:
             raise self._single("PutItem", error)
         return {"ConsumedCapacity": {"CapacityUnits": 1.0}}
+
+    def batch_execute_statement(self, **request: Any) -> Item:
+        with self._one_by_one:
+            return super().batch_execute_statement(**request)
 
     def delete_item(self, **_: Any) -> Item:
         raise AssertionError("a deletion leaves a mark, which nothing older passes")
@@ -83,13 +87,17 @@ class ModelReplica(ModelTable):
         identity = self.identity(statement.key)
         before = self.rows.get(identity)
         if isinstance(statement, Placed):
-            if not statement.holds(before or {}):
-                return False
+            lands = statement.holds(before or {})
+        elif statement.create:
+            lands = before is None
         else:
-            assert statement.create, "a replica gets whole items"
-            if before is not None:
-                return False
-        self.rows[identity] = {**statement.key, **statement.sets}
+            assert not statement.delete, "a deletion leaves a mark"
+            lands = before is not None and self._holds(statement, before)
+        if not lands:
+            return False
+        kept = {} if isinstance(statement, Placed) or statement.create else before or {}
+        left = {name: value for name, value in kept.items() if name not in statement.removes}
+        self.rows[identity] = {**left, **statement.key, **statement.sets}
         order = order_in(self.rows[identity])
         if before is not None and order_in(before) >= order:
             self.wrong.append(f"{identity} had order {order_in(before)}, and now {order}")
@@ -155,10 +163,8 @@ class Replicated:
             self._changed(key, None)
 
     def _changed(self, key: int, image: Item | None) -> None:
-        self.stream.write(key)
-        self.stream.images[max(self.stream.written)] = image
         identity = self.table.identity(key_of(key))
-        self.table.rows.pop(identity, None)
+        self.stream.change(key, self.table.rows.pop(identity, None), image)
         if image is not None:
             self.table.rows[identity] = image
 
@@ -206,8 +212,9 @@ def aimed(how: str = "partiql") -> Target:
 
 
 def row(key: int, n: int = 0) -> Item:
-    """Of the table, with what earlier jobs have left in it."""
-    return {**key_of(key), "n": {"N": str(n)}, **STAMP}
+    """Of the table, with what earlier jobs have left in it. One written later may have other attributes."""
+    others = [{}, {}, {}, {"odd": {"S": "o"}}, {"even": {"S": "e"}}][min(n, 3 + n % 2)]
+    return {**key_of(key), "n": {"N": str(n)}, **others, **STAMP}
 
 
 def copied(key: int, order: int | None, n: int = -1, *, gone: bool = False) -> Item:
@@ -219,6 +226,11 @@ def copied(key: int, order: int | None, n: int = -1, *, gone: bool = False) -> I
 def order_in(item: Item) -> int:
     """-1: none."""
     return int(item[ORDER]["N"]) if ORDER in item else -1
+
+
+def unnamed(item: Item) -> Item:
+    """Without the digest of its names."""
+    return {name: value for name, value in item.items() if name != NAMES}
 
 
 def stripped(item: Item) -> Item:

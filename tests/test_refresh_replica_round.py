@@ -35,7 +35,7 @@ from reindexer.throttle import Budget
 from tests.driving import PATIENCE, FakeContext, target
 from tests.model_conditions import condition
 from tests.model_partitions import ModelPartitions
-from tests.model_replica import ModelReplica
+from tests.model_replica import ModelReplica, unnamed
 from tests.model_table import Clock, Item, ModelTable, Plan
 from tests.test_refresh_round import BEGINNINGS, CALLS, FLOOR, KEY, NAMED, SCRIPTS, World, interleavings, row
 
@@ -130,7 +130,7 @@ def test_an_item_keeps_its_order_and_gets_what_the_row_is_now() -> None:
     table = ModelTable([row(2), {"id": {"S": "c"}}, {"id": {"S": "foreign"}, "n": {"N": "3"}}])
     progress = refreshed(table, replica, named("a", "b", "c", "d", "foreign")).progress
     assert progress.tally == Tally(scanned=5, updated=3, vanished=2)
-    rows = {item["id"]["S"]: item for item in replica.rows.values()}
+    rows = {item["id"]["S"]: unnamed(item) for item in replica.rows.values()}
     assert rows["a"] == at_order(row(2), FLOOR + 9)
     assert rows["c"] == at_order({"id": {"S": "c"}}, FLOOR)
     assert rows["foreign"] == at_order({"id": {"S": "foreign"}, "n": {"N": "3"}}, FLOOR)
@@ -143,7 +143,7 @@ def test_a_write_whose_answer_was_lost_is_sent_again_and_counts_once(fault: str)
     replica = replica_of(at_order({**KEY, "n": {"N": "1"}}, FLOOR + 9), plan=[None, fault, fault])
     progress = refreshed(ModelTable([row(2), {"id": {"S": "c"}}]), replica, named("a", "c")).progress
     assert progress.tally == Tally(scanned=2, updated=2)
-    assert replica.rows[replica.identity(KEY)] == at_order(row(2), FLOOR + 9)
+    assert unnamed(replica.rows[replica.identity(KEY)]) == at_order(row(2), FLOOR + 9)
 
 
 def test_an_order_that_no_change_of_ours_can_have_is_another_writers() -> None:
@@ -157,7 +157,7 @@ def test_a_record_that_a_later_epoch_has_written_keeps_that_order() -> None:
     replica = replica_of(at_order(row(0), floor_of(7 + 70_000)))
     result = refreshed(ModelTable([row(1)]), replica, named("a"), epoch=7 + 70_000)
     assert result.progress.tally == Tally(scanned=1, updated=1)
-    assert replica.rows[replica.identity(KEY)] == at_order(row(1), floor_of(7 + 70_000))
+    assert unnamed(replica.rows[replica.identity(KEY)]) == at_order(row(1), floor_of(7 + 70_000))
 
 
 # ── Partitions ─────────────────────────────────────────────────────────────────────────────────────────────

@@ -12,7 +12,8 @@ from reindexer.streams.order import FAR, floor_of
 from reindexer.tally import Tally
 from tests.driving import Life
 from tests.model_followed import key_of
-from tests.model_replica import FLOOR, SWEEP, Replicated, copied, row
+from tests.model_replica import FLOOR, SWEEP, Replicated, copied, row, unnamed
+from tests.model_stream import KEYS
 from tests.model_table import Plan
 
 pytestmark = pytest.mark.unit
@@ -30,7 +31,7 @@ def meeting(*calls: str | None, strip_items: bool = False) -> list[Plan]:
 
 
 def held(world: Replicated, key: int) -> dict[str, Any]:
-    return world.replica.rows[world.replica.identity(key_of(key))]
+    return unnamed(world.replica.rows[world.replica.identity(key_of(key))])
 
 
 def test_each_row_is_inserted_once_at_the_floor_and_read_consistently() -> None:
@@ -127,6 +128,47 @@ def test_changes_are_put_at_their_own_order_and_a_deletion_leaves_a_mark() -> No
     late = world.shard().run()
     assert late.tally == Tally(scanned=1, superseded=1), "the row of the scan comes after its change"
     assert world.differing() == []
+
+
+def test_changes_of_what_the_replica_has_are_updates_in_batches() -> None:
+    world = Replicated(table())
+    world.shard().run()
+    stream = world.shard(world.lineages)
+    for others in ("updated", "deleted", "created"):
+        world.replica.batches.clear()
+        for key in range(1, KEYS):
+            world.put(key)  # most lose an attribute, or get one
+        if others == "deleted":
+            world.delete(0)
+        else:
+            world.put(0)
+        stream.one_round(Life())
+        assert world.differing() == []
+        refused = [1] if others == "created" else []  # by the mark: what takes its place is put
+        assert list(map(len, world.replica.batches)) == [KEYS, *refused]
+    assert stream.tally == Tally(scanned=3 * KEYS, updated=3 * KEYS - 1, deleted=1)
+    assert held(world, 0)["n"] == {"N": str(world.written)}
+
+
+def test_a_change_of_a_copy_that_has_other_attributes_is_put_whole() -> None:
+    world = Replicated([row(1, 3)])
+    world.shard().run()
+    assert "odd" in held(world, 1)
+    world.table.rows[world.table.identity(key_of(1))] = row(1, 1)  # by a change that is tried by itself
+    world.put(1)
+    stream = world.shard(world.lineages)
+    stream.one_round(Life())
+    assert stream.tally == Tally(scanned=1, updated=1)
+    assert world.differing() == []
+
+
+def test_a_change_of_what_the_scan_has_not_reached_is_put() -> None:
+    world = Replicated([row(1)])
+    world.put(1)
+    stream = world.shard(world.lineages)
+    stream.one_round(Life())
+    assert (stream.tally, world.differing()) == (Tally(scanned=1, updated=1), [])
+    assert world.shard().run().tally == Tally(scanned=1, superseded=1)
 
 
 def test_what_the_table_does_not_have_is_marked_and_counted_once_whoever_dies() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from concurrent.futures import Executor, Future
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -43,14 +44,14 @@ class Stream:
     def __init__(self, records: int = 5, *, closed: bool = True) -> None:
         self.records = [record(FIRST + place) for place in range(records)]
         self.closed = closed
-        self.failing: list[Exception] = []
+        self.failing: list[Exception | None] = []  # None: this call is answered
         self.asked: list[dict[str, Any]] = []
         self.pages: list[dict[str, Any]] = []
 
     def _call(self, **asked: Any) -> None:
         self.asked.append(asked)
-        if self.failing:
-            raise self.failing.pop(0)
+        if self.failing and (error := self.failing.pop(0)):
+            raise error
 
     def get_shard_iterator(self, **asked: Any) -> dict[str, Any]:
         self._call(**asked)
@@ -115,6 +116,55 @@ def test_an_expired_iterator_is_had_again_after_the_same_number() -> None:
     stream.failing = [refused("ExpiredIteratorException")]
     assert [change.ordinal for change in read.read().changes] == [3, 4]
     assert stream.asked[-2]["SequenceNumber"] == str(FIRST + 1)
+
+
+class AtOnce(Executor):
+    """Whatever is submitted has run."""
+
+    def submit(self, fn: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+        try:
+            done.set_result(fn(*arguments, **named))
+        except CallFailed as failed:
+            done.set_exception(failed)
+        return done
+
+
+def ahead(stream: Stream) -> ShardReader:
+    return ShardReader(StreamCalls(stream, "arn:stream", AtOnce()), at(), clock=lambda: NOON)
+
+
+def test_far_behind_the_next_page_is_read_ahead() -> None:
+    stream = Stream()
+    read = ahead(stream)
+    read.read()
+    assert len(stream.asked) == 3, "an iterator, and two pages"
+    assert (read.position, ordinals(read)) == (at(2, FIRST + 1), [3, 4, 5])
+    assert len(stream.asked) == 4, "nothing after the last page"
+
+
+def test_what_failed_ahead_fails_where_it_is_asked_for_and_is_read_again() -> None:
+    stream = Stream()
+    stream.failing = [None, None, refused("InternalServerError", 500)]
+    read = ahead(stream)
+    assert len(read.read().changes) == 2
+    with pytest.raises(CallFailed):
+        read.read()
+    assert ordinals(read) == [3, 4, 5]
+
+
+def test_an_iterator_that_expired_ahead_is_had_again() -> None:
+    stream = Stream()
+    stream.failing = [None, None, refused("ExpiredIteratorException")]
+    assert ordinals(ahead(stream)) == [1, 2, 3, 4, 5]
+
+
+def test_at_the_tip_nothing_is_read_ahead() -> None:
+    stream = Stream()
+    for one in stream.records:
+        one["dynamodb"]["ApproximateCreationDateTime"] = datetime.now(UTC).timestamp()
+    ahead(stream).read()
+    assert len(stream.asked) == 2
 
 
 def test_an_iterator_that_expires_at_once_is_the_services_failure() -> None:

@@ -28,7 +28,7 @@ from testbed.faults import FaultPlan, Truth
 from testbed.faults.lineages.control import LineageControl
 
 _ORDER, _MARK = "reindexOrder", "reindexGone"
-_LEFT_OUT = ("reindexVersion", "reindexRun", _ORDER)
+_LEFT_OUT = ("reindexVersion", "reindexRun", _ORDER, "reindexNames")
 _LOOK = 0.1  # seconds between two looks at what was written, or at the orders that are stored
 _LATE = 8.0  # seconds; the latest of the late writes comes 6 s after its call
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 
 from reindexer.compare.rows import Rules
-from reindexer.items import GONE, ORDER, WireItem, Write
+from reindexer.items import GONE, NAMES, ORDER, WireItem, Write
 from reindexer.models import Difference
 from reindexer.tally import Outcome
 from reindexer.values import same
@@ -56,6 +56,8 @@ def needed(
     has = rules.content(other)
     sets = {name: value for name, value in wanted.items() if name not in has or not same(value, has[name])}
     removes = [name for name in has if name not in wanted]
+    if NAMES in other and wanted.keys() != has.keys():
+        removes.append(NAMES)  # it says what they were
     if GONE in other:
         removes.append(GONE)
     if not sets and not removes:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from decimal import Decimal
 from typing import Any, Protocol, TypeAlias
 
-from reindexer.items import GONE, ORDER, WireItem
+from reindexer.items import GONE, OF_COPIES, WireItem
 from reindexer.jobs.expiry import MAX_SECONDS_PAST, expired
 from reindexer.models import Expiry, KeyAttribute
 from reindexer.values import same
@@ -58,7 +58,7 @@ class Rules:
     """
 
     def __init__(self, left_out: Collection[str], expiries: Collection[str]) -> None:
-        self._left_out = frozenset((ORDER, GONE, *left_out))
+        self._left_out = frozenset((*OF_COPIES, *left_out))
         self._expiries = tuple(dict.fromkeys(expiries))
 
     def present(self, now: float) -> Callable[[WireItem], bool]:

@@ -89,7 +89,7 @@ class LeanClient:
         operation = target.rpartition(".")[2]
 
         def call(**parameters: Any) -> dict[str, Any]:
-            body = orjson.dumps(parameters, default=_binary)
+            body = as_json(parameters)
             response = self._http.send(self._signed(body, headers).prepare())
             return _parsed(response, operation)
 
@@ -100,6 +100,11 @@ class LeanClient:
         request = AWSRequest("POST", self._url, data=body, headers=headers)
         SigV4Auth(credentials, _SIGNED_AS, self._region).add_auth(request)
         return request
+
+
+def as_json(value: object) -> bytes:
+    """As it travels: binary in base64."""
+    return orjson.dumps(value, default=_binary)
 
 
 def _binary(value: object) -> str:

@@ -77,9 +77,9 @@ class StatementBuilder:
         self._touch = self._text(Write())
         self._texts: dict[object, str] = {}
 
-    def statement(self, key: WireKey, write: Write) -> dict[str, Any]:
-        """One entry of `Statements`."""
-        stamp = self._stamp
+    def statement(self, key: WireKey, write: Write, stamp: Stamp | None = None) -> dict[str, Any]:
+        """One entry of `Statements`. `stamp`: of the same attributes, where each write has one of its own."""
+        stamp = stamp or self._stamp
         keys = [key[name] for name in self._key_names]
         if write.create:
             return {"Statement": self._shaped(write), "Parameters": [*keys, *write.sets.values()]}

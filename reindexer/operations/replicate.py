@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reindexer.items import EXPIRED, GONE, ORDER, Skip, WireItem
+from reindexer.items import EXPIRED, GONE, OF_COPIES, Skip, WireItem
 from reindexer.jobs.expiry import expired
 from reindexer.models import Target, Verb
 from reindexer.page import Page
@@ -34,14 +34,18 @@ REPLICATE = Verb(
 _TOMBSTONE = Skip("a tombstone")
 
 
+def left_out_of(target: Target) -> frozenset[str]:
+    """Names that are not copied as attributes. The key is written beside them."""
+    assert target.other is not None, "which replica?"
+    keys = {attribute.name for attribute in target.key}
+    return frozenset((*OF_COPIES, *target.other.left_out, *keys))
+
+
 class ReplicateOperation:
     """What the replica is to hold of one record."""
 
     def __init__(self, target: Target) -> None:
-        assert target.other is not None, "which replica?"
-        keys = {attribute.name for attribute in target.key}
-        #: The key is written beside it.
-        self._left_out = frozenset((ORDER, GONE, *target.other.left_out, *keys))
+        self._left_out = left_out_of(target)
         self._expiry = target.expiry
 
     def prefetch(self, page: Page) -> None:

@@ -22,7 +22,7 @@ from reindexer.planning.estimate import (
 )
 from reindexer.planning.estimate_following import following
 from reindexer.settings import Settings
-from reindexer.units import ORDER_BYTES, READ_UNIT, WRITE_UNIT
+from reindexer.units import COPY_BYTES, READ_UNIT, WRITE_UNIT
 
 #: Consistent reads of either table for a key that differs: two to confirm it, one before it is written.
 _READS_PER_KEY = 3
@@ -47,7 +47,7 @@ def estimate_replica(compared: Estimate, other: Mapping[str, Any], chosen: Setti
 
     `other`: DescribeTable's `Table` of the replica, or of the table that it is going to be made like.
     """
-    filled = estimate_repair(compared, RepairInput(other, backfill=True, added=ORDER_BYTES), chosen)
+    filled = estimate_repair(compared, RepairInput(other, backfill=True, added=COPY_BYTES), chosen)
     prices = filled.prices
     return filled.model_copy(
         update={

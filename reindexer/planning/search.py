@@ -10,8 +10,7 @@ from typing import Any, TypeAlias, TypeVar
 import orjson
 
 from reindexer.errors import BadInput, EnvironmentFault, Refused
-from reindexer.items import GONE, WireItem
-from reindexer.items import ORDER as REPLICA_ORDER
+from reindexer.items import OF_COPIES, WireItem
 from reindexer.ledger import Ledger
 from reindexer.models import (
     Attributes,
@@ -156,7 +155,7 @@ def reached(client: SearchClient, address: SearchAddress, attributes: Attributes
         region=address.region,
         cluster=cluster_of(client),
         index="",
-        left_out=[attributes.version, attributes.run, GONE, REPLICA_ORDER],
+        left_out=[attributes.version, attributes.run, *OF_COPIES],
     )
 
 

@@ -41,6 +41,7 @@ class BatchQueue(Generic[Change]):
         self._more = False  # whether fresh ones may be left
         self._any_left: Callable[[], bool] = lambda: True
         self._quiet_until = 0.0  # no call before this moment, whichever works are due
+        self.under_way = 0  # sent, and not charged to the budget yet
 
     def begin(self, pending: Iterable[PendingWrite[Change]], any_left: Callable[[], bool]) -> None:
         """Draw fresh ones from `pending`, as long as `any_left` says that there are more."""
@@ -50,6 +51,11 @@ class BatchQueue(Generic[Change]):
     def any(self) -> bool:
         """Whether anything waits, as far as is known."""
         return self._more or bool(self._ahead or self.retries)
+
+    @property
+    def any_fresh(self) -> bool:
+        """Whether there may be fresh ones, and none is to be tried again."""
+        return not self.retries and (self._more or bool(self._ahead))
 
     def keep_quiet(self, seconds: float) -> None:
         """Make no call for this number of seconds."""
@@ -65,8 +71,8 @@ class BatchQueue(Generic[Change]):
         if not due and not self._may_begin():
             self._context.wait(min(work.not_before for work in self.retries) - now)
             return []
-        size = self._budget.batch_size(self._max_changes)
-        if not size:
+        size = self._budget.batch_size(self._max_changes + self.under_way) - self.under_way
+        if size <= 0:
             if due or self._someone_is_left():
                 self._budget.wait_to_write()
             return []

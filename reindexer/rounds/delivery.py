@@ -1,13 +1,16 @@
 """The one retry loop: changes in, outcomes out.
 
-Every attempt is one call of the sink. What comes back is settled record by record: applied, refused by its
-condition, throttled, unknown, or impossible. What an applied or a refused change means, the destination says
-(`AnswerMeaning`); all else is the same for every destination.
+Every attempt is one call of the sink; where it may, the next one is sent before it is answered. What comes back
+is settled record by record: applied, refused by its condition, throttled, unknown, or impossible. What an
+applied or a refused change means, the destination says (`AnswerMeaning`); all else is the same for all of them.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
+from concurrent.futures import Executor
+from functools import partial
 from typing import Generic, TypeAlias
 
 from reindexer.answers import Action, Answers, CallFailed, Failure, Scope
@@ -23,6 +26,12 @@ from reindexer.throttle import Budget, backoff
 #: Calls in a row that settle nothing before all wait together. Each record waits for a moment of its own, which
 #: spreads a hundred of them over a hundred calls: no storm where one fails, one where everything does.
 _UNLUCKY = 2
+
+#: Batches at the same time where one may be sent ahead: while one is answered, the next one is made.
+_AT_ONCE = 2
+
+#: A batch, and what gives or awaits its answer.
+_Sent: TypeAlias = tuple[list[PendingWrite[Change]], Callable[[], Answers]]
 
 #: Called for each record that leaves the loop: with its outcome, or as an isolated record.
 Settled: TypeAlias = Callable[[PendingWrite[Change], Outcome | Isolated], None]
@@ -43,6 +52,7 @@ class Delivery(Generic[Change]):
         max_batch: int = 25,  # records per call, besides the sink's own limit
         may_look_ahead: bool = True,  # whether a record may be decided about before it can be sent
         room: Callable[[], bool] = lambda: True,  # whether one more may be under way
+        ahead: Executor | None = None,  # where calls are made while the next batch is drawn and sent
     ) -> None:
         self._sink, self._meaning = sink, meaning
         self._budget, self._context, self._deadline, self._patience = budget, context, deadline, patience
@@ -66,7 +76,10 @@ class Delivery(Generic[Change]):
         self._deleted = False  # since the last heartbeat: no row tells a successor of it
         self._done = 0  # records that left the loop so far
         self._through = 0  # those of them that got an outcome: isolating one proves nothing for another
-        self._in_hand: list[PendingWrite[Change]] = []  # being sent, or being settled by the answer
+        self._ahead = ahead
+        self._sent: deque[_Sent[Change]] = (
+            deque()
+        )  # batches that are not answered, or not settled by their answer
         self._streak = 0  # calls in a row that settled nothing
         self._moved_at = context.now()  # when a record was last settled
         self._stall: tuple[Stop, Fault | None] = Stop.UNAVAILABLE, None
@@ -79,12 +92,13 @@ class Delivery(Generic[Change]):
     @property
     def sent(self) -> list[PendingWrite[Change]]:
         """Records that are not settled, and to which a write was sent that may have been applied."""
-        in_hand = {id(work) for work in self._in_hand}
+        in_hand = {id(work) for batch, _ in self._sent for work in batch}
         return [work for work in self._under_way() if work.unknown or id(work) in in_hand]
 
     def _under_way(self) -> list[PendingWrite[Change]]:
         waiting = {id(work) for work in self._queue.retries}
-        in_hand = [work for work in self._in_hand if not work.settled and id(work) not in waiting]
+        sent = (work for batch, _ in self._sent for work in batch)
+        in_hand = [work for work in sent if not work.settled and id(work) not in waiting]
         return [*self._queue.retries, *in_hand]
 
     def deliver(
@@ -101,27 +115,54 @@ class Delivery(Generic[Change]):
         self._settled = settled
         self._queue.begin(pending, any_left)
         self._moved_at = self._context.now()
-        while self._queue.any:
+        while self._queue.any or self._sent:
             stop = self._reason_to_stop()
+            if stop is None and self._may_send:
+                batch = self._queue.next_batch()
+                if batch and self._context.stale():
+                    self._queue.retries += batch
+                    stop = Stop.STALE
+                elif batch:
+                    self._send(batch)
+                    if self._may_send:
+                        continue
+            if stop is None and self._sent:
+                self._answered()
+                stop = Stop.FAULT if self.fault else None
             if stop:
-                return stop
-            batch = self._queue.next_batch()
-            if not batch:
-                continue
-            if self._context.stale():
-                self._queue.retries += batch
-                return Stop.STALE
-            self._in_hand = batch
-            try:
-                self._attempt(batch)
-            except Exception:  # a defect; what was sent may have landed
-                for work in self.sent:
-                    work.unknown = True
-                raise
-            self._in_hand = []
-            if self.fault:
-                return Stop.FAULT
+                return self._after_answers(stop)
         return None
+
+    @property
+    def _may_send(self) -> bool:
+        """Whether the next batch need not wait for an answer. It does where something is to be sent again."""
+        if not self._sent:
+            return True
+        return self._ahead is not None and len(self._sent) < _AT_ONCE and self._queue.any_fresh
+
+    def _send(self, batch: list[PendingWrite[Change]]) -> None:
+        self._tried = True
+        attempt = partial(self._sink.attempt, [(work.key, work.write) for work in batch])
+        self._sent.append((batch, self._ahead.submit(attempt).result if self._ahead else attempt))
+        self._queue.under_way += len(batch)
+
+    def _answered(self) -> None:
+        """Settle the oldest batch, when its answer is there."""
+        batch, answers = self._sent[0]
+        try:
+            self._attempted(batch, answers)
+        except Exception:  # a defect; what was sent may have landed
+            for work in self.sent:
+                work.unknown = True
+            raise
+        self._sent.popleft()
+
+    def _after_answers(self, stop: Stop) -> Stop:
+        """Nothing is left under way; a fault that an answer brings is more than another reason to stop."""
+        before = self.fault
+        while self._sent:
+            self._answered()
+        return stop if self.fault is before else Stop.FAULT
 
     def _reason_to_stop(self) -> Stop | None:
         self._context.heartbeat(immediate=self._deleted)
@@ -138,14 +179,14 @@ class Delivery(Generic[Change]):
             return stop
         return None
 
-    def _attempt(self, batch: list[PendingWrite[Change]]) -> None:
+    def _attempted(self, batch: list[PendingWrite[Change]], answered: Callable[[], Answers]) -> None:
         before = self._done
-        self._tried = True
         try:
-            answers = self._sink.attempt([(work.key, work.write) for work in batch])
+            answers = answered()
         except CallFailed as failed:
             answers = Answers([failed.failure] * len(batch), 0.0)
         tried = len(answers.failures)
+        self._queue.under_way -= len(batch)
         self._queue.retries += batch[tried:]
         self.write_units += self._budget.wrote(answers.costly, answers.consumed)
         refused: list[Refusal[Change]] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from concurrent.futures import Executor
 from dataclasses import replace
 from typing import Generic
 
@@ -37,7 +38,9 @@ class Round(Generic[Change]):
         destination: Destination[Change],
         context: RoundContext,
         patience: Patience = Patience(),  # noqa: B008 – frozen
+        ahead: Executor | None = None,
     ) -> None:
+        """`ahead`: as of `Delivery`."""
         self._request, self._context = request, context
         self._source, self._destination = source, destination
         target = request.target
@@ -56,6 +59,7 @@ class Round(Generic[Change]):
             max_batch=destination.max_batch,
             may_look_ahead=destination.may_look_ahead,
             room=self._room,
+            ahead=ahead,
         )
         # A record that is gone may be handed out again where it is asked for by its key, or by a lagging index.
         named = isinstance(request.source, KeyList | Lineages) or bool(target.within and target.within.index)

@@ -107,8 +107,9 @@ class OrderedAnswers:
     def _meaning(self, work: PendingWrite[Put], failure: Failure, stored: int | None) -> Verdict:
         order = work.write.order
         found = Standing.OLDER if stored is None else standing(order, stored, self._newest.order)
-        if found is Standing.OLDER and stored is not None and not work.write.replaces:
-            work.write = replace(work.write, replaces=True)  # it was to be created, and is there already
+        unexpected = stored is not None or bool(work.write.old)  # it was to be created, or changed
+        if found is Standing.OLDER and unexpected and not work.write.replaces:
+            work.write = replace(work.write, replaces=True)
             return Again(0)
         if found is Standing.OLDER:  # removed meanwhile, though no one else writes here
             return Failure(failure.code, failure.message, Action.RETRY, False, "conflicts")
@@ -216,17 +217,18 @@ class Ordered(Recognised):
         self, position: int, key: WireKey, item: WireItem | None
     ) -> PendingWrite[Put] | Outcome | Isolated:
         """The document of a row or of a change, or nothing. Raises `EnvironmentFault`, `Interrupted`."""
-        order, gone = self._order, self._gone
+        order, gone, old = self._order, self._gone, None
         if self._changes:
             change = self._changes[position]
             order = order_of(self._epoch, change.ordinal)
+            old = {} if change.kind is ChangeKind.INSERT else change.old
             item = change.new or self._read.get(key_identity(key))
             gone = Outcome.DELETED if change.kind is ChangeKind.REMOVE else gone
         elif self._orders:
             order = self._orders[key_identity(key)]
         if item is None:
             # An earlier write of its document may have landed, or may land yet: the tombstone tells, and stays.
-            return PendingWrite(position, key, Put(order, None, gone))
+            return PendingWrite(position, key, Put(order, None, gone, old=old))
         try:
             body = self._operation.decide(item)
         except (EnvironmentFault, Interrupted):
@@ -237,10 +239,10 @@ class Ordered(Recognised):
         if isinstance(body, Skip):
             if order == self._floor and not self._settles_older:
                 return Outcome.FILTERED  # nothing of it was ever written by this epoch
-            return PendingWrite(position, key, Put(order, None, Outcome.FILTERED))
+            return PendingWrite(position, key, Put(order, None, Outcome.FILTERED, old=old))
         if self._each and not self._changes:
             return self._isolated(key, order, "", "isolation: record", given_up=False)
-        return PendingWrite(position, key, Put(order, body, Outcome.UPDATED))
+        return PendingWrite(position, key, Put(order, body, Outcome.UPDATED, old=old))
 
     def _isolated(self, key: WireKey, order: int, error: str, message: str, *, given_up: bool) -> Isolated:
         return Isolated(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import Executor, Future
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
@@ -15,6 +16,9 @@ from reindexer.dynamo.client import plain_client
 from reindexer.dynamo.roles import Role
 from reindexer.dynamo.transport import LeanClient
 from reindexer.streams.taxonomy import of_stream_call
+
+#: Records, next iterator, the service's time.
+Records: TypeAlias = tuple[list[dict[str, Any]], str | None, datetime]
 
 #: What a call can raise that has a meaning; anything else is a defect of ours and must surface as one.
 _CALL_ERRORS = (ClientError, BotoCoreError, ResponseParserError, OSError)
@@ -35,8 +39,9 @@ def make_streams_client(
 class StreamCalls:
     """The calls on one stream. Nothing here retries. Thread-safe, as boto3 clients are."""
 
-    def __init__(self, client: Any, stream_arn: str) -> None:
-        self._client = client
+    def __init__(self, client: Any, stream_arn: str, ahead: Executor | None = None) -> None:
+        """`ahead`: where calls are made that are not waited for at once; None: none is."""
+        self._client, self.ahead = client, ahead
         self.arn = stream_arn
 
     def describe(
@@ -70,12 +75,16 @@ class StreamCalls:
             raise CallFailed(_torn("get_shard_iterator"))
         return iterator
 
-    def records(self, iterator: str, limit: int) -> tuple[list[dict[str, Any]], str | None, datetime]:
+    def records(self, iterator: str, limit: int) -> Records:
         """(records, next iterator, the service's time). No next iterator: the shard has ended. Raises too."""
         answer = self._call("get_records", ShardIterator=iterator, Limit=limit)
         if not isinstance(answer.get("Records"), list):
             raise CallFailed(_torn("get_records"))
         return answer["Records"], answer.get("NextShardIterator") or None, _date(answer)
+
+    def records_ahead(self, iterator: str, limit: int) -> Future[Records] | None:
+        """The same, begun and not awaited; None: it is to be asked for when it is needed."""
+        return None if self.ahead is None else self.ahead.submit(self.records, iterator, limit)
 
     def _call(self, operation: str, **parameters: Any) -> dict[str, Any]:
         try:

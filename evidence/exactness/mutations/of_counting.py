@@ -69,8 +69,8 @@ MUTATIONS = (
     Mutation(
         "a defect forgets what was sent",
         "reindexer/rounds/delivery.py",
-        "                    work.unknown = True\n                raise",
-        "                    pass\n                raise",
+        "                work.unknown = True\n            raise",
+        "                pass\n            raise",
         ("tests/test_bounds.py",),
     ),
     Mutation(
@@ -154,7 +154,7 @@ MUTATIONS = (
     Mutation(
         "a frozen attempt writes on",
         "reindexer/rounds/delivery.py",
-        "if self._context.stale():",
+        "if batch and self._context.stale():",
         "if False:",
     ),
 )

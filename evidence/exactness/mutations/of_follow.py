@@ -107,7 +107,7 @@ MUTATIONS = (
     Mutation(
         "a deletion that a change tells of leaves no tombstone",
         _ORDERED,
-        "            return PendingWrite(position, key, Put(order, None, gone))",
+        "            return PendingWrite(position, key, Put(order, None, gone, old=old))",
         "            return gone",
         FOLLOW,
     ),

@@ -31,7 +31,7 @@ MUTATIONS = (
     Mutation(
         "a record that is gone leaves no tombstone",
         _ORDERED,
-        "            return PendingWrite(position, key, Put(order, None, gone))",
+        "            return PendingWrite(position, key, Put(order, None, gone, old=old))",
         "            return gone",
         INDEX,
     ),

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from evidence.exactness.mutations.mutation import REFRESH, REPLICA, Mutation
 
-_REPLICA, _OLDER = "reindexer/sinks/replica.py", "reindexer/sources/older.py"
+_REPLICA, _COPIES = "reindexer/sinks/replica.py", "reindexer/sinks/copies.py"
+_OLDER = "reindexer/sources/older.py"
 _ORDERED, _OPERATION = "reindexer/sinks/ordered.py", "reindexer/operations/replicate.py"
 _CONDITION = '"attribute_not_exists(#o) OR #o < :o"'
 
@@ -48,6 +49,41 @@ MUTATIONS = (
         REFRESH,
     ),
     Mutation(
+        "a copy is updated whatever attributes it has",
+        _COPIES,
+        'guards={NAMES: {"S": self._digest(before)}}',
+        "guards={}",
+        REPLICA,
+    ),
+    Mutation(
+        "what a record has lost stays in its copy",
+        _COPIES,
+        "removes=removes,",
+        "removes=(),",
+        REPLICA,
+    ),
+    Mutation(
+        "an update leaves the digest of the names that were",
+        _COPIES,
+        "Stamp(ORDER, NAMES, put.order, self._names_of(put))",
+        "Stamp(ORDER, NAMES, put.order, self._digest(before))",
+        REPLICA,
+    ),
+    Mutation(
+        "a tombstone passes for a record without attributes",
+        _COPIES,
+        "_OF_TOMBSTONE if put.body is None else self._digest(attributes_of(put))",
+        "self._digest(attributes_of(put))",
+        REPLICA,
+    ),
+    Mutation(
+        "a batch changes one row twice",
+        _REPLICA,
+        "None if identity in items else self._statement(key, put)",
+        "self._statement(key, put)",
+        REPLICA,
+    ),
+    Mutation(
         "a row without an order is never written over",
         _REPLICA,
         _CONDITION,
@@ -57,31 +93,31 @@ MUTATIONS = (
     Mutation(
         "a deletion leaves no mark, but a row without attributes",
         _REPLICA,
-        "            item |= {GONE: until, self._ttl: until}\n",
-        "",
+        "        return {GONE: until, self._ttl: until}\n",
+        "        return {}\n",
         REPLICA,
     ),
     Mutation(
         "a mark lacks the attribute by which DynamoDB removes it",
         _REPLICA,
-        "item |= {GONE: until, self._ttl: until}",
-        "item |= {GONE: until}",
+        "return {GONE: until, self._ttl: until}",
+        "return {GONE: until}",
         REPLICA,
     ),
     Mutation(
         "a deletion removes the row of a replica, order and all",
         _REPLICA,
-        "        if put.body is None:\n            until",
+        "        item = self._copies.item",
         "        if put.body is None:\n"
         '            return self._table.delete({"Key": key})\n'
-        "        if put.body is None:\n            until",
+        "        item = self._copies.item",
         REPLICA,
     ),
     Mutation(
         "an insertion that is refused counts as written, without a look",
         _REPLICA,
-        "return None if failure.item is None else _order_in(failure.item)",
-        "return self._floor if failure.item is None else _order_in(failure.item)",
+        "return None if failure.item is None else order_in(failure.item)",
+        "return self._floor if failure.item is None else order_in(failure.item)",
         REPLICA,
     ),
     Mutation(
@@ -93,7 +129,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a row without an order counts as one that is gone",
-        _REPLICA,
+        _COPIES,
         "return 0 if value is None else int(Decimal(value))",
         "return 2**62 if value is None else int(Decimal(value))",
         REPLICA,
@@ -164,8 +200,8 @@ MUTATIONS = (
     Mutation(
         "what earlier jobs have stamped is copied",
         _OPERATION,
-        "frozenset((ORDER, GONE, *target.other.left_out, *keys))",
-        "frozenset((ORDER, GONE, *keys))",
+        "frozenset((*OF_COPIES, *target.other.left_out, *keys))",
+        "frozenset((*OF_COPIES, *keys))",
         REPLICA,
     ),
     Mutation(
