@@ -70,7 +70,7 @@ class FakeContext:
         deliver: Callable[[int], bool] = lambda _: True,  # whether the n-th heartbeat reaches the server
         look: Callable[[Progress], None] = lambda _: None,
     ) -> None:
-        self.clock, self._kill_at, self._stop_at, self._deliver, self._look = (
+        self.clock, self._kill_at, self.stop_at, self._deliver, self._look = (
             clock,
             kill_at,
             stop_at,
@@ -101,7 +101,7 @@ class FakeContext:
             raise Killed
 
     def stopping(self) -> bool:
-        return self._stop_at is not None and self.beats >= self._stop_at
+        return self.stop_at is not None and self.beats >= self.stop_at
 
     def stale(self) -> bool:
         return self.frozen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Executor
 from typing import Any
 
 import pytest
@@ -33,6 +34,8 @@ class Bench:
         *plans: Plan,
         patience: Patience = PATIENCE,
         operation: Any = None,
+        ahead: Executor | None = None,
+        share: Share = Share(),  # noqa: B008
         **how: Any,
     ) -> None:
         table = [{"id": {"S": f"row-{number:03}"}} for number in range(rows)]
@@ -45,10 +48,11 @@ class Bench:
         self.delivery = Delivery(
             sink=make_sink(calls, aim, STAMP),
             meaning=self.meaning,
-            budget=Budget(Share(), self.context),
+            budget=Budget(share, self.context),
             context=self.context,
             deadline=self.context.now() + 30.0,
             patience=patience,
+            ahead=ahead,
         )
         self.results: dict[int, Outcome | Isolated] = {}
 

@@ -104,6 +104,14 @@ def test_what_a_later_epoch_has_written_supersedes_a_redrive_that_was_under_way(
     assert last.fault.code == "NotTheOnlyWriter", "no epoch of ours is as high"
 
 
+def test_a_named_record_that_is_left_out_takes_its_copy_of_an_earlier_epoch_with_it() -> None:
+    """The sweep leaves out what was given up: its redrive is what settles it."""
+    world = Replicated([{**row(1), GONE: {"N": "5"}}], [copied(1, FLOOR - 1)])
+    redrive = world.shard(KeyList(keys=[to_json_key(key_of(1))])).run()
+    assert redrive.tally == Tally(scanned=1, filtered=1)
+    assert GONE in held(world, 1)
+
+
 def test_a_replica_that_holds_most_rows_is_not_asked_to_insert_them() -> None:
     rows = [row(key) for key in range(300)]
     world = Replicated(rows, [copied(key, FLOOR - 1) for key in range(300)])

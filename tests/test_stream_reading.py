@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,6 +17,7 @@ from reindexer.streams.client import StreamCalls, make_streams_client
 from reindexer.streams.listing import children, describe
 from reindexer.streams.reading import ShardReader
 from reindexer.streams.taxonomy import of_stream_call
+from tests.at_once import AtOnce
 from tests.model_stream import NOON, ModelStream, Waiting
 
 FIRST = 10**20 - 3  # of 20 digits, soon of 21: compared as texts they would fall
@@ -116,18 +116,6 @@ def test_an_expired_iterator_is_had_again_after_the_same_number() -> None:
     stream.failing = [refused("ExpiredIteratorException")]
     assert [change.ordinal for change in read.read().changes] == [3, 4]
     assert stream.asked[-2]["SequenceNumber"] == str(FIRST + 1)
-
-
-class AtOnce(Executor):
-    """Whatever is submitted has run."""
-
-    def submit(self, fn: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
-        done: Future[Any] = Future()
-        try:
-            done.set_result(fn(*arguments, **named))
-        except CallFailed as failed:
-            done.set_exception(failed)
-        return done
 
 
 def ahead(stream: Stream) -> ShardReader:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from unittest.mock import Mock
 
 import pytest
+from temporalio.testing import ActivityEnvironment
 
-from reindexer.models import SearchAddress
+from activities.search import IndexActivities
+from reindexer.models import IndexInput, SearchAddress, SearchIndex
 from reindexer.search.client import SearchClient
 from reindexer.search.tombstones import purge
 from tests.searching import ask, bulk, index_action, own_index
@@ -27,6 +30,25 @@ def test_what_is_not_removed_is_not_counted(search: str) -> None:
     bulk(search, [index_action(index, f"new-{n}", 9, {"_order": 7, "_gone": gone(1000)}) for n in range(2)])
     client = SearchClient(SearchAddress(search=search, alias=index))
     assert purge(client, index, f"{index}-write", datetime.now(UTC) - timedelta(seconds=900)) == 3
+
+
+def test_a_follow_keeps_those_on_which_a_late_write_may_still_land(search: str) -> None:
+    index = own_index()
+    mapping = {"properties": {"_order": {"type": "long"}, "_gone": {"type": "date"}}}
+    ask(search, "PUT", f"/{index}", {"mappings": mapping, "aliases": {f"{index}-write": {}}})
+    ages = {"young": 14 * 60, "old": 16 * 60}
+    actions = [index_action(index, name, 7, {"_order": 7, "_gone": gone(age)}) for name, age in ages.items()]
+    bulk(search, actions)
+    ask(search, "POST", f"/{index}/_refresh")
+    clients = Mock(search=lambda asked: SearchClient(SearchAddress(search=search, alias=asked.index)))
+    follow = IndexInput(
+        index=SearchIndex(search=search, alias="readers", cluster="c", index=index),
+        table_arn="arn", run="run", job="job", epoch=7,
+    )  # fmt: skip
+    assert ActivityEnvironment().run(IndexActivities(clients).purge_tombstones, follow) == 1
+    ask(search, "POST", f"/{index}/_refresh")
+    _, found = ask(search, "GET", f"/{index}/_search?size=10")
+    assert [hit["_id"] for hit in found["hits"]["hits"]] == ["young"]
 
 
 def test_old_tombstones_are_removed_and_what_is_newer_stays(search: str) -> None:

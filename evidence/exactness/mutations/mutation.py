@@ -24,6 +24,7 @@ INDEX_JOBS = (
     "tests/test_index_end_to_end.py::test_a_refused_document_is_given_up_by_its_own_error_and_redriven",
 )
 #: Against a stream and an index in memory.
+AHEAD = ("tests/test_delivery_ahead.py",)
 FOLLOW = ("tests/test_follow_round.py", "tests/test_stream_following.py")
 LINEAGES = (
     "tests/test_stream_lineages.py",
@@ -31,7 +32,6 @@ LINEAGES = (
     "tests/test_stream_properties.py",
 )
 READING = ("tests/test_stream_reading.py",)
-ORDER = ("tests/test_stream_order.py",)
 PURGE = ("tests/test_tombstones.py",)  # on a real OpenSearch
 LEDGER = ("tests/test_ledger.py",)  # on real engines
 FOLLOW_JOBS = ("tests/test_follow_beside_its_scan.py",)  # on the whole stack

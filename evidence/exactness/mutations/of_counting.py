@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from evidence.exactness.mutations.mutation import CLOSING, FOLDING, SEMANTICS, SLOT, TAXONOMY, Mutation
+from evidence.exactness.mutations.mutation import AHEAD, CLOSING, FOLDING, SEMANTICS, SLOT, TAXONOMY, Mutation
 
 MUTATIONS = (
     Mutation(
@@ -65,6 +65,20 @@ MUTATIONS = (
         "            if identity not in self._known:\n",
         "            if True:\n",
         CLOSING,
+    ),
+    Mutation(
+        "a stop leaves a batch under way",
+        "reindexer/rounds/delivery.py",
+        "        while self._sent:\n            self._answered()\n        return stop",
+        "        return stop",
+        AHEAD,
+    ),
+    Mutation(
+        "a batch that is sent ahead is not charged until it is answered",
+        "reindexer/rounds/delivery.py",
+        "        self._queue.under_way += len(batch)\n",
+        "",
+        AHEAD,
     ),
     Mutation(
         "a defect forgets what was sent",

@@ -7,7 +7,6 @@ from evidence.exactness.mutations.mutation import (
     FOLLOW_JOBS,
     LEDGER,
     LINEAGES,
-    ORDER,
     PURGE,
     READING,
     Mutation,
@@ -137,7 +136,7 @@ MUTATIONS = (
         "reindexer/streams/order.py",
         "TOMBSTONE_KEPT = timedelta(minutes=15)",
         "TOMBSTONE_KEPT = timedelta(0)",
-        ORDER,
+        PURGE,
     ),
     Mutation(
         "a tombstone is removed whatever has been written over it",
