@@ -18,8 +18,8 @@ from reindexer.streams.client import StreamCalls, make_streams_client
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-#: Of rounds that follow: each reads a page ahead, and has two batches under way.
-_AHEAD = ThreadPoolExecutor(24, "ahead")
+#: Of rounds that follow, by default 16 a process: four batches of each, while a page is read ahead.
+_AHEAD = ThreadPoolExecutor(80, "ahead")
 
 
 class Clients:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,9 +58,6 @@ from reindexer.streams.order import SETTLED, order_of
 from reindexer.tally import Outcome
 
 log = logging.getLogger(__name__)
-
-#: Batches of changes at the same time: a lineage has one round, where a scan has as many as it has segments.
-_BATCHES_OF_CHANGES = 4
 
 
 @dataclass(frozen=True)
@@ -140,18 +138,18 @@ def _ordered(
         operation = ReplicateOperation(target)
     if verb_of(target.operation).rewrites:
         return _refreshing(request, table, second, operation, context, patience)
-    follows = isinstance(request.source, Lineages)
-    sink = ordered_sink(second, target, context, batches=_BATCHES_OF_CHANGES if follows else 1)
+    sink = ordered_sink(second, target, context)
     source: Source
+    ahead: Executor | None = None
     if isinstance(request.source, Lineages):
         assert second.stream is not None, "changes of what?"
         source = StreamSource(request.source, second.stream, context, request.followed, request.noted)
+        ahead = second.stream.ahead  # a lineage has one round, where a scan has as many as it has segments
     elif isinstance(request.source, OlderSegment):
         source = _older(request, table, second, context)
     else:
         source = make_source(request.source, target, table, None, rows, context, consistent=True)
     destination = Ordered(request, sink, operation, patience, table, context, second.epoch)
-    ahead = second.stream.ahead if follows and second.stream else None
     return Round(request, source, destination, context, patience, ahead)
 
 
@@ -185,16 +183,11 @@ def _refreshing(
     return Round(request, source, destination, context, patience)
 
 
-def ordered_sink(
-    second: Second | Cluster, target: Target, context: RoundContext | None = None, *, batches: int = 1
-) -> OrderedSink:
-    """The sink of what gives each write an order.
-
-    `context` None: no one waits for a heartbeat. `batches`: as of `ReplicaSink`.
-    """
+def ordered_sink(second: Second | Cluster, target: Target, context: RoundContext | None = None) -> OrderedSink:
+    """The sink of what gives each write an order. `context` None: no one waits for a heartbeat."""
     if isinstance(second, Cluster):
         return SearchSink(second.client, target)
-    return ReplicaSink(second.table, target, context, batches=batches)
+    return ReplicaSink(second.table, target, context)
 
 
 def _source(

@@ -21,8 +21,8 @@ MARK = {GONE: {"N": "5"}, "until": {"N": "5"}}
 _bodies = st.dictionaries(st.sampled_from("abcd"), st.builds(lambda n: {"N": str(n)}, st.integers(0, 9)))
 
 
-def copies() -> Copies:
-    return Copies("r", aimed())
+def copies(epoch: int = 7) -> Copies:
+    return Copies("r", aimed().model_copy(update={"version": epoch}))
 
 
 def put(order: int, body: WireItem | None, old: WireItem | None = None) -> Put:
@@ -52,6 +52,14 @@ def test_an_update_makes_of_a_copy_what_a_put_would_or_is_refused(
     after = made(writes.update(KEY, change, mark), writes.item(KEY, put(2, there)))
     lands = there.keys() == old.keys() and order > 2
     assert after == (writes.item(KEY, change) | mark if lands else None)
+
+
+def test_a_copy_of_an_earlier_epoch_is_put_whole() -> None:
+    """What others have added to it would outlive a rescan."""
+    there = copies(6).item(KEY, put(2, {"a": {"N": "1"}})) | {"stray": {"S": "x"}}
+    change = put(3, {"a": {"N": "2"}}, {"a": {"N": "1"}})
+    assert made(copies(6).update(KEY, change, {}), there) is not None
+    assert made(copies(7).update(KEY, change, {}), there) is None
 
 
 def test_only_a_whole_item_takes_the_place_of_a_tombstone() -> None:

@@ -56,15 +56,14 @@ def needed(
     has = rules.content(other)
     sets = {name: value for name, value in wanted.items() if name not in has or not same(value, has[name])}
     removes = [name for name in has if name not in wanted]
-    if NAMES in other and wanted.keys() != has.keys():
-        removes.append(NAMES)  # it says what they were
     if GONE in other:
         removes.append(GONE)
     if not sets and not removes:
         return None
     order = [ORDER] if ORDER in other else []
+    untrue = [NAMES] if NAMES in other and wanted.keys() != has.keys() else []  # before anything else changes
     write: Write | None = None
-    for some in reversed(_parts([*sets, *removes])):  # the mark of a deletion goes last
+    for some in reversed(_parts([*untrue, *sets, *removes])):  # the mark of a deletion goes last
         write = Write(
             sets={name: sets[name] for name in some if name in sets},
             removes=tuple(name for name in some if name not in sets),

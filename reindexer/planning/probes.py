@@ -112,9 +112,13 @@ def probe_replica(table: TableClient, reach: Reach, attributes: Attributes) -> t
         missing.append("dynamodb:PutItem")
     if missing:
         raise denied(missing, table.table)
+    why = "dynamodb:PartiQLInsert is denied"
     if not is_denied("PartiQLInsert", table, reach, stamp):
-        return "partiql", []
-    return "update_item", ["records are put one by one, which is much slower: dynamodb:PartiQLInsert is denied"]
+        batch = _tried(_partiql, table, reach, attributes)
+        if batch.usable:
+            return "partiql", []
+        why = _why_no_batch(batch)
+    return "update_item", [f"records are put one by one, which is much slower: {why}"]
 
 
 def is_denied(action: WriteAction, table: TableClient, reach: Reach, stamp: Stamp) -> bool:
@@ -271,13 +275,15 @@ def _unusable(table: TableClient, probe: Probe) -> EnvironmentFault | Refused:
 
 
 def _why_single(batch: Probe) -> str:
+    return f"records are written one by one through UpdateItem, which is much slower: {_why_no_batch(batch)}"
+
+
+def _why_no_batch(batch: Probe) -> str:
     failure = batch.failure
     if failure is None:
-        why = "the service ignores conditions in PartiQL"
-    elif batch.denied:
-        why = "dynamodb:PartiQLUpdate is denied"
-    elif failure.code in UNKNOWN_OPERATION:
-        why = "the service knows no BatchExecuteStatement"
-    else:
-        why = f"a conditional PartiQL update was answered by {failure.code}: {failure.message}"
-    return f"records are written one by one through UpdateItem, which is much slower: {why}"
+        return "the service ignores conditions in PartiQL"
+    if batch.denied:
+        return "dynamodb:PartiQLUpdate is denied"
+    if failure.code in UNKNOWN_OPERATION:
+        return "the service knows no BatchExecuteStatement"
+    return f"a conditional PartiQL update was answered by {failure.code}: {failure.message}"

@@ -69,7 +69,8 @@ class BatchQueue(Generic[Change]):
             return []
         due = [work for work in self.retries if work.not_before <= now] if self.retries else []
         if not due and not self._may_begin():
-            self._context.wait(min(work.not_before for work in self.retries) - now)
+            if self.retries:  # else there is room once what is under way is settled
+                self._context.wait(min(work.not_before for work in self.retries) - now)
             return []
         size = self._budget.batch_size(self._max_changes + self.under_way) - self.under_way
         if size <= 0:
@@ -86,7 +87,7 @@ class BatchQueue(Generic[Change]):
         return self._fitting(batch)
 
     def _may_begin(self) -> bool:
-        if not self.retries:  # with no one under way there is always room for one
+        if not self.retries and not self.under_way:  # with no one under way there is always room for one
             return self._more or bool(self._ahead)
         return (self._more or bool(self._ahead)) and len(self.retries) < self._in_trouble and self._room()
 

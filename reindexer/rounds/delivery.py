@@ -7,10 +7,8 @@ applied or a refused change means, the destination says (`AnswerMeaning`); all e
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
-from functools import partial
 from typing import Generic, TypeAlias
 
 from reindexer.answers import Action, Answers, CallFailed, Failure, Scope
@@ -20,18 +18,13 @@ from reindexer.round_context import RoundContext
 from reindexer.rounds.batch_queue import BatchQueue
 from reindexer.rounds.pending_write import Patience, PendingWrite
 from reindexer.rounds.protocols import Again, AnswerMeaning, Refusal, Sink, Verdict
+from reindexer.rounds.under_way import Sent, UnderWay
 from reindexer.tally import Outcome
 from reindexer.throttle import Budget, backoff
 
 #: Calls in a row that settle nothing before all wait together. Each record waits for a moment of its own, which
 #: spreads a hundred of them over a hundred calls: no storm where one fails, one where everything does.
 _UNLUCKY = 2
-
-#: Batches at the same time where one may be sent ahead: while one is answered, the next one is made.
-_AT_ONCE = 2
-
-#: A batch, and what gives or awaits its answer.
-_Sent: TypeAlias = tuple[list[PendingWrite[Change]], Callable[[], Answers]]
 
 #: Called for each record that leaves the loop: with its outcome, or as an isolated record.
 Settled: TypeAlias = Callable[[PendingWrite[Change], Outcome | Isolated], None]
@@ -76,10 +69,7 @@ class Delivery(Generic[Change]):
         self._deleted = False  # since the last heartbeat: no row tells a successor of it
         self._done = 0  # records that left the loop so far
         self._through = 0  # those of them that got an outcome: isolating one proves nothing for another
-        self._ahead = ahead
-        self._sent: deque[_Sent[Change]] = (
-            deque()
-        )  # batches that are not answered, or not settled by their answer
+        self._under_way = UnderWay[Change](sink, ahead)
         self._streak = 0  # calls in a row that settled nothing
         self._moved_at = context.now()  # when a record was last settled
         self._stall: tuple[Stop, Fault | None] = Stop.UNAVAILABLE, None
@@ -87,18 +77,17 @@ class Delivery(Generic[Change]):
     @property
     def unknown(self) -> list[PendingWrite[Change]]:
         """Records whose last answer never came and which are not settled."""
-        return [work for work in self._under_way() if work.unknown]
+        return [work for work in self._unsettled() if work.unknown]
 
     @property
     def sent(self) -> list[PendingWrite[Change]]:
         """Records that are not settled, and to which a write was sent that may have been applied."""
-        in_hand = {id(work) for batch, _ in self._sent for work in batch}
-        return [work for work in self._under_way() if work.unknown or id(work) in in_hand]
+        in_hand = {id(work) for work in self._under_way.works}
+        return [work for work in self._unsettled() if work.unknown or id(work) in in_hand]
 
-    def _under_way(self) -> list[PendingWrite[Change]]:
+    def _unsettled(self) -> list[PendingWrite[Change]]:
         waiting = {id(work) for work in self._queue.retries}
-        sent = (work for batch, _ in self._sent for work in batch)
-        in_hand = [work for work in sent if not work.settled and id(work) not in waiting]
+        in_hand = [work for work in self._under_way.works if not work.settled and id(work) not in waiting]
         return [*self._queue.retries, *in_hand]
 
     def deliver(
@@ -115,7 +104,13 @@ class Delivery(Generic[Change]):
         self._settled = settled
         self._queue.begin(pending, any_left)
         self._moved_at = self._context.now()
-        while self._queue.any or self._sent:
+        try:
+            return self._deliver()
+        finally:  # after an exception, too: no call outlives its round
+            self._under_way.wait()
+
+    def _deliver(self) -> Stop | None:
+        while self._queue.any or self._under_way:
             stop = self._reason_to_stop()
             if stop is None and self._may_send:
                 batch = self._queue.next_batch()
@@ -126,7 +121,7 @@ class Delivery(Generic[Change]):
                     self._send(batch)
                     if self._may_send:
                         continue
-            if stop is None and self._sent:
+            if stop is None and self._under_way:
                 self._answered()
                 stop = Stop.FAULT if self.fault else None
             if stop:
@@ -136,31 +131,27 @@ class Delivery(Generic[Change]):
     @property
     def _may_send(self) -> bool:
         """Whether the next batch need not wait for an answer. It does where something is to be sent again."""
-        if not self._sent:
-            return True
-        return self._ahead is not None and len(self._sent) < _AT_ONCE and self._queue.any_fresh
+        return not self._under_way or (self._under_way.has_room and self._queue.any_fresh)
 
     def _send(self, batch: list[PendingWrite[Change]]) -> None:
         self._tried = True
-        attempt = partial(self._sink.attempt, [(work.key, work.write) for work in batch])
-        self._sent.append((batch, self._ahead.submit(attempt).result if self._ahead else attempt))
+        self._under_way.send(batch)
         self._queue.under_way += len(batch)
 
     def _answered(self) -> None:
         """Settle the oldest batch, when its answer is there."""
-        batch, answers = self._sent[0]
         try:
-            self._attempted(batch, answers)
+            self._attempted(self._under_way.oldest)
         except Exception:  # a defect; what was sent may have landed
             for work in self.sent:
                 work.unknown = True
             raise
-        self._sent.popleft()
+        self._under_way.settled()
 
     def _after_answers(self, stop: Stop) -> Stop:
         """Nothing is left under way; a fault that an answer brings is more than another reason to stop."""
         before = self.fault
-        while self._sent:
+        while self._under_way:
             self._answered()
         return stop if self.fault is before else Stop.FAULT
 
@@ -174,15 +165,15 @@ class Delivery(Generic[Change]):
             # At least one batch a round: a budget so small that its first unit takes a slice must get it too.
             return Stop.SLICE
         # More than one call: a single read time-out takes as long by itself, and proves little.
-        if self._streak > 1 and now - self._moved_at > self._patience.stalled_seconds:
+        if not self._under_way and self._streak > 1 and now - self._moved_at > self._patience.stalled_seconds:
             stop, self.fault = self._stall
             return stop
         return None
 
-    def _attempted(self, batch: list[PendingWrite[Change]], answered: Callable[[], Answers]) -> None:
-        before = self._done
+    def _attempted(self, sent: Sent[Change]) -> None:
+        before, batch = self._done, sent.batch
         try:
-            answers = answered()
+            answers = sent.answers(self._context.heartbeat)
         except CallFailed as failed:
             answers = Answers([failed.failure] * len(batch), 0.0)
         tried = len(answers.failures)
@@ -208,7 +199,7 @@ class Delivery(Generic[Change]):
                 self._take(work, verdict, company)
         if self._done > before:
             self._streak, self._moved_at, self.throttle, self.trouble = 0, self._context.now(), None, None
-        else:
+        elif self._under_way.failed(sent):
             self._streak += 1
             if self._streak > _UNLUCKY:
                 self._queue.keep_quiet(backoff(self._streak - _UNLUCKY))

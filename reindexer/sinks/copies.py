@@ -16,7 +16,8 @@ from reindexer.models import Target
 from reindexer.operations.replicate import left_out_of
 from reindexer.sinks.other_table import MAX_STATEMENT
 
-#: Bytes of the digest: one chance in 2⁴⁸ that two sets of names of one record have the same.
+#: Bytes of the digest: one chance in 2⁴⁸ that two sets of names of one record have the same. It is against
+#: chance: who can choose the names of attributes can change the table anyway.
 _DIGEST_BYTES = 6
 #: Digests remembered; a table has a handful of sets of names, or they differ each time.
 _MAX_SETS = 1000
@@ -56,7 +57,7 @@ class Copies:
     """
 
     def __init__(self, table: str, target: Target) -> None:
-        self._left_out = left_out_of(target)
+        self._left_out, self._epoch = left_out_of(target), target.version
         names = tuple(attribute.name for attribute in target.key)
         self._statements = StatementBuilder(table, names, Stamp(ORDER, NAMES, 0, ""))
         self._digests: dict[frozenset[str], str] = {}
@@ -90,13 +91,14 @@ class Copies:
         return _OF_TOMBSTONE if put.body is None else self._digest(attributes_of(put))
 
     def _digest(self, names: Iterable[str]) -> str:
-        """Of the names alone, whatever their order."""
+        """Of the names, whatever their order, and of the epoch: a copy of an earlier one is put whole, so that
+        nothing that others have added to it stays."""
         every = frozenset(names)
         digest = self._digests.get(every)
         if digest is None:
             if len(self._digests) >= _MAX_SETS:
                 self._digests.clear()
-            text = json.dumps(sorted(every)).encode()
+            text = json.dumps([self._epoch, *sorted(every)]).encode()
             digest = base64.b64encode(blake2b(text, digest_size=_DIGEST_BYTES).digest()).decode()
             self._digests[every] = digest
         return digest

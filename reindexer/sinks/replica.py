@@ -20,7 +20,7 @@ from reindexer.dynamo.reading import read_consistently
 from reindexer.dynamo.table import TableClient
 from reindexer.dynamo.transport import as_json
 from reindexer.errors import cut
-from reindexer.items import GONE, ORDER, Put, WireItem, WireKey, key_identity
+from reindexer.items import GONE, NAMES, ORDER, Put, WireItem, WireKey, key_identity
 from reindexer.models import Target
 from reindexer.round_context import RoundContext
 from reindexer.search.client import Stored
@@ -35,10 +35,8 @@ from reindexer.values import MAX_ITEM_BYTES, item_size
 TOMBSTONE_SECONDS = 2 * 86_400
 #: Statements by which it is decided whether batches are worth it, for the rest of a round: four batches.
 _TRIED = 100
-#: Statements of one batch (DynamoDB's limit).
-_BATCH = 25
-#: Puts at the same time, of one round; and calls of a process: its rounds seldom put at the same moment.
-_AT_ONCE, _CALLS = 8, ThreadPoolExecutor(16, "write")
+#: Puts at the same time, of one round; and of a process: its rounds seldom put at the same moment.
+_AT_ONCE, _PUTS = 8, ThreadPoolExecutor(16, "put")
 #: Bytes that order, digest and mark add to an item, about.
 _OWN_BYTES = 90
 
@@ -64,15 +62,11 @@ class _Worth:
 class ReplicaSink:
     """The `Sink` of a replica. What fails names the other table."""
 
-    max_bytes = MAX_BYTES
+    max_changes, max_bytes = 25, MAX_BYTES  # statements of one batch (DynamoDB's limit)
 
-    def __init__(
-        self, table: TableClient, target: Target, context: RoundContext | None = None, *, batches: int = 1
-    ) -> None:
-        """`batches`: of 25, which are sent at the same time."""
+    def __init__(self, table: TableClient, target: Target, context: RoundContext | None = None) -> None:
         assert target.other is not None, "which replica?"
         self._table, self._context, self._name = table, context, target.other.table
-        self.max_changes = batches * _BATCH
         ttl = target.other.ttl
         self._ttl = GONE if ttl is None or ttl in {attribute.name for attribute in target.key} else ttl
         self._floor = floor_of(target.version)
@@ -88,8 +82,9 @@ class ReplicaSink:
     def attempt(self, writes: Sequence[tuple[WireKey, Put]]) -> Answers:
         """An answer for each; fewer answers than items: the rest was not tried."""
         statements = self._statements(writes)
-        alone = [place for place in range(len(writes)) if place not in statements]
-        parts = [*self._execute_all(writes, statements), *self._put_all(writes, alone)]
+        parts = [(list(statements), self._execute(writes, statements))] if statements else []
+        if not any(failure and _no_answer(failure) for _, answers in parts for failure in answers.failures):
+            parts += self._put_all(writes, [place for place in range(len(writes)) if place not in statements])
         answered = {
             place: failure and self._meant(*writes[place], failure)
             for places, answers in parts
@@ -97,8 +92,10 @@ class ReplicaSink:
         }
         # What was not tried has no answer: up to the first such write. Others are sent again, and settled.
         failures = [answered[place] for place in takewhile(answered.__contains__, range(len(writes)))]
-        known = [answers.consumed for _, answers in parts if answers.consumed is not None]
-        return Answers(failures, sum(known) if known else None)
+        if all(answers.consumed is None for _, answers in parts):
+            return Answers(failures, None)
+        consumed = (answers.costly if answers.consumed is None else answers.consumed for _, answers in parts)
+        return Answers(failures, float(sum(consumed)))
 
     def stored(self, keys: Sequence[WireKey]) -> list[Stored | None]:
         """What is under each key; None: no item. One without an order is below every order.
@@ -153,26 +150,18 @@ class ReplicaSink:
             return None
         return self._copies.insertion(key, put)
 
-    def _execute_all(
+    def _execute(
         self, writes: Sequence[tuple[WireKey, Put]], statements: Mapping[int, dict[str, Any]]
-    ) -> list[tuple[list[int], Answers]]:
-        places = list(statements)
-        parts = [places[first : first + _BATCH] for first in range(0, len(places), _BATCH)]
-        batches = [[statements[place] for place in part] for part in parts]
-        answers = [self._execute(batches[0])] if len(batches) == 1 else _CALLS.map(self._execute, batches)
-        answered = list(zip(parts, answers, strict=True))
-        for part, each in answered:
-            for place, failure in zip(part, each.failures, strict=True):
-                worth = self._updates if writes[place][1].old else self._insertions
-                worth.count(failure is not None and refusal_of_insert(failure).action is Action.SETTLE)
-        return answered
-
-    def _execute(self, statements: Sequence[dict[str, Any]]) -> Answers:
-        """In one call. Raises nothing: what became of each is in its answer."""
+    ) -> Answers:
+        """All in one call. Raises nothing: what became of each is in its answer."""
         try:
-            return self._table.execute_batch(statements)
+            answers = self._table.execute_batch(list(statements.values()))
         except CallFailed as failed:
             return Answers([failed.failure] * len(statements), 0.0)
+        for place, failure in zip(statements, answers.failures, strict=True):
+            worth = self._updates if writes[place][1].old else self._insertions
+            worth.count(failure is not None and refusal_of_insert(failure).action is Action.SETTLE)
+        return answers
 
     def _put_all(
         self, writes: Sequence[tuple[WireKey, Put]], places: list[int]
@@ -181,7 +170,7 @@ class ReplicaSink:
         if len(places) == 1:
             return [(places, singly([writes[places[0]]], self._put))]
         parts = [places[first::_AT_ONCE] for first in range(min(_AT_ONCE, len(places)))]
-        answers = _CALLS.map(lambda part: singly([writes[place] for place in part], self._put), parts)
+        answers = _PUTS.map(lambda part: singly([writes[place] for place in part], self._put), parts)
         return list(zip(parts, answers, strict=True))
 
     def _mark(self, put: Put) -> WireItem:
@@ -205,6 +194,9 @@ class ReplicaSink:
         )
 
     def _meant(self, key: WireKey, put: Put, failure: Failure) -> Failure:
+        if failure.action is Action.GIVE_UP and put.old and not put.replaces:
+            # It may be the statement that is refused: before the record is given up, it is put.
+            return of_other(replace(failure, action=Action.SETTLE), self._name)
         if failure.item is not None and ORDER in failure.item and "N" not in failure.item[ORDER]:
             what = f"{ORDER} of the item there is not a number: remove the attribute, then redrive"
             failure = Failure("OrderType", what, Action.GIVE_UP)
@@ -212,8 +204,13 @@ class ReplicaSink:
         size = item_size(self._copies.item(key, put)) if meant.action is Action.GIVE_UP else 0
         if size > MAX_ITEM_BYTES:
             why = (
-                f"{ORDER} makes its copy {size:,} bytes large, above {MAX_ITEM_BYTES:,} (400 KB): the replica "
-                f"keeps the earlier copy, or has none ({meant.message})"
+                f"{ORDER} and {NAMES} make its copy {size:,} bytes large, above {MAX_ITEM_BYTES:,} (400 KB): "
+                f"the replica keeps the earlier copy, or has none ({meant.message})"
             )
             meant = replace(meant, message=cut(why))
         return of_other(meant, self._name)
+
+
+def _no_answer(failure: Failure) -> bool:
+    """Whether another call would take as long, and end as this one did."""
+    return failure.counter == "timeouts" or not failure.reached

@@ -38,6 +38,8 @@ _FIRST_WAIT_SECONDS = 0.1
 #: Turns in a row without changes, three seconds, after which the round rests: its last change is reported by
 #: then.
 _TURNS_BEFORE_REST = 5
+#: Shards of a round up to which a page of each may be held ahead: a page is up to 1 MB of JSON.
+_FEW_SHARDS = 4
 #: Seconds between two questions for the children of a shard that has ended: they are listed late at times.
 _CHILDREN_SECONDS = 2.0
 #: Seconds for which a shard that has a child is asked for another: of two that were split one may be listed
@@ -108,7 +110,8 @@ class Following:
                 if self.failing.waits(shard, self._context.now()):
                     continue
                 try:
-                    read = self._reader(cursor.reading[shard].position).read()
+                    few = len(cursor.reading) <= _FEW_SHARDS
+                    read = self._reader(cursor.reading[shard].position).read(ahead=few)
                 except CallFailed as failed:
                     if failed.failure.action not in (Action.WAIT, Action.RETRY):
                         raise _lost(failed.failure, cursor.reading[shard].position) from failed

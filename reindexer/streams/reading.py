@@ -76,10 +76,11 @@ class ShardReader:
         self._iterator: str | None = None
         self._ahead: Future[Records] | None = None
 
-    def read(self) -> ChangePage:
+    def read(self, *, ahead: bool = True) -> ChangePage:
         """The next page: one GetRecords. An expired iterator is had again, after the same number.
 
-        Far behind, the page after it is read ahead. Raises `CallFailed`: the next call reads the same page.
+        Far behind, the page after it is read ahead, where `ahead` is wanted. Raises `CallFailed`: the next call
+        reads the same page.
         """
         for attempt in (1, 2):  # one that has just been had and is expired is the service's failure
             if self._iterator is None:
@@ -95,7 +96,7 @@ class ShardReader:
         if changes:
             self.position = after_change(self.position, changes[-1])
         self._iterator, self.ended = following, following is None
-        if following and changes and at - changes[-1].changed_at > _BEHIND:
+        if ahead and following and changes and at - changes[-1].changed_at > _BEHIND:
             self._ahead = self._calls.records_ahead(following, self._limit)
         return ChangePage(changes, self.position, self.ended, at)
 

@@ -69,7 +69,7 @@ MUTATIONS = (
     Mutation(
         "a stop leaves a batch under way",
         "reindexer/rounds/delivery.py",
-        "        while self._sent:\n            self._answered()\n        return stop",
+        "        while self._under_way:\n            self._answered()\n        return stop",
         "        return stop",
         AHEAD,
     ),

@@ -56,6 +56,13 @@ MUTATIONS = (
         REPLICA,
     ),
     Mutation(
+        "a copy of an earlier epoch is updated, with what others have added to it",
+        _COPIES,
+        "json.dumps([self._epoch, *sorted(every)])",
+        "json.dumps(sorted(every))",
+        ("tests/test_copies.py",),
+    ),
+    Mutation(
         "what a record has lost stays in its copy",
         _COPIES,
         "removes=removes,",
