@@ -144,8 +144,8 @@ async def serve(chosen: Settings) -> str:
     guard = Guard()
     all_workers = workers(client, clients, chosen, guard)
     gc.freeze()  # what lives as long as the process need not be looked through: an eighth of its CPU
-    # A page of records is a hundred thousand objects without reference cycles. Looking at all as often as Python
-    # does is a quarter of the CPU of a follow; now it is once in 50 million objects, and memory stays as it was.
+    # A page of records is 100,000 objects without reference cycles. To look at all as often as Python does by
+    # itself is a quarter of a follow's CPU; now it is once in 50 million, and memory stays as it was.
     gc.set_threshold(10_000, 50, 100)
     running = [asyncio.create_task(worker.run()) for worker in all_workers]
     ended = asyncio.create_task(stop.wait())
