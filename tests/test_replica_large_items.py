@@ -59,7 +59,7 @@ async def test_what_the_order_makes_too_large_is_named_by_a_scan_and_by_a_follow
     entries = quiet.ledger().failures.open(handle.id, seen["run"], None)
     assert {entry.key["id"]["S"] for entry in entries} == {"row-000100", "row-000103"}
     for entry in entries:
-        assert "reindexOrder makes its copy" in entry.message
+        assert "reindexOrder and reindexNames make its copy" in entry.message
         assert replicated.replica.name in entry.message
     assert len(replicated.differing()) == 2
     for number in (100, 103):
@@ -77,4 +77,4 @@ async def test_a_refresh_names_it_too(quiet: Stack, make_table: Make) -> None:
     state, report = await outcome(await quiet.start(refresh(replicated, {"kind": "keys", "values": keys})))
     assert (state, report["tally"]["quarantined"], report["tally"]["updated"]) == ("Incomplete", 1, 1)
     [entry] = quiet.ledger().failures.open(report["job"], report["run"], None)
-    assert "reindexOrder makes its copy" in entry.message
+    assert "reindexOrder and reindexNames make its copy" in entry.message

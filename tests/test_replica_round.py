@@ -158,6 +158,19 @@ def test_changes_of_what_the_replica_has_are_updates_in_batches() -> None:
     assert held(world, 0)["n"] == {"N": str(world.written)}
 
 
+def test_a_poison_record_among_those_that_are_there_already_delays_none() -> None:
+    """Each is tried alone, refused as a statement, and put: the service answers all the while."""
+    world = Replicated([])
+    for key in range(KEYS):
+        world.put(key)
+    world.shard().run()
+    world.replica.poison.add(world.replica.identity(key_of(3)))
+    stream = world.shard(world.lineages)
+    stream.one_round(Life())
+    assert (stream.tally, len(stream.isolated)) == (Tally(scanned=KEYS, updated=KEYS - 1), 1)
+    assert stream.stops == [Stop.SLICE]
+
+
 def test_a_change_of_a_copy_that_has_other_attributes_is_put_whole() -> None:
     world = Replicated([row(1, 3)])
     world.shard().run()

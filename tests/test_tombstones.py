@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import UTC, datetime, timedelta
 from unittest.mock import Mock
 
@@ -45,7 +46,9 @@ def test_a_follow_keeps_those_on_which_a_late_write_may_still_land(search: str) 
         index=SearchIndex(search=search, alias="readers", cluster="c", index=index),
         table_arn="arn", run="run", job="job", epoch=7,
     )  # fmt: skip
-    assert ActivityEnvironment().run(IndexActivities(clients).purge_tombstones, follow) == 1
+    environment = ActivityEnvironment()
+    environment.info = dataclasses.replace(environment.info, started_time=datetime.now(UTC))
+    assert environment.run(IndexActivities(clients).purge_tombstones, follow) == 1
     ask(search, "POST", f"/{index}/_refresh")
     _, found = ask(search, "GET", f"/{index}/_search?size=10")
     assert [hit["_id"] for hit in found["hits"]["hits"]] == ["young"]

@@ -214,6 +214,7 @@ class Delivery(Generic[Change]):
         """A refused change has its meaning."""
         if isinstance(verdict, Again):
             self._moved_at = self._context.now()  # the service answers: this is no stall
+            self._done += not verdict.tries  # to be sent in another form: a step, though not the last
             self._again(work, verdict.tries)
         elif isinstance(verdict, Failure):
             self._failed(work, verdict, company)

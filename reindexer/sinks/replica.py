@@ -82,9 +82,13 @@ class ReplicaSink:
     def attempt(self, writes: Sequence[tuple[WireKey, Put]]) -> Answers:
         """An answer for each; fewer answers than items: the rest was not tried."""
         statements = self._statements(writes)
+        alone = [place for place in range(len(writes)) if place not in statements]
         parts = [(list(statements), self._execute(writes, statements))] if statements else []
-        if not any(failure and _no_answer(failure) for _, answers in parts for failure in answers.failures):
-            parts += self._put_all(writes, [place for place in range(len(writes)) if place not in statements])
+        silent = next((f for _, answers in parts for f in answers.failures if f and _no_answer(f)), None)
+        if silent:
+            parts.append((alone, Answers([replace(silent, applied=False)] * len(alone), 0.0)))
+        else:
+            parts += self._put_all(writes, alone)
         answered = {
             place: failure and self._meant(*writes[place], failure)
             for places, answers in parts
