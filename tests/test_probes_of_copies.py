@@ -13,7 +13,7 @@ from reindexer.errors import Refused
 from reindexer.items import to_json_key
 from reindexer.models import Attributes, Segment
 from reindexer.operations.repair import BACKFILL, REPAIR
-from reindexer.planning.probes import Writer, probe_access, probe_copying
+from reindexer.planning.probes import Writer, probe_access, probe_copying, probe_replica
 from reindexer.planning.reach import Reach, reach_of
 from tests.tables import Table, made_up_key
 from tests.test_reach import rows
@@ -102,6 +102,30 @@ def test_what_is_missing_is_named_all_at_once(
     with pytest.raises(Refused) as refused:
         probed(table, *denied)
     assert str(refused.value).split("missing: ")[1] == ", ".join(f"dynamodb:{action}" for action in missing)
+    assert rows(table) == before
+
+
+class Careless(Without):
+    """A client of a service that takes a statement for done, whatever its condition."""
+
+    def _call(self, name: str, how: dict[str, Any]) -> Any:
+        if name == "batch_execute_statement":
+            return {"Responses": [{} for _ in how["Statements"]]}
+        return super()._call(name, how)
+
+
+def test_a_replica_is_written_in_batches_only_where_both_statements_keep_their_promise(table: Table) -> None:
+    before, reach = rows(table), reach_of(table.key, None, [], [Segment(segment=0, total=1)])
+    ways: dict[str, Any] = {
+        "": Without(table.client),
+        "dynamodb:PartiQLInsert is denied": Without(table.client, "PartiQLInsert"),
+        "dynamodb:PartiQLUpdate is denied": Without(table.client, "PartiQLUpdate"),
+        "the service ignores conditions in PartiQL": Careless(table.client),
+    }
+    for why, client in ways.items():
+        writer, warnings = probe_replica(TableClient(client, table.name), reach, Attributes())
+        said = [f"records are put one by one, which is much slower: {why}"] if why else []
+        assert (writer, warnings) == ("update_item" if why else "partiql", said)
     assert rows(table) == before
 
 

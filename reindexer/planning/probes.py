@@ -112,12 +112,10 @@ def probe_replica(table: TableClient, reach: Reach, attributes: Attributes) -> t
         missing.append("dynamodb:PutItem")
     if missing:
         raise denied(missing, table.table)
-    why = "dynamodb:PartiQLInsert is denied"
-    if not is_denied("PartiQLInsert", table, reach, stamp):
-        batch = _tried(_partiql, table, reach, attributes)
-        if batch.usable:
-            return "partiql", []
-        why = _why_no_batch(batch)
+    batch = _tried(_partiql, table, reach, attributes)
+    if batch.usable and not is_denied("PartiQLInsert", table, reach, stamp):
+        return "partiql", []
+    why = "dynamodb:PartiQLInsert is denied" if batch.usable else _why_no_batch(batch)
     return "update_item", [f"records are put one by one, which is much slower: {why}"]
 
 
