@@ -21,7 +21,7 @@ dev: .venv/demo             ## the same servers and workers without the job, for
 # Tests with servers wait for two thirds of their time: more of them at once than there are cores. Each process has
 # servers of its own, which take about 1 GB. Those that assert seconds wait more, and leave the cores to each other.
 AT_ONCE ?= 6
-FEW := 4
+FEW := 3
 SIDE_BY_SIDE := --dist worksteal --durations 15
 
 test: check                 ## everything CI runs
