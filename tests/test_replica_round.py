@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from reindexer.items import GONE, ORDER, to_json_key
+from reindexer.items import GONE, ORDER, Put, to_json_key
 from reindexer.models import KeyList, Stop
+from reindexer.sinks.replica import ReplicaSink
 from reindexer.streams.order import FAR, floor_of
-from reindexer.tally import Tally
+from reindexer.tally import Outcome, Tally
 from tests.driving import Life
 from tests.model_followed import key_of
-from tests.model_replica import FLOOR, SWEEP, Replicated, copied, row, unnamed
+from tests.model_replica import FLOOR, SWEEP, Replicated, aimed, copied, row, unnamed
 from tests.model_stream import KEYS
 from tests.model_table import Plan
 
@@ -169,6 +170,14 @@ def test_a_poison_record_among_those_that_are_there_already_delays_none() -> Non
     stream.one_round(Life())
     assert (stream.tally, len(stream.isolated)) == (Tally(scanned=KEYS, updated=KEYS - 1), 1)
     assert stream.stops == [Stop.SLICE]
+
+
+def test_a_batch_changes_a_row_once_and_the_later_change_is_put_after_it() -> None:
+    world = Replicated([row(1)])
+    world.shard().run()
+    changes = [(key_of(1), Put(FLOOR + n, {"n": {"N": str(n)}}, Outcome.UPDATED, old=row(1))) for n in (1, 2)]
+    assert ReplicaSink(world.second.table, aimed()).attempt(changes).failures == [None, None]
+    assert held(world, 1) == {**key_of(1), "n": {"N": "2"}, ORDER: {"N": str(FLOOR + 2)}}
 
 
 def test_a_change_of_a_copy_that_has_other_attributes_is_put_whole() -> None:

@@ -81,7 +81,7 @@ MUTATIONS = (
         _COPIES,
         "_OF_TOMBSTONE if put.body is None else self._digest(attributes_of(put))",
         "self._digest(attributes_of(put))",
-        REPLICA,
+        ("tests/test_copies.py",),
     ),
     Mutation(
         "a batch changes one row twice",
