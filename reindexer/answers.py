@@ -54,6 +54,11 @@ class Failure:
     denied: bool = False
     service: str = "DynamoDB"
 
+    @property
+    def silent(self) -> bool:
+        """Whether there was no answer: another call would take as long, and end as this one did."""
+        return self.counter == "timeouts" or not self.reached
+
 
 class CallFailed(ReindexerError):
     """A whole call failed; `failure` says what that means."""

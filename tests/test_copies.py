@@ -12,7 +12,7 @@ from reindexer.items import GONE, NAMES, ORDER, Put, WireItem
 from reindexer.sinks.copies import Copies
 from reindexer.tally import Outcome
 from tests.model_replica import aimed
-from tests.model_statements import parse_statement
+from tests.model_table import ModelTable
 
 pytestmark = pytest.mark.unit
 
@@ -32,15 +32,9 @@ def put(order: int, body: WireItem | None, old: WireItem | None = None) -> Put:
 def made(statement: dict[str, Any] | None, there: WireItem) -> WireItem | None:
     """The item after it; None: it is refused."""
     assert statement is not None
-    parsed = parse_statement(statement["Statement"], statement["Parameters"], ("id",))
-    assert parsed.below is not None
-    name, order = parsed.below
-    if any(there.get(guard) != value for guard, value in parsed.guards) or not (
-        int(there[name]["N"]) < int(order["N"])
-    ):
-        return None
-    left = {name: value for name, value in there.items() if name not in parsed.removes}
-    return {**left, **parsed.sets}
+    table = ModelTable([there])
+    [answer] = table.batch_execute_statement(Statements=[statement])["Responses"]
+    return None if "Error" in answer else table.rows[table.identity(there)]
 
 
 @given(_bodies, _bodies, _bodies | st.none(), st.integers(1, 3))

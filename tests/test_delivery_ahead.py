@@ -92,3 +92,10 @@ def test_a_budget_holds_for_all_that_is_under_way() -> None:
         assert over.run() is None
     assert over.outcomes == ["updated"] * 60
     assert over.context.now() - began >= 1.9, "two seconds' worth"
+
+
+def test_what_is_under_way_has_had_its_part_of_the_budget() -> None:
+    with bench(60, share=Share(records=30.0)) as (over, _):
+        over.context.clock.now += 1.0  # a second's worth is there
+        assert over.run() is None
+    assert [len(batch) for batch in over.model.batches][:2] == [25, 5]

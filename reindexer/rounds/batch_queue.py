@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from typing import Generic
 
 from reindexer.items import Change
@@ -15,8 +15,8 @@ class BatchQueue(Generic[Change]):
     """Says what the next call carries, within the budget and the sink's limits; all waiting happens here.
 
     `in_trouble`: with this many waiting to be tried again no fresh one is begun; nor where `room` says that no
-    further one can be carried. `may_look_ahead`: whether a fresh one may be drawn before it can be sent; not
-    where drawing it does its work.
+    further one can be carried. `under_way`: sent, and not charged to the budget yet. `may_look_ahead`: whether
+    a fresh one may be drawn before it can be sent; not where drawing it does its work.
     """
 
     def __init__(
@@ -28,12 +28,13 @@ class BatchQueue(Generic[Change]):
         in_trouble: int,
         may_look_ahead: bool,
         room: Callable[[], bool],
+        under_way: Sized,
         budget: Budget,
         context: RoundContext,
     ) -> None:
         self._max_changes, self._max_bytes, self._size_of = max_changes, max_bytes, size_of
         self._in_trouble, self._may_look_ahead = in_trouble, may_look_ahead
-        self._room = room
+        self._room, self._under_way = room, under_way
         self._budget, self._context = budget, context
         self.retries: list[PendingWrite[Change]] = []
         self._fresh: Iterator[PendingWrite[Change]] = iter(())
@@ -41,7 +42,6 @@ class BatchQueue(Generic[Change]):
         self._more = False  # whether fresh ones may be left
         self._any_left: Callable[[], bool] = lambda: True
         self._quiet_until = 0.0  # no call before this moment, whichever works are due
-        self.under_way = 0  # sent, and not charged to the budget yet
 
     def begin(self, pending: Iterable[PendingWrite[Change]], any_left: Callable[[], bool]) -> None:
         """Draw fresh ones from `pending`, as long as `any_left` says that there are more."""
@@ -72,7 +72,8 @@ class BatchQueue(Generic[Change]):
             if self.retries:  # else there is room once what is under way is settled
                 self._context.wait(min(work.not_before for work in self.retries) - now)
             return []
-        size = self._budget.batch_size(self._max_changes + self.under_way) - self.under_way
+        under_way = len(self._under_way)
+        size = self._budget.batch_size(self._max_changes + under_way) - under_way
         if size <= 0:
             if due or self._someone_is_left():
                 self._budget.wait_to_write()
@@ -87,7 +88,7 @@ class BatchQueue(Generic[Change]):
         return self._fitting(batch)
 
     def _may_begin(self) -> bool:
-        if not self.retries and not self.under_way:  # with no one under way there is always room for one
+        if not self.retries and not self._under_way:  # with no one under way there is always room for one
             return self._more or bool(self._ahead)
         return (self._more or bool(self._ahead)) and len(self.retries) < self._in_trouble and self._room()
 

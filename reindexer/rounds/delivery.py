@@ -49,6 +49,7 @@ class Delivery(Generic[Change]):
     ) -> None:
         self._sink, self._meaning = sink, meaning
         self._budget, self._context, self._deadline, self._patience = budget, context, deadline, patience
+        self._under_way = UnderWay[Change](sink, ahead)
         self._queue = BatchQueue[Change](
             max_changes=min(sink.max_changes, max_batch),
             max_bytes=sink.max_bytes,
@@ -56,6 +57,7 @@ class Delivery(Generic[Change]):
             in_trouble=patience.in_trouble,
             may_look_ahead=may_look_ahead,
             room=room,
+            under_way=self._under_way,
             budget=budget,
             context=context,
         )
@@ -69,7 +71,6 @@ class Delivery(Generic[Change]):
         self._deleted = False  # since the last heartbeat: no row tells a successor of it
         self._done = 0  # records that left the loop so far
         self._through = 0  # those of them that got an outcome: isolating one proves nothing for another
-        self._under_way = UnderWay[Change](sink, ahead)
         self._streak = 0  # calls in a row that settled nothing
         self._moved_at = context.now()  # when a record was last settled
         self._stall: tuple[Stop, Fault | None] = Stop.UNAVAILABLE, None
@@ -118,7 +119,8 @@ class Delivery(Generic[Change]):
                     self._queue.retries += batch
                     stop = Stop.STALE
                 elif batch:
-                    self._send(batch)
+                    self._tried = True
+                    self._under_way.send(batch)
                     if self._may_send:
                         continue
             if stop is None and self._under_way:
@@ -132,11 +134,6 @@ class Delivery(Generic[Change]):
     def _may_send(self) -> bool:
         """Whether the next batch need not wait for an answer. It does where something is to be sent again."""
         return not self._under_way or (self._under_way.has_room and self._queue.any_fresh)
-
-    def _send(self, batch: list[PendingWrite[Change]]) -> None:
-        self._tried = True
-        self._under_way.send(batch)
-        self._queue.under_way += len(batch)
 
     def _answered(self) -> None:
         """Settle the oldest batch, when its answer is there."""
@@ -177,7 +174,6 @@ class Delivery(Generic[Change]):
         except CallFailed as failed:
             answers = Answers([failed.failure] * len(batch), 0.0)
         tried = len(answers.failures)
-        self._queue.under_way -= len(batch)
         self._queue.retries += batch[tried:]
         self.write_units += self._budget.wrote(answers.costly, answers.consumed)
         refused: list[Refusal[Change]] = []

@@ -15,7 +15,7 @@ from reindexer.rounds.pending_write import PendingWrite
 from reindexer.rounds.protocols import Sink
 
 #: Batches under way at once where calls are made ahead: a far Region takes a tenth of a second for each.
-_AT_ONCE = 4
+MAX_BATCHES = 4
 #: Seconds between two heartbeats while an answer is awaited.
 _TICK_SECONDS = 1.0
 
@@ -47,13 +47,14 @@ class UnderWay(Generic[Change]):
         self._calls = 0  # made so far
         self._failed_at = 0  # as many were made when one failed last
 
-    def __bool__(self) -> bool:
-        return bool(self._sent)
+    def __len__(self) -> int:
+        """Records in them."""
+        return sum(len(sent.batch) for sent in self._sent)
 
     @property
     def has_room(self) -> bool:
         """Whether one more may be sent beside these."""
-        return self._ahead is not None and len(self._sent) < _AT_ONCE
+        return self._ahead is not None and len(self._sent) < MAX_BATCHES
 
     @property
     def works(self) -> list[PendingWrite[Change]]:

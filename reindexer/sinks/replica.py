@@ -84,7 +84,7 @@ class ReplicaSink:
         statements = self._statements(writes)
         alone = [place for place in range(len(writes)) if place not in statements]
         parts = [(list(statements), self._execute(writes, statements))] if statements else []
-        silent = next((f for _, answers in parts for f in answers.failures if f and _no_answer(f)), None)
+        silent = next((f for _, answers in parts for f in answers.failures if f and f.silent), None)
         if silent:
             parts.append((alone, Answers([replace(silent, applied=False)] * len(alone), 0.0)))
         else:
@@ -213,8 +213,3 @@ class ReplicaSink:
             )
             meant = replace(meant, message=cut(why))
         return of_other(meant, self._name)
-
-
-def _no_answer(failure: Failure) -> bool:
-    """Whether another call would take as long, and end as this one did."""
-    return failure.counter == "timeouts" or not failure.reached

@@ -116,7 +116,7 @@ def singly(writes: Sequence[tuple[WireKey, Change]], one: Callable[[WireKey, Cha
         except CallFailed as failed:
             failures.append(failed.failure)
             failure = failed.failure
-            if failure.counter == "timeouts" or failure.action is Action.PARK or not failure.reached:
+            if failure.silent or failure.action is Action.PARK:
                 break  # each further call would wait as long, or end as this one did
     return Answers(failures, consumed)
 

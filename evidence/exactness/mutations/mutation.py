@@ -23,8 +23,8 @@ INDEX_WRITES = ("tests/test_search_writes.py",)  # on a real OpenSearch
 INDEX_JOBS = (
     "tests/test_index_end_to_end.py::test_a_refused_document_is_given_up_by_its_own_error_and_redriven",
 )
-#: Against a stream and an index in memory.
 AHEAD = ("tests/test_delivery_ahead.py",)
+#: Against a stream and an index in memory.
 FOLLOW = ("tests/test_follow_round.py", "tests/test_stream_following.py")
 LINEAGES = (
     "tests/test_stream_lineages.py",

@@ -75,9 +75,9 @@ MUTATIONS = (
     ),
     Mutation(
         "a batch that is sent ahead is not charged until it is answered",
-        "reindexer/rounds/delivery.py",
-        "        self._queue.under_way += len(batch)\n",
-        "",
+        "reindexer/rounds/batch_queue.py",
+        "self._budget.batch_size(self._max_changes + under_way) - under_way",
+        "self._budget.batch_size(self._max_changes)",
         AHEAD,
     ),
     Mutation(
