@@ -43,6 +43,7 @@ from reindexer.explain import explain
 from reindexer.jobs.catalogue import catalogue
 from reindexer.jobs.job import CODE_SHOWN, Job
 from reindexer.ledger import Ledger
+from reindexer.rounds.under_way import MAX_BATCHES
 from reindexer.settings import Settings, settings
 from supervisor import supervise
 from workflows.follow_table import FollowTable
@@ -122,8 +123,9 @@ async def serve(chosen: Settings) -> str:
     """One process's life: connect, warm up, poll until asked to stop ("") or not fit to work (why)."""
     export_metrics()
     client = await connect()
-    pool = chosen.rounds_per_process + chosen.following_per_process + _CONTROL_SLOTS
-    clients = Clients(pool=pool, ledger=Ledger(chosen.ledger_table))
+    ahead = chosen.following_per_process * (MAX_BATCHES + 1)  # each reads a page ahead, too
+    pool = chosen.rounds_per_process + chosen.following_per_process + ahead + _CONTROL_SLOTS
+    clients = Clients(pool=pool, ledger=Ledger(chosen.ledger_table), ahead=ahead)
     log.info(
         "serving namespace %s at %s, queues %s and %s; DynamoDB account %s, region %s at %s, ledger %s; "
         "jobs %s",

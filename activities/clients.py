@@ -18,15 +18,13 @@ from reindexer.streams.client import StreamCalls, make_streams_client
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-#: Of rounds that follow, by default 16 a process: four batches of each, while a page is read ahead.
-_AHEAD = ThreadPoolExecutor(80, "ahead")
-
 
 class Clients:
-    """Thread-safe. `pool`: most calls in flight at once in this process."""
+    """Thread-safe. `pool`: most calls in flight at once in this process; `ahead`: those not awaited at once."""
 
-    def __init__(self, pool: int, ledger: Ledger) -> None:
+    def __init__(self, pool: int, ledger: Ledger, ahead: int = 1) -> None:
         self._pool, self._lock = pool, threading.Lock()
+        self._ahead = ThreadPoolExecutor(ahead, "ahead")
         #: In the worker's own region.
         self.own = make_client(pool=pool)
         self._by_region = {self.own.meta.region_name: self.own}
@@ -74,7 +72,7 @@ class Clients:
             client = self._streams.get(region)
             if client is None:
                 client = self._streams[region] = make_streams_client(region=region, pool=self._pool)
-        return StreamCalls(client, arn, _AHEAD)
+        return StreamCalls(client, arn, self._ahead)
 
     def table(self, target: Target | CapacityInput | OtherTable | StreamLookInput) -> TableClient:
         """The engine's client for the table. Raises `EnvironmentFault` where AWS's settings do not suffice."""
