@@ -89,6 +89,20 @@ def test_a_change_before_one_that_the_index_refuses_is_sent_after_all() -> None:
     assert [record.order for record in progress.isolated] == [FLOOR + 4, FLOOR + 5]
 
 
+def test_a_record_that_is_given_up_does_not_wait_for_the_end_of_a_round_at_rest() -> None:
+    """It takes four minutes, and a record is listed, or tried by itself, once it has ended."""
+    followed, index = FollowedTable(), ModelIndex(refuses={3})
+    followed.put(1, 3)
+    followed.put(2, 2)
+    began = followed.table.clock.now
+    result = followed.round(index, seconds=240.0)
+    assert (result.stop, len(result.progress.isolated)) == (Stop.ISOLATED, 1)
+    assert result.progress.tally == Tally(scanned=2, updated=1)
+    assert followed.table.clock.now - began < 5
+    on = followed.round(index, seconds=240.0, cursor=result.progress.cursor, isolated=True)
+    assert (on.stop, on.progress.tally) == (Stop.SLICE, Tally())
+
+
 def test_changes_further_apart_than_a_batch_are_all_sent() -> None:
     """Else a round that sends no more than one batch would not move on."""
     coalescing = Coalescing[Put](2, lambda: True)

@@ -169,7 +169,7 @@ def test_a_poison_record_among_those_that_are_there_already_delays_none() -> Non
     stream = world.shard(world.lineages)
     stream.one_round(Life())
     assert (stream.tally, len(stream.isolated)) == (Tally(scanned=KEYS, updated=KEYS - 1), 1)
-    assert stream.stops == [Stop.SLICE]
+    assert stream.stops == [Stop.ISOLATED], "and the service counts as one that answers"
 
 
 def test_a_batch_changes_a_row_once_and_the_later_change_is_put_after_it() -> None:

@@ -130,7 +130,7 @@ class Stop(StrEnum):
     DONE = "done"
     SLICE = "time slice over"
     ASKED = "asked to stop"
-    ISOLATED = "many isolated records"
+    ISOLATED = "isolated records, which are not to wait"
     THROTTLED = "throttled"
     UNAVAILABLE = "service unavailable"
     FAULT = "environment fault"

@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 
 #: Rows begun between two looks at the clock while none of them needs a write: as many as a batch has.
 _ROWS_PER_LOOK = 25
+#: Seconds for which a round that follows keeps isolated records: at rest it takes minutes, and each round costs
+#: five events.
+_KEPT_SECONDS = 2.0
 
 
 class Round(Generic[Change]):
@@ -65,6 +68,7 @@ class Round(Generic[Change]):
         named = isinstance(request.source, KeyList | Lineages) or bool(target.within and target.within.index)
         self._checkpoint = Checkpoint(request.cursor, named=named)
         self._coalescing = Coalescing[Change](destination.max_batch, self._room)
+        self._isolated_at: float | None = None  # when the first record was
         self._read_units = 0.0  # of pages, and of looking for late deletions
         self._last = request.beginning  # what was reported last
 
@@ -185,12 +189,19 @@ class Round(Generic[Change]):
         over = self._context.now() >= self._deadline or self._checkpoint.partitions.many
         if stop is None and over and not (handled and page.next_cursor is None):
             stop = Stop.SLICE  # but for the last page: where one takes a slice, the end would never be seen
-        if stop is None and self._checkpoint.full:
+        if stop is None and (self._checkpoint.full or self._keeps_isolated):
             stop = Stop.ISOLATED
         if stop is None and self._context.stopping():
             stop = Stop.ASKED
         self._context.heartbeat()
         return stop
+
+    @property
+    def _keeps_isolated(self) -> bool:
+        """Whether isolated records wait for the end of a round that follows, to be listed or tried again."""
+        if self._isolated_at is None or not isinstance(self._request.source, Lineages):
+            return False
+        return self._context.now() - self._isolated_at >= _KEPT_SECONDS
 
     def _works(self, page: Page) -> Iterator[PendingWrite[Change]]:
         """The rows of a page that need a write, begun as the delivery asks for them.
@@ -220,6 +231,8 @@ class Round(Generic[Change]):
         self._settle(work.position, work.key, result)
 
     def _settle(self, position: int, key: WireKey, result: Outcome | Isolated) -> None:
+        if self._isolated_at is None and isinstance(result, Isolated):
+            self._isolated_at = self._context.now()
         self._checkpoint.settle(position, result)
         self._destination.settled(key, result)
         for earlier in self._coalescing.settled(position, key, result):
