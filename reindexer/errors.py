@@ -41,6 +41,13 @@ class RecordFailed(ReindexerError):
         self.code, self.message = code, message
 
 
+class TimeLimit(RecordFailed):
+    """A job's function took longer for a record than it may. Beside other records that may be their fault."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__("TimeLimit", f"the function took longer than {seconds:g} s for one record")
+
+
 class Interrupted(ReindexerError):
     """Asked to stop while a job's function ran. Nothing is known of its record, and nothing was done."""
 

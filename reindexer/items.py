@@ -55,6 +55,8 @@ def from_json_key(key: Mapping[str, Mapping[str, str]]) -> WireKey:
 
 #: DynamoDB's numbers have up to 38 digits; Python's own context would round them to 28 and make two keys one.
 _EXACT = Context(prec=50)
+#: A plain notation longer than that is no help to a reader.
+_MAX_PLAIN = 38
 
 
 def key_identity(key: WireKey) -> tuple[Any, ...]:
@@ -69,6 +71,28 @@ def key_identity(key: WireKey) -> tuple[Any, ...]:
 def key_text(key: Key) -> str:
     """A key for people and for the ledger: compact JSON with sorted names."""
     return json.dumps(key, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+def wire_value(kind: str, text: str) -> WireValue:
+    """The value that a text means, as boto3 wants it."""
+    return {kind: base64.b64decode(text) if kind == "B" else text}
+
+
+def text_of(value: WireValue) -> str:
+    """The value as text, one text for each value: 1, 1.0 and 1E0 are "1", binary is base64."""
+    for kind, content in value.items():
+        if kind == "N":
+            return number_text(Decimal(content))
+        return base64.b64encode(content).decode() if kind == "B" else str(content)
+    raise ValueError("a key value without a type")
+
+
+def number_text(number: Decimal) -> str:
+    """One text for each number, in plain notation where that is not overlong."""
+    exact = number.normalize(_EXACT)
+    if not exact:
+        return "0"  # -0 too
+    return format(exact, "f") if abs(exact.adjusted()) < _MAX_PLAIN else str(exact)
 
 
 #: Characters up to which a text's JSON is not measured: none takes more than six bytes a character.
@@ -112,6 +136,11 @@ class Write:
     create: bool = False
     revives: bool = False
     rest: Write | None = None
+
+
+def written(item: WireItem, write: Write) -> WireItem:
+    """The item as the write leaves it, without the stamp."""
+    return {name: value for name, value in item.items() if name not in write.removes} | dict(write.sets)
 
 
 @dataclass(slots=True, frozen=True)

@@ -17,7 +17,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from reindexer.items import Skip, WireItem, Write
+from reindexer.items import Skip, WireItem, written
 from reindexer.jobs.catalogue import find_job, load_job
 from reindexer.jobs.deciding import Decider, failure_of
 from reindexer.jobs.job import Job, Params
@@ -102,8 +102,3 @@ def _document(job: Job, documents: DocumentOf, item: WireItem) -> Ran:
     if isinstance(made, Skip):
         return Ran(Outcome.FILTERED.value, before, before)
     return Ran(Outcome.UPDATED.value, before, before, document=json.loads(made, parse_float=Decimal))
-
-
-def written(item: WireItem, write: Write) -> WireItem:
-    """The item as the write leaves it, without the stamp."""
-    return {name: value for name, value in item.items() if name not in write.removes} | dict(write.sets)

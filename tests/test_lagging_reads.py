@@ -12,9 +12,9 @@ from reindexer.dynamo.reading import read_consistently
 from reindexer.dynamo.table import TableClient
 from reindexer.models import KeyAttribute, PartitionRange, PartitionRanges, PartitionScope, Share
 from reindexer.page import Page, after_keys
-from reindexer.partitions.source import PartitionSource
 from reindexer.round_context import RoundContext
 from reindexer.sinks.recently_deleted import RecentlyDeleted
+from reindexer.sources.partitions import PartitionSource
 from reindexer.tally import Tally
 from reindexer.throttle import Budget
 from tests.driving import FakeContext, Life, shard

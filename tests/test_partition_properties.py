@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reindexer.dynamo.table import TableClient
-from reindexer.items import from_json_key
+from reindexer.items import from_json_key, number_text
 from reindexer.models import (
     KeyAttribute,
     PartitionRange,
@@ -23,10 +23,10 @@ from reindexer.models import (
     Share,
     SortCondition,
 )
-from reindexer.partitions.sort_keys import holds, midpoint, number_text, ordered
-from reindexer.partitions.source import PartitionSource
+from reindexer.partitions.sort_keys import holds, midpoint, ordered
 from reindexer.planning.partitions.cutting import cut
 from reindexer.planning.partitions.sizes import Look, Pace, looked_at
+from reindexer.sources.partitions import PartitionSource
 from reindexer.throttle import Budget
 from tests.driving import FakeContext
 from tests.model_partitions import ModelPartitions

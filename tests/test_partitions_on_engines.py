@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from reindexer.errors import BadInput
+from reindexer.items import text_of
 from reindexer.models import (
     Isolated,
     KeyAttribute,
@@ -22,11 +23,11 @@ from reindexer.models import (
     SortCondition,
     VerifyInput,
 )
-from reindexer.partitions.sort_keys import holds, ordered, text_of
-from reindexer.partitions.source import PartitionSource
+from reindexer.partitions.sort_keys import holds, ordered
 from reindexer.planning.facts import describe
 from reindexer.planning.partitions.scope import checked_scope
 from reindexer.planning.partitions.sizes import looked_at
+from reindexer.sources.partitions import PartitionSource
 from reindexer.table_rounds import attempt_record, run_round
 from reindexer.tally import Tally
 from reindexer.throttle import Budget

@@ -26,8 +26,8 @@ from reindexer.models import (
     Stop,
     Target,
 )
-from reindexer.partitions.source import PartitionSource
 from reindexer.sources.either import with_replica
+from reindexer.sources.partitions import PartitionSource
 from reindexer.streams.order import FAR, floor_of
 from reindexer.table_rounds import Second, make_round
 from reindexer.tally import Tally

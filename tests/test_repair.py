@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from reindexer.compare.repair import needed, outcome_of
+from reindexer.compare.repair import needed
 from reindexer.compare.rows import Rules
 from reindexer.items import Write
 from reindexer.models import Difference, FoundDifference, KeptDifferences, KeyList, Unconfirmed
+from reindexer.sinks.repairing import outcome_of
 from reindexer.sources.differences import DifferenceSource
 from reindexer.tally import Outcome, Tally
 from reindexer.throttle import Budget

@@ -15,7 +15,17 @@ from reindexer.checks.tried_documents import TriedDocuments
 from reindexer.dynamo.reading import read_consistently
 from reindexer.dynamo.table import TableClient
 from reindexer.errors import RecordFailed, cut, named_failure
-from reindexer.items import Key, Skip, WireItem, WireValue, Write, from_json_key, key_identity, to_json_key
+from reindexer.items import (
+    Key,
+    Skip,
+    WireItem,
+    WireValue,
+    Write,
+    from_json_key,
+    key_identity,
+    to_json_key,
+    written,
+)
 from reindexer.jobs.conditions import as_filter
 from reindexer.models import Change, DryRun, DryRunInput, KeyList, Pair, PartitionRanges, Share
 from reindexer.operations.within_index import belongs
@@ -23,7 +33,6 @@ from reindexer.round_context import RoundContext
 from reindexer.search.client import SearchClient
 from reindexer.sources import make_source
 from reindexer.tally import Outcome, Tally
-from reindexer.testing import written
 from reindexer.throttle import Budget, backoff
 from reindexer.values import plain
 

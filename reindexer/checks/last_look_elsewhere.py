@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
 from reindexer.answers import Action, CallFailed
-from reindexer.compare.repair import REPAIRED
 from reindexer.errors import EnvironmentFault
 from reindexer.items import Key, WireKey, from_json_key, key_identity
 from reindexer.models import ClosingInput, ClosingResult, Fault, Isolated, Target
@@ -19,6 +18,7 @@ from reindexer.round_context import RoundContext
 from reindexer.rounds.protocols import Source
 from reindexer.sinks.ordered import OrderedSink
 from reindexer.sinks.pair import Pair
+from reindexer.sinks.repairing import REPAIRED
 from reindexer.sinks.unconfirmed_writes import sent
 from reindexer.streams.order import floor_of
 from reindexer.tally import Attempts, Outcome, Tally

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal, Protocol, TypeAlias
 
-from reindexer.items import WireItem
+from reindexer.items import WireItem, text_of
 from reindexer.models import (
     KeyList,
     PartitionRange,
@@ -18,8 +18,8 @@ from reindexer.models import (
     Segment,
     Source,
 )
-from reindexer.partitions.sort_keys import Bounds, ordered, text_of
-from reindexer.partitions.source import query_of
+from reindexer.partitions.bounds import Bounds, query_of
+from reindexer.partitions.sort_keys import ordered
 
 Read: TypeAlias = Literal["scan", "query"]
 

@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 
 from reindexer.compare.rows import Rules
 from reindexer.items import GONE, NAMES, ORDER, WireItem, Write
-from reindexer.models import Difference
-from reindexer.tally import Outcome
 from reindexer.values import same
 
 #: Attributes that one write compares: DynamoDB takes 300 operators and 4 KB in a condition, and each takes two
 #: operators and some 16 characters.
 _MOST = 100
-
-#: What a difference becomes once it is repaired. A key that moved was in both tables, as far as is known.
-REPAIRED: Mapping[str, Outcome] = {
-    Difference.MISSING: Outcome.CREATED,
-    Difference.DIFFERENT: Outcome.REPLACED,
-    Difference.EXTRANEOUS: Outcome.REMOVED,
-    Difference.MOVING: Outcome.REPLACED,
-}
-
-
-def outcome_of(write: Write) -> Outcome:
-    """The outcome of a repair that was applied."""
-    if write.create or write.revives:  # for a comparison it was missing
-        return Outcome.CREATED
-    return Outcome.REMOVED if write.delete else Outcome.REPLACED
 
 
 def needed(

@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from reindexer.errors import EnvironmentFault, Interrupted, RecordFailed
+from reindexer.errors import EnvironmentFault, Interrupted, RecordFailed, TimeLimit
 from reindexer.round_context import TICK_SECONDS, RoundContext
 from reindexer.values import EXACT
 
@@ -31,13 +31,6 @@ A = TypeVar("A")
 MAX_HANGING = 16
 #: Seconds a pure function gets to end once the round is asked to stop: a pause is not to take longer than two.
 _GRACE_SECONDS = 1.0
-
-
-class TimeLimit(RecordFailed):
-    """The function took longer for one record than its job allows. Beside others that may be their fault."""
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__("TimeLimit", f"the function took longer than {seconds:g} s for one record")
 
 
 class _Over(BaseException):

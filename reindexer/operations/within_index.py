@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from reindexer.items import Skip, WireItem, Write
+from reindexer.items import Skip, WireItem, Write, text_of
 from reindexer.models import PartitionScope
 from reindexer.page import Page
-from reindexer.partitions.sort_keys import holds, ordered, text_of
+from reindexer.partitions.sort_keys import holds, ordered
 
 if TYPE_CHECKING:
     from reindexer.operations import Operation

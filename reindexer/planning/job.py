@@ -24,8 +24,7 @@ from reindexer.models import (
     Transform,
     documents_of,
 )
-from reindexer.partitions.sort_keys import Bounds
-from reindexer.partitions.source import query_of
+from reindexer.partitions.bounds import Bounds, query_of
 from reindexer.planning.asking import ask, denied, verdict
 from reindexer.planning.bounds import check_params
 from reindexer.planning.facts import Described

@@ -16,9 +16,8 @@ from reindexer.dynamo.table import TableClient
 from reindexer.dynamo.taxonomy import of_statement
 from reindexer.dynamo.wire import Stamp, StatementBuilder, delete_parameters, update_parameters
 from reindexer.errors import EnvironmentFault, Refused
-from reindexer.items import WireKey, Write
+from reindexer.items import WireKey, Write, wire_value
 from reindexer.models import Attributes, PartitionScope
-from reindexer.partitions.sort_keys import wire_value
 from reindexer.planning.asking import UNKNOWN_OPERATION, ask, denied, verdict
 from reindexer.planning.partitions.scope import where
 from reindexer.planning.reach import NO_RUN, Reach

@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reindexer.items import Key, WireKey, from_json_key
+from reindexer.items import Key, WireKey, from_json_key, wire_value
 from reindexer.models import KeyAttribute, KeyList, PartitionScope, Source
-from reindexer.partitions.sort_keys import wire_value
 from reindexer.sinks.table import impossible_key
 
 #: A run stamp that no item carries.

@@ -13,8 +13,7 @@ from reindexer.dynamo.table import TableClient
 from reindexer.dynamo.wire import merged, projection
 from reindexer.items import WireItem, WireKey, from_json_key, key_identity
 from reindexer.models import Attributes, PartitionRange, PartitionScope
-from reindexer.partitions.sort_keys import Bounds
-from reindexer.partitions.source import query_of
+from reindexer.partitions.bounds import Bounds, query_of
 from reindexer.planning.asking import ask, verdict
 from reindexer.planning.partitions.scope import where
 from reindexer.planning.reach import Reach

@@ -7,9 +7,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reindexer.items import WireItem, WireKey
+from reindexer.items import WireItem, WireKey, text_of, wire_value
 from reindexer.models import KeyAttribute
-from reindexer.partitions.sort_keys import text_of, wire_value
 
 #: Bytes of an ID in UTF-8 (OpenSearch's limit).
 MAX_ID_BYTES = 512

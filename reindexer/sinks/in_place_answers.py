@@ -14,9 +14,8 @@ from reindexer.answers import Action, CallFailed, Failure
 from reindexer.dynamo.reading import read_consistently
 from reindexer.dynamo.table import TableClient
 from reindexer.dynamo.wire import Stamp
-from reindexer.errors import EnvironmentFault, Interrupted, named_failure
+from reindexer.errors import EnvironmentFault, Interrupted, TimeLimit, named_failure
 from reindexer.items import Skip, WireItem, Write, key_identity, second_write, to_json_key
-from reindexer.jobs.bounded import TimeLimit
 from reindexer.models import Fault, Isolated
 from reindexer.operations import Operation
 from reindexer.round_context import RoundContext

@@ -7,14 +7,13 @@ write of this run to it was not answered, or where a lost attempt may have sent 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from reindexer.answers import Action, CallFailed
-from reindexer.compare.repair import REPAIRED, outcome_of
 from reindexer.dynamo.table import TableClient
 from reindexer.items import WireItem, WireKey, Write, key_identity, to_json_key
-from reindexer.models import Isolated, RoundInput, Segment, Unconfirmed
+from reindexer.models import Difference, Isolated, RoundInput, Segment, Unconfirmed
 from reindexer.operations import verb_of
 from reindexer.page import Page
 from reindexer.round_context import RoundContext
@@ -27,6 +26,13 @@ from reindexer.tally import Outcome
 
 #: Tries that lengthen the wait of a record others keep changing: below a second, as in place.
 _MAX_RACES_WAIT = 4
+#: What a difference becomes once it is repaired. A key that moved was in both tables, as far as is known.
+REPAIRED: Mapping[str, Outcome] = {
+    Difference.MISSING: Outcome.CREATED,
+    Difference.DIFFERENT: Outcome.REPLACED,
+    Difference.EXTRANEOUS: Outcome.REMOVED,
+    Difference.MOVING: Outcome.REPLACED,
+}
 
 
 class RepairAnswers:
@@ -198,3 +204,10 @@ class Repairing:
 def equal_already(both: Both) -> Outcome:
     """The outcome of a key that needs nothing."""
     return Outcome.VANISHED if both.first is None and both.other is None else Outcome.CURRENT
+
+
+def outcome_of(write: Write) -> Outcome:
+    """The outcome of a repair that was applied."""
+    if write.create or write.revives:  # for a comparison it was missing
+        return Outcome.CREATED
+    return Outcome.REMOVED if write.delete else Outcome.REPLACED

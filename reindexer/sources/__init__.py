@@ -8,10 +8,10 @@ from typing import Any
 from reindexer.dynamo.table import TableClient
 from reindexer.models import KeyList, PartitionRanges, Segment, Target
 from reindexer.models import Source as Named
-from reindexer.partitions.source import PartitionSource
 from reindexer.round_context import RoundContext
 from reindexer.rounds.protocols import Source
 from reindexer.sources.keys import KeySource
+from reindexer.sources.partitions import PartitionSource
 from reindexer.sources.scan import ScanSource
 
 

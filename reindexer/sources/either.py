@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from reindexer.dynamo.table import TableClient
-from reindexer.items import GONE, Cursor, WireItem, WireKey
+from reindexer.items import GONE, Cursor, WireItem, WireKey, text_of
 from reindexer.models import KeyAttribute, PartitionRanges, Target
 from reindexer.page import Page
-from reindexer.partitions.sort_keys import ordered, text_of
-from reindexer.partitions.source import PartitionSource, cursor_at, place_of
+from reindexer.partitions.sort_keys import ordered
 from reindexer.round_context import RoundContext
 from reindexer.rounds.protocols import Source
+from reindexer.sources.partitions import PartitionSource, cursor_at, place_of
 from reindexer.throttle import Budget
 
 #: The position of a range, and a sort key in it; the position alone: before the first row of the range.

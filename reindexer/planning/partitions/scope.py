@@ -8,8 +8,9 @@ from decimal import Decimal
 from typing import Any
 
 from reindexer.errors import BadInput, Refused
+from reindexer.items import number_text
 from reindexer.models import KeyAttribute, Partitions, PartitionScope, SortCondition, SortKey
-from reindexer.partitions.sort_keys import number_text, ordered
+from reindexer.partitions.sort_keys import ordered
 from reindexer.planning.facts import Described
 from reindexer.planning.scopes import typed_value
 

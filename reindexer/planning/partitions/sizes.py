@@ -14,9 +14,9 @@ from typing import Any
 
 from reindexer.answers import Action, CallFailed
 from reindexer.dynamo.table import TableClient
+from reindexer.items import text_of
 from reindexer.models import PartitionRange, PartitionScope, SortCondition
-from reindexer.partitions.sort_keys import Bounds, text_of
-from reindexer.partitions.source import query_of
+from reindexer.partitions.bounds import Bounds, query_of
 from reindexer.planning.asking import ask, verdict
 from reindexer.planning.partitions.cutting import OutOfTime, cut
 from reindexer.planning.partitions.scope import where

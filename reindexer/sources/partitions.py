@@ -9,10 +9,11 @@ from reindexer.dynamo.reading import read_consistently
 from reindexer.dynamo.table import TableClient
 from reindexer.dynamo.wire import merged, projection
 from reindexer.errors import EnvironmentFault
-from reindexer.items import Cursor, WireItem, WireKey, from_json_key, key_identity, to_json_key
+from reindexer.items import Cursor, WireItem, WireKey, from_json_key, key_identity, text_of, to_json_key
 from reindexer.models import KeyAttribute, PartitionRange, PartitionRanges, PartitionScope
 from reindexer.page import Page
-from reindexer.partitions.sort_keys import Bounds, ordered, text_of, wire_value
+from reindexer.partitions.bounds import Bounds, query_of
+from reindexer.partitions.sort_keys import ordered
 from reindexer.round_context import RoundContext
 from reindexer.throttle import Budget
 
@@ -157,20 +158,6 @@ def _distinct(keys: Sequence[WireKey]) -> list[int]:
     for place, key in enumerate(keys):
         first.setdefault(key_identity(key), place)
     return list(first.values())
-
-
-def query_of(scope: PartitionScope, part: PartitionRange, bounds: Bounds) -> dict[str, Any]:
-    """What a Query of the range says of its keys."""
-    condition, values = bounds.expression("#sort")
-    names = {"#partition": scope.partition.name}
-    if condition and scope.sort is not None:
-        names["#sort"] = scope.sort.name
-    return {
-        **({"IndexName": scope.index} if scope.index else {}),
-        "KeyConditionExpression": "#partition = :partition" + (f" AND {condition}" if condition else ""),
-        "ExpressionAttributeNames": names,
-        "ExpressionAttributeValues": {":partition": wire_value(scope.partition.type, part.value), **values},
-    }
 
 
 def _may_filter(row_filter: Mapping[str, Any], key_names: Sequence[str]) -> bool:
