@@ -84,8 +84,12 @@ async def test_a_pause_at_any_moment_holds_over_the_cycle(cycling: Stack, make_t
     table = make_table()
     handle = await begun(cycling, table)
     draw = random.Random(1)
-    for _ in range(4):
-        await asyncio.sleep(draw.uniform(0.1, 1.5))
+    for number in range(4):
+        if number % 2:  # as a run of the root begins, and starts its shards
+            before = (await progress(handle))["cycle"]
+            await until(handle, lambda p, before=before: p["cycle"] > before)  # type: ignore[misc]
+        else:
+            await asyncio.sleep(draw.uniform(0.1, 1.5))
         await handle.signal("pause", {"reason": "deploy"})
         seen = await until(handle, lambda p: p["state"] == "paused", seconds=30)
         assert seen["reason"] == "deploy"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import random
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,7 +22,6 @@ from reindexer.models import (
     HandBack,
     Isolated,
     KeptKeys,
-    Limits,
     Looked,
     PartitionRange,
     PartitionRanges,
@@ -41,47 +40,18 @@ from reindexer.models.folding import after_record
 from reindexer.models.packed import packed, unpacked
 from reindexer.models.plan import CycleBounds
 from reindexer.tally import Attempts, Tally
-from tests.stand_in import a_plan
+from tests.run_by_hand import BEGAN, Run, a_job
 from workflows.job.cycle import HandingOver, too_large
 from workflows.job.looking import Looking
-from workflows.job.running_job import RunningJob
 from workflows.job.shards import Shards
 from workflows.job.slot import Shard
 
-BEGAN = datetime(2026, 11, 21, tzinfo=UTC)
 DRAW = random.Random(7)
-
-
-class Run:
-    """A run of the root that is not run: its clock and its history are set by hand."""
-
-    def __init__(self) -> None:
-        self.now, self.events, self.bytes, self.suggested = BEGAN, 10, 1000, False
-
-    def info(self) -> Any:
-        return SimpleNamespace(
-            workflow_id="reindex-cities",
-            first_execution_run_id="first",
-            workflow_start_time=BEGAN,
-            start_time=BEGAN,
-            get_current_history_length=lambda: self.events,
-            get_current_history_size=lambda: self.bytes,
-            is_continue_as_new_suggested=lambda: self.suggested,
-        )
 
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> Run:
-    made = Run()
-    monkeypatch.setattr(workflow, "now", lambda: made.now)
-    monkeypatch.setattr(workflow, "info", made.info)
-    return made
-
-
-def a_job(run: Run, **plan: Any) -> RunningJob:
-    job = RunningJob(Limits(), None)
-    job.plan = a_plan().model_copy(update=plan)
-    return job
+    return Run.by_hand(monkeypatch)
 
 
 # ── Looking ────────────────────────────────────────────────────────────────────────────────────────────────

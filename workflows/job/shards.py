@@ -84,9 +84,12 @@ class Shards:
 
     @property
     def quiet(self) -> bool:
-        """Whether every open shard has acknowledged the pause in force and runs no attempt."""
+        """Whether every shard has acknowledged the pause in force and runs no attempt.
+
+        Also of one whose child is being started: it may begin a round before it learns of the pause.
+        """
         since = self._job.paused_since
-        return all(s.acknowledged >= since and s.situation in STILL for s in self.open)
+        return all(s.acknowledged >= since and s.situation in STILL for s in self.all if s.active)
 
     # ── Driving ────────────────────────────────────────────────────────────────────────────────────────────
 
