@@ -17,6 +17,7 @@ import pytest
 from commands.temporal.server import pollers, within
 from reindexer.models import Report
 from reindexer.tally import Outcome
+from testbed.job import outcome, until
 from testbed.stack import Stack
 from tests.cli import command
 from tests.stack import CHECKOUT
@@ -170,3 +171,12 @@ def test_a_job_that_may_delete_is_tried_anywhere_and_run_only_where_it_may(
     code, out, err = command(environment, *begin, "--allow-no-recovery")
     assert (code, json.loads(out)["tally"]["deleted"]) == (0, 3), err
     assert rows(table) == []
+
+
+async def test_one_that_is_paused_before_it_begins_waits_for_a_resume(quiet: Stack, table: Table) -> None:
+    asked = {"table": table.name, "operation": {"kind": "unstamp"}, "dry_run": True}
+    handle = await quiet.start(asked, start_signal="pause")
+    await until(handle, lambda p: p["state"] == "paused")
+    await handle.signal("resume")
+    kind, report = await outcome(handle)
+    assert (kind, report["dry_run"]["tally"]["scanned"]) == ("complete", CHANGED + CLEAN)

@@ -8,6 +8,8 @@ import pytest
 
 from reindexer.models import Segment, ShardReport, Situation
 from tests.run_by_hand import Run, a_job
+from workflows.job.looking import Looking
+from workflows.job.progress import ProgressView
 from workflows.job.shards import Shards
 from workflows.job.slot import Shard
 
@@ -65,3 +67,13 @@ def test_an_earlier_pause_is_not_the_one_in_force(run: Run) -> None:
     assert not every.quiet
     every.take(ShardReport(index=0, acknowledged=every._job.paused_since, situation=PAUSED))
     assert every.quiet
+
+
+def test_what_the_root_itself_does_is_waited_for_too(run: Run) -> None:
+    every = shards_of(run)
+    job = every._job
+    job.phase = "running"
+    view = ProgressView(job, every, Looking(job, every), 0.0)
+    with job.working(), job.working():
+        assert view._compute() == "pausing"
+    assert view._compute() == "paused"

@@ -263,7 +263,7 @@ class ReindexTable:
         """Every record, then what an independent read finds; or a dry run in place of both."""
         job = self._job
         if asked.dry_run and not job.known_plan.verb.compares:
-            if not job.gate.stopping:
+            if await job.gate.wait_open():
                 job.tried = await dry_run(job, job.known_plan, asked.scope)
             return
         await self._phases(asked).run()

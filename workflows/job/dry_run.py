@@ -36,14 +36,13 @@ async def dry_run(job: RunningJob, plan: Plan, scope: Scope) -> DryRun:
         summary=f"dry run over up to {request.limit:,} records",
         **round_options(request.seconds, plan.heartbeat_timeout),
     )
-    job.reading = True
     try:
-        return await handed_back(handle, lambda: not job.gate.open)
+        with job.working():
+            return await handed_back(handle, lambda: not job.gate.open)
     except ActivityError as error:
         if job.gate.stopping:
             raise
         raise plainly(error, "the dry run") from error
     finally:
-        job.reading = False
         if plan.target.search is not None:
             await remove_dry_run(job, plan.target.search)

@@ -140,15 +140,13 @@ async def sampled(job: RunningJob, shards: Shards) -> IndexSample | None:
         summary=f"compares some {request.records} records with their documents",
         **{**round_options(request.seconds, plan.heartbeat_timeout), "retry_policy": READ_AGAIN},
     )
-    job.reading = True
     try:
-        return await handed_back(handle, lambda: not job.gate.open)
+        with job.working():
+            return await handed_back(handle, lambda: not job.gate.open)
     except ActivityError as error:
         if not job.gate.stopping:
             job.warn(f"no sample of the records was compared with their documents: {error.cause or error}")
         return None
-    finally:
-        job.reading = False
 
 
 def _verifies(job: RunningJob) -> bool:

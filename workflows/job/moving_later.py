@@ -44,9 +44,10 @@ async def move_later(job: RunningJob, shards: Shards, scope: Scope) -> None:
         if job.leaving or not job.gate.open or tried:
             continue
         try:
-            job.index = await workflow.execute_activity_method(
-                IndexActivities.finish_index, finishing(job, shards, scope), **CONTROL
-            )
+            with job.working():
+                job.index = await workflow.execute_activity_method(
+                    IndexActivities.finish_index, finishing(job, shards, scope), **CONTROL
+                )
         except ActivityError as error:  # the next look may do it
             workflow.logger.warning("the readers' alias was not moved: %s", error.cause or error)
             continue

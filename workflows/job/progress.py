@@ -115,7 +115,7 @@ class ProgressView:
         if job.gate.stopping:
             return "cancelling"
         if job.gate.paused:
-            if not self._shards.quiet or job.reading:
+            if not self._shards.quiet or job.at_work:
                 return "pausing"
             return "parked" if job.parked else "paused"
         throttled = [s for s in self._shards.open if s.situation == "throttled"]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -83,7 +84,7 @@ class RunningJob:
         self.followed = carried.followed if carried and carried.followed else FollowState()
         self.arrival: Arrival | None = None  # of what it wrote, where that is to be confirmed
         self.confirming = False  # it has written all, and waits for others to have carried it
-        self.reading = False  # an activity of the root itself reads the table
+        self.at_work = 0  # activities of the root itself that read the table, or write to its destination
         self.when_changed: Callable[[], None] = lambda: None
         self._unseen = True  # whether something changed since it was last looked at
 
@@ -219,6 +220,16 @@ class RunningJob:
         """Keep a warning for the report."""
         if len(self.warnings) < _MAX_WARNINGS:
             self.warnings.append(warning[:_WARNING_CHARACTERS])
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Around such an activity: a pause has not taken effect before it ends."""
+        self.at_work += 1
+        try:
+            yield
+        finally:
+            self.at_work -= 1
+            self.noticed()
 
     # ── What people see ────────────────────────────────────────────────────────────────────────────────────
 

@@ -137,9 +137,10 @@ class Tending:
         removed = _MANY
         while removed >= _MANY and job.gate.open and not job.leaving:
             try:
-                removed = await workflow.execute_activity_method(
-                    IndexActivities.purge_tombstones, index_input(job), **CONTROL
-                )
+                with job.working():
+                    removed = await workflow.execute_activity_method(
+                        IndexActivities.purge_tombstones, index_input(job), **CONTROL
+                    )
             except ActivityError as error:  # the next time does it
                 workflow.logger.warning("tombstones were not removed: %s", error.cause or error)
                 return
