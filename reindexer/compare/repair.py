@@ -44,9 +44,10 @@ def needed(
     if not sets and not removes:
         return None
     order = [ORDER] if ORDER in other else []
-    untrue = [NAMES] if NAMES in other and wanted.keys() != has.keys() else []  # before anything else changes
+    # Whoever made it differ may have added attributes: a later follow is not to rely on what its digest says.
+    untrue = [NAMES] if NAMES in other else []
     write: Write | None = None
-    for some in reversed(_parts([*untrue, *sets, *removes])):  # the mark of a deletion goes last
+    for some in reversed(_parts([*untrue, *sets, *removes])):  # that first; the mark of a deletion goes last
         write = Write(
             sets={name: sets[name] for name in some if name in sets},
             removes=tuple(name for name in some if name not in sets),

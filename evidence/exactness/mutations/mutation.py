@@ -17,6 +17,7 @@ COMPARE = ("tests/test_compare.py", "tests/test_compare_properties.py")  # again
 REPAIR = ("tests/test_repair.py", "tests/test_repair_properties.py")  # the same
 INDEX = ("tests/test_index_round.py",)  # against an index in memory
 REFRESH = ("tests/test_refresh_round.py", "tests/test_refresh_replica_round.py")  # written again
+COPIES = ("tests/test_copies_of_others.py",)  # what a repair leaves of a copy's marks
 REPLICA = ("tests/test_replica_round.py",)  # against a replica in memory
 INDEX_WRITES = ("tests/test_search_writes.py",)  # on a real OpenSearch
 #: On the whole stack.

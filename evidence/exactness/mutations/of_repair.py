@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from evidence.exactness.mutations.mutation import REPAIR, Mutation
+from evidence.exactness.mutations.mutation import COPIES, REPAIR, Mutation
 
 _REPAIRING, _NEEDED = "reindexer/sinks/repairing.py", "reindexer/compare/repair.py"
 
@@ -118,5 +118,19 @@ MUTATIONS = (
         "return work.write.rest or outcome_of(work.write)",
         "return outcome_of(work.write)",
         REPAIR,
+    ),
+    Mutation(
+        "a repaired copy keeps the digest of its former attributes",
+        _NEEDED,
+        "untrue = [NAMES] if NAMES in other else []",
+        "untrue: list[str] = []",
+        COPIES,
+    ),
+    Mutation(
+        "a repaired copy keeps a digest that others have made untrue",
+        _NEEDED,
+        "untrue = [NAMES] if NAMES in other else []",
+        "untrue = [NAMES] if NAMES in other and wanted.keys() != has.keys() else []",
+        COPIES,
     ),
 )
