@@ -38,6 +38,8 @@ from evidence.exactness.following import run_follow
 from evidence.exactness.follows import Follow, follows
 from evidence.exactness.indexes import Indexing, indexes
 from evidence.exactness.indexing import run_indexing
+from evidence.exactness.refreshes import Refresh, refreshes
+from evidence.exactness.refreshing import run_refresh
 from evidence.exactness.repairing import run_repair
 from evidence.exactness.repairs import Repair, repairs
 from evidence.exactness.replicas import Replica, replicas
@@ -88,6 +90,8 @@ class _Runner:
             if isinstance(cell, Follow):
                 return await run_follow(cell, self._servers, self._search)
             return await run_indexing(cell, self._servers, self._search)
+        if isinstance(cell, Refresh):
+            return await run_refresh(cell, self._servers)
         if isinstance(cell, Replica):
             return await run_replica(cell, self._servers)
         if isinstance(cell, Repair):
@@ -111,7 +115,13 @@ class Part:
         """Each with its place in the table."""
         quick = self.quick
         every: Iterator[AnyCell] = chain(
-            cells(quick), comparisons(quick), repairs(quick), indexes(quick), follows(quick), replicas(quick)
+            cells(quick),
+            comparisons(quick),
+            repairs(quick),
+            indexes(quick),
+            follows(quick),
+            replicas(quick),
+            refreshes(quick),
         )
         for place, cell in enumerate(every):
             if self.has(place) and all(word in cell.name for word in self.words):

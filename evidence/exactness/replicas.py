@@ -59,11 +59,12 @@ class Replica:
         return ()
 
     def row(self, number: int, written: int = 0) -> Item:
-        """A row of the table, as it was written last."""
+        """A row of the table, as it was written last. One of two writers gives it one attribute more."""
         return {
             "id": {"S": record_name(number)},
             "size": {"N": f"{written}.50"},
             "tags": {"SS": ["a", "b"]},
+            **({"odd": {"BOOL": True}} if written % 2 else {}),
             "more": {"M": {"list": {"L": [{"B": b"\x00\xff"}, {"NULL": True}]}}},
             "reindexVersion": {"N": "7"},  # what earlier jobs have left is not copied
             "reindexRun": {"S": "an-earlier-run"},
@@ -94,7 +95,7 @@ def _refused(replica: str, keys: Any) -> Faults:
     return only(replica, invalid)
 
 
-async def _pauses(_stand: Stand, _cell: Any, _replica: str, handle: Handle) -> Happened:
+async def pauses(_stand: Stand, _cell: Any, _replica: str, handle: Handle) -> Happened:
     """Pause and resume while others write on."""
     await handle.signal("pause")
     await crashes.until(handle, lambda seen: seen["state"] == "paused")
@@ -154,6 +155,6 @@ _OTHERS = (
     ),
     Replica("kill -9 of all workers", Moment.END, FOLLOWED, disturb=crashes.kill_all, crash=True),
     Replica("a worker frozen, then thawed (zombie)", side=FOLLOWED, disturb=crashes.freeze, crash=True),
-    Replica("paused and resumed", Moment.END, FOLLOWED, disturb=_pauses),
+    Replica("paused and resumed", Moment.END, FOLLOWED, disturb=pauses),
     Replica("paused, and kill -9 of all workers", side=FOLLOWED, disturb=crashes.pause, crash=True),
 )

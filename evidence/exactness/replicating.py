@@ -42,7 +42,7 @@ class _Running:
     table: str
     replica: str
     handle: Handle
-    watch: _Watch
+    watch: Watch
     control: LineageControl | None = None  # of the stream that it follows
 
 
@@ -65,8 +65,8 @@ async def _copied(cell: Replica, stand: Stand) -> Row:
     began = time.monotonic()
     if cell.moment is Moment.START:
         await asyncio.to_thread(stand.proxy.set_plan, FaultPlan(faults=cell.plan(replica)))
-    with _Watch(stand.direct, replica).at_work() as watch:
-        handle = await stand.start({**_job(table, replica), "limits": HELD_BACK}, f"{table}-to-{replica}")
+    with Watch(stand.direct, replica).at_work() as watch:
+        handle = await stand.start({**job_of(table, replica), "limits": HELD_BACK}, f"{table}-to-{replica}")
         running = _Running(cell, stand, table, replica, handle, watch)
         happened = await _happens(running)
         report = await report_of(stand, handle)
@@ -86,11 +86,11 @@ async def _followed(cell: Replica, stand: Stand) -> Row:
     stream = stand.direct.describe_table(TableName=table)["Table"]["LatestStreamArn"]
     control = await asyncio.to_thread(stand.proxy.lineages, stream)
     began = time.monotonic()
-    with _Watch(stand.direct, replica).at_work() as watch:
+    with Watch(stand.direct, replica).at_work() as watch:
         with Writers(stand.direct, table, cell.row, KEYS, STEADY).at_work() as writers:
             client = await stand.connect()
             name = f"follow-{table}-{uuid.uuid4().hex[:6]}"
-            job = {**_job(table, replica), "limits": HELD_BACK}
+            job = {**job_of(table, replica), "limits": HELD_BACK}
             handle = await client.start_workflow("FollowTable", job, id=name, task_queue=stand.queue)
             running = _Running(cell, stand, table, replica, handle, watch, control)
             happened = await _happens(running)
@@ -107,7 +107,8 @@ async def _followed(cell: Replica, stand: Stand) -> Row:
     return row
 
 
-def _job(table: str, replica: str) -> dict[str, Any]:
+def job_of(table: str, replica: str) -> dict[str, Any]:
+    """The input of a copy or of a follow."""
     operation = {"kind": "replicate", "to": {"table": replica}}
     return {"table": table, "operation": operation, "total_segments": 4}
 
@@ -148,10 +149,13 @@ async def _written(running: _Running, rows: float) -> None:
         await asyncio.sleep(_LOOK)
 
 
-async def _left(running: _Running) -> list[str]:
+def left_of(client: Any, table: str, replica: str) -> list[str]:
     """How each key differs, by a judge that shares no code with the job. Marks count as not there."""
-    names = (running.table, running.replica, _LEFT_OUT, _MARK)
-    return await asyncio.to_thread(lambda: [how for _, how in differences(running.stand.direct, *names)])
+    return [how for _, how in differences(client, table, replica, _LEFT_OUT, _MARK)]
+
+
+async def _left(running: _Running) -> list[str]:
+    return await asyncio.to_thread(left_of, running.stand.direct, running.table, running.replica)
 
 
 async def _judged_copy(running: _Running, report: dict[str, Any], truth: Truth, happened: Happened) -> Row:
@@ -170,7 +174,7 @@ async def _judged_copy(running: _Running, report: dict[str, Any], truth: Truth, 
         f"outcomes should be {expected}": tally == expected,
         f"the proxy has seen {sum(writes):,} rows written, not {held:,}": sum(writes) == held,
         "records were lost": len(left) <= allowed,
-        **_always(running, truth),
+        **always(running.watch, truth, running.table),
         **happened.musts,
     }
     return row_of(
@@ -199,7 +203,7 @@ async def _judged_follow(
         "nothing happened": bool(struck),
         **counts(report, counted, changes, truth.applied(running.replica)),
         f"{len(left):,} keys differ": not left,
-        **_always(running, truth),
+        **always(running.watch, truth, running.table),
         **happened.musts,
     }
     return row_of(
@@ -216,18 +220,18 @@ async def _judged_follow(
     )
 
 
-def _always(running: _Running, truth: Truth) -> dict[str, bool]:
+def always(watch: Watch, truth: Truth, table: str) -> dict[str, bool]:
     """What must hold of every replica."""
-    fell = running.watch.fell
+    fell = watch.fell
     return {
         f"{len(fell):,} rows went back": not fell,
-        "no row was watched": running.watch.looks > 1,
-        "the table was written to": not truth.applied(running.table),
+        "no row was watched": watch.looks > 1,
+        "the table was written to": not truth.applied(table),
         "writes could not be read on their way": not truth.unread,
     }
 
 
-class _Watch:
+class Watch:
     """Looks at the orders that a replica stores, past the proxy, all the while that it is written."""
 
     def __init__(self, client: Any, replica: str) -> None:
@@ -238,7 +242,7 @@ class _Watch:
         self.looks = 0
 
     @contextmanager
-    def at_work(self) -> Iterator[_Watch]:
+    def at_work(self) -> Iterator[Watch]:
         """For the block, and once more at its end."""
         thread = threading.Thread(target=self._run, daemon=True)
         thread.start()
