@@ -149,7 +149,8 @@ class Put:
 
     `body` is what a destination takes, without the order: a document's text, or attributes; None: the record is
     gone there. `replaces`: something older is known to be in its place. `again`: it replaces what is stored at
-    that very order, too. `old`: the record before a change, where the stream says so; empty: there was none.
+    that very order, too. `old`: the names of its attributes before a change, where the stream has them;
+    empty: there was no such record.
     """
 
     order: int
@@ -157,7 +158,7 @@ class Put:
     outcome: Outcome  # what the record has come to once it is there
     replaces: bool = False
     again: bool = False
-    old: WireItem | None = None
+    old: tuple[str, ...] | None = None
 
 
 #: What a destination is sent: changes of an item by default.

@@ -26,7 +26,7 @@ def copies(epoch: int = 7) -> Copies:
 
 
 def put(order: int, body: WireItem | None, old: WireItem | None = None) -> Put:
-    return Put(order, body, Outcome.UPDATED, old=None if old is None else {**KEY, **old})
+    return Put(order, body, Outcome.UPDATED, old=None if old is None else (*KEY, *old))
 
 
 def made(statement: dict[str, Any] | None, there: WireItem) -> WireItem | None:

@@ -110,8 +110,8 @@ def test_changes_further_apart_than_a_batch_are_all_sent() -> None:
     removed = Change(ChangeKind.REMOVE, key_of(1), None, None, NOON, "1", 1, expired=False)
     coalescing.turn_to(Page([], None, lambda _: {}, 0.0, changes=[removed] * 4))
     assert [coalescing.holds(put) for put in puts] == [True, False, True, False]
-    assert coalescing.settled(1, key_of(1), Outcome.DELETED) == puts[:1]
-    assert coalescing.settled(3, key_of(1), Outcome.DELETED) == puts[2:3]
+    assert coalescing.settled(1, Outcome.DELETED) == puts[:1]
+    assert coalescing.settled(3, Outcome.DELETED) == puts[2:3]
 
 
 def test_a_record_that_was_given_up_is_written_as_it_is_now_at_its_own_order() -> None:

@@ -175,7 +175,8 @@ def test_a_poison_record_among_those_that_are_there_already_delays_none() -> Non
 def test_a_batch_changes_a_row_once_and_the_later_change_is_put_after_it() -> None:
     world = Replicated([row(1)])
     world.shard().run()
-    changes = [(key_of(1), Put(FLOOR + n, {"n": {"N": str(n)}}, Outcome.UPDATED, old=row(1))) for n in (1, 2)]
+    before = tuple(row(1))
+    changes = [(key_of(1), Put(FLOOR + n, {"n": {"N": str(n)}}, Outcome.UPDATED, old=before)) for n in (1, 2)]
     assert ReplicaSink(world.second.table, aimed()).attempt(changes).failures == [None, None]
     assert held(world, 1) == {**key_of(1), "n": {"N": "2"}, ORDER: {"N": str(FLOOR + 2)}}
 

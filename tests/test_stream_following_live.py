@@ -146,15 +146,22 @@ def test_what_was_trimmed_before_it_was_read_is_named(streamed: Streamed) -> Non
 
 
 def test_records_are_those_that_boto3_reads(streamed: Streamed) -> None:
-    """Every type, binary inside and out; boto3's own client makes a datetime of the time, and no more."""
+    """Every type, binary inside and out, as far as they are used: of what was before by name."""
     nested: Any = {"M": {"B": {"B": b"\x00\xff"}, "list": {"L": [{"BS": [b"\xfe"]}, {"NULL": True}]}}}
     item: Any = {"id": {"S": "k"}, "n": {"N": "1.5"}, "ss": {"SS": ["a"]}, "b": {"B": b"\x80"}, "m": nested}
+    streamed.table.put({"id": {"S": "k"}, "B": nested, "was": {"B": b"\xff"}})
     streamed.table.put(item)
     made = plain_client("dynamodbstreams", region=None, pool=1, endpoint=streamed.proxy.endpoint_url, role=None)
-    [ours] = streamed.client.get_records(ShardIterator=streamed.iterator(streamed.control.root))["Records"]
-    [theirs] = made.client.get_records(ShardIterator=streamed.iterator(streamed.control.root))["Records"]
-    assert ours["dynamodb"]["NewImage"] == item
-    at = theirs["dynamodb"]["ApproximateCreationDateTime"]
-    assert ours["dynamodb"].pop("ApproximateCreationDateTime") == at.timestamp()
-    del theirs["dynamodb"]["ApproximateCreationDateTime"]
-    assert ours == theirs
+    ours = streamed.client.get_records(ShardIterator=streamed.iterator(streamed.control.root))["Records"]
+    theirs = made.client.get_records(ShardIterator=streamed.iterator(streamed.control.root))["Records"]
+    assert [one["dynamodb"].get("NewImage") for one in ours] == [
+        {"id": {"S": "k"}, "B": nested, "was": {"B": b"\xff"}},
+        item,
+    ]
+    assert ours[1]["dynamodb"]["OldImage"].keys() == {"id", "B", "was"}
+    for own, other in zip(ours, theirs, strict=True):
+        assert own["eventName"] == other["eventName"]
+        for name in ("Keys", "NewImage", "SequenceNumber"):
+            assert own["dynamodb"][name] == other["dynamodb"][name]
+        at = other["dynamodb"]["ApproximateCreationDateTime"]
+        assert own["dynamodb"]["ApproximateCreationDateTime"] == at.timestamp()

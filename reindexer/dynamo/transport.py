@@ -12,8 +12,9 @@ import base64
 import socket
 import zlib
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
+import msgspec
 import orjson
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest, AWSResponse
@@ -42,6 +43,31 @@ _LEAN = {
     "dynamodbstreams": {"get_records": "DynamoDBStreams_20120810.GetRecords"},
 }
 _SIGNED_AS = "dynamodb"  # both services
+
+
+class _StreamRecord(TypedDict, total=False):
+    ApproximateCreationDateTime: float
+    Keys: dict[str, Any]
+    NewImage: dict[str, Any] | None
+    OldImage: dict[str, msgspec.Raw] | None
+    SequenceNumber: str
+
+
+class _Record(TypedDict, total=False):
+    eventName: str
+    userIdentity: dict[str, Any] | None
+    dynamodb: _StreamRecord
+
+
+class _Records(TypedDict, total=False):
+    """What is used of a page of a stream. Of old images it is the names: values take as long as all else."""
+
+    Records: list[_Record]
+    NextShardIterator: str | None
+
+
+#: By call, how its answers are read; those of all others as they are.
+_READ: dict[str, Callable[[bytes], Any]] = {"GetRecords": msgspec.json.Decoder(_Records).decode}
 
 
 class LeanClient:
@@ -117,7 +143,8 @@ def _parsed(response: AWSResponse, operation: str) -> dict[str, Any]:
     body: bytes = response.content
     check_crc32(response.headers, body)
     try:
-        answer = orjson.loads(body) if body else {}
+        read = _READ.get(operation, orjson.loads) if response.status_code < 300 else orjson.loads
+        answer = read(body) if body else {}
         if not isinstance(answer, dict):
             raise ValueError("not a JSON object")
     except ValueError as error:

@@ -38,6 +38,7 @@ class BatchQueue(Generic[Change]):
         self._budget, self._context = budget, context
         self.retries: list[PendingWrite[Change]] = []
         self._fresh: Iterator[PendingWrite[Change]] = iter(())
+        self._spent: Iterator[PendingWrite[Change]] | None = None
         self._ahead: list[PendingWrite[Change]] = []  # drawn, and not sent yet: one at the most
         self._more = False  # whether fresh ones may be left
         self._any_left: Callable[[], bool] = lambda: True
@@ -45,7 +46,12 @@ class BatchQueue(Generic[Change]):
 
     def begin(self, pending: Iterable[PendingWrite[Change]], any_left: Callable[[], bool]) -> None:
         """Draw fresh ones from `pending`, as long as `any_left` says that there are more."""
+        self._spent = self._fresh
         self._fresh, self._ahead, self._more, self._any_left = iter(pending), [], True, any_left
+
+    def free(self) -> None:
+        """Let go of the page before, which takes milliseconds: while calls are under way."""
+        self._spent = None
 
     @property
     def any(self) -> bool:

@@ -7,13 +7,16 @@ it is settled; if it leaves the round without an outcome, the one before it is s
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Generic
+from typing import Generic, TypeAlias
 
-from reindexer.items import Change, WireKey, key_identity
+from reindexer.items import Change, key_identity
 from reindexer.models import Isolated
 from reindexer.page import Page
 from reindexer.rounds.pending_write import PendingWrite
 from reindexer.tally import Outcome
+
+#: The record of a change, and the batch's worth of the page that the change is in.
+_Name: TypeAlias = tuple[object, ...]
 
 
 class Coalescing(Generic[Change]):
@@ -26,30 +29,34 @@ class Coalescing(Generic[Change]):
 
     def __init__(self, together: int, room: Callable[[], bool]) -> None:
         self._together, self._room = together, room
-        self._newest: dict[tuple[object, ...], int] = {}  # by record and batch's worth: its last place
-        self._held: dict[tuple[object, ...], list[PendingWrite[Change]]] = {}
+        self._names: list[_Name] = []  # of the changes, by their place
+        self._newest: dict[_Name, int] = {}  # the last place of each
+        self._held: dict[_Name, list[PendingWrite[Change]]] = {}
         self._released: list[PendingWrite[Change]] = []
 
     def turn_to(self, page: Page) -> None:
         """The next page is in hand; only one of a stream names a record more than once."""
         self._held, self._released = {}, []
-        self._newest = {self._name(change.key, place): place for place, change in enumerate(page.changes)}
+        self._names = [
+            (place // self._together, *key_identity(change.key)) for place, change in enumerate(page.changes)
+        ]
+        self._newest = {name: place for place, name in enumerate(self._names)}
 
     def holds(self, work: PendingWrite[Change]) -> bool:
         """Whether it is held back, until `settled` says what becomes of it."""
         if not self._newest:  # most jobs follow no stream
             return False
-        name = self._name(work.key, work.position)
+        name = self._names[work.position]
         if self._newest[name] == work.position or not self._room():
             return False
         self._held.setdefault(name, []).append(work)
         return True
 
-    def settled(self, position: int, key: WireKey, result: Outcome | Isolated) -> list[PendingWrite[Change]]:
+    def settled(self, position: int, result: Outcome | Isolated) -> list[PendingWrite[Change]]:
         """The changes that are superseded by the one at `position`."""
         if not self._held:
             return []
-        held = self._held.get(self._name(key, position), [])
+        held = self._held.get(self._names[position], [])
         earlier = [work for work in held if work.position < position]
         if not earlier:
             return []
@@ -64,6 +71,3 @@ class Coalescing(Generic[Change]):
         """Those that are to be sent after all; each is returned once."""
         released, self._released = self._released, []
         return released
-
-    def _name(self, key: WireKey, position: int) -> tuple[object, ...]:
-        return position // self._together, *key_identity(key)

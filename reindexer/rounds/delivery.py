@@ -124,6 +124,7 @@ class Delivery(Generic[Change]):
                     if self._may_send:
                         continue
             if stop is None and self._under_way:
+                self._queue.free()
                 self._answered()
                 stop = Stop.FAULT if self.fault else None
             if stop:

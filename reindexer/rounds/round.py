@@ -235,7 +235,7 @@ class Round(Generic[Change]):
             self._isolated_at = self._context.now()
         self._checkpoint.settle(position, result)
         self._destination.settled(key, result)
-        for earlier in self._coalescing.settled(position, key, result):
+        for earlier in self._coalescing.settled(position, result):
             self._checkpoint.settle(earlier.position, Outcome.SUPERSEDED)
 
     def _count_gone(self) -> None:

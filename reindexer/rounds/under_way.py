@@ -33,7 +33,7 @@ class Sent(Generic[Change]):
         """When they are there; `meanwhile` is called each second. Raises what the attempt raises."""
         if self.ahead is None:
             return self.attempt()
-        while not wait([self.ahead], _TICK_SECONDS).done:
+        while not self.ahead.done() and not wait([self.ahead], _TICK_SECONDS).done:
             meanwhile()
         return self.ahead.result()
 

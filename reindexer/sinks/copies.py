@@ -6,6 +6,7 @@ import base64
 import json
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from decimal import Decimal
 from hashlib import blake2b
 from typing import Any
@@ -48,6 +49,17 @@ def order_in(item: WireItem) -> int:
     return 0 if value is None else int(Decimal(value))
 
 
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What an update is, but for its values: by the names that a record had and has. `fits`: one statement."""
+
+    sets: tuple[str, ...]  # sorted: one text for each set of names
+    removes: tuple[str, ...]
+    before: WireValue  # the digest that the copy is to have
+    after: str
+    fits: bool
+
+
 class Copies:
     """What is written of records of one target.
 
@@ -61,6 +73,7 @@ class Copies:
         names = tuple(attribute.name for attribute in target.key)
         self._statements = StatementBuilder(table, names, Stamp(ORDER, NAMES, 0, ""))
         self._digests: dict[frozenset[str], str] = {}
+        self._shapes: dict[object, _Shape] = {}
 
     def item(self, key: WireKey, put: Put) -> WireItem:
         """The whole item, but for the mark of a tombstone."""
@@ -77,15 +90,31 @@ class Copies:
         `mark`: of a tombstone, for a record that is gone.
         """
         assert put.old is not None, "what was it before?"
-        before = [name for name in put.old if name not in self._left_out]
         whole = mark if put.body is None else attributes_of(put)
-        sets = {name: whole[name] for name in sorted(whole)}  # one text for each set of names
-        removes = tuple(sorted(name for name in before if name not in sets))
-        if len(sets) + len(removes) > _MAX_ATTRIBUTES or not all(map(_PLAIN.fullmatch, (*sets, *removes))):
+        names = put.body is None, tuple(whole), put.old
+        shape = self._shapes.get(names)
+        if shape is None:
+            if len(self._shapes) >= _MAX_SETS:
+                self._shapes.clear()
+            shape = self._shapes[names] = self._shape(put, whole)
+        if not shape.fits:
             return None
-        stamp = Stamp(ORDER, NAMES, put.order, self._names_of(put))
-        write = Write(sets=sets, removes=removes, guards={NAMES: {"S": self._digest(before)}})
-        return _fitting(self._statements.statement(key, write, stamp))
+        write = Write(
+            sets={name: whole[name] for name in shape.sets}, removes=shape.removes, guards={NAMES: shape.before}
+        )
+        return _fitting(self._statements.statement(key, write, Stamp(ORDER, NAMES, put.order, shape.after)))
+
+    def _shape(self, put: Put, whole: WireItem) -> _Shape:
+        before = [name for name in put.old or () if name not in self._left_out]
+        removes = tuple(sorted(name for name in before if name not in whole))
+        every = (*whole, *removes)
+        return _Shape(
+            sets=tuple(sorted(whole)),
+            removes=removes,
+            before={"S": self._digest(before)},
+            after=self._names_of(put),
+            fits=len(every) <= _MAX_ATTRIBUTES and all(map(_PLAIN.fullmatch, every)),
+        )
 
     def _names_of(self, put: Put) -> str:
         return _OF_TOMBSTONE if put.body is None else self._digest(attributes_of(put))

@@ -221,7 +221,7 @@ class Ordered(Recognised):
         if self._changes:
             change = self._changes[position]
             order = order_of(self._epoch, change.ordinal)
-            old = {} if change.kind is ChangeKind.INSERT else change.old
+            old = () if change.kind is ChangeKind.INSERT else change.old
             item = change.new or self._read.get(key_identity(key))
             gone = Outcome.DELETED if change.kind is ChangeKind.REMOVE else gone
         elif self._orders:

@@ -21,14 +21,15 @@ class ChangeKind(StrEnum):
 class Change:
     """One record of a stream.
 
-    Images are None where there is none, or where the stream carries none. `ordinal`: its place along the
-    lineage. `changed_at` is approximate, rounded down. `expired`: deleted by DynamoDB's time to live.
+    `new` is the new image, `old` the names of the old image's attributes; None where there is none, or where
+    the stream carries none. `ordinal`: its place along the lineage. `changed_at` is approximate, rounded down.
+    `expired`: deleted by DynamoDB's time to live.
     """
 
     kind: ChangeKind
     key: WireKey
     new: WireItem | None
-    old: WireItem | None
+    old: tuple[str, ...] | None
     changed_at: datetime
     sequence_number: str
     ordinal: int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeAlias
@@ -40,9 +40,9 @@ class StreamCalls:
     """The calls on one stream. Nothing here retries. Thread-safe, as boto3 clients are."""
 
     def __init__(self, client: Any, stream_arn: str, ahead: Executor | None = None) -> None:
-        """`ahead`: where calls are made that are not waited for at once; None: none is."""
-        self._client, self.ahead = client, ahead
-        self.arn = stream_arn
+        self._client, self.arn = client, stream_arn
+        #: Where calls are made that are not waited for at once; None: none is.
+        self.ahead = ahead
 
     def describe(
         self, start: str | None = None, children_of: str | None = None
@@ -81,10 +81,6 @@ class StreamCalls:
         if not isinstance(answer.get("Records"), list):
             raise CallFailed(_torn("get_records"))
         return answer["Records"], answer.get("NextShardIterator") or None, _date(answer)
-
-    def records_ahead(self, iterator: str, limit: int) -> Future[Records] | None:
-        """The same, begun and not awaited; None: it is to be asked for when it is needed."""
-        return None if self.ahead is None else self.ahead.submit(self.records, iterator, limit)
 
     def _call(self, operation: str, **parameters: Any) -> dict[str, Any]:
         try:

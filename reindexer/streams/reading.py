@@ -7,13 +7,13 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeAlias
 
 from reindexer.answers import Action, CallFailed, Failure
 from reindexer.models.streams import Position
 from reindexer.round_context import RoundContext
 from reindexer.streams.changes import Change, ChangeKind
-from reindexer.streams.client import Records, StreamCalls
+from reindexer.streams.client import StreamCalls
 from reindexer.streams.taxonomy import EXPIRED_ITERATOR, TRIMMED
 
 #: Records of a page, at most: DynamoDB's limit.
@@ -27,6 +27,8 @@ BEGINNING_KEPT = timedelta(hours=20)
 #: So far behind, the next page is read while this one is carried. At the tip it would be read before anything
 #: is in it, and a shard answers five reads a second, of all who read it.
 _BEHIND = timedelta(seconds=10)
+#: Changes, next iterator, the service's time.
+_Read: TypeAlias = tuple[list[Change], str | None, datetime]
 #: How DynamoDB signs the deletions of its time to live.
 _TIME_TO_LIVE = "dynamodb.amazonaws.com"
 
@@ -74,7 +76,7 @@ class ShardReader:
         self.position = position
         self.ended = False
         self._iterator: str | None = None
-        self._ahead: Future[Records] | None = None
+        self._ahead: Future[_Read] | None = None
 
     def read(self, *, ahead: bool = True) -> ChangePage:
         """The next page: one GetRecords. An expired iterator is had again, after the same number.
@@ -86,23 +88,26 @@ class ShardReader:
             if self._iterator is None:
                 self._iterator = self._open()
             try:
-                records, following, at = self._read(self._iterator)
+                changes, following, at = self._next(self._iterator)
                 break
             except CallFailed as failed:
                 if failed.failure.code != EXPIRED_ITERATOR or attempt == 2:
                     raise
                 self._iterator = None
-        changes = self._counted(records)
         if changes:
             self.position = after_change(self.position, changes[-1])
         self._iterator, self.ended = following, following is None
-        if ahead and following and changes and at - changes[-1].changed_at > _BEHIND:
-            self._ahead = self._calls.records_ahead(following, self._limit)
+        if ahead and following and self._calls.ahead and changes and at - changes[-1].changed_at > _BEHIND:
+            self._ahead = self._calls.ahead.submit(self._read, following, self.position)
         return ChangePage(changes, self.position, self.ended, at)
 
-    def _read(self, iterator: str) -> Records:
+    def _next(self, iterator: str) -> _Read:
         ahead, self._ahead = self._ahead, None
-        return ahead.result() if ahead else self._calls.records(iterator, self._limit)
+        return ahead.result() if ahead else self._read(iterator, self.position)
+
+    def _read(self, iterator: str, position: Position) -> _Read:
+        records, following, at = self._calls.records(iterator, self._limit)
+        return _counted(records, position), following, at
 
     def pages(self, context: RoundContext) -> Iterator[ChangePage]:
         """Pages until the shard's end or a stop; the wait between empty ones is the context's.
@@ -121,17 +126,17 @@ class ShardReader:
             raise CallFailed(Failure(TRIMMED, message, Action.PARK))
         return self._calls.iterator(self.position.shard, self.position.sequence_number)
 
-    def _counted(self, records: Sequence[Mapping[str, Any]]) -> list[Change]:
-        """Every record handed out counts, whatever is made of it later."""
-        first = self.position.ordinal + 1
-        changes = [_change(record, ordinal) for ordinal, record in enumerate(records, first)]
-        numbers = [int(change.sequence_number) for change in changes]
-        if self.position.sequence_number is not None:
-            numbers.insert(0, int(self.position.sequence_number))
-        if any(later <= earlier for earlier, later in pairwise(numbers)):
-            message = f"{self.position.shard} handed out sequence numbers that do not rise"
-            raise CallFailed(Failure("StreamNotInOrder", message, Action.PARK))
-        return changes
+
+def _counted(records: Sequence[Mapping[str, Any]], position: Position) -> list[Change]:
+    """Every record handed out counts, whatever is made of it later."""
+    changes = [_change(record, ordinal) for ordinal, record in enumerate(records, position.ordinal + 1)]
+    numbers = [int(change.sequence_number) for change in changes]
+    if position.sequence_number is not None:
+        numbers.insert(0, int(position.sequence_number))
+    if any(later <= earlier for earlier, later in pairwise(numbers)):
+        message = f"{position.shard} handed out sequence numbers that do not rise"
+        raise CallFailed(Failure("StreamNotInOrder", message, Action.PARK))
+    return changes
 
 
 def _change(record: Mapping[str, Any], ordinal: int) -> Change:
@@ -141,7 +146,7 @@ def _change(record: Mapping[str, Any], ordinal: int) -> Change:
         kind=ChangeKind(record["eventName"]),
         key=change["Keys"],
         new=change.get("NewImage") or None,
-        old=change.get("OldImage") or None,
+        old=tuple(change.get("OldImage") or ()) or None,
         changed_at=datetime.fromtimestamp(change["ApproximateCreationDateTime"], UTC),
         sequence_number=change["SequenceNumber"],
         ordinal=ordinal,

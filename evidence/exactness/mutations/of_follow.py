@@ -73,11 +73,11 @@ MUTATIONS = (
         "sequence numbers are compared as texts",
         _READING,
         "numbers = [int(change.sequence_number) for change in changes]\n"
-        "        if self.position.sequence_number is not None:\n"
-        "            numbers.insert(0, int(self.position.sequence_number))",
+        "    if position.sequence_number is not None:\n"
+        "        numbers.insert(0, int(position.sequence_number))",
         "numbers = [change.sequence_number for change in changes]\n"
-        "        if self.position.sequence_number is not None:\n"
-        "            numbers.insert(0, self.position.sequence_number)",
+        "    if position.sequence_number is not None:\n"
+        "        numbers.insert(0, position.sequence_number)",
         LINEAGES,
     ),
     Mutation(

@@ -51,7 +51,7 @@ MUTATIONS = (
     Mutation(
         "a copy is updated whatever attributes it has",
         _COPIES,
-        'guards={NAMES: {"S": self._digest(before)}}',
+        "guards={NAMES: shape.before}",
         "guards={}",
         REPLICA,
     ),
@@ -72,8 +72,8 @@ MUTATIONS = (
     Mutation(
         "an update leaves the digest of the names that were",
         _COPIES,
-        "Stamp(ORDER, NAMES, put.order, self._names_of(put))",
-        "Stamp(ORDER, NAMES, put.order, self._digest(before))",
+        "after=self._names_of(put)",
+        "after=self._digest(before)",
         REPLICA,
     ),
     Mutation(
