@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
-from reindexer.errors import Unavailable
+from reindexer.errors import BadInput, Unavailable
 from reindexer.models import With
 from reindexer.planning.create_replica import ensure_replica
 
@@ -34,3 +35,21 @@ class Tables:
 def test_a_table_that_is_not_ready_is_waited_for_by_what_it_is(state: str, said: str) -> None:
     with pytest.raises(Unavailable, match=said):
         ensure_replica(With(table="r"), None, Tables(state), preview=False)  # type: ignore[arg-type]
+
+
+class Refusing:
+    """No table may have such a name."""
+
+    def describe_table(self, **_: Any) -> dict[str, Any]:
+        refused = {"Code": "ValidationException", "Message": "TableName must be at least 3 characters long"}
+        raise ClientError({"Error": refused, "ResponseMetadata": {"HTTPStatusCode": 400}}, "DescribeTable")  # type: ignore[typeddict-item]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("no name!", "neither a table's name"), ("x", "'x' cannot be a table: TableName must be at least 3")],
+)
+def test_a_name_that_no_table_can_have_is_bad_input(name: str, said: str) -> None:
+    with pytest.raises(BadInput, match=said) as refused:
+        ensure_replica(With(table=name), None, Refusing(), preview=True)  # type: ignore[arg-type]
+    assert refused.value.field == "operation.to.table"

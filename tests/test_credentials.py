@@ -196,6 +196,14 @@ def test_whatever_a_provider_raises_was_not_sent(error: Exception) -> None:
     assert (failure.action, failure.applied, failure.reached) == (Action.PARK, False, False)
 
 
+def test_an_answer_that_is_not_sts_s_is_a_sentence() -> None:
+    """Another service's, as where AWS_ENDPOINT_URL names one: botocore finds no `Error` in it."""
+    error = boto.ClientError({"ResponseMetadata": {"HTTPStatusCode": 400}}, "AssumeRole")  # type: ignore[typeddict-item]
+    failure = of_call(error)
+    assert (failure.code, failure.action, failure.reached) == ("AssumeRole.Unknown", Action.PARK, False)
+    assert "AssumeRole" in failure.message
+
+
 @pytest.mark.parametrize("operation", ["scan", "describe_table", "update_item", "execute_statement"])
 @pytest.mark.parametrize("lean", [True, False])
 def test_a_removed_sso_token_is_found_on_each_way_to_dynamodb(

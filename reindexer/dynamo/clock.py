@@ -38,7 +38,7 @@ def found_wrong() -> str:
 
 def wrong_clock(error: ClientError, now: Callable[[], float] = time.time) -> str:
     """A sentence on this machine's clock where it is what the request was refused for, else ""."""
-    if error.response["Error"].get("Code") not in _TIME | _SIGNATURE:
+    if error.response.get("Error", {}).get("Code") not in _TIME | _SIGNATURE:
         return ""
     ahead = _ahead(error.response, now())
     if ahead is None:
@@ -56,7 +56,7 @@ def wrong_clock(error: ClientError, now: Callable[[], float] = time.time) -> str
 
 def refused_for_its_time(error: ClientError) -> bool:
     """Whether the answer says so. By a clock that is right: it was signed long before it was sent."""
-    said = error.response["Error"]
+    said = error.response.get("Error", {})  # botocore makes none of a body that is not STS's
     words = str(said.get("Message", "")).lower()
     return said.get("Code") in _TIME or (said.get("Code") in _SIGNATURE and any(w in words for w in _WORDS))
 

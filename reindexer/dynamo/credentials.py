@@ -101,7 +101,7 @@ def as_signing_failure(error: BaseException, *, passing: bool | None = None) -> 
         if clock := wrong_clock(error):
             return SigningFailed(CLOCK_WRONG, clock, passing=False)
         # With the call: an AccessDenied of STS, or a ResourceNotFound of SSO, says nothing of the table.
-        code = f"{error.operation_name}.{error.response['Error'].get('Code', 'Unknown')}"
+        code = f"{error.operation_name}.{error.response.get('Error', {}).get('Code', 'Unknown')}"
     sentence = one_line(error, _SAID_BYTES)
     if renewal := renewed_by(error):
         sentence = f"{sentence.rstrip('. ')}: {renewal}"

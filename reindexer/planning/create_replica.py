@@ -12,7 +12,7 @@ from reindexer.errors import BadInput, Unavailable
 from reindexer.items import GONE
 from reindexer.models import With
 from reindexer.planning.asking import ask, verdict
-from reindexer.planning.facts import Described
+from reindexer.planning.facts import IMPOSSIBLE, MISSING, Described, named
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -23,7 +23,7 @@ _WAITS = {
     "DELETING": "DynamoDB is deleting a table called {table}; the replica is created once that is gone",
 }
 _IS = "the table {table} is {state}"
-_MISSING = frozenset(("ResourceNotFoundException", "TableNotFoundException"))
+_FIELD = "operation.to.table"
 
 
 def ensure_replica(to: With, source: Described, client: DynamoDBClient, *, preview: bool) -> Described | None:
@@ -33,10 +33,11 @@ def ensure_replica(to: With, source: Described, client: DynamoDBClient, *, previ
     has no ARN yet. Raises `Unavailable`, to be tried again, while DynamoDB makes it; `BadInput`, `Refused` and
     `EnvironmentFault` where it cannot be made.
     """
+    named(to.table, client, _FIELD)  # or refuses it
     table = TableClient(client, to.table)
     state = _state(table)
     if state is None and to.table.startswith("arn:"):
-        raise BadInput(f"there is no {to.table}; name the table that is to be created", "operation.to.table")
+        raise BadInput(f"there is no {to.table}; name the table that is to be created", _FIELD)
     if state is None and preview:
         return _to_be_made(table, source)
     if state is None:
@@ -72,8 +73,10 @@ def _state(table: TableClient) -> str | None:
     try:
         return str(ask(table, "describe_table", TableName=table.table)["Table"]["TableStatus"])
     except CallFailed as failed:
-        if failed.failure.code in _MISSING:
+        if failed.failure.code in MISSING:
             return None
+        if failed.failure.code in IMPOSSIBLE:
+            raise BadInput(f"{table.table!r} cannot be a table: {failed.failure.message}", _FIELD) from failed
         raise verdict(failed, "dynamodb:DescribeTable", table.table) from failed
 
 

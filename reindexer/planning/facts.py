@@ -23,6 +23,9 @@ _ARN = re.compile(r"arn:[^:]+:dynamodb:(?P<region>[^:]*):(?P<account>[^:]*):tabl
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,255}$")  # DynamoDB's characters and length
 #: Why the TTL attribute is not known to credentials that may not ask for it.
 TTL_DENIED = "dynamodb:DescribeTimeToLive is denied"
+#: Codes of DescribeTable: there is no such table; no table can have that name.
+MISSING = frozenset(("ResourceNotFoundException", "TableNotFoundException"))
+IMPOSSIBLE = frozenset(("ValidationException", "ValidationError"))
 _LIST_CALLS = 10  # pages of 100 names looked through for a near name: enough, and done within a second
 
 
@@ -48,17 +51,10 @@ def describe(given: str, client: DynamoDBClient, field: str = "table") -> Descri
     Raises `BadInput` for the field where there is no such table here, naming near names, `Refused` where
     it is not ACTIVE or may not be described, `EnvironmentFault` where AWS cannot be asked.
     """
-    arn = _ARN.match(given)
-    if arn is None and not _NAME.match(given):
-        raise BadInput(
-            f"{given!r} is neither a table's name (letters, digits, and _ . -) nor its ARN, "
-            "arn:aws:dynamodb:REGION:ACCOUNT:table/NAME",
-            field,
-        )
-    table = TableClient(client, arn["name"] if arn else given)
+    table = named(given, client, field)
     region = client.meta.region_name
     description = _describe(table, given, region, field)
-    if arn and description["TableArn"] != given:
+    if given != table.table and description["TableArn"] != given:
         raise BadInput(
             f"{given} is not within reach: this worker finds {description['TableArn']} under that name; "
             f"a job runs in the table's own Region and account (here: {region})",
@@ -92,14 +88,26 @@ def describe(given: str, client: DynamoDBClient, field: str = "table") -> Descri
     )
 
 
+def named(given: str, client: DynamoDBClient, field: str = "table") -> TableClient:
+    """The table of that name or ARN, whether there is one or not. Raises `BadInput` where it is neither."""
+    arn = _ARN.match(given)
+    if arn is None and not _NAME.match(given):
+        raise BadInput(
+            f"{given!r} is neither a table's name (letters, digits, and _ . -) nor its ARN, "
+            "arn:aws:dynamodb:REGION:ACCOUNT:table/NAME",
+            field,
+        )
+    return TableClient(client, arn["name"] if arn else given)
+
+
 def _describe(table: TableClient, given: str, region: str, field: str) -> Mapping[str, Any]:
     try:
         answer: Mapping[str, Any] = ask(table, "describe_table", TableName=table.table)["Table"]
     except CallFailed as failed:
         code = failed.failure.code
-        if code in ("ResourceNotFoundException", "TableNotFoundException"):
+        if code in MISSING:
             raise BadInput(f"there is no table {given} in {region}{_near(table)}", field) from failed
-        if code in ("ValidationException", "ValidationError"):
+        if code in IMPOSSIBLE:
             raise BadInput(f"{given!r} cannot be a table: {failed.failure.message}", field) from failed
         raise verdict(failed, "dynamodb:DescribeTable", given) from failed
     return answer
