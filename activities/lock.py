@@ -15,7 +15,7 @@ from activities.clients import Clients
 from activities.failures import translated
 from reindexer.errors import Refused
 from reindexer.ledger.locks import is_same_job
-from reindexer.models import Holder, LockInput
+from reindexer.models import ORDERER, REPAIRER, Holder, LockInput
 
 if TYPE_CHECKING:
     from temporalio.client import Client
@@ -103,12 +103,7 @@ class LockActivities:
                 kind="Locked",
             )
         if await self._open(holder):
-            raise Refused(
-                f"{mine.table_arn} is being worked on by job {holder.workflow_id} (run {holder.run}, "
-                f"since {holder.since:%Y-%m-%d %H:%M:%S} UTC), which writes {holder.attribute} too; wait for "
-                "it, cancel it, or choose other attributes",
-                kind="Locked",
-            )
+            raise Refused(_occupied(mine, holder), kind="Locked")
 
     async def _end_shards(self, holder: Holder) -> int:
         """Terminate the shards of a plan that a reset of their root has undone; returns how many there were.
@@ -144,6 +139,14 @@ class LockActivities:
         newest = found.workflow_execution_info
         # Another first run: the id was used again, which Temporal permits only after the holder has closed.
         return newest.first_run_id == holder.run_id and newest.status not in _CLOSED
+
+
+def _occupied(mine: LockInput, holder: Holder) -> str:
+    job = f"{holder.workflow_id} (run {holder.run}, since {holder.since:%Y-%m-%d %H:%M:%S} UTC)"
+    way = f", which writes {holder.attribute} too; wait for it, cancel it, or choose other attributes"
+    if holder.attribute in (ORDERER, REPAIRER):
+        way = ": wait for it, or cancel it"
+    return f"{mine.place} is being worked on by job {job}{way}"
 
 
 def _may_force(holder: Holder) -> bool:

@@ -20,7 +20,8 @@ from activities.clients import Clients
 from activities.lock import LockActivities
 from reindexer.errors import Refused
 from reindexer.ledger import Ledger
-from reindexer.models import Holder, LockInput
+from reindexer.models import ORDERER, Holder, LockInput, destination_of_table
+from reindexer.models.search_index import destination_of
 from testbed.embedded import TemporalServer
 from tests.stand_in import ARN, working
 
@@ -281,6 +282,27 @@ async def test_two_that_wait_for_one_lock_do_not_both_get_it(ledger: Ledger) -> 
     assert first is None
     assert isinstance(second, ApplicationError)
     assert "being worked on by job job-b" in second.message
+
+
+@pytest.mark.parametrize(
+    ("destination", "said"),
+    [
+        (destination_of_table(ARN, "0-1"), f"the replica {ARN} is being worked on by job job-b "),
+        (destination_of("cluster", "cities"), "the alias cities is being worked on by job job-b "),
+    ],
+)
+async def test_a_destination_is_named_as_people_know_it(ledger: Ledger, destination: str, said: str) -> None:
+    """Not by the ledger's key, and without the advice to choose other attributes: it has none."""
+    locks, asked = activities(ledger, Runs("")), {"table_arn": destination, "version_attribute": ORDERER}
+    asked["run_attribute"] = ORDERER
+    await take(locks, lock("job-b", "id-b", **asked))
+    with pytest.raises(ApplicationError) as refused:
+        await take(locks, lock("job-c", "id-c", **asked))
+    assert refused.value.message.startswith(said)
+    assert refused.value.message.endswith(": wait for it, or cancel it")
+    place = said.partition(" is being")[0]
+    lost = ledger.locks.lost(lock("job-c", "id-c", **asked))
+    assert lost.startswith(f"the lock of {place} is held by job job-b ")
 
 
 async def test_each_part_of_a_lock_may_have_another_holder(ledger: Ledger) -> None:

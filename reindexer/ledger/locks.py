@@ -17,7 +17,7 @@ from reindexer.errors import Refused
 from reindexer.items import WireItem
 from reindexer.ledger.runs import Runs
 from reindexer.ledger.store import ConditionFailed, Store, sortable, table_partition, text
-from reindexer.models import Holder, LockInput
+from reindexer.models import ORDERER, REPAIRER, Holder, LockInput
 
 
 class Locks:
@@ -92,8 +92,9 @@ class Locks:
             found = self.holder(lock.table_arn, attribute)
             if found is None or not _is_ours(found, lock):
                 by = "no one" if found is None else f"job {found.workflow_id} (run {found.run})"
+                part = "" if attribute in (ORDERER, REPAIRER) else f" for {attribute}"
                 return (
-                    f"the lock of {lock.table_arn} for {attribute} is held by {by} and not by this job (run "
+                    f"the lock of {lock.place}{part} is held by {by} and not by this job (run "
                     f"{lock.run}): it was taken by force, or this workflow had ended and was reset"
                 )
         return ""

@@ -38,3 +38,10 @@ class LockInput(Model):
     def attributes(self) -> list[str]:
         """What is locked, in an order that all jobs keep."""
         return sorted({self.version_attribute, self.run_attribute})
+
+    @property
+    def place(self) -> str:
+        """What is locked, in words: a table, or a destination by `destination_of_table` or `destination_of`."""
+        kind, _, destination = self.table_arn.partition(":")
+        place, _, last = destination.rpartition("/")
+        return {"table": f"the replica {place}", "search": f"the alias {last}"}.get(kind, self.table_arn)
