@@ -162,6 +162,9 @@ async def test_a_follow_goes_on_where_the_ledger_says(quiet: Stack, make_table: 
     repair = {"table": replicated.table.name, "operation": operation, "allow_no_recovery": True}
     kind, failure = await outcome(await quiet.start(repair))
     assert (kind, f"`reindexer rescan {handle.id}`" in failure["message"]) == ("ReplicaInUse", True)
+    back = {"kind": "replicate", "to": {"table": replicated.table.name}, "allow_chain": True, "replace": True}
+    kind, failure = await outcome(await quiet.start({"table": replicated.replica.name, "operation": back}))
+    assert (kind, f"job {handle.id} copies" in failure["message"]) == ("IsReplica", True)
     await handle.cancel()
     await outcome(handle)
     assert (await outcome(await quiet.start(touch)))[0] == "complete"
@@ -179,6 +182,12 @@ async def test_a_table_that_is_a_replica_is_no_source_unless_allowed(quiet: Stac
     state, _ = await outcome(await quiet.start({**job, "operation": {**operation, "allow_chain": True}}))
     assert state == "complete"
     assert contents(third) == contents(replicated.table)
+    before = contents(replicated.replica)
+    other = make_table()
+    other.fill(3)
+    kind, failure = await outcome(await quiet.start(replicated.job(table=other.name)))
+    assert (kind, f"a replica of {replicated.table.arn}" in failure["message"]) == ("NotAReplica", True)
+    assert contents(replicated.replica) == before, "another table's replica is not emptied by a wrong name"
 
 
 async def test_the_command_starts_it_and_refuses_nonsense(quiet: Stack, make_table: Make) -> None:

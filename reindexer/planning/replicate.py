@@ -109,7 +109,8 @@ def plan_replica(
     writer, warnings = _checked(source, replica, reach, request.job, operation, ledger)
     begins = not epoch and not request.resumes
     rows = _rows(replica) if begins and replica.arn else []
-    last = ledger.epochs.last(destination_of_table(replica.arn, replica.identity))
+    place = destination_of_table(replica.arn, replica.identity)
+    last = ledger.epochs.last(place)
     if epoch and last and last > epoch:
         raise Refused(
             f"{replica.table.table} was filled again since that run: its scan has read these records",
@@ -120,6 +121,13 @@ def plan_replica(
         raise Refused(
             f"{replica.table.table} holds records that no replica has: they would be replaced, or removed "
             f"where {source.table.table} has none of that key; set replace if that is meant",
+            "NotAReplica",
+        )
+    made_of = ledger.epochs.source_of(place) if rows else ""
+    if made_of not in ("", source.arn) and not operation.replace:
+        raise Refused(
+            f"{replica.table.table} is a replica of {made_of}: its records would be replaced, or removed where "
+            f"{source.table.table} has none of that key; set replace if that is meant",
             "NotAReplica",
         )
     if not epoch:
@@ -168,7 +176,15 @@ def _checked(
     check_not_a_replica(source, ledger, allowed=operation.allow_chain)
     warnings = check_replicas(replica, allowed=job.allow_multi_region)
     writer, notes = ("partiql", []) if not replica.arn else probe_replica(replica.table, reach, job.attributes)
-    was_one = ledger.epochs.last(destination_of_table(source.arn, source.identity)) is not None
+    of_source = destination_of_table(source.arn, source.identity)
+    was_one = ledger.epochs.last(of_source) is not None
+    holder = ledger.locks.holder(of_source, ORDERER) if was_one else None
+    if holder and replica.arn == ledger.epochs.source_of(of_source) and not job.force_lock:
+        raise Refused(
+            f"job {holder.workflow_id} copies {replica.table.table} to {source.table.table}: each would copy "
+            "the other's changes without end; cancel that job; if it has stopped, set force_lock",
+            "IsReplica",
+        )
     if not operation.allow_chain and (was_one or any(ORDER in row for row in _rows(source))):
         raise Refused(
             f"{source.table.table} is a replica itself, or was one, and two that copy each other never come to "
