@@ -32,13 +32,12 @@ test: check                 ## everything CI runs
 check: .venv/dev            ## the quick part: style, types, everything that starts no server
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/pytest -m unit -n auto $(SIDE_BY_SIDE) $(ARGS)
+	$(BIN)/mypy & types=$$!; $(BIN)/pytest -m unit -n auto $(SIDE_BY_SIDE) $(ARGS) && wait $$types
 
 nightly: .venv/dev          ## restarts, crashes, the other engines, 400 examples of each property, mutations (over an hour)
 	$(BIN)/python -m testbed
-	$(BIN)/pytest -m "nightly and not alone" -n $(AT_ONCE) $(SIDE_BY_SIDE) $(ARGS)
-	$(BIN)/pytest -m "nightly and alone" -n $(FEW) $(SIDE_BY_SIDE) $(ARGS)
+	SANDBOX=1 $(BIN)/pytest -m "nightly and not alone" -n $(AT_ONCE) $(SIDE_BY_SIDE) $(ARGS)
+	SANDBOX=1 $(BIN)/pytest -m "nightly and alone" -n $(FEW) $(SIDE_BY_SIDE) $(ARGS)
 	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -m hypothesis -n auto $(SIDE_BY_SIDE) $(ARGS)
 	$(BIN)/python -m evidence.exactness.mutants
 

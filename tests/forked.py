@@ -3,6 +3,10 @@
 Tests start some hundred of each, and importing costs more CPU than most of what they do. A server of
 `multiprocessing` imports once; worker.py's parent is forked from it, and its processes from that. As users run
 it, worker.py serves the matrix, the demo and the commands of the documents.
+
+For the same reason Temporal's sandbox does not import our workflows for each run of one (6 ms of CPU for a
+shard, 25 for a job), so that it restricts nothing in them. Histories are replayed in the whole sandbox, and
+`make nightly` runs in it.
 """
 
 from __future__ import annotations
@@ -15,15 +19,21 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+from functools import partial
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
+
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from testbed.processes import Keeper
 from testbed.workers import WORKER, Parent
 
 #: Read once, at the start of Python or by an import: what differs here has to be imported again.
 _READ_AT_IMPORT = ("COLUMNS", "FORCE_COLOR", "LANG", "LC_ALL", "NO_COLOR", "TERM", "TZ")
+
+#: Whether workers have the whole sandbox.
+_SANDBOX = "SANDBOX" in os.environ
 
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["tests.preloaded"])
@@ -53,7 +63,7 @@ def start(keeper: Keeper, *, log: Path, environment: Mapping[str, str], folder: 
     if not serves(environment):
         return keeper.spawn([sys.executable, *WORKER], log=log, environment=environment, folder=folder)
     log.parent.mkdir(parents=True, exist_ok=True)
-    process = FORKS.Process(target=_work, args=(keeper.group, dict(environment), folder, log))
+    process = FORKS.Process(target=_work, args=(keeper.group, dict(environment), folder, log, _SANDBOX))
     process.start()
     # Else `multiprocessing` would wait at our end for those that are not stopped, and they for our end.
     atexit.register(keeper.release)
@@ -81,12 +91,17 @@ class _Forked:
         self._process.terminate()
 
 
-def _work(group: int, environment: Mapping[str, str], folder: Path, log: Path) -> None:
+def _work(group: int, environment: Mapping[str, str], folder: Path, log: Path, sandbox: bool) -> None:
     """As worker.py's. This process has no threads, and starts nothing of Temporal's: that would not survive."""
     os.setpgid(0, group)
     become(environment, folder, log, log)
     import worker
     from reindexer.jobs.catalogue import catalogue
+
+    if not sandbox:
+        most = SandboxRestrictions.default.with_passthrough_modules("workflows")
+        shipped: Any = worker
+        shipped.SandboxedWorkflowRunner = partial(SandboxedWorkflowRunner, restrictions=most)
 
     begun = worker.one_process
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from temporalio.client import WorkflowHistory
-from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
+from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, WorkflowRunner
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from reindexer.connect import DATA_CONVERTER
 from workflows.follow_table import FollowTable
@@ -24,20 +26,38 @@ CONTINUED = "EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW"
 async def replay(text: str) -> None:
     """Raises where today's workflow code would have done something else.
 
-    Without the sandbox, which would import the workflows for each history; with servers every job runs in it.
+    Without the sandbox, which imports the workflows for each history.
     """
-    replayer = Replayer(
+    await _replayer(UnsandboxedWorkflowRunner()).replay_workflow(_history(text))
+
+
+def _replayer(runner: WorkflowRunner) -> Replayer:
+    return Replayer(
         workflows=[ReindexTable, FollowTable, ReindexShard],
-        workflow_runner=UnsandboxedWorkflowRunner(),
+        workflow_runner=runner,
         data_converter=DATA_CONVERTER,
     )
+
+
+def _history(text: str) -> WorkflowHistory:
     started = json.loads(text)["events"][0]["workflowExecutionStartedEventAttributes"]
-    await replayer.replay_workflow(WorkflowHistory.from_json(started["workflowId"], text))
+    return WorkflowHistory.from_json(started["workflowId"], text)
 
 
 @pytest.mark.parametrize("path", HISTORIES, ids=lambda path: f"{path.parent.name}-{path.stem}")
 async def test_a_recorded_history_replays(path: Path) -> None:
     await replay(path.read_text())
+
+
+async def test_all_of_them_replay_in_the_sandbox() -> None:
+    """As workers run workflows. Those that are forked for tests let it pass our own modules, see `forked`."""
+
+    async def every() -> AsyncIterator[WorkflowHistory]:
+        for path in HISTORIES:
+            yield _history(path.read_text())
+
+    found = await _replayer(SandboxedWorkflowRunner()).replay_workflows(every(), raise_on_replay_failure=False)
+    assert found.replay_failures == {}
 
 
 def test_the_histories_cover_what_workflows_do() -> None:
