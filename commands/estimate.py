@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import replace
 from typing import Annotated, Literal, TypeAlias
 
 import typer
 from pydantic import ValidationError
-from rich.console import Group
-from rich.text import Text
 
 from commands.input.fields import Fields, Given
 from commands.input.json_only import emit_json
 from commands.input.options import AsJson
-from commands.rendering.screen import DIM, facts, say
+from commands.rendering.estimate import estimate_text
+from commands.rendering.screen import say
 from reindexer.dynamo.client import make_client
 from reindexer.dynamo.others import other_client
 from reindexer.errors import BadInput
 from reindexer.explain import explain
-from reindexer.models import Attributes, Limits, Touch, Uses, With, chosen
+from reindexer.models import Attributes, Limits, TableFacts, Touch, Uses, With, chosen
 from reindexer.planning.capacity import capacity_of, uses_of
-from reindexer.planning.estimate import ON_DEMAND, PROVISIONED, Estimate, EstimateInput, OtherReads, estimate
+from reindexer.planning.estimate import ON_DEMAND, PROVISIONED, Estimate, EstimateInput, Prices, estimate
 from reindexer.planning.estimate_comparison import estimate_comparison
-from reindexer.planning.estimate_following import Following
 from reindexer.planning.estimate_index import estimate_index
 from reindexer.planning.estimate_repair import RepairInput, estimate_repair, estimate_replica
-from reindexer.planning.facts import describe
+from reindexer.planning.facts import Described, describe
 from reindexer.settings import settings
-from reindexer.words import count, duration, size, some
 
 _Operation: TypeAlias = Literal["touch", "unstamp", "compare", "repair", "index", "replicate"]
 #: Dollars of a million of anything; more is a typing error.
@@ -64,6 +61,12 @@ def estimate_job(
             help="Records to write; default: all, and of a repair as many as the tables' counts differ by.",
         ),
     ] = None,
+    changes: Annotated[
+        int | None,
+        typer.Option(
+            "--changes-per-day", min=0, metavar="N", help="Changes of the table, which a replica follows."
+        ),
+    ] = None,
     deletes: Annotated[
         bool, typer.Option("--deletes", help="Assume that the job may delete: it reads consistently.")
     ] = False,
@@ -88,58 +91,81 @@ def estimate_job(
 
     Counts are those of DescribeTable, up to six hours old. Prices are those of us-east-1 unless you give yours.
     """
-    try:
-        wanted = Limits.model_validate(given.get("limits", {}))
-    except ValidationError as error:
-        raise BadInput(f"limits.{explain(error)}") from None
+    wanted = _limits(given)
     second = _second(given)
     backfill = bool(given.get("operation", {}).get("backfill"))
     doing = _checked(operation or ("repair" if backfill else None), second, wanted, backfill=backfill)
-    if doing == "replicate" and (deletes or no_verify or records is not None):
-        raise BadInput(
-            "a replica is made of every record, and the table is not written", "--operation replicate"
-        )
-    if second is not None and (deletes or no_verify or (doing == "compare" and records is not None)):
+    how = [deletes, no_verify, records is not None]
+    if doing in ("replicate", "index") and any(how):
+        what = "a replica" if doing == "replicate" else "an index"
+        raise BadInput(f"{what} is made of every record, and the table is not written", f"--operation {doing}")
+    if second is not None and any(how if doing == "compare" else how[:2]):
         raise BadInput(f"leave out what says how a job writes or is verified: this one is a {doing}", "OTHER")
-    if doing == "index" and (deletes or no_verify or records is not None):
-        raise BadInput("an index is made of every record, and the table is not written", "--operation index")
-    described = describe(table, make_client())
-    reads_only = second is not None or doing in ("index", "replicate")
-    uses = uses_of(Touch(), Attributes(), None, writes=not reads_only)
-    capacity = capacity_of(described.description, uses)
-    known = described.facts.model_copy(update=dict(capacity))
-    listed = PROVISIONED if known.capacity_mode == "provisioned" else ON_DEMAND
+    if doing != "replicate" and changes is not None:
+        raise BadInput("goes with --operation replicate", "--changes-per-day")
     given_prices = {"write_units": write_price, "read_units": read_price, "actions": action_price}
-    prices = listed.model_copy(
-        update={name: price for name, price in given_prices.items() if price is not None}
-    )
+    own_prices = {name: price for name, price in given_prices.items() if price is not None}
+    described = describe(table, make_client())
     if second is not None or doing == "replicate":
         # A replica that is not there yet is made as the table is.
         other = describe(second.table, other_client(second), "OTHER") if second else described
-        writes = doing in ("repair", "replicate")
-        its_capacity = capacity_of(other.description, Uses() if writes else uses)
-        limits, _ = chosen(wanted, capacity, its_capacity, writes_other=writes)
-        found = estimate_comparison(
-            described.description, known, other.table.table, other.facts, limits, settings(), prices
-        )
+        found = _of_two(doing, described, other, wanted, own_prices)
         if doing == "replicate":
-            found = estimate_replica(found, other.description, settings())
-        elif writes:
+            found = estimate_replica(found, other.description, settings(), changes)
+        elif doing == "repair":
             found = estimate_repair(found, RepairInput(other.description, records, backfill), settings())
-    elif doing == "index":
-        limits, _ = chosen(wanted, capacity, writes_index=True)
-        found = estimate_index(described.description, known, limits, settings(), prices)
     else:
-        limits, _ = chosen(wanted, capacity)
         asked = EstimateInput(
-            Attributes(), limits, records,
-            verify=not no_verify, deletes=deletes, unstamp=doing == "unstamp",
-        )  # fmt: skip
-        found = estimate(described.description, known, asked, settings(), prices)
+            Attributes(), wanted, records, verify=not no_verify, deletes=deletes, unstamp=doing == "unstamp"
+        )
+        found = _of_one(doing, described, asked, own_prices)
     if as_json:
         emit_json(found)
     else:
-        say(Group(facts(_rows(found)), Text(), *(Text(f"! {note}", DIM) for note in found.notes)))
+        say(estimate_text(found))
+
+
+def _of_two(
+    doing: _Operation, described: Described, other: Described, wanted: Limits, own_prices: dict[str, float]
+) -> Estimate:
+    """Of reading both."""
+    writes = doing in ("repair", "replicate")
+    uses = uses_of(Touch(), Attributes(), None, writes=False)
+    capacity = capacity_of(described.description, uses)
+    its_capacity = capacity_of(other.description, Uses() if writes else uses)
+    limits, _ = chosen(wanted, capacity, its_capacity, writes_other=writes)
+    known = described.facts.model_copy(update=dict(capacity))
+    prices = _prices(known, own_prices)
+    return estimate_comparison(
+        described.description, known, other.table.table, other.facts, limits, settings(), prices
+    )
+
+
+def _of_one(
+    doing: _Operation, described: Described, asked: EstimateInput, own_prices: dict[str, float]
+) -> Estimate:
+    """Of a job that reads, or writes, the table alone."""
+    indexes = doing == "index"
+    capacity = capacity_of(described.description, uses_of(Touch(), Attributes(), None, writes=not indexes))
+    known = described.facts.model_copy(update=dict(capacity))
+    limits, _ = chosen(asked.limits, capacity, writes_index=indexes)
+    prices = _prices(known, own_prices)
+    if indexes:
+        return estimate_index(described.description, known, limits, settings(), prices)
+    return estimate(described.description, known, replace(asked, limits=limits), settings(), prices)
+
+
+def _prices(known: TableFacts, own: dict[str, float]) -> Prices:
+    """The list prices of the table's capacity mode, and in their place one's own."""
+    listed = PROVISIONED if known.capacity_mode == "provisioned" else ON_DEMAND
+    return listed.model_copy(update=own)
+
+
+def _limits(given: Given) -> Limits:
+    try:
+        return Limits.model_validate(given.get("limits", {}))
+    except ValidationError as error:
+        raise BadInput(f"limits.{explain(error)}") from None
 
 
 def _checked(
@@ -179,119 +205,3 @@ def _second(given: Given) -> With | None:
         return With.model_validate(fields)
     except ValidationError as error:
         raise BadInput(f"operation.with.{explain(error)}") from None
-
-
-def _rows(found: Estimate) -> Iterator[tuple[str, str]]:
-    dollars, actions = found.dollars, found.actions
-    yield "table", f"{found.table}, {some(found.items, 'item')}, {size(found.size_bytes)}, {_bytes(found)}"
-    if found.operation == "replicate" and found.other is not None:
-        yield from _copied(found, found.other)
-    elif found.other is not None:
-        yield from _of_two(found, found.other)
-    elif found.operation == "index":
-        yield from _read_only(found)
-    else:
-        yield from _written(found)
-    yield (
-        "Temporal",
-        (
-            f"{some(found.actions_total, 'Action')}: {count(actions.heartbeats)} heartbeats, "
-            f"{count(actions.rounds)} of rounds, {count(actions.shards)} of {found.shards} shards, "
-            f"{count(actions.looks + actions.job)} of the job; "
-            f"${dollars['temporal_cloud']:,.2f} on Temporal Cloud"
-        ),
-    )
-    if found.following is not None:
-        yield from _following(found.following)
-    prices = found.prices
-    yield (
-        "prices",
-        (
-            f"${prices.write_units:.3g} and ${prices.read_units:.3g} a million write and read units, "
-            f"${prices.actions:.3g} a million Actions"
-        ),
-    )
-
-
-def _writes(found: Estimate) -> Iterator[tuple[str, str]]:
-    yield (
-        "writes",
-        f"{count(found.write_units)} units, {round(found.write_units_per_record, 2):g} a record"
-        f" (at most {count(found.write_units_at_most)}), ${found.dollars['write']:,.2f}",
-    )
-    for index in found.indexes:
-        yield "", f"of these {round(index.units, 2):g} a record for index {index.name}: {index.why}"
-
-
-def _written(found: Estimate) -> Iterator[tuple[str, str]]:
-    dollars, limits = found.dollars, found.limits
-    yield from _writes(found)
-    if found.ledger_write_units:
-        yield (
-            "",
-            f"and {count(found.ledger_write_units)} of the ledger, at the same price and in the sum",
-        )
-    yield (
-        "reads",
-        f"{count(found.read_units)} units, verification {count(found.verify_units)}, ${dollars['read']:,.2f}",
-    )
-    rates = _rate(limits.read_units_per_second), _rate(limits.write_units_per_second)
-    yield "limits", f"read {rates[0]}, write {rates[1]}"
-    work, verification = duration(found.work_seconds), duration(found.verify_seconds)
-    yield "duration", f"{work}, limited by {found.bound}; verification {verification}"
-
-
-def _read_only(found: Estimate) -> Iterator[tuple[str, str]]:
-    """An index: the table is read once, consistently."""
-    yield "writes", "none, of the table"
-    yield "reads", f"{count(found.read_units)} units, ${found.dollars['read']:,.2f}"
-    limit = found.limits.bytes_per_second
-    sent = f", documents {size(int(limit))}/s" if isinstance(limit, float | int) else ""
-    yield "limits", f"read {_rate(found.limits.read_units_per_second)}{sent}"
-    yield "duration", f"{duration(found.work_seconds)}, limited by {found.bound}"
-
-
-def _of_two(found: Estimate, other: OtherReads) -> Iterator[tuple[str, str]]:
-    """A comparison, or a repair, which writes to the other table besides."""
-    limits, repairs = found.limits, found.operation == "repair"
-    yield "with", f"{other.table}, {some(other.items, 'item')}, {size(other.size_bytes)}"
-    if repairs:
-        yield "differing", some(found.records, "key")
-        yield from _writes(found)
-    units = f"{count(found.read_units)} units, of the other table {count(other.read_units)}"
-    yield "reads", f"{units}, ${found.dollars['read']:,.2f}"
-    rates = _rate(limits.read_units_per_second), _rate(limits.other_read_units_per_second)
-    write = f", write {_rate(limits.write_units_per_second)}" if repairs else ""
-    yield "limits", f"read {rates[0]}, of the other table {rates[1]}{write}"
-    yield "duration", f"{duration(found.work_seconds)}, limited by {found.bound}"
-
-
-def _copied(found: Estimate, other: OtherReads) -> Iterator[tuple[str, str]]:
-    """A replica, which is filled."""
-    made = " (made as the table is)" if other.table == found.table else ""
-    yield "to", f"{'a replica' if made else other.table}{made}"
-    yield from _writes(found)
-    yield "reads", f"{count(found.read_units)} units, ${found.dollars['read']:,.2f}"
-    rates = _rate(found.limits.read_units_per_second), _rate(found.limits.write_units_per_second)
-    yield "limits", f"read {rates[0]}, write {rates[1]} there"
-    yield "duration", f"{duration(found.work_seconds)}, limited by {found.bound}"
-
-
-def _following(found: Following) -> Iterator[tuple[str, str]]:
-    """What carrying changes costs, with `--follow`."""
-    dollars = found.dollars
-    yield (
-        "following",
-        f"a day: {count(found.stream_reads)} stream reads a stream shard, ${dollars['stream_reads']:,.2f}; "
-        f"{count(found.actions)} Actions at rest, ${dollars['temporal_cloud']:,.2f}",
-    )
-    if found.write_units:
-        yield "", f"a million changes: {count(found.write_units)} write units there, ${dollars['write']:,.2f}"
-
-
-def _bytes(found: Estimate) -> str:
-    return f"{count(found.item_bytes)} bytes on average"
-
-
-def _rate(limit: float | str | None) -> str:
-    return f"{limit:g}/s" if isinstance(limit, float | int) else "unlimited"

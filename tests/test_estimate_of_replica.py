@@ -50,6 +50,8 @@ def test_a_day_of_following_polls_each_shard_and_a_million_changes_are_written_a
     assert found.dollars == pytest.approx(
         {"stream_reads": 86_400 * 0.2 / 1e6, "temporal_cloud": 23_184 * 50 / 1e6, "write": 2 * 0.625}
     )
+    known = following(2.0, 0.625, 50.0, changes=10_000_000).dollars
+    assert known == pytest.approx(found.dollars | {"day": 86_400 * 0.2 / 1e6 + 23_184 * 50 / 1e6 + 20 * 0.625})
     facts = HUNDRED_MILLION.model_copy(update={"items": 10, "size_bytes": 6000})
     asked = LIMITS.model_copy(update={"bytes_per_second": "unlimited"})
     prices = replicated(600).prices
@@ -64,6 +66,7 @@ def test_a_day_of_following_polls_each_shard_and_a_million_changes_are_written_a
         (["orders-copy", "--operation", "replicate", "--no-verify"], "--operation replicate"),
         (["orders-copy", "--operation", "replicate", "--backfill"], "--backfill"),
         (["orders-copy", "--operation", "replicate", "--other-read-units", "5"], "--other-read-units"),
+        (["--operation", "index", "--changes-per-day", "5"], "--changes-per-day"),
     ],
 )
 def test_options_that_do_not_go_with_a_replica_are_named(
@@ -80,9 +83,10 @@ def test_the_command_shows_a_replica_that_is_there_and_one_that_is_not(
     assert starter.run(["estimate", table.name, "--operation", "replicate", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["operation"], found["following"]["stream_reads"]) == ("replicate", 86_400)
-    assert starter.run(["estimate", table.name, replica.name, "--operation", "replicate"]) == 0
+    ways = [table.name, replica.name, "--operation", "replicate", "--changes-per-day", "2000000"]
+    assert starter.run(["estimate", *ways]) == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert replica.name in shown
-    assert "a million changes: 1,000,000 write units there" in shown
+    assert "a million changes: 1,000,000 write units there, $0.62 a day of 2,000,000 changes: $2.43" in shown
     assert starter.run(["estimate", table.name, "--operation", "replicate"]) == 0
     assert "made as the table is" in capsys.readouterr().out

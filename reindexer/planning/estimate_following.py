@@ -20,25 +20,35 @@ class Following(Model):
     """What following costs, by the day and by what changes.
 
     `stream_reads`: units a day of each stream shard; `actions`: a day of a round at rest, which reads up to 200
-    stream shards; `write_units`: at the destination, of a million changes. `dollars`: of each of them.
+    stream shards; `write_units`: at the destination, of a million changes. `changes`: a day, where that is
+    known. `dollars`: of each of them, and of a `day` of that many changes and one stream shard.
     """
 
     stream_reads: int
     actions: int
     write_units: float
+    changes: int | None = None
     dollars: dict[str, float]
 
 
-def following(units_of_change: float, write_price: float, action_price: float) -> Following:
-    """`units_of_change`: write units of one change; prices: dollars of a million."""
+def following(
+    units_of_change: float, write_price: float, action_price: float, changes: int | None = None
+) -> Following:
+    """`units_of_change`: write units of one change; prices: dollars of a million; `changes`: a day."""
     actions = _DAY // _ROUND * _OF_ROUND + _DAY // _HEARTBEAT + _DAY // _LOOK * (_OF_LOOK + _OF_STREAM)
+    dollars = {
+        "stream_reads": POLLS_A_DAY / _MILLION * _STREAM_READS,
+        "temporal_cloud": actions / _MILLION * action_price,
+        "write": units_of_change * write_price,
+    }
+    if changes is not None:
+        dollars["day"] = (
+            dollars["stream_reads"] + dollars["temporal_cloud"] + dollars["write"] * changes / _MILLION
+        )
     return Following(
         stream_reads=POLLS_A_DAY,
         actions=actions,
         write_units=units_of_change * _MILLION,
-        dollars={
-            "stream_reads": POLLS_A_DAY / _MILLION * _STREAM_READS,
-            "temporal_cloud": actions / _MILLION * action_price,
-            "write": units_of_change * write_price,
-        },
+        changes=changes,
+        dollars=dollars,
     )

@@ -42,17 +42,20 @@ class RepairInput:
     added: int = 0
 
 
-def estimate_replica(compared: Estimate, other: Mapping[str, Any], chosen: Settings) -> Estimate:
+def estimate_replica(
+    compared: Estimate, other: Mapping[str, Any], chosen: Settings, changes: int | None = None
+) -> Estimate:
     """Estimate the backfill of an empty replica, and a day of following, from the comparison of both tables.
 
     `other`: DescribeTable's `Table` of the replica, or of the table that it is going to be made like.
+    `changes`: of the table, a day.
     """
     filled = estimate_repair(compared, RepairInput(other, backfill=True, added=COPY_BYTES), chosen)
     prices = filled.prices
     return filled.model_copy(
         update={
             "operation": "replicate",
-            "following": following(filled.write_units_per_record, prices.write_units, prices.actions),
+            "following": following(filled.write_units_per_record, prices.write_units, prices.actions, changes),
             "notes": [
                 *compared.notes[:-2],
                 "the replica is taken to be empty: a row that is there costs a refused insertion, a read and a "
