@@ -20,7 +20,8 @@ from tests.tables import made_up_key
 
 
 @pytest.mark.parametrize(
-    ("hash_type", "range_type"), [("S", None), ("N", "B"), pytest.param("B", "S", marks=pytest.mark.nightly)]
+    ("hash_type", "range_type"),
+    [("S", None), *(pytest.param(*pair, marks=pytest.mark.nightly) for pair in (("N", "B"), ("B", "S")))],
 )
 async def test_planted_differences_are_found_and_none_is_invented(
     quiet: Stack, make_table: Make, hash_type: str, range_type: str | None
@@ -45,6 +46,7 @@ async def test_equal_tables_have_no_difference(quiet: Stack, make_table: Make) -
     assert "chunks" not in report["comparison"] or not any(report["comparison"]["chunks"])
 
 
+@pytest.mark.nightly
 async def test_one_call_in_ten_failing_changes_nothing(quiet: Stack, make_table: Make) -> None:
     planted = Planted(make_table)
     kinds = (FaultKind.SERVER_ERROR, FaultKind.THROTTLE, FaultKind.CUT, FaultKind.WRONG_CRC32)

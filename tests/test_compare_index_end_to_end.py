@@ -111,7 +111,8 @@ async def listed(stack: Stack, job: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    ("hash_type", "range_type"), [("S", None), ("N", "B"), pytest.param("S", "N", marks=pytest.mark.nightly)]
+    ("hash_type", "range_type"),
+    [("S", None), *(pytest.param(*pair, marks=pytest.mark.nightly) for pair in (("N", "B"), ("S", "N")))],
 )
 async def test_planted_differences_are_found_and_none_is_invented(
     quiet: Stack,

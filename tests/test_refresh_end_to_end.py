@@ -123,6 +123,7 @@ async def test_whole_partitions_are_written_again_with_totals_for_each(
     assert len(indexed.judged()) == 150
 
 
+@pytest.mark.nightly
 async def test_beside_a_follow_nothing_newer_is_hidden(
     quiet: Stack, make_table: Make, search_proxy: SearchFaultProxy, search: str
 ) -> None:

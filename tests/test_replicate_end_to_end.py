@@ -99,6 +99,7 @@ async def test_faults_are_counted_once(quiet: Stack, make_table: Make) -> None:
     assert replicated.differing() == []
 
 
+@pytest.mark.nightly  # by day workers are killed meanwhile
 async def test_what_is_written_during_and_after_the_scan_is_in_the_replica(
     quiet: Stack, make_table: Make
 ) -> None:
@@ -143,6 +144,7 @@ async def test_killed_workers_and_divided_shards_lose_no_change(quiet: Stack, ma
         assert (await outcome(handle))[0] == "CancelledError"
 
 
+@pytest.mark.nightly  # by day one of an index
 async def test_a_follow_goes_on_where_the_ledger_says(quiet: Stack, make_table: Make) -> None:
     replicated = Replicated(make_table, rows=50)
     handle = await replicated.follow(quiet, limits=FAST)
