@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -42,8 +43,11 @@ async def _stop_when_drained(client: Client, job: str, reason: str | None) -> No
     if found.workflow_type != FOLLOW_TYPE:
         raise BadInput("is for a follow; any other job ends by itself", "--drained")
     asked = {} if reason is None else {"reason": reason}
-    await asked_of_workers(client, job, "stop_when_drained", asked)
-    say(f"{job} ends once it has carried what has changed until now; `reindexer watch {job}` shows its end")
+    answer = await asked_of_workers(client, job, "stop_when_drained", asked)
+    held = "" if answer.get("begins", True) else f", after `reindexer resume {job}`"
+    until = answer.get("until")  # of the first request, where this one repeats it; none of earlier workers
+    then = f"{datetime.fromisoformat(until):%Y-%m-%d %H:%M:%S} UTC" if until else "now"
+    say(f"{job} ends once all changes until {then} are carried{held}; `reindexer watch {job}` shows its end")
 
 
 async def _cancel(client: Client, job: str, reason: str | None) -> None:

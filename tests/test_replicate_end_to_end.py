@@ -265,10 +265,18 @@ async def test_a_follow_stops_once_drained_for_a_cut_over(quiet: Stack, make_tab
     with writer.running():
         handle = await replicated.follow(quiet, limits=FAST)
         await until_drained(replicated, handle)
-    code, out, err = await asyncio.to_thread(
-        command, dict(quiet.environment), "cancel", handle.id, "--drained", "--reason", "cut-over"
-    )
-    assert (code, "ends once" in out) == (0, True), err + out
+    end = "cancel", handle.id, "--drained", "--reason", "cut-over"
+    await handle.signal("pause")
+    await until(handle, lambda seen: seen["state"] == "paused")
+    code, out, err = await asyncio.to_thread(command, dict(quiet.environment), *end)
+    assert (code, "after `reindexer resume" in " ".join(out.split())) == (0, True), err + out
+    first = " ".join(out.split()).partition(" are carried")[0]
+    await handle.signal("resume")
+    await until(handle, lambda seen: seen["state"] == "following")
+    code, out, err = await asyncio.to_thread(command, dict(quiet.environment), *end)
+    again = " ".join(out.split())
+    assert (code, "ends once" in again, "resume" in again) == (0, True, False), err + out
+    assert again.partition(" are carried")[0] == first, "the time of the first request stays"
     await asyncio.sleep(3)  # the last change is later than the request by more than clocks differ
     replicated.table.put({**made_up_key(replicated.table.key, 7000), "last": {"BOOL": True}})
     state, report = await outcome(handle)
@@ -276,7 +284,8 @@ async def test_a_follow_stops_once_drained_for_a_cut_over(quiet: Stack, make_tab
     assert replicated.differing() == []
     found = report["comparison"]["counts"]
     assert (found["equal"], found["scanned"]) == (len(contents(replicated.table)),) * 2
-    assert [event["what"] for event in report["controls"]][-2:] == ["stop when drained", "stopped once drained"]
+    done = [event["what"] for event in report["controls"]]
+    assert done[-4:] == ["pause", "stop when drained", "resume", "stopped once drained"]
     code, out, err = await asyncio.to_thread(command, dict(quiet.environment), "report", handle.id)
     assert (code, "complete" in out) == (0, True), err + out
 

@@ -21,10 +21,15 @@ class FollowTable(ReindexTable):
 
     @workflow.update
     def stop_when_drained(self, *args: Any) -> dict[str, Any]:
-        """End by itself, with a report, once all that has changed until now is carried. May be repeated."""
+        """End by itself, with a report, once all that has changed until now is carried. May be repeated.
+
+        Returns whether it is drained, whether it goes on before a resume, and until when: of the first request.
+        """
         self._job.updates += 1
         self._job.stop_when_drained(reason_in(args))
-        return {"drained": self._job.followed.drained_at is not None}
+        followed = self._job.followed
+        until = followed.stop_at.isoformat() if followed.stop_at else None
+        return {"drained": followed.drained_at is not None, "begins": self._job.gate.open, "until": until}
 
     @workflow.run
     async def run(self, *args: Any) -> dict[str, Any]:

@@ -121,7 +121,7 @@ class ReindexTable:
 
     @workflow.update
     def rescan(self, *args: Any) -> dict[str, Any]:
-        """Of a follow: scan the table again into the same index. Returns whether it begins before a resume."""
+        """Of a follow: scan the table again, into the same place. Returns whether it begins before a resume."""
         self._job.updates += 1
         self._job.rescan(reason_in(args))
         return {"begins": self._job.gate.open}
