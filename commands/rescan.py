@@ -1,4 +1,4 @@
-"""rescan: scan the table of a follow again, into the same index."""
+"""rescan: scan the table of a follow again, into the same index or replica."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from commands.temporal.updating import asked_of_workers
 
 
 def rescan(job: Job, reason: Reason = None, yes: Yes = False) -> None:
-    """Scan the table of a running follow again, into the same index, after asking.
+    """Scan the table of a running follow again, into the same destination, after asking.
 
-    Readers keep the index meanwhile. A parked follow is resumed with it: reindexer resume JOB --rescan.
+    Readers keep what they have meanwhile. A parked follow is resumed with it: reindexer resume JOB --rescan.
     """
     confirm(f"Read every record of the table of {job} again?", yes=yes, otherwise="nothing was changed")
     asked = {"reason": reason} if reason else {}

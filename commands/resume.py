@@ -25,7 +25,7 @@ Code = Annotated[
 
 
 Rescan = Annotated[
-    bool, typer.Option("--rescan", help="Of a follow: scan the table again, into the same index.")
+    bool, typer.Option("--rescan", help="Of a follow: scan the table again, into the same destination.")
 ]
 
 

@@ -10,11 +10,21 @@ from rich.console import Console, RenderableType
 from temporalio.exceptions import ApplicationError, TerminatedError
 
 from commands.input.exits import Exit, exit_code
+from commands.rendering.comparison import comparison_rows
 from commands.rendering.report import render_report
 from commands.rendering.status import picture, plain_line
 from commands.temporal.ending import of_failure
 from commands.temporal.status import JobStatus
-from reindexer.models import ControlEvent, JobProgress, PartitionsDone, ShardsDone, Verification
+from reindexer.models import (
+    Comparison,
+    Consumed,
+    ControlEvent,
+    JobProgress,
+    Limits,
+    PartitionsDone,
+    ShardsDone,
+    Verification,
+)
 from reindexer.tally import Attempts, Tally
 from reindexer.words import duration
 from tests.reports import a_report
@@ -231,6 +241,22 @@ def test_figures_that_are_old_are_shown_with_their_age(seconds: int, said: str) 
     for text in (plain_line(status(as_of=as_of)), shown(picture(status(as_of=as_of)))):
         assert ("old" in text) == bool(said)
         assert said in text
+
+
+def test_units_are_in_use_while_something_moves() -> None:
+    figures = {"limits": Limits(write_units_per_second=5.0), "consumed": Consumed(write_units=76.0)}
+    assert "5 write units/s (using 76)" in shown(picture(status(**figures)))
+    assert "using" not in shown(picture(status(state="paused", **figures))), "the rate is of before the pause"
+
+
+def test_what_is_absent_adds_up_on_either_side() -> None:
+    counts = Comparison(scanned=10, equal=7, absent=3, other_scanned=12, matched=7, other_absent=5)
+    rows = [[str(cell) for cell in row] for row in comparison_rows(counts)]
+    of = {name: int(number) for name, number, _ in rows}
+    assert (of["absent"], of["absent there"]) == (3, 5)
+    assert sum(of[name] for name in ("equal", "different", "missing", "moving", "absent")) == of["scanned"]
+    names = [name for name, *_ in rows]
+    assert names.index("absent") < names.index("scanned") < names.index("absent there")
 
 
 def test_a_hand_over_to_the_next_run_is_shown() -> None:

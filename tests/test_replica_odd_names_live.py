@@ -104,7 +104,10 @@ class Odd:
 
 @pytest.mark.parametrize(
     ("kinds", "names"),
-    [(("S", "B"), ("a.b #:\"'", "order")), pytest.param(("B", "N"), ("it's", "n 1"), marks=pytest.mark.nightly)],
+    [
+        (("S", "B"), ("a.b #:\"'", "order")),
+        pytest.param(("B", "N"), ("it's", "n 1"), marks=pytest.mark.nightly),
+    ],
 )
 async def test_odd_keys_values_and_names_are_followed(
     quiet: Stack, make_table: Make, kinds: tuple[str, str], names: tuple[str, str]

@@ -26,6 +26,8 @@ _OF_DOCUMENTS = {
 
 _ABSENT = "in neither table, past their time to live, or deleted meanwhile"
 _ABSENT_DOCUMENTS = "to have no document and without one, or deleted meanwhile"
+_ABSENT_THERE = "of these past their time to live, marks of deletions, or deleted meanwhile"
+_ABSENT_THERE_DOCUMENTS = "of these tombstones, or deleted meanwhile"
 
 
 def verdict(counts: Comparison) -> Text:
@@ -57,12 +59,8 @@ def comparison_rows(counts: Comparison, *, documents: bool = False) -> Iterator[
     for kind, number in counts.differences.items():
         style = "" if not number else WARN if kind is Difference.MOVING else BAD
         yield Text(kind.value, style), Text(count(number), style), Text(words[kind], DIM)
-    if absent := counts.absent + counts.other_absent:
-        yield (
-            "absent",
-            count(absent),
-            Text(_ABSENT_DOCUMENTS if documents else _ABSENT, DIM),
-        )
+    if counts.absent:
+        yield "absent", count(counts.absent), Text(_ABSENT_DOCUMENTS if documents else _ABSENT, DIM)
     balance = Text("balanced", DIM) if counts.balanced else Text("NOT balanced: outcomes do not add up", BAD)
     yield "scanned", count(counts.scanned), balance
     yield (
@@ -70,6 +68,9 @@ def comparison_rows(counts: Comparison, *, documents: bool = False) -> Iterator[
         count(counts.other_scanned),
         Text(f"in the {'index' if documents else 'other table'}", DIM),
     )
+    if counts.other_absent:
+        there = _ABSENT_THERE_DOCUMENTS if documents else _ABSENT_THERE
+        yield "absent there", count(counts.other_absent), Text(there, DIM)
 
 
 def compared_text(counts: Comparison) -> str:

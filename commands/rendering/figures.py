@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from reindexer.models import FOLLOWING, READING, JobProgress, Verification
+from reindexer.models import FOLLOWING, READING, Consumed, JobProgress, Verification
 from reindexer.tally import Attempts, Tally
 from reindexer.words import count, duration, some
 
@@ -78,6 +78,11 @@ def age(progress: JobProgress) -> str:
 def speed(progress: JobProgress) -> float:
     """Records a second; 0.0 while nothing moves, and where it is not known."""
     return progress.records_per_second or 0.0 if progress.state in _MOVING else 0.0
+
+
+def consumed(progress: JobProgress) -> Consumed:
+    """Units a second; none while nothing moves, and where they are not known."""
+    return progress.consumed if progress.state in _MOVING else Consumed()
 
 
 def attempts_text(attempts: Attempts) -> str:

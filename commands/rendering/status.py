@@ -15,6 +15,7 @@ from commands.rendering.figures import (
     age,
     attempts_text,
     behind_text,
+    consumed,
     cycling,
     done_of,
     expected,
@@ -126,7 +127,7 @@ def _lines(status: JobStatus) -> Iterator[tuple[str, RenderableType]]:
         yield "throttled", Text(f"{throttle.reason or 'by DynamoDB'}{scope}{since}", WARN)
     if run := which_run(progress):
         yield "run", run
-    if limits := _limits(progress.limits or Limits(), progress.consumed):
+    if limits := _limits(progress.limits or Limits(), consumed(progress)):
         yield "limits", limits
     if not status.workers and not status.ending:
         yield "workers", Text("none answers; start workers with `python worker.py`", BAD)
