@@ -30,6 +30,8 @@ class PlanActivities:
     def make_plan(self, request: PlanInput) -> Plan | Elsewhere:
         """Reads the table's description and a sample, probes permissions. Writes nothing.
 
+        A replica that is to be created is made last, once nothing refuses the job.
+
         A job with workers of its own is planned by them: theirs are the permissions and the code that count.
         """
         settings = self._settings

@@ -9,6 +9,7 @@ from activities.failures import translated
 from reindexer.ledger import Ledger
 from reindexer.models import Lineages, ReplicaInput
 from reindexer.models.streams import LineageCursor, LineageState
+from reindexer.planning.create_replica import expire
 
 
 class ReplicaActivities:
@@ -19,8 +20,13 @@ class ReplicaActivities:
 
     @activity.defn
     def prepare_replica(self, request: ReplicaInput) -> None:
-        """Take the epoch, and note where its follow begins. What is another job's is refused."""
+        """Take the epoch, and note where its follow begins. What is another job's is refused.
+
+        A replica that the job was to create gets its time to live here, where the job has its lock.
+        """
         with translated():
+            if request.expires:
+                expire(self._clients.table(request.expires))
             ledger, place = self._clients.ledger, (request.destination, request.epoch)
             begin_epoch(ledger, place, request.run, request.positions, request.source)
             ledger.positions.drop_before(*place)

@@ -8,10 +8,14 @@ import pytest
 from botocore.exceptions import ClientError
 
 from reindexer.errors import BadInput, Unavailable
-from reindexer.models import With
-from reindexer.planning.create_replica import ensure_replica
+from reindexer.models import Replicate, With
+from reindexer.planning.create_replica import find_replica
 
 pytestmark = pytest.mark.unit
+
+
+def created(name: str) -> Replicate:
+    return Replicate(kind="replicate", to=With(table=name), create=True)
 
 
 class Tables:
@@ -34,7 +38,7 @@ class Tables:
 )
 def test_a_table_that_is_not_ready_is_waited_for_by_what_it_is(state: str, said: str) -> None:
     with pytest.raises(Unavailable, match=said):
-        ensure_replica(With(table="r"), None, Tables(state), preview=False)  # type: ignore[arg-type]
+        find_replica(created("r"), None, Tables(state))  # type: ignore[arg-type]
 
 
 class Refusing:
@@ -51,5 +55,5 @@ class Refusing:
 )
 def test_a_name_that_no_table_can_have_is_bad_input(name: str, said: str) -> None:
     with pytest.raises(BadInput, match=said) as refused:
-        ensure_replica(With(table=name), None, Refusing(), preview=True)  # type: ignore[arg-type]
+        find_replica(created(name), None, Refusing())  # type: ignore[arg-type]
     assert refused.value.field == "operation.to.table"

@@ -13,6 +13,7 @@ from reindexer.dynamo.table import TableClient
 from reindexer.errors import ReindexerError
 from reindexer.ledger import Ledger
 from reindexer.models import JobInput, Lineages, OlderSegment, Plan, PlanInput, RoundInput, Source, Stop
+from reindexer.planning.create_replica import expire
 from reindexer.planning.plan import make_plan
 from reindexer.streams.client import StreamCalls, make_streams_client
 from reindexer.streams.lineages import opening
@@ -91,6 +92,12 @@ class Copied:
             heartbeat_timeout=10.0,
             connect=lambda _: self.there,  # type: ignore[arg-type,return-value]
         )
+
+    def create(self) -> None:
+        """The plan, and what follows under the lock."""
+        self.plan(operation={"create": True})
+        there: Any = self.there
+        expire(TableClient(there, self.replica.name))
 
     def run(self, plan: Plan, source: Source, stream: StreamCalls | None = None) -> None:
         """A round, to its end."""
@@ -175,4 +182,4 @@ def test_creating_a_replica_takes_two_more(make_table: Make, ledger: Ledger) -> 
         copied = Copied(make_table, ledger, ON_SOURCE, ON_REPLICA - {action})
         copied.replica.drop()
         with pytest.raises(ReindexerError, match=f"dynamodb:{action}"):
-            copied.plan(operation={"create": True})
+            copied.create()

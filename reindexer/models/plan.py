@@ -204,7 +204,8 @@ class PlanInput(Model):
     follows: bool = Field(default=False, exclude_if=operator.not_)  # the table's stream, beside the scan
     resumes: bool = Field(default=False, exclude_if=operator.not_)  # where an earlier follow was; no scan
     preview: bool = Field(default=False, exclude_if=operator.not_)  # nothing is created
-    rescans: str = Field(default="", exclude_if=operator.not_)  # the index that a follow is to fill again
+    rescans: str = Field(default="", exclude_if=operator.not_)  # the index or replica to fill again, by name
+    destination: str = Field(default="", exclude_if=operator.not_)  # as of `Target`, of what it fills again
     workflow_id: str
     started_at: datetime
     run: str

@@ -58,9 +58,9 @@ class Second:
 
 
 def plan_second(
-    job: JobInput, operation: Operation, described: Described, connect: Connect, made: Described | None = None
+    job: JobInput, operation: Operation, described: Described, connect: Connect, known: Described | None = None
 ) -> Second | None:
-    """The table that the job compares its own with; None for any other job. `made`: one that is not there yet.
+    """The table that the job compares its own with; None for any other job. `known`: as it is described.
 
     Raises `BadInput` where it is the table itself, has another key, or where the job cannot compare as asked,
     `Refused` and `EnvironmentFault` as `describe` does.
@@ -79,7 +79,7 @@ def plan_second(
         return None
     field = "operation.to.table" if verb.copies else "operation.with.table"
     client = connect(other)
-    found = made or describe(other.table, client, field)
+    found = known or describe(other.table, client, field)
     if (found.arn, found.identity) == (described.arn, described.identity):
         raise BadInput(f"{found.arn} is the table itself; name another one, or where it is", field)
     if _by_name(found.key) != _by_name(described.key):

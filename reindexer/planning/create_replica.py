@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from reindexer.answers import CallFailed
 from reindexer.dynamo.table import TableClient
-from reindexer.errors import BadInput, Unavailable
+from reindexer.errors import BadInput, Refused, Unavailable
 from reindexer.items import GONE
-from reindexer.models import With
+from reindexer.models import Replicate
 from reindexer.planning.asking import ask, verdict
-from reindexer.planning.facts import IMPOSSIBLE, MISSING, Described, named
+from reindexer.planning.facts import IMPOSSIBLE, MISSING, Described, describe, named
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -26,32 +26,51 @@ _IS = "the table {table} is {state}"
 _FIELD = "operation.to.table"
 
 
-def ensure_replica(to: With, source: Described, client: DynamoDBClient, *, preview: bool) -> Described | None:
-    """Create the replica where there is no table of its name, and give one without a time to live its own.
+def find_replica(
+    operation: Replicate, source: Described, client: DynamoDBClient, *, rescans: bool = False
+) -> Described | None:
+    """The replica as the job is going to have it; nothing is touched. None: as it is described.
 
-    None: it is there. A preview makes nothing: what it describes is the table that is going to be made, which
-    has no ARN yet. Raises `Unavailable`, to be tried again, while DynamoDB makes it; `BadInput`, `Refused` and
-    `EnvironmentFault` where it cannot be made.
+    One that is going to be made has no ARN yet. `rescans`: a follow has filled it, and none is made instead.
+
+    Raises `Unavailable`, to be tried again, while DynamoDB makes it; `BadInput`, `Refused` and
+    `EnvironmentFault` where there can be none.
     """
-    named(to.table, client, _FIELD)  # or refuses it
-    table = TableClient(client, to.table)
+    name = operation.to.table
+    if not (operation.create or rescans):
+        return None
+    named(name, client, _FIELD)  # or refuses it
+    table = TableClient(client, name)
     state = _state(table)
-    if state is None and to.table.startswith("arn:"):
-        raise BadInput(f"there is no {to.table}; name the table that is to be created", _FIELD)
-    if state is None and preview:
-        return _to_be_made(table, source)
+    if state is None and rescans:
+        raise replica_gone(name)
+    if state is None and name.startswith("arn:"):
+        raise BadInput(f"there is no {name}; name the table that is to be created", _FIELD)
     if state is None:
-        try:
-            ask(table, "create_table", **parameters(to.table, source.description))
-        except CallFailed as failed:
-            if failed.failure.code != "ResourceInUseException":  # another attempt has just begun it
-                raise verdict(failed, "dynamodb:CreateTable", to.table) from failed
-        state = _state(table)
+        return _to_be_made(table, source)
     if state != "ACTIVE" and state != "UPDATING":
-        raise Unavailable("TableNotActive", _WAITS.get(str(state), _IS).format(table=to.table, state=state))
-    if not preview:
-        _expire(table)
-    return None
+        raise Unavailable("TableNotActive", _WAITS.get(state, _IS).format(table=name, state=state))
+    found = describe(name, client, _FIELD)
+    own = not rescans and found.ttl is None and found.ttl_unknown is None
+    return replace(found, ttl=GONE) if own else found
+
+
+def replica_gone(name: str) -> Refused:
+    """What a follow is refused whose replica was deleted, whether another table has its name now or not."""
+    return Refused(
+        f"the replica {name} that this follow has filled was deleted; cancel the follow, and start another",
+        "ReplicaGone",
+    )
+
+
+def create_replica(name: str, source: Described, client: DynamoDBClient) -> None:
+    """Have DynamoDB begin to make it; it may be repeated. Raises `EnvironmentFault`, `Refused`."""
+    table = TableClient(client, name)
+    try:
+        ask(table, "create_table", **parameters(name, source.description))
+    except CallFailed as failed:
+        if failed.failure.code != "ResourceInUseException":  # another attempt has just begun it
+            raise verdict(failed, "dynamodb:CreateTable", name) from failed
 
 
 def _to_be_made(table: TableClient, source: Described) -> Described:
@@ -80,8 +99,11 @@ def _state(table: TableClient) -> str | None:
         raise verdict(failed, "dynamodb:DescribeTable", table.table) from failed
 
 
-def _expire(table: TableClient) -> None:
-    """Have DynamoDB remove tombstones, unless the table has another time to live."""
+def expire(table: TableClient) -> None:
+    """Have DynamoDB remove marks of deletions, unless the table has a time to live; it may be repeated.
+
+    Raises `EnvironmentFault`, `Refused`.
+    """
     wanted = {"Enabled": True, "AttributeName": GONE}
     try:
         found = ask(table, "describe_time_to_live", TableName=table.table).get("TimeToLiveDescription", {})

@@ -1,6 +1,6 @@
 """The plan: everything that is decided before the first record is read, with the reason for each choice.
 
-Nothing is written but probes to a key that no item has.
+Nothing is written but probes to a key that no item has; a replica is made once nothing refuses the job.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ from reindexer.planning.compare_index import (
     compares_index,
     plan_compared_index,
 )
-from reindexer.planning.create_replica import ensure_replica
+from reindexer.planning.create_replica import create_replica, find_replica
 from reindexer.planning.facts import Described, describe
 from reindexer.planning.follow import follow_sources, images_missing, positions_of, without_passed
 from reindexer.planning.index_keys import index_types, keys_of_indexes
@@ -97,6 +97,23 @@ def make_plan(
     Raises `BadInput` where the input is at fault, `Refused` where the job may not start as things are,
     `EnvironmentFault` (retryable: `Unavailable`) where AWS does not let it be found out.
     """
+    plan = _decided(request, client, ledger, heartbeat_timeout, connect, connect_search)
+    operation, other = request.job.operation, plan.target.other
+    if request.preview or other is None or other.table_arn or not isinstance(operation, Replicate):
+        return plan
+    create_replica(other.table, describe(request.job.table, client), connect(operation.to))
+    return _decided(request, client, ledger, heartbeat_timeout, connect, connect_search)
+
+
+def _decided(
+    request: PlanInput,
+    client: DynamoDBClient,
+    ledger: Ledger,
+    heartbeat_timeout: float,
+    connect: Connect,
+    connect_search: ConnectSearch,
+) -> Plan:
+    """As `make_plan`, with a replica that is not there yet as it is going to be."""
     job, verb = request.job, verb_of(request.job.operation)
     check_workflow_id(request.workflow_id)
     check_operation(job, verb)
@@ -111,10 +128,10 @@ def make_plan(
     check_replicate(job, asked)
     check_compared_index(job, asked)
     check_asked(request, asked, verb)
-    made = None
-    if isinstance(asked, Replicate) and asked.create and not redrive:
-        made = ensure_replica(asked.to, described, connect(asked.to), preview=request.preview)
-    second = plan_second(job, asked, described, connect, made)
+    found = None
+    if isinstance(asked, Replicate) and not redrive:
+        found = find_replica(asked, described, connect(asked.to), rescans=bool(request.rescans))
+    second = plan_second(job, asked, described, connect, found)
     writes = verb.writes and not job.dry_run
     writes_here = writes and verb.in_place
     attributes = redrive.attributes if redrive else job.attributes

@@ -25,6 +25,7 @@ from reindexer.models import (
 )
 from reindexer.planning.asking import ask, verdict
 from reindexer.planning.checks import check_not_replicas_of_one, check_replicas
+from reindexer.planning.create_replica import replica_gone
 from reindexer.planning.facts import Described
 from reindexer.planning.probes import Writer, probe_replica
 from reindexer.planning.reach import Reach
@@ -110,6 +111,8 @@ def plan_replica(
     begins = not epoch and not request.resumes
     rows = _rows(replica) if begins and replica.arn else []
     place = destination_of_table(replica.arn, replica.identity)
+    if request.destination not in ("", place):
+        raise replica_gone(replica.table.table)
     last = ledger.epochs.last(place)
     if epoch and last and last > epoch:
         raise Refused(

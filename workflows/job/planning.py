@@ -19,19 +19,22 @@ with workflow.unsafe.imports_passed_through():
     from reindexer.models import Elsewhere, FollowInput, JobInput, Plan, PlanInput
 
 
-async def make_plan(job: RunningJob, asked: JobInput, run: str = "", rescans: str = "") -> Plan:
+async def make_plan(job: RunningJob, asked: JobInput, before: Plan | None = None) -> Plan:
     """The plan, with the search attributes there are. Raises `ApplicationError` where the job is refused.
 
-    `rescans`: the index that the job has filled, and fills again; `run`: that of its first plan.
+    `before`: the plan by which the job has filled what it fills again; the run stays.
     """
     request = PlanInput(
         job=asked,
         follows=isinstance(asked, FollowInput),
-        resumes=isinstance(asked, FollowInput) and not asked.backfill and not rescans,
-        rescans=rescans,
+        resumes=isinstance(asked, FollowInput) and not asked.backfill and before is None,
+        rescans=before.target.destination_name if before else "",
+        destination=before.target.destination if before else "",
         workflow_id=job.job_id,
-        started_at=workflow.now() if rescans else job.started_at,
-        run=run or workflow.uuid4().hex[:10],  # 40 bits: two runs of a table never share a stamp
+        started_at=workflow.now() if before else job.started_at,
+        run=before.run
+        if before
+        else workflow.uuid4().hex[:10],  # 40 bits: two runs of a table never share a stamp
     )
     try:
         plan = await _planned(job, request)

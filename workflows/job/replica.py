@@ -11,7 +11,8 @@ from workflows.options import CONTROL
 
 with workflow.unsafe.imports_passed_through():
     from activities.replica import ReplicaActivities
-    from reindexer.models import Plan, ReplicaInput
+    from reindexer.items import GONE
+    from reindexer.models import Plan, ReplicaInput, Replicate
 
 
 async def prepare_replica(job: RunningJob) -> None:
@@ -29,10 +30,13 @@ async def prepare_replica(job: RunningJob) -> None:
 def replica_input(job: RunningJob, plan: Plan | None = None) -> ReplicaInput:
     """Which replica, and whose epoch. `plan` None: that in force."""
     plan = plan or job.known_plan
+    operation, other = plan.target.operation, plan.target.other
+    expires = isinstance(operation, Replicate) and operation.create and other is not None and other.ttl == GONE
     return ReplicaInput(
         destination=plan.target.destination,
         epoch=plan.target.version,
         run=plan.run,
         source=plan.target.table_arn,
+        expires=other if expires else None,
         positions=plan.positions,
     )

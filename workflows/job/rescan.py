@@ -43,7 +43,7 @@ async def begin_again(job: RunningJob, shards: Shards, asked: JobInput) -> None:
             return
         except ApplicationError as error:
             if not job.gate.stopping:
-                job.park(f"the rescan cannot begin: {error.message} ({error.type}); repair that, then resume")
+                job.park(f"the rescan cannot begin: {error.message} ({error.type}){_way_on(error)}")
             continue
         job.planned(plan)
         job.code = None  # what the plan says
@@ -53,10 +53,13 @@ async def begin_again(job: RunningJob, shards: Shards, asked: JobInput) -> None:
         return
 
 
+def _way_on(error: ApplicationError) -> str:
+    return "" if error.type == "ReplicaGone" else "; repair that, then resume"  # what is gone says what to do
+
+
 async def _taken(job: RunningJob, asked: JobInput) -> Plan:
     """The plan, its epoch taken, positions noted. Raises `ApplicationError`, `asyncio.CancelledError`."""
-    before = job.known_plan
-    plan = await make_plan(job, asked, before.run, before.target.destination_name)
+    plan = await make_plan(job, asked, job.known_plan)
     try:
         if plan.verb.copies:
             again = replica_input(job, plan).model_copy(update={"again_by": job.job_id})
