@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reindexer.models import Isolated, Progress, RecordResult, ShardState, Unconfirmed, VerifyResult
+from reindexer.models import Counts, Isolated, Progress, RecordResult, ShardState, Unconfirmed, VerifyResult
 from reindexer.models.closing import ClosingResult
 from reindexer.models.folding import after_check, after_closing, after_record, after_round, at_the_end
 from reindexer.tally import Attempts, Outcome, Tally, plus_each
@@ -46,6 +46,21 @@ def settle(key: Any, outcome: Outcome) -> RecordResult:
         attempts=Attempts(conflicts=1),
         write_units=1.0,
     )
+
+
+def test_an_isolated_change_keeps_its_time_whatever_is_learnt_of_it_and_the_oldest_is_told() -> None:
+    first, second = (Isolated(key=key, changed_ms=ms) for key, ms in zip(KEYS, (7000, 5000), strict=False))
+    state = after_round(ShardState(), Progress(tally=Tally(scanned=2), isolated=[first, second]))
+    assert state.summary.counts.oldest_ms == 5000
+    again = RecordResult(outcome=None, record=Isolated(key=second.key, attempts=2))
+    state = after_record(state, again)
+    assert [record.changed_ms for record in state.isolated] == [7000, 5000]
+    running = Counts.of(Progress(tally=Tally(scanned=1), isolated=[Isolated(key=KEYS[2], changed_ms=4000)]))
+    assert (state.summary.counts + running).oldest_ms == 4000
+    assert (state.summary.counts + Counts()).oldest_ms == 5000
+    unknown = Counts.of(Progress(tally=Tally(scanned=1), isolated=[Isolated(key=KEYS[3])]))
+    assert (state.summary.counts + unknown).oldest_ms == 0
+    assert after_record(state, settle(second.key, Outcome.UPDATED)).summary.counts.oldest_ms == 7000
 
 
 def balanced(state: ShardState) -> bool:

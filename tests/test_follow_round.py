@@ -98,6 +98,7 @@ def test_a_record_that_is_given_up_does_not_wait_for_the_end_of_a_round_at_rest(
     result = followed.round(index, seconds=240.0)
     assert (result.stop, len(result.progress.isolated)) == (Stop.ISOLATED, 1)
     assert result.progress.tally == Tally(scanned=2, updated=1)
+    assert result.progress.isolated[0].changed_ms == NOON.timestamp() * 1000
     assert followed.table.clock.now - began < 5
     on = followed.round(index, seconds=240.0, cursor=result.progress.cursor, isolated=True)
     assert (on.stop, on.progress.tally) == (Stop.SLICE, Tally())

@@ -74,7 +74,9 @@ def after_record(state: ShardState, result: RecordResult) -> ShardState:
     name = key_text(result.record.key)
     place = next(n for n, record in enumerate(state.isolated) if key_text(record.key) == name)
     # An index may hand a record out twice, under the value it had and the one it has: only this one is meant.
-    record = result.record.model_copy(update={"partition": state.isolated[place].partition})
+    before = state.isolated[place]
+    kept = {"partition": before.partition, "changed_ms": before.changed_ms}  # its attempts know nothing of them
+    record = result.record.model_copy(update=kept)
     others = state.isolated[:place], state.isolated[place + 1 :]
     update: dict[str, object] = {
         "attempts": state.attempts + result.attempts,

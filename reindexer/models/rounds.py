@@ -41,6 +41,8 @@ class Isolated(Model):
     marked: bool = Field(default=False, exclude_if=operator.not_)
     #: The order at which it is written elsewhere; None: that of the scan.
     order: int | None = Field(default=None, exclude_if=lambda value: value is None)
+    #: When the change was made that it is about, in ms since 1970; 0: it is about none, or not known.
+    changed_ms: NonNegativeInt = Field(default=0, exclude_if=operator.not_)
     #: It is one that a replica held before the scan: if the table has it not, it is removed there.
     older: bool = Field(default=False, exclude_if=operator.not_)
     #: The partition key value, as text, that its outcome counts to; None where a job does not count by them.

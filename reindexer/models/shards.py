@@ -36,12 +36,19 @@ def within_bytes(records: list[Isolated], most: int = MAX_NEWEST_BYTES) -> list[
     return kept[::-1]
 
 
+def _oldest(records: Sequence[Isolated]) -> int:
+    """As `Counts` has it."""
+    return min((record.changed_ms for record in records), default=0)
+
+
 class Counts(Model):
     """What a shard has come to since the job began. All of them add up."""
 
     tally: Tally = Tally()
     attempts: Attempts = Attempts()
     isolated: NonNegativeInt = 0
+    #: When the oldest change among them was made, in ms since 1970; 0: there is none, or one of unknown time.
+    oldest_ms: NonNegativeInt = 0
     read_units: NonNegativeFloat = 0.0
     write_units: NonNegativeFloat = 0.0
     checked: Verification = Verification()  # of a shard that verifies
@@ -60,6 +67,7 @@ class Counts(Model):
             tally=round_.tally,
             attempts=round_.attempts,
             isolated=len(round_.isolated),
+            oldest_ms=_oldest(round_.isolated),
             read_units=round_.read_units,
             write_units=round_.write_units,
             followed=round_.followed,
@@ -74,6 +82,7 @@ class Counts(Model):
             },
             "attempts": self.attempts.model_dump(exclude_defaults=True),
             "isolated": self.isolated,
+            "oldest_ms": self.oldest_ms,
             "read_units": self.read_units,
             "write_units": self.write_units,
             "checked": self.checked.model_dump(exclude_defaults=True),
@@ -89,6 +98,7 @@ class Counts(Model):
             tally=Tally.total(part.tally for part in parts),
             attempts=Attempts.total(part.attempts for part in parts),
             isolated=sum(part.isolated for part in parts),
+            oldest_ms=min((part.oldest_ms for part in parts if part.isolated), default=0),
             read_units=sum(part.read_units for part in parts),
             write_units=sum(part.write_units for part in parts),
             checked=Verification(
@@ -162,6 +172,7 @@ class ShardState(Model):
                 tally=self.tally,
                 attempts=self.attempts,
                 isolated=len(self.isolated),
+                oldest_ms=_oldest(self.isolated),
                 read_units=self.read_units,
                 write_units=self.write_units,
                 checked=self.checked,

@@ -68,6 +68,7 @@ class Round(Generic[Change]):
         named = isinstance(request.source, KeyList | Lineages) or bool(target.within and target.within.index)
         self._checkpoint = Checkpoint(request.cursor, named=named)
         self._coalescing = Coalescing[Change](destination.max_batch, self._room)
+        self._page: Page | None = None  # in hand
         self._isolated_at: float | None = None  # when the first record was
         self._read_units = 0.0  # of pages, and of looking for late deletions
         self._last = request.beginning  # what was reported last
@@ -180,6 +181,7 @@ class Round(Generic[Change]):
         page = self._destination.turn_to(page)
         self._checkpoint.turn_to(page)
         self._coalescing.turn_to(page)
+        self._page = page
         stop = self._delivery.deliver(
             self._works(page), self._settled, lambda: self._checkpoint.begun < len(page.rows)
         )
@@ -231,12 +233,21 @@ class Round(Generic[Change]):
         self._settle(work.position, work.key, result)
 
     def _settle(self, position: int, key: WireKey, result: Outcome | Isolated) -> None:
-        if self._isolated_at is None and isinstance(result, Isolated):
-            self._isolated_at = self._context.now()
+        if isinstance(result, Isolated):
+            result = self._isolated(position, result)
         self._checkpoint.settle(position, result)
         self._destination.settled(key, result)
         for earlier in self._coalescing.settled(position, result):
             self._checkpoint.settle(earlier.position, Outcome.SUPERSEDED)
+
+    def _isolated(self, position: int, record: Isolated) -> Isolated:
+        """With the time of the change that it is about: until it is settled, not all up to then is."""
+        if self._isolated_at is None:
+            self._isolated_at = self._context.now()
+        if self._page is None or not self._page.changes:
+            return record
+        changed_at = self._page.changes[position].changed_at
+        return record.model_copy(update={"changed_ms": int(changed_at.timestamp() * 1000)})
 
     def _count_gone(self) -> None:
         """Rows to which an earlier round sent a deletion are not handed out again where it landed."""

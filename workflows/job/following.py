@@ -99,7 +99,11 @@ class FollowingPhases:
         def carried() -> bool:
             if through(self._shards) <= end:
                 return False
-            free.update(shard.index for shard in self._shards.all if not shard.counts.isolated)
+            free.update(
+                shard.index
+                for shard in self._shards.all
+                if not shard.counts.isolated or shard.counts.oldest_ms > end
+            )
             return all(shard.index in free for shard in self._shards.all)  # some may be folded meanwhile
 
         await workflow.wait_condition(lambda: job.leaving or carried())

@@ -218,7 +218,10 @@ class ProgressView:
             "counts": counts,
             "total": sum(counts.values()),
             "kept": len(rows),
-            "failures": [record.model_dump(exclude={"given_up", "deleting", "marked"}) for _, record in page],
+            "failures": [
+                record.model_dump(exclude={"given_up", "deleting", "marked", "changed_ms"})
+                for _, record in page
+            ],
             "after": page[-1][0] if more else None,
         }
 

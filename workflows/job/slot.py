@@ -240,7 +240,9 @@ def superseded(shard: Shard) -> Shard:
     left = counts.isolated + counts.tally[Outcome.QUARANTINED]
     outcomes = {**counts.tally.counted, Outcome.QUARANTINED: 0}
     outcomes[Outcome.SUPERSEDED] = counts.tally[Outcome.SUPERSEDED] + left
-    counts = counts.model_copy(update={"tally": Tally(counts.tally.scanned, **outcomes), "isolated": 0})
+    counts = counts.model_copy(
+        update={"tally": Tally(counts.tally.scanned, **outcomes), "isolated": 0, "oldest_ms": 0}
+    )
     summary = shard.summary.model_copy(update={"counts": counts, "failures": {}})
     return replace(shard, summary=summary)
 

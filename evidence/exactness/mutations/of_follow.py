@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from evidence.exactness.mutations.mutation import (
+    FOLDING,
     FOLLOW,
     FOLLOW_JOBS,
     LEDGER,
@@ -179,5 +180,19 @@ MUTATIONS = (
         "(plan.following_queue if shard.follows else None) or plan.rounds_queue",
         "plan.rounds_queue",
         FOLLOW_JOBS,
+    ),
+    Mutation(
+        "an isolated record waits for the end of a round at rest",
+        "reindexer/rounds/round.py",
+        "return self._context.now() - self._isolated_at >= _KEPT_SECONDS",
+        "return False",
+        FOLLOW,
+    ),
+    Mutation(
+        "what is learnt of an isolated change takes its time away",
+        "reindexer/models/folding.py",
+        'kept = {"partition": before.partition, "changed_ms": before.changed_ms}',
+        'kept = {"partition": before.partition, "changed_ms": 0}',
+        FOLDING,
     ),
 )
