@@ -20,13 +20,13 @@ from evidence.judge import differences
 from testbed.faults import FaultPlan, key_text
 
 #: Read units a second of each table: its hundred differences, of some four units each, take seconds.
-_HELD_BACK = {"read_units_per_second": 60, "other_read_units_per_second": 60}
+HELD_BACK = {"read_units_per_second": 60, "other_read_units_per_second": 60}
 _KINDS = ("different", "missing", "extraneous")
 
 
 @dataclass(frozen=True)
-class _Seen:
-    """`judged` and `kept`: the kind of each key that differs, by the judge and in the ledger."""
+class Seen:
+    """A comparison that has ended. `judged`, `kept`: how each key differs, by the judge and in the ledger."""
 
     report: dict[str, Any]
     judged: dict[str, str]
@@ -41,25 +41,25 @@ async def run_comparison(cell: Comparison, stand: Stand) -> Row:
     """The row of a comparison."""
 
     async def once() -> Row:
-        return _judged(cell, await _once(cell, stand))
+        return judged(cell, await _once(cell, stand))
 
     return await tried(cell, stand, once)
 
 
-async def _once(cell: Comparison, stand: Stand) -> _Seen:
+async def _once(cell: Comparison, stand: Stand) -> Seen:
     stand.quiet()
     table, other = await asyncio.to_thread(made, stand)
     plan = FaultPlan(faults=cell.plan(table, other))
     began = time.monotonic()
     operation = {"kind": "compare", "with": {"table": other}}
-    job = {"table": table, "operation": operation, "total_segments": 4, "limits": _HELD_BACK}
+    job = {"table": table, "operation": operation, "total_segments": 4, "limits": HELD_BACK}
     handle = await stand.start({**job, **cell.job}, f"{table}-with-{other}")
     if cell.moment is not Moment.START:
-        await until(handle, lambda seen: _scanned(seen) >= PARTS[cell.moment] * RECORDS / 2)
+        await until(handle, lambda seen: scanned(seen) >= PARTS[cell.moment] * RECORDS / 2)
     await asyncio.to_thread(stand.proxy.set_plan, plan)
     report, happened = await ended(cell, stand, table, handle)
     by_proxy = dict((await asyncio.to_thread(stand.proxy.truth)).injected)
-    seen = _Seen(
+    seen = Seen(
         report=report,
         judged={key_text(key): kind for key, kind in differences(stand.direct, table, other)},
         kept=[
@@ -75,11 +75,13 @@ async def _once(cell: Comparison, stand: Stand) -> _Seen:
     return seen
 
 
-def _scanned(seen: dict[str, Any]) -> float:
+def scanned(seen: dict[str, Any]) -> float:
+    """Rows of the first table, by the job's progress."""
     return float(seen.get("comparison", {}).get("scanned", 0))
 
 
-def _judged(cell: Comparison, seen: _Seen) -> Row:
+def judged(cell: Comparison, seen: Seen) -> Row:
+    """The row: the judge's differences beside those of the ledger."""
     counts = seen.report["comparison"]["counts"]
     found = {kind: counts[kind] for kind in ("equal", *_KINDS, "moving", "other_moving") if counts[kind]}
     true, kept = set(seen.judged.items()), set(seen.kept)
@@ -98,7 +100,7 @@ def _judged(cell: Comparison, seen: _Seen) -> Row:
     )
 
 
-def _musts(cell: Comparison, seen: _Seen, found: dict[str, int]) -> dict[str, bool]:
+def _musts(cell: Comparison, seen: Seen, found: dict[str, int]) -> dict[str, bool]:
     """What must hold, in words that say what did not."""
     truth = Counter(map(planted, range(RECORDS)))
     judged = Counter(equal=truth["equal"]) + Counter(seen.judged.values())

@@ -13,6 +13,7 @@ from evidence.exactness import tables
 from evidence.exactness.cell import Handle, Happened
 from evidence.exactness.crashes import until
 from evidence.exactness.follows import RECORDS, Follow
+from evidence.exactness.indexes import MAPPING
 from evidence.exactness.kinds import Moment
 from evidence.exactness.row import Row
 from evidence.exactness.running import report_of, restarts
@@ -66,7 +67,7 @@ async def _once(cell: Follow, stand: Stand, search: SearchStand) -> Row:
     operation = {
         "kind": "index",
         "to": {"search": search.proxy.endpoint_url, "alias": table},
-        "mapping": cell.mapping,
+        "mapping": MAPPING,
     }
     job = {"table": table, "operation": operation, "total_segments": 4, "limits": HELD_BACK}
     if cell.moment is Moment.START:

@@ -66,11 +66,6 @@ class Follow:
             "more": {"M": {"list": {"L": [{"B": b"\x00\xff"}, {"NULL": True}]}}},
         }
 
-    @property
-    def mapping(self) -> dict[str, Any]:
-        """Of the index: whatever is not named is kept and not indexed."""
-        return {"dynamic": False, "properties": {"id": {"type": "keyword"}, "size": {"type": "double"}}}
-
 
 def follows(quick: bool) -> Iterator[Follow]:
     """In the order of the table, after the indexes."""

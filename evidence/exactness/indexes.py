@@ -28,6 +28,10 @@ _BLOCK = "index.blocks.read_only_allow_delete"  # what OpenSearch itself sets wh
 Disturb = Callable[[Stand, SearchStand, str, Handle], Awaitable[Happened]]
 
 
+#: Of an index: whatever is not named is kept and not indexed.
+MAPPING = {"dynamic": False, "properties": {"id": {"type": "keyword"}, "size": {"type": "double"}}}
+
+
 @dataclass(frozen=True)
 class Indexing:
     """A new index of a table. `side`: whose calls the faults strike. `given_up`: records that are refused."""
@@ -69,11 +73,6 @@ class Indexing:
             "tags": {"SS": ["a", "b"]},
             "more": {"M": {"list": {"L": [{"B": b"\x00\xff"}, {"NULL": True}]}}},
         }
-
-    @property
-    def mapping(self) -> dict[str, Any]:
-        """Of the index: whatever is not named is kept and not indexed."""
-        return {"dynamic": False, "properties": {"id": {"type": "keyword"}, "size": {"type": "double"}}}
 
 
 def indexes(quick: bool) -> Iterator[Indexing]:

@@ -10,7 +10,7 @@ from evidence.exactness import tables
 from evidence.exactness.cell import Handle, Happened
 from evidence.exactness.comparisons import RECORDS
 from evidence.exactness.crashes import until
-from evidence.exactness.indexes import Indexing
+from evidence.exactness.indexes import MAPPING, Indexing
 from evidence.exactness.kinds import PARTS, Moment
 from evidence.exactness.row import Row
 from evidence.exactness.running import report_of, restarts
@@ -39,7 +39,7 @@ async def _once(cell: Indexing, stand: Stand, search: SearchStand) -> Row:
     table = await asyncio.to_thread(tables.make, stand.direct, COMPLETE, map(cell.row, range(RECORDS)))
     began = time.monotonic()
     to = {"search": search.proxy.endpoint_url, "alias": table}
-    operation = {"kind": "index", "to": to, "mapping": cell.mapping}
+    operation = {"kind": "index", "to": to, "mapping": MAPPING}
     if cell.moment is Moment.START:
         await asyncio.to_thread(_break, cell, stand, search, table)
     limits = _HELD_BACK if cell.held_back else {}

@@ -32,8 +32,10 @@ from evidence.exactness import naive
 from evidence.exactness.cell import Cell
 from evidence.exactness.cells import QUICK_RECORDS, RECORDS, cells
 from evidence.exactness.comparing import run_comparison
+from evidence.exactness.comparing_documents import run_document_comparison
 from evidence.exactness.comparisons import Comparison, comparisons
 from evidence.exactness.document import put_between_markers
+from evidence.exactness.document_comparisons import DocumentComparison, document_comparisons
 from evidence.exactness.following import run_follow
 from evidence.exactness.follows import Follow, follows
 from evidence.exactness.indexes import Indexing, indexes
@@ -84,11 +86,13 @@ class _Runner:
         return await self._once(cell) if row.wrong == ["nothing was injected"] else row
 
     async def _once(self, cell: AnyCell) -> Row:
-        if isinstance(cell, Indexing | Follow):
+        if isinstance(cell, Indexing | Follow | DocumentComparison):
             if self._search is None:
                 self._search = self._running.enter_context(search_stand(self._servers.folder))
             if isinstance(cell, Follow):
                 return await run_follow(cell, self._servers, self._search)
+            if isinstance(cell, DocumentComparison):
+                return await run_document_comparison(cell, self._servers, self._search)
             return await run_indexing(cell, self._servers, self._search)
         if isinstance(cell, Refresh):
             return await run_refresh(cell, self._servers)
@@ -122,6 +126,7 @@ class Part:
             follows(quick),
             replicas(quick),
             refreshes(quick),
+            document_comparisons(quick),
         )
         for place, cell in enumerate(every):
             if self.has(place) and all(word in cell.name for word in self.words):
