@@ -7,14 +7,13 @@ from collections.abc import Iterable, Iterator
 from typing import Annotated
 
 import typer
-from rich.console import Group
 from rich.text import Text
 
 from commands.input.confirm import confirm
 from commands.input.json_only import emit_json
 from commands.input.keys import chosen, plain_text
 from commands.input.options import AsJson, Job, KeyOptions, Reason, Run, Yes
-from commands.rendering.screen import DIM, WARN, Cell, columns, note, say
+from commands.rendering.screen import WARN, Cell, columns, line, note, say
 from reindexer.errors import BadInput
 from reindexer.ledger import Ledger
 from reindexer.models import FailurePage, QuarantineEntry
@@ -55,7 +54,7 @@ def failures(
         emit_json({"job": job, "run": the_run, **page.model_dump(mode="json")})
     else:
         more = _next_page(job, the_run, error, limit, page.after)
-        say(_rendered(page, job, the_run, elsewhere(ledger, job, the_run), more))
+        _show(page, job, the_run, elsewhere(ledger, job, the_run), more)
 
 
 def newest_run(ledger: Ledger, job: str) -> str:
@@ -69,23 +68,23 @@ def newest_run(ledger: Ledger, job: str) -> str:
 
 
 def elsewhere(ledger: Ledger, job: str, run: str) -> str:
-    """A clause that names the redrives which gave up records of the run again; "" for none."""
-    redrives = " and by ".join(ledger.failures.given_up_again(job, run))
-    return f"; some were given up again by {redrives}" if redrives else ""
+    """A clause with the commands that list what redrives of the run gave up again; "" for none."""
+    redrives = ledger.failures.given_up_again(job, run)
+    lists = " and ".join(f"`reindexer failures {shlex.quote(by)} --run {of}`" for by, of in redrives)
+    return f"; some were given up again, see {lists}" if lists else ""
 
 
-def _rendered(page: FailurePage, job: str, run: str, more: str, next_page: str) -> Group | Text:
+def _show(page: FailurePage, job: str, run: str, more: str, next_page: str) -> None:
+    """On stdout; commands are never wrapped."""
     if not page.counts:
-        return Text(f"{job}, run {run}: no open quarantined records{more}")
+        line(f"{job}, run {run}: no open quarantined records{more}")
+        return
     classes = sorted(page.counts.items(), key=lambda pair: (-pair[1], pair[0]))
-    parts: list[object] = [
-        columns(((name, count(number)) for name, number in classes), ("error class", "records"), (1,)),
-        Text(),
-        columns(_rows(page.entries), ("key", "error class", "applied", "tries", "message"), (3,)),
-    ]
-    if next_page:
-        parts += [Text(), Text(f"next page: {next_page}", DIM)]
-    return Group(*parts)  # type: ignore[arg-type]  # all of them renderable
+    say(columns(((name, count(number)) for name, number in classes), ("error class", "records"), (1,)))
+    say()
+    say(columns(_rows(page.entries), ("key", "error class", "applied", "tries", "message"), (3,)))
+    for text in filter(None, (more.removeprefix("; "), f"next page: {next_page}" if next_page else "")):
+        line(f"\n{text}")
 
 
 def _next_page(job: str, run: str, error: str | None, limit: int, after: str | None) -> str:

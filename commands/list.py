@@ -13,7 +13,7 @@ from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
 from activities.follows import FOLLOW_TYPE
 from commands.input.json_only import emit_json
 from commands.input.options import AsJson
-from commands.rendering.screen import BAD, GOOD, WARN, Cell, columns, moment, note, say
+from commands.rendering.screen import BAD, GOOD, WARN, Cell, listing, moment, note
 from commands.temporal.server import JOB_TYPE, spelled, talk
 from reindexer.words import duration
 
@@ -43,7 +43,8 @@ def list_jobs(
     if as_json:
         emit_json([_plain(job) for job in jobs])
     elif jobs:
-        say(columns((_row(job) for job in jobs), ("job", "state", "table", "operation", "started", "took")))
+        head = ("job", "state", "table", "operation", "started", "took")
+        listing(map(_row, jobs), head, spare=(3, 2, 5, 4))  # names begin with what is done to which table
     else:
         note("no jobs; `reindexer start TABLE` starts one")
 

@@ -15,7 +15,7 @@ from commands.input.exits import Exit, Stopped
 from commands.input.fields import Fields, Given
 from commands.input.json_only import emit_json
 from commands.input.options import AsJson, Yes
-from commands.rendering.screen import BAD, DIM, WARN, Cell, columns, moment, note, say
+from commands.rendering.screen import BAD, DIM, WARN, Cell, listing, moment, note, say
 from commands.temporal.holder import still_runs
 from reindexer.answers import CallFailed
 from reindexer.errors import BadInput
@@ -126,7 +126,8 @@ def _show(address: SearchAddress, found: list[OwnIndex]) -> None:
     if not found:
         say(f"no job has made an index for the alias {address.alias}")
         return
-    say(columns(_rows(found), ("index", "made", "documents", "size", "by", ""), right=(2, 3)))
+    head = ("index", "made", "documents", "size", "by", "")
+    listing(_rows(found), head, spare=(3, 2, 1), right=(2, 3))
     if all(index.kept for index in found):
         note("nothing to remove")
 

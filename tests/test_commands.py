@@ -318,6 +318,25 @@ def test_failures_are_shown_by_class_and_closed_with_a_reason(
     assert {entry.reason for entry in discarded} == {"gone upstream"}
 
 
+def test_commands_among_the_failures_are_whole_lines(
+    run: Callable[..., tuple[int, str, str]], ledger: Ledger
+) -> None:
+    """That of the next page, and those that list what redrives gave up again, however long."""
+    give_up(ledger, "a", "b", "c")
+    by = f"of-a-very-long-name-{'x' * 60}-redrive-r1"
+    ledger.failures.close("j", "r1", {"id": {"S": "a"}}, "redriven", f"given up again by run r2 of job {by}")
+    again = f"some were given up again, see `reindexer failures {by} --run r2`"
+    out = run("failures", "j", "--run", "r1", "--limit", "1")[1].splitlines()
+    assert again in out
+    assert [
+        line for line in out if line.startswith("next page: reindexer failures j --run r1 --limit 1 --after ")
+    ]
+    for key in "bc":
+        ledger.failures.close("j", "r1", {"id": {"S": key}}, "discarded", "gone")
+    assert run("failures", "j", "--run", "r1")[1] == f"j, run r1: no open quarantined records; {again}\n"
+    assert again in run("redrive", "j", "--run", "r1")[2]
+
+
 def test_nothing_to_redrive_is_said(run: Callable[..., tuple[int, str, str]], ledger: Ledger) -> None:
     assert run("redrive", "j")[0] == 2  # no such job
     give_up(ledger, "a")

@@ -344,7 +344,7 @@ def test_a_failure_that_a_redrive_gave_up_again_names_the_redrive_and_is_left(le
         assert ledger.failures.left("job-a", "r1") == max(1, number - 1), "the others and it"
         ledger.failures.close("job-a", "r1", {"id": {"N": str(number)}}, "redriven", reason)
         ledger.failures.add(entry(number, job="a of mine", run="r2"))
-    assert ledger.failures.given_up_again("job-a", "r1") == [by]
+    assert ledger.failures.given_up_again("job-a", "r1") == [("a of mine", "r2")]
     assert ledger.failures.given_up_again("job-a", "r2") == []
     ledger.failures.close("a of mine", "r2", {"id": {"N": "2"}}, "redriven", "by run r3 of job b")
     assert ledger.failures.left("job-a", "r1") == 1

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TypeAlias
 
+from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -19,6 +20,9 @@ GOOD, BAD, WARN, DIM = "green", "red", "yellow", "dim"
 
 #: Columns of the names on the left, so that several blocks are aligned.
 _LABEL = 10
+
+#: Columns between two that are side by side.
+_GAP = 2
 
 #: Columns where no width is known: a log file or a pipe. Wide enough for a table, fit for a mail.
 PLAIN_WIDTH = 100
@@ -53,7 +57,7 @@ def note(text: str, style: str = "") -> None:
 
 def columns(rows: Iterable[Sequence[Cell]], head: Sequence[str] = (), right: Sequence[int] = ()) -> Table:
     """Aligned columns without lines. `right`: the columns that hold numbers."""
-    table = Table(box=None, show_header=bool(head), header_style=DIM, pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table(box=None, show_header=bool(head), header_style=DIM, pad_edge=False, padding=(0, _GAP, 0, 0))
     rows = list(rows)
     for index in range(len(head) or max((len(row) for row in rows), default=0)):
         table.add_column(
@@ -67,9 +71,35 @@ def columns(rows: Iterable[Sequence[Cell]], head: Sequence[str] = (), right: Seq
     return table
 
 
+def listing(
+    rows: Iterable[Sequence[Cell]], head: Sequence[str], spare: Sequence[int], right: Sequence[int] = ()
+) -> None:
+    """Print aligned columns to stdout, a row a line: no name is folded or cropped, so that it can be copied.
+
+    A terminal that is too narrow is given less: it loses the columns `spare`, as many as needed, in that order.
+    """
+    lines = [
+        [cell.copy() if isinstance(cell, Text) else Text(cell) for cell in row]
+        for row in ([Text(name, DIM) for name in head], *rows)
+    ]
+    widths = [max(cell_len(line[column].plain) for line in lines) for column in range(len(head))]
+    shown = list(range(len(head)))
+    for column in spare:
+        if not out.is_terminal or sum(widths[column] + _GAP for column in shown) - _GAP <= out.width:
+            break
+        shown.remove(column)
+    for line in lines:
+        for column in shown:
+            missing = widths[column] - cell_len(line[column].plain)
+            line[column].pad_left(missing) if column in right else line[column].pad_right(missing)
+        text = Text(" " * _GAP).join(line[column] for column in shown)
+        text.rstrip()
+        out.print(text, soft_wrap=True)
+
+
 def facts(rows: Iterable[tuple[str, RenderableType]]) -> Table:
     """A name and its text per line; long text wraps under itself."""
-    table = Table.grid(padding=(0, 2, 0, 0))
+    table = Table.grid(padding=(0, _GAP, 0, 0))
     table.add_column(style=DIM, no_wrap=True, min_width=_LABEL)
     table.add_column(overflow="fold")
     for name, text in rows:

@@ -117,16 +117,15 @@ class Failures:
                 dropped += 1
         return dropped
 
-    def given_up_again(self, job: str, run: str) -> list[str]:
-        """Which redrives gave up records of the run once more and have them open now: run and job of each."""
+    def given_up_again(self, job: str, run: str) -> list[tuple[str, str]]:
+        """Which redrives gave up records of the run once more and have them open now: job and run of each."""
         closed = (
             QuarantineEntry.model_validate_json(text(item, "entry"))
             for item in self._store.query(_partition(job, run))
         )
         reasons = {entry.reason or "" for entry in closed if entry.state == "redriven"}
-        return sorted(
-            reason.removeprefix(GIVEN_UP_AGAIN) for reason in reasons if reason.startswith(GIVEN_UP_AGAIN)
-        )
+        again = (_GIVEN_UP_AGAIN_BY.fullmatch(reason) for reason in reasons)
+        return sorted((by["job"], by["run"]) for by in again if by)
 
     def left(self, job: str, run: str) -> int:
         """How many records of the run no redrive has settled, those included that were discarded."""
