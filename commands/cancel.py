@@ -9,13 +9,12 @@ from typing import Annotated
 import typer
 from temporalio.client import Client
 
-from activities.follows import FOLLOW_TYPE
 from commands.input.exits import Exit, Stopped
 from commands.input.options import Job, Reason
 from commands.rendering.report import render_report
 from commands.rendering.screen import say
 from commands.temporal.ending import ending
-from commands.temporal.server import CONFIRM_SECONDS, open_job, talk, workers_poll
+from commands.temporal.server import CONFIRM_SECONDS, open_follow, open_job, talk, workers_poll
 from commands.temporal.updating import asked_of_workers
 from reindexer.errors import BadInput
 
@@ -38,10 +37,7 @@ def cancel(
 
 
 async def _stop_when_drained(client: Client, job: str, reason: str | None) -> None:
-    handle = await open_job(client, job)
-    found = await handle.describe()
-    if found.workflow_type != FOLLOW_TYPE:
-        raise BadInput("is for a follow; any other job ends by itself", "--drained")
+    await open_follow(client, job, BadInput("is for a follow; any other job ends by itself", "--drained"))
     asked = {} if reason is None else {"reason": reason}
     answer = await asked_of_workers(client, job, "stop_when_drained", asked)
     held = "" if answer.get("begins", True) else f", after `reindexer resume {job}`"

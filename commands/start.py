@@ -13,7 +13,8 @@ from commands.input.job_input import job_input
 from commands.input.options import AsJson, Yes
 from commands.rendering.plan import look_ahead, plan_text, summary
 from commands.rendering.screen import err
-from commands.running.launch import Wait, launch
+from commands.running.launch import Wait, launch, require_free
+from commands.temporal.server import talk
 from reindexer.models import JobInput
 from reindexer.planning.bounds import check_workflow_id
 
@@ -59,6 +60,8 @@ def show_plan(job: JobInput, name: str, *, ask: bool) -> None:
 
     Everything goes to stderr: stdout belongs to the answer.
     """
+    if ask and can_ask():
+        talk(lambda client: require_free(client, name))  # rather than once the plan is read and agreed to
     plan = look_ahead(job, name)
     if ask or can_ask():
         err.print(plan_text(plan, job, name))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -12,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from commands.running.launch import require_free
+from reindexer.errors import BadInput
 from reindexer.models import Report
 from reindexer.tally import Outcome
 from testbed.embedded import Engine
@@ -33,6 +36,15 @@ def test_without_workers_a_job_is_started_shown_and_cancelled_with_exit_code_3(
     code, _, err = command(environment, "start", table.name, "--workflow-id", job, "--yes")
     assert code == 2
     assert f"a job {job} is already running" in err
+
+    async def free(name: str) -> None:
+        await require_free(await quiet.connect(), name)
+
+    with pytest.raises(BadInput, match=f"a job {job} is already running"):
+        asyncio.run(free(job))
+    asyncio.run(free(f"no-{job}"))
+    code, _, err = command(environment, "rescan", job)
+    assert (code, "only a follow can be scanned again" in err) == (2, True), err
 
     code, out, _ = command(environment, "status", job, "--json")
     status = json.loads(out)

@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 import typer
 
+import commands.rescan
 import commands.start
 import starter
 from commands.input import confirm
 from commands.input.exits import Exit, Stopped
+from reindexer.errors import BadInput
 from tests.stand_in import a_plan
 
 
@@ -59,6 +61,32 @@ def test_on_a_terminal_the_answer_counts(
     monkeypatch.setattr(typer, "confirm", asked)
     assert starter.run(["start", "cities"]) == (0 if answer else 2)
     assert started == (["reindex-cities"] if answer else [])
+
+
+def test_a_job_that_runs_already_is_refused_before_anyone_is_asked(
+    started: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(_: Any) -> None:
+        raise BadInput("a job reindex-cities is already running")
+
+    monkeypatch.setattr(commands.start, "can_ask", lambda: True)
+    monkeypatch.setattr(commands.start, "talk", refused)
+    assert starter.run(["start", "cities"]) == 2
+    shown = capsys.readouterr().err
+    assert ("already running" in shown, "about 500" in shown, started) == (True, False, [])
+
+
+@pytest.mark.parametrize("more", [[], ["--yes"]])
+def test_a_rescan_asks_only_where_there_is_a_follow(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], more: list[str]
+) -> None:
+    def refused(_: Any) -> None:
+        raise BadInput("follow-cities is not running, it ended")
+
+    monkeypatch.setattr(commands.rescan, "talk", refused)
+    assert starter.run(["rescan", "follow-cities", *more]) == 2
+    shown = capsys.readouterr().err
+    assert ("it ended" in shown, "terminal" in shown) == (True, False)
 
 
 def test_colours_make_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

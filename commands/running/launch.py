@@ -9,6 +9,7 @@ import typer
 from temporalio.client import Client, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError
 
 from activities.follows import FOLLOW_TYPE
 from commands.input.exits import Exit
@@ -18,6 +19,8 @@ from commands.running.watching import goes_on, show_ending, watch_job
 from commands.temporal.server import (
     JOB_TYPE,
     address,
+    is_open,
+    is_unknown,
     own_workers,
     talk,
     worker_command,
@@ -77,10 +80,26 @@ async def begin(client: Client, job: JobInput, workflow_id: str, *, summary: str
             static_summary=summary[:200],  # bytes Temporal recommends at most
         )
     except WorkflowAlreadyStartedError:
-        raise BadInput(
-            f"a job {workflow_id} is already running in namespace {client.namespace}; wait for it, "
-            f"`reindexer cancel {workflow_id}`, or choose another name with --workflow-id"
-        ) from None
+        raise _already_running(client, workflow_id) from None
+
+
+async def require_free(client: Client, workflow_id: str) -> None:
+    """Raises `BadInput` where a job of that name is running, as `begin` does."""
+    try:
+        description = await client.get_workflow_handle(workflow_id).describe()
+    except RPCError as error:
+        if is_unknown(error):
+            return
+        raise
+    if is_open(description):
+        raise _already_running(client, workflow_id)
+
+
+def _already_running(client: Client, workflow_id: str) -> BadInput:
+    return BadInput(
+        f"a job {workflow_id} is already running in namespace {client.namespace}; wait for it, "
+        f"`reindexer cancel {workflow_id}`, or choose another name with --workflow-id"
+    )
 
 
 async def _unserved(client: Client, job: JobInput) -> str:

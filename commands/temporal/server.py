@@ -124,6 +124,14 @@ async def open_job(client: Client, job: str) -> WorkflowHandle[Any, Any]:
     return client.get_workflow_handle(job, first_execution_run_id=first or None)
 
 
+async def open_follow(client: Client, job: str, otherwise: BadInput) -> WorkflowHandle[Any, Any]:
+    """As `open_job`. Raises `otherwise` where the job is no follow."""
+    handle = await open_job(client, job)
+    if (await handle.describe()).workflow_type != FOLLOW_TYPE:
+        raise otherwise
+    return handle
+
+
 def address(client: Client) -> str:
     """Where the server is, for people."""
     return client.service_client.config.target_host
