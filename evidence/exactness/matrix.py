@@ -34,17 +34,18 @@ from evidence.exactness.cells import QUICK_RECORDS, RECORDS, cells
 from evidence.exactness.comparing import run_comparison
 from evidence.exactness.comparing_documents import run_document_comparison
 from evidence.exactness.comparisons import Comparison, comparisons
+from evidence.exactness.destinations import Copies, Documents
 from evidence.exactness.document import put_between_markers
 from evidence.exactness.document_comparisons import DocumentComparison, document_comparisons
 from evidence.exactness.following import run_follow
 from evidence.exactness.follows import Follow, follows
 from evidence.exactness.indexes import Indexing, indexes
 from evidence.exactness.indexing import run_indexing
-from evidence.exactness.refreshes import Refresh, refreshes
-from evidence.exactness.refreshing import run_refresh
+from evidence.exactness.refreshes import Refresh, document_refreshes, refreshes
+from evidence.exactness.refreshing import Where, run_refresh
 from evidence.exactness.repairing import run_repair
 from evidence.exactness.repairs import Repair, repairs
-from evidence.exactness.replicas import Replica, replicas
+from evidence.exactness.replicas import FOLLOWED, Replica, replicas
 from evidence.exactness.replicating import run_replica
 from evidence.exactness.row import Row, markdown, read_markdown
 from evidence.exactness.running import run
@@ -86,16 +87,14 @@ class _Runner:
         return await self._once(cell) if row.wrong == ["nothing was injected"] else row
 
     async def _once(self, cell: AnyCell) -> Row:
-        if isinstance(cell, Indexing | Follow | DocumentComparison):
-            if self._search is None:
-                self._search = self._running.enter_context(search_stand(self._servers.folder))
-            if isinstance(cell, Follow):
-                return await run_follow(cell, self._servers, self._search)
-            if isinstance(cell, DocumentComparison):
-                return await run_document_comparison(cell, self._servers, self._search)
-            return await run_indexing(cell, self._servers, self._search)
+        if isinstance(cell, Follow):
+            return await run_follow(cell, self._servers, self._opened)
+        if isinstance(cell, DocumentComparison):
+            return await run_document_comparison(cell, self._servers, self._opened)
+        if isinstance(cell, Indexing):
+            return await run_indexing(cell, self._servers, self._opened)
         if isinstance(cell, Refresh):
-            return await run_refresh(cell, self._servers)
+            return await run_refresh(cell, self._servers, self._destination(cell))
         if isinstance(cell, Replica):
             return await run_replica(cell, self._servers)
         if isinstance(cell, Repair):
@@ -103,6 +102,18 @@ class _Runner:
         if isinstance(cell, Comparison):
             return await run_comparison(cell, self._servers)
         return await run(cell, self._servers)
+
+    @property
+    def _opened(self) -> SearchStand:
+        if self._search is None:
+            self._search = self._running.enter_context(search_stand(self._servers.folder))
+        return self._search
+
+    def _destination(self, cell: Refresh) -> Where:
+        if cell.side == FOLLOWED:
+            return Copies
+        search = self._opened
+        return lambda stand, table: Documents(stand, search, table)
 
 
 @dataclass(frozen=True)
@@ -127,6 +138,7 @@ class Part:
             replicas(quick),
             refreshes(quick),
             document_comparisons(quick),
+            document_refreshes(quick),
         )
         for place, cell in enumerate(every):
             if self.has(place) and all(word in cell.name for word in self.words):

@@ -66,7 +66,7 @@ async def _copied(cell: Replica, stand: Stand) -> Row:
     if cell.moment is Moment.START:
         await asyncio.to_thread(stand.proxy.set_plan, FaultPlan(faults=cell.plan(replica)))
     with Watch(stand.direct, replica).at_work() as watch:
-        handle = await stand.start({**job_of(table, replica), "limits": HELD_BACK}, f"{table}-to-{replica}")
+        handle = await stand.start({**_job(table, replica), "limits": HELD_BACK}, f"{table}-to-{replica}")
         running = _Running(cell, stand, table, replica, handle, watch)
         happened = await _happens(running)
         report = await report_of(stand, handle)
@@ -90,7 +90,7 @@ async def _followed(cell: Replica, stand: Stand) -> Row:
         with Writers(stand.direct, table, cell.row, KEYS, STEADY).at_work() as writers:
             client = await stand.connect()
             name = f"follow-{table}-{uuid.uuid4().hex[:6]}"
-            job = {**job_of(table, replica), "limits": HELD_BACK}
+            job = {**_job(table, replica), "limits": HELD_BACK}
             handle = await client.start_workflow("FollowTable", job, id=name, task_queue=stand.queue)
             running = _Running(cell, stand, table, replica, handle, watch, control)
             happened = await _happens(running)
@@ -107,8 +107,7 @@ async def _followed(cell: Replica, stand: Stand) -> Row:
     return row
 
 
-def job_of(table: str, replica: str) -> dict[str, Any]:
-    """The input of a copy or of a follow."""
+def _job(table: str, replica: str) -> dict[str, Any]:
     operation = {"kind": "replicate", "to": {"table": replica}}
     return {"table": table, "operation": operation, "total_segments": 4}
 
