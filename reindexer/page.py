@@ -18,7 +18,8 @@ class Page:
     `partition`: the partition key value, as text, that a page of a `partitions` source belongs to; None
     elsewhere. A page never spans two. `differences`: what a comparison found of each row, where it names them.
     `changes`: of a stream, in place of items; the rows hold the keys alone. `followed`: once it is settled.
-    `orders`: what the destination held of each row before the row was read; None: nothing.
+    `orders`: what the destination held of each row before the row was read; None: nothing. `read_ahead`: may be
+    called once, when some of its rows are under way: the source begins to read what comes next.
     """
 
     rows: list[WireItem]
@@ -31,6 +32,7 @@ class Page:
     changes: Sequence[Change] = ()
     orders: Sequence[int | None] = ()
     followed: object = None  # a `Followed`; what carries it does not look into it
+    read_ahead: Callable[[], None] | None = None
 
     def cursors_at(self, positions: Sequence[int]) -> Callable[[int], Cursor]:
         """`cursor_after` of a page that holds the rows at these positions, and no others."""

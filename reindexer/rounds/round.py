@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 #: Rows begun between two looks at the clock while none of them needs a write: as many as a batch has.
 _ROWS_PER_LOOK = 25
+#: Rows begun before what comes after the page is read ahead: four batches, which then need not wait for it.
+_ROWS_BEFORE_NEXT = 100
 #: Seconds for which a round that follows keeps isolated records: at rest it takes minutes, and each round costs
 #: five events.
 _KEPT_SECONDS = 2.0
@@ -217,6 +219,8 @@ class Round(Generic[Change]):
                 self._context.heartbeat()
                 if self._context.stopping() or self._context.now() >= self._deadline:
                     return
+            if position == _ROWS_BEFORE_NEXT and page.read_ahead:
+                page.read_ahead()
             key = {name: item[name] for name in self._key_names}
             self._checkpoint.begin(key)
             try:

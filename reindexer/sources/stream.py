@@ -63,6 +63,7 @@ class StreamSource:
             consumed=0.0,  # of the table; the stream's reads are not its capacity
             changes=page.changes,
             followed=self._followed(page),
+            read_ahead=page.read_ahead,
         )
 
     def _note(self, page: LineagePage) -> None:

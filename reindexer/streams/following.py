@@ -52,7 +52,7 @@ class LineagePage:
     """Changes of one stream shard that are to be settled, in order, and where the round goes on.
 
     Without those from before the opening: they count in the ordinals, and the cursor passes them.
-    `at`: by the service's clock. `ended`: the shard ends with this page.
+    `at`: by the service's clock. `ended`: the shard ends with this page. `read_ahead`: as of `ChangePage`.
     """
 
     changes: Sequence[Change]
@@ -61,6 +61,7 @@ class LineagePage:
     before: LineageCursor
     at: datetime
     ended: bool
+    read_ahead: Callable[[], None] | None = None
 
     def cursor_after(self, place: int) -> LineageCursor:
         """After the change at a place of the page, and all before it."""
@@ -148,7 +149,7 @@ class Following:
         if read.ended:
             after = _ended(after, shard, self._clock())
             self._readers.pop(shard, None)
-        return LineagePage(changes, after, shard, cursor, read.at, read.ended)
+        return LineagePage(changes, after, shard, cursor, read.at, read.ended, read.read_ahead)
 
     def _lies_before(self, change: Change) -> bool:
         return self._opening is not None and is_before_opening(change.changed_at, self._opening)

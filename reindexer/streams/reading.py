@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import pairwise
 from typing import Any, TypeAlias
 
@@ -38,12 +39,14 @@ class ChangePage:
     """What one call handed out, in order. An empty page says nothing about what is to come.
 
     `position`: after the whole page. `ended`: nothing follows in this shard. `at`: by the service's clock.
+    `read_ahead`: begins to read the page after it; None: that is for later.
     """
 
     changes: Sequence[Change]
     position: Position
     ended: bool
     at: datetime
+    read_ahead: Callable[[], None] | None = None
 
     def position_after(self, place: int) -> Position:
         """The position after the change at a place of the page."""
@@ -81,8 +84,8 @@ class ShardReader:
     def read(self, *, ahead: bool = True) -> ChangePage:
         """The next page: one GetRecords. An expired iterator is had again, after the same number.
 
-        Far behind, the page after it is read ahead, where `ahead` is wanted. Raises `CallFailed`: the next call
-        reads the same page.
+        Far behind, the page after it may be read ahead, where `ahead` is wanted. Raises `CallFailed`: the next
+        call reads the same page.
         """
         for attempt in (1, 2):  # one that has just been had and is expired is the service's failure
             if self._iterator is None:
@@ -97,9 +100,13 @@ class ShardReader:
         if changes:
             self.position = after_change(self.position, changes[-1])
         self._iterator, self.ended = following, following is None
+        soon = None
         if ahead and following and self._calls.ahead and changes and at - changes[-1].changed_at > _BEHIND:
-            self._ahead = self._calls.ahead.submit(self._read, following, self.position)
-        return ChangePage(changes, self.position, self.ended, at)
+            soon = partial(self._read_ahead, self._calls.ahead, following)
+        return ChangePage(changes, self.position, self.ended, at, soon)
+
+    def _read_ahead(self, executor: Executor, iterator: str) -> None:
+        self._ahead = executor.submit(self._read, iterator, self.position)
 
     def _next(self, iterator: str) -> _Read:
         ahead, self._ahead = self._ahead, None
