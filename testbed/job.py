@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from temporalio.client import WorkflowFailureError, WorkflowHandle
@@ -16,6 +17,9 @@ _POLL_SECONDS = 0.3
 #: The same where it takes longer than three seconds: what comes so late comes to stay.
 _LATER_SECONDS = 0.6
 _SOON_SECONDS = 3.0
+#: Seconds that one answer may take. A query that went to a worker which has died or is cut off waits for ten;
+#: another one finds those that are there.
+_ANSWER_SECONDS = 3.0
 
 
 async def progress(handle: WorkflowHandle[Any, Any]) -> dict[str, Any]:
@@ -32,7 +36,7 @@ async def until(
     last: dict[str, Any] = {}
     while (waited := time.monotonic() - began) < seconds:
         try:
-            last = await progress(handle)
+            last = await handle.query("progress", rpc_timeout=timedelta(seconds=_ANSWER_SECONDS))
         except RPCError as error:  # workers that were killed answer once others poll
             if error.status not in (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED):
                 raise

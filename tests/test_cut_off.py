@@ -28,6 +28,9 @@ TIMEOUT = float(SETTINGS["REINDEXER_HEARTBEAT_TIMEOUT"])
 #: Seconds after which what runs would run for a minute: the first rounds of two shards take 3 and 3.5, and
 #: end with the batch of 0.5 that is out.
 FIRST_ROUNDS = 5.0
+#: Seconds after which a pause has taken effect at the latest: the server waits for 10 each for the tasks of the
+#: job and of a shard that it has handed to the worker, then for the heartbeat timeout; and a busy machine.
+UNTIL_PAUSED = 10 + 10 + TIMEOUT + 10
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +113,7 @@ async def test_a_paused_job_is_quiet_though_its_worker_was_never_told(
     try:
         beside.start()
         await handle.signal("pause")
-        await until(handle, lambda p: p["state"] == "paused", seconds=30)
+        await until(handle, lambda p: p["state"] == "paused", seconds=UNTIL_PAUSED)
         before = severable.proxy.truth(wait=2).applied(table.name)
         await asyncio.sleep(3)
         assert severable.proxy.truth().applied(table.name) == before < RECORDS
