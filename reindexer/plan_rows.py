@@ -61,7 +61,8 @@ def plan_rows(plan: Plan, job: JobInput, own_queue: str | None) -> Iterator[tupl
     yield "writer", writer if written is None else f"{writer}, to {written.table}"
     if written is not None and plan.other_facts is not None:
         safe = plan.other_facts.point_in_time_recovery
-        yield "", f"{written.table} has {'' if safe else 'no '}point-in-time recovery"
+        if safe is not None:
+            yield "", f"{written.table} has {'' if safe else 'no '}point-in-time recovery"
     if own_queue:
         yield "workers", f"the job's own, on task queue {own_queue}"
     if plan.verb.in_place or not (plan.verb.writes or plan.verb.compares):
@@ -69,7 +70,7 @@ def plan_rows(plan: Plan, job: JobInput, own_queue: str | None) -> Iterator[tupl
     if plan.verb.makes_index and target.writer != "none":
         yield "afterwards", _afterwards_readers(job, follows=bool(followed))
     if plan.verb.copies and not plan.verb.rewrites:
-        yield "afterwards", _afterwards_replica(plan)
+        yield "afterwards", _afterwards_replica(plan, job, follows=bool(followed))
 
 
 def _followers(plan: Plan) -> list[str]:
@@ -110,7 +111,8 @@ def _lineages(followed: list[Lineages]) -> str:
     shards = sum(len(source.reading) for source in followed)
     reads = POLLS_A_DAY * shards
     return (
-        f"{some(shards, 'stream shard')} from their beginning, and their descendants; idle about "
+        f"{some(shards, 'stream shard')} from {'its' if shards == 1 else 'their'} beginning, and "
+        f"{'its' if shards == 1 else 'their'} descendants; idle about "
         f"{count(reads)} stream read units a day"
     )
 
@@ -226,12 +228,17 @@ def _afterwards_readers(job: JobInput, *, follows: bool) -> str:
     return f"{checks}; {alias} {moves}"
 
 
-def _afterwards_replica(plan: Plan) -> str:
-    if not plan.checks:
-        return "nothing is compared"
+def _afterwards_replica(plan: Plan, job: JobInput, *, follows: bool) -> str:
     sampled = [source.enough for source in plan.checks if isinstance(source, SampledSegments)]
-    what = f"a sample of some {count(sum(sampled))} records" if sampled else "all of both tables"
-    return f"{what} is compared" if sampled else f"{what} are compared"
+    checks = "nothing is compared"
+    if plan.checks:
+        checks = "all of both tables are compared"
+    if sampled:
+        checks = f"a sample of up to {count(sum(sampled))} records is compared"
+    if not follows or not job.verify:
+        return checks
+    drained = f"once it is drained {checks}" if plan.checks else checks
+    return f"{drained}; `cancel --drained` compares all of both tables"
 
 
 def _afterwards(job: JobInput) -> str:

@@ -75,7 +75,7 @@ def create_replica(name: str, source: Described, client: DynamoDBClient) -> None
 
 def _to_be_made(table: TableClient, source: Described) -> Described:
     """It holds nothing, and has neither stream nor replicas of its own."""
-    facts = {"items": 0, "size_bytes": 0, "stream": None, "kinesis": False, "point_in_time_recovery": False}
+    facts = {"items": 0, "size_bytes": 0, "stream": None, "kinesis": False, "point_in_time_recovery": None}
     return replace(
         source,
         table=table,

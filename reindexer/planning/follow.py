@@ -109,15 +109,18 @@ def without_passed(sources: Sequence[Source]) -> list[Source]:
     ]
 
 
-def images_missing(described: Described) -> list[str]:
-    """A warning where changes come without what they have made of a record."""
+def images_missing(described: Described, *, copies: bool) -> list[str]:
+    """A warning where changes come without what they have made of a record, or of, which `copies` uses."""
     view = described.facts.stream
-    if view in (None, "NEW_IMAGE", "NEW_AND_OLD_IMAGES"):
+    costs = []
+    if view in ("OLD_IMAGE", "KEYS_ONLY"):
+        costs.append("each changed record is read consistently, one read unit for each 4 KB")
+    if copies and view in ("NEW_IMAGE", "KEYS_ONLY"):
+        costs.append("changes are written one by one, not 25 a call")
+    if not costs:
         return []
-    return [
-        f"the stream carries {view}, not new images: each changed record is read consistently, one read unit "
-        "for each 4 KB; another view makes another stream"
-    ]
+    wanted = "NEW_AND_OLD_IMAGES" if copies else "new images"
+    return [f"the stream carries {view}, not {wanted}: {', and '.join(costs)}; another view is another stream"]
 
 
 def _listing(calls: StreamCalls) -> Listing:

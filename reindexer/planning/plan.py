@@ -246,7 +246,9 @@ def _decided(
     if request.follows:
         place, name = (target.destination, target.version), target.destination_name
         sources = follow_sources(request, described, ledger, place, name, sources, client.meta.region_name)
-        warnings += images_missing(described) + readers_advice(described, client.meta.region_name)
+        warnings += images_missing(described, copies=verb.copies) + readers_advice(
+            described, client.meta.region_name
+        )
     positions: list[Lineages] = []
     begins = replica is not None and replica.begins
     if writes and (begins or request.rescans or (indexed and indexed.creation)):
