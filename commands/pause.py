@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 from temporalio.client import Client, WorkflowHandle
 
+from activities.follows import FOLLOW_TYPE
 from commands.input.durations import seconds_of
 from commands.input.exits import Exit, Stopped
 from commands.input.options import Job, Reason
@@ -21,6 +22,7 @@ from commands.temporal.server import (
     workers_poll,
 )
 from reindexer.errors import BadInput
+from reindexer.models import KEPT_HOURS
 from reindexer.words import duration
 
 
@@ -61,13 +63,16 @@ async def _pause(client: Client, job: str, reason: str | None, seconds: float | 
 async def _check(handle: WorkflowHandle[Any, Any], seconds: float) -> None:
     """Raises `BadInput` where what a follow has not read would be trimmed meanwhile.
 
-    A job that does not answer now cuts the pause itself.
+    One that does not answer now cuts the pause itself.
     """
     seen = await progress_of(handle)
-    if seen is None or seen.hours_left is None or seconds <= seen.hours_left * 3600:
+    left = seen.hours_left if seen else None
+    if left is None and (await handle.describe()).workflow_type == FOLLOW_TYPE:
+        left = KEPT_HOURS  # at the most: it is not planned yet, or no worker answers
+    if left is None or seconds <= left * 3600:
         return
     raise BadInput(
-        f"the stream holds what is unread for {duration(seen.hours_left * 3600)} more: changes would be lost; "
+        f"the stream holds what is unread for {duration(left * 3600)} more: changes would be lost; "
         "a pause without --for has to be resumed before that",
         "--for",
     )

@@ -13,6 +13,8 @@ from reindexer.models.model import Model
 ShardId = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 #: 21 to 40 digits. They are compared as integers: their length grows, and they fit into no 64 bits.
 SequenceNumber = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,40}$")]
+#: Hours for which a stream keeps a change (DynamoDB's).
+KEPT_HOURS = 24.0
 
 
 class StreamShard(Model):

@@ -11,10 +11,8 @@ from temporalio import workflow
 from workflows.job.running_job import RunningJob
 
 with workflow.unsafe.imports_passed_through():
-    from reindexer.models import Followed, Throttle
+    from reindexer.models import KEPT_HOURS, Followed, FollowInput, Lineages, Throttle
 
-#: Hours for which a stream keeps a change (DynamoDB's).
-KEPT_HOURS = 24.0
 #: Seconds without a page after which changes may be unread: a gap between two rounds takes one or two, and the
 #: clocks of AWS and of Temporal differ by less than the rest.
 _READING_SECONDS = 10.0
@@ -25,7 +23,7 @@ def followed(job: RunningJob, found: Sequence[Followed], as_of: float) -> dict[s
     if not found:
         return {}
     settled = min(one.through_ms for one in found) / 1000
-    left = hours_left(found, workflow.now().timestamp())
+    left = hours_left(job, found, workflow.now().timestamp())
     return {
         "lag_seconds": round(max(_lag(job, one, as_of) for one in found), 1),
         "hours_left": None if left is None else round(left, 2),
@@ -36,13 +34,25 @@ def followed(job: RunningJob, found: Sequence[Followed], as_of: float) -> dict[s
     }
 
 
-def hours_left(found: Sequence[Followed], now: float) -> float | None:
-    """For so long the stream still has all that is unread; None: it is not known what is settled.
+def hours_left(job: RunningJob, found: Sequence[Followed], now: float) -> float | None:
+    """For so long the stream still has all that is unread; None of a job that follows nothing.
 
     A stream keeps a change for 24 hours; the oldest that may be unread is as old as the last that is settled.
     """
+    if not isinstance(job.input, FollowInput):
+        return None
     settled = min((one.through_ms for one in found), default=0) / 1000
-    return max(0.0, KEPT_HOURS - (now - settled) / 3600) if settled else None
+    return max(0.0, KEPT_HOURS - (now - (settled or _begun(job, now))) / 3600)
+
+
+def _begun(job: RunningJob, now: float) -> float:
+    """Since when changes may be unread while none is known to be settled: as the scan's positions were taken.
+
+    One that goes on from older positions had them read when it started, as far as is known.
+    """
+    sources = job.plan.sources if job.plan else []
+    opened = [source.opened_at.timestamp() for source in sources if isinstance(source, Lineages)]
+    return max(job.started_at.timestamp(), min(opened)) if opened else now
 
 
 def _lag(job: RunningJob, one: Followed, as_of: float) -> float:

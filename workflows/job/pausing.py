@@ -29,7 +29,7 @@ def pause(job: RunningJob, shards: Shards, args: tuple[Any, ...]) -> None:
     if isinstance(given, bool) or not isinstance(given, int | float) or not math.isfinite(given) or given <= 0:
         return
     now = workflow.now()
-    left = hours_left(lineages(shards), now.timestamp())
+    left = hours_left(job, lineages(shards), now.timestamp())
     seconds = float(given) if left is None else min(given, max(0.0, left * 3600 - _BEFORE_TRIMMED))
     job.resume_at = now + timedelta(seconds=min(seconds, _LONGEST))
     if seconds < given:
