@@ -22,7 +22,7 @@ from commands.temporal.server import (
     workers_poll,
 )
 from reindexer.errors import BadInput
-from reindexer.models import KEPT_HOURS
+from reindexer.models.streams import KEPT_HOURS
 from reindexer.words import duration
 
 

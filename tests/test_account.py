@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,7 +13,9 @@ from temporalio.exceptions import ApplicationError, TerminatedError
 from commands.input.exits import Exit, exit_code
 from commands.rendering.comparison import comparison_rows
 from commands.rendering.report import render_report
+from commands.rendering.screen import moment
 from commands.rendering.status import picture, plain_line
+from commands.running import watching
 from commands.temporal.ending import of_failure
 from commands.temporal.status import JobStatus
 from reindexer.models import (
@@ -265,3 +268,42 @@ def test_a_hand_over_to_the_next_run_is_shown() -> None:
     assert "the run's history is long" in lines[1]
     assert "run         3 of the job, handing over to its next run" in lines
     assert not any(line.startswith("run ") for line in shown(picture(status())).splitlines())
+
+
+def test_a_follow_at_rest_says_the_same_for_an_hour() -> None:
+    def line(hours: float) -> str:
+        return plain_line(status(state="following", lag_seconds=0.0, hours_left=hours))
+
+    assert line(23.98) == line(23.97) == line(23.2)
+    assert "nothing behind, unread changes are kept for 23 h" in line(23.98)
+    assert "kept for 2 h 30 min" in line(2.5)
+
+
+def test_that_a_follow_is_going_to_end_is_shown_until_it_has() -> None:
+    until = datetime(2026, 11, 20, 9, 30, tzinfo=UTC).isoformat()
+    seen = status(state="following", lag_seconds=0.0, stops_at=until)
+    for text in (plain_line(seen), shown(picture(seen))):
+        assert f"ends once all changes until {moment(until)} are carried" in text
+    assert "carried" not in plain_line(status(state="done", lag_seconds=0.0, stops_at=until))
+    assert "carried" not in plain_line(status(state="following", lag_seconds=0.0))
+
+
+def test_lines_that_say_the_same_are_seldom_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    said, clock = list[str](), [1000.0]
+    monkeypatch.setattr(watching, "note", lambda text: said.append(text))
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    lines = watching._Lines()
+
+    def after(seconds: float, **progress: Any) -> int:
+        """How many lines there are by then. Figures are older from look to look."""
+        clock[0] += seconds
+        as_of = datetime.now(UTC) - timedelta(seconds=60 + clock[0] - 1000)
+        lines.show(status(state="following", as_of=as_of.isoformat(), **{"lag_seconds": 0.0, **progress}))
+        return len(said)
+
+    assert after(0) == 1
+    assert [after(6) for _ in range(40)] == [1] * 40
+    assert after(6, lag_seconds=3.0) == 2, "something has changed"
+    assert after(1, lag_seconds=4.0) == 2, "not more than a line in five seconds"
+    assert after(6, lag_seconds=4.0) == 3
+    assert after(301, lag_seconds=4.0) == 4, "it is still watched"

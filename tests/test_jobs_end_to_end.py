@@ -190,6 +190,7 @@ async def test_progress_still_answers_after_the_end(quiet: Stack, make_table: Ma
         "epoch",
         "drained",
         "settled_through",
+        "stops_at",
         "resumes_at",
     }
     assert list(seen) == [name for name in JobProgress.model_fields if name not in of_others], (

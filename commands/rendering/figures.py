@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from commands.rendering.screen import moment
 from reindexer.models import FOLLOWING, READING, Consumed, JobProgress, Verification
 from reindexer.tally import Attempts, Tally
 from reindexer.words import count, duration, some
@@ -12,6 +13,8 @@ from reindexer.words import count, duration, some
 _MOVING = ("running", "throttled", "verifying", "comparing", "pausing", *FOLLOWING)
 #: Seconds for which figures need no age: a look at all shards takes no longer while a job is young.
 _FRESH = 10.0
+#: Hours above which what a stream still keeps is shown in whole hours.
+_HOURS = 3
 
 
 def _verifies(progress: JobProgress) -> bool:
@@ -52,7 +55,18 @@ def behind_text(progress: JobProgress) -> str:
         return ""
     behind = "nothing behind" if not progress.lag_seconds else f"{duration(progress.lag_seconds)} behind"
     left = progress.hours_left
-    return behind if left is None else f"{behind}, unread changes are kept for {duration(left * 3600)}"
+    if left is None:
+        return behind
+    # In whole hours, which change once an hour on a stream at rest; near the end every minute counts.
+    kept = f"{int(left)} h" if left >= _HOURS else duration(left * 3600)
+    return f"{behind}, unread changes are kept for {kept}"
+
+
+def stopping_text(progress: JobProgress) -> str:
+    """That a follow ends by itself, and when; "" where nobody has asked it to."""
+    if not progress.stops_at or progress.state == "done":
+        return ""
+    return f"ends once all changes until {moment(progress.stops_at)} are carried"
 
 
 def cycling(progress: JobProgress) -> str:
@@ -86,7 +100,7 @@ def consumed(progress: JobProgress) -> Consumed:
 
 
 def attempts_text(attempts: Attempts) -> str:
-    """The failed attempts by kind, in words."""
+    """The failed attempts by kind, in words: one for each record of a call."""
     names = {
         "throttled": "throttled",
         "server_errors": "server errors",
@@ -95,7 +109,7 @@ def attempts_text(attempts: Attempts) -> str:
         "ambiguous": "ambiguous",
     }
     met = [f"{count(n)} {word}" for field, word in names.items() if (n := getattr(attempts, field))]
-    return ", ".join(met) or "every call succeeded at the first attempt"
+    return f"by record: {', '.join(met)}" if met else "every call succeeded at the first attempt"
 
 
 def ambiguous_text(number: int) -> str:

@@ -21,6 +21,7 @@ from commands.rendering.figures import (
     expected,
     scanned,
     speed,
+    stopping_text,
     which_run,
 )
 from commands.rendering.screen import BAD, DIM, GOOD, WARN, facts, moment
@@ -41,8 +42,8 @@ def picture(status: JobStatus) -> RenderableType:
     return Group(_title(status), _bar(progress), facts(_lines(status)))
 
 
-def plain_line(status: JobStatus) -> str:
-    """The picture in one line, for logs."""
+def plain_line(status: JobStatus, *, aged: bool = True) -> str:
+    """The picture in one line, for logs. `aged`: with the age of figures, which grows from look to look."""
     progress, shards = status.progress, status.progress.shards
     parts = [_state(progress), done_of(progress), cycling(progress)]
     rate = speed(progress)
@@ -50,10 +51,10 @@ def plain_line(status: JobStatus) -> str:
         parts.append(per_second(rate))
     if shards.total:
         parts.append(f"{shards.done or 0} of {some(shards.total, 'shard')} done")
-    parts.append(behind_text(progress))
+    parts += [behind_text(progress), stopping_text(progress)]
     if progress.isolated:
         parts.append(f"{progress.isolated} isolated")
-    if old := age(progress):
+    if aged and (old := age(progress)):
         parts.append(old)
     if not status.workers and not status.ending:
         parts.append("no worker answers")
@@ -117,6 +118,8 @@ def _lines(status: JobStatus) -> Iterator[tuple[str, RenderableType]]:
         yield "outcomes", _outcomes(progress.tally, progress.isolated)
     if behind := behind_text(progress):
         yield "stream", behind
+    if stopping := stopping_text(progress):
+        yield "", stopping
     if found := progress.verification:
         yield "verified", f"{count(found.scanned)} read consistently, {count(found.behind)} behind"
     if (attempts := progress.attempts) and any(attempts.model_dump().values()):

@@ -23,8 +23,8 @@ from commands.temporal.status import JobStatus, job_status
 #: Seconds between two looks. Each running shard is asked for its heartbeat: many shards, fewer looks.
 _LOOK = 0.5
 _LOOK_PER_SHARD = 0.02  # 400 running shards: 8 s, that is 50 calls a second
-#: Seconds between two lines without a terminal, unless the state changes.
-_LINE = 5.0
+#: Seconds between two lines without a terminal, unless the state changes; of lines that say the same.
+_LINE, _SAME_LINE = 5.0, 300.0  # a log shows that it is still watched, and otherwise what has changed
 #: Seconds for which a server may be away before the watching ends.
 _PATIENCE = 60.0
 #: Transient errors: a server that restarts must not end the watching.
@@ -100,14 +100,15 @@ class _Bar(_Quiet):
 
 
 class _Lines(_Quiet):
-    """A line when the state changes, else every few seconds."""
+    """A line when the state changes, else every few seconds, and seldom where nothing has changed."""
 
     def __init__(self) -> None:
-        self._state, self._at = "", 0.0
+        self._state, self._said, self._at = "", "", 0.0
 
     def show(self, status: JobStatus) -> None:
-        state = status.progress.state
-        if status.ending or (state == self._state and time.monotonic() - self._at < _LINE):
+        state, says = status.progress.state, plain_line(status, aged=False)
+        least = _SAME_LINE if says == self._said else _LINE
+        if status.ending or (state == self._state and time.monotonic() - self._at < least):
             return
-        self._state, self._at = state, time.monotonic()
+        self._state, self._said, self._at = state, says, time.monotonic()
         note(f"{time.strftime('%H:%M:%S')}  {plain_line(status)}")

@@ -128,14 +128,13 @@ from reindexer.models.sources import (
     Segment,
     Source,
 )
-from reindexer.models.streams import KEPT_HOURS, Followed, FollowState, Lineages
+from reindexer.models.streams import Followed, FollowState, Lineages
 from reindexer.models.unconfirmed import Unconfirmed
 from reindexer.models.verb import Verb
 
 __all__ = [
     "CLOCK_WRONG",
     "FOLLOWING",
-    "KEPT_HOURS",
     "MAX_STATE_BYTES",
     "MAX_VERSION",
     "ORDERER",

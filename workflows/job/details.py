@@ -94,6 +94,8 @@ def _figures(progress: JobProgress, failed: list[str]) -> list[tuple[str, str]]:
         rows.append(("seconds behind the stream", f"{progress.lag_seconds:,.1f}"))
         if progress.hours_left is not None:
             rows.append(("hours until unread changes are trimmed", f"{progress.hours_left:,.1f}"))
+    if progress.stops_at:
+        rows.append(("ends once changes are carried until", progress.stops_at[:19].replace("T", " ") + " UTC"))
     if progress.cycle:
         rows.append(("runs of the workflow", f"{progress.cycle + 1:,}"))
     if progress.as_of and progress.state != "done":

@@ -11,7 +11,8 @@ from temporalio import workflow
 from workflows.job.running_job import RunningJob
 
 with workflow.unsafe.imports_passed_through():
-    from reindexer.models import KEPT_HOURS, Followed, FollowInput, Lineages, Throttle
+    from reindexer.models import Followed, FollowInput, Lineages, Throttle
+    from reindexer.models.streams import KEPT_HOURS
 
 #: Seconds without a page after which changes may be unread: a gap between two rounds takes one or two, and the
 #: clocks of AWS and of Temporal differ by less than the rest.
@@ -30,6 +31,7 @@ def followed(job: RunningJob, found: Sequence[Followed], as_of: float) -> dict[s
         "stream_shards": sum(one.shards for one in found) or None,
         "epoch": job.known_plan.target.version,
         "drained": job.followed.drained_at is not None,
+        "stops_at": job.followed.stop_at.isoformat() if job.followed.stop_at else None,
         "settled_through": datetime.fromtimestamp(settled, UTC).isoformat() if settled else None,
     }
 
