@@ -57,7 +57,7 @@ def test_after_a_fault_the_other_answers_count_too() -> None:
         over.model.denied_from = 2
         assert over.run() is Stop.FAULT
     assert over.delivery.fault is not None
-    assert (len(over.outcomes), over.model.log) == (25, ["write"] * 5), "the second of five calls"
+    assert (len(over.outcomes), over.model.log) == (25, ["write"] * 6), "the second of six calls"
 
 
 def test_calls_that_fail_together_are_one_failure() -> None:
