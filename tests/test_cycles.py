@@ -79,6 +79,7 @@ async def test_a_job_over_many_runs_is_exact(cycling: Stack, make_table: Make) -
     assert (await progress(handle))["cycle"] >= 3
 
 
+@pytest.mark.long
 @pytest.mark.alone  # an attempt that a busy machine keeps from its heartbeat writes on for a moment
 async def test_a_pause_at_any_moment_holds_over_the_cycle(cycling: Stack, make_table: Make) -> None:
     table = make_table()

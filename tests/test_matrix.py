@@ -16,10 +16,13 @@ from evidence.exactness.row import markdown, read_markdown
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 
-#: (its number, of how many): parts of the short matrix, each with servers of its own. By day two cells, with a
-#: lost answer, another writer, and a control that overcounts; at night all, in parts of a minute side by side.
-DAILY = (0, 20)
-NIGHTLY = [pytest.param(number, 6, marks=pytest.mark.nightly) for number in range(6)]
+#: Parts of the short matrix, each with servers of its own. By day two cells, with a lost answer and another
+#: writer, and a control that overcounts; at night all, in parts of a minute side by side.
+DAILY = Part(quick=True, of=20, most=2)
+NIGHTLY = [
+    pytest.param(Part(quick=True, number=number, of=6), id=str(number), marks=pytest.mark.nightly)
+    for number in range(6)
+]
 
 
 def test_rows_are_read_from_the_document_as_they_were_written() -> None:
@@ -36,13 +39,13 @@ def test_new_rows_take_the_places_of_the_old_ones_and_the_control_stays_last() -
 
 
 @pytest.mark.stack
-@pytest.mark.parametrize(("number", "of"), [DAILY, *NIGHTLY])
+@pytest.mark.parametrize("part", [pytest.param(DAILY, id="by day"), *NIGHTLY])
 @pytest.mark.long
-def test_the_short_matrix_holds(number: int, of: int) -> None:
-    _, rows = Part(quick=True, number=number, of=of).run()
+def test_the_short_matrix_holds(part: Part) -> None:
+    _, rows = part.run()
     assert len(rows) > 1
     assert [(row.operation, row.fault, row.moment, row.wrong) for _, row in rows if row.wrong] == []
-    assert any(row.operation == "the naive counter" for _, row in rows) is (number == 0)
+    assert any(row.operation == "the naive counter" for _, row in rows) is (part.number == 0)
 
 
 @pytest.mark.parametrize(
@@ -51,8 +54,7 @@ def test_the_short_matrix_holds(number: int, of: int) -> None:
 )
 def test_what_runs_by_day_has_every_kind(what: str) -> None:
     """Parts are chosen by their numbers: where a new cell has moved the others, choose again."""
-    number, of = DAILY
-    assert any(what in cell.name for _, cell in Part(quick=True, number=number, of=of).cells())
+    assert any(what in cell.name for _, cell in DAILY.cells())
 
 
 @pytest.mark.stack

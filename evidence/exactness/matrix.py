@@ -23,7 +23,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from itertools import chain
+from itertools import chain, islice
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TypeAlias
@@ -118,13 +118,17 @@ class _Runner:
 
 @dataclass(frozen=True)
 class Part:
-    """Which cells a process runs: each `of`-th from `number` on, with all `words` in their names."""
+    """Which cells a process runs: each `of`-th from `number` on, with all `words` in their names.
+
+    `most`: the first of these; None: all.
+    """
 
     quick: bool
     words: Sequence[str] = ()
     number: int = 0
     of: int = 1
     folder: Path | None = None  # of rows that are known already
+    most: int | None = None
 
     def cells(self) -> Iterator[tuple[int, AnyCell]]:
         """Each with its place in the table."""
@@ -140,9 +144,12 @@ class Part:
             document_comparisons(quick),
             document_refreshes(quick),
         )
-        for place, cell in enumerate(every):
-            if self.has(place) and all(word in cell.name for word in self.words):
-                yield place, cell
+        chosen = (
+            (place, cell)
+            for place, cell in enumerate(every)
+            if self.has(place) and all(word in cell.name for word in self.words)
+        )
+        yield from islice(chosen, self.most)
 
     def kept(self, place: int) -> Row | None:
         """The row of an earlier run, if it holds."""
