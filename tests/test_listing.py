@@ -20,7 +20,7 @@ ROWS = [
 
 
 def shown(monkeypatch: pytest.MonkeyPatch, width: int | None) -> list[str]:
-    """Of a terminal of so many columns; None: of a pipe."""
+    """Of a terminal with this many columns; None: of a pipe."""
     file = io.StringIO()
     console = Console(file=file, width=width or 40, force_terminal=width is not None, color_system=None)
     monkeypatch.setattr(screen, "out", console)

@@ -63,7 +63,7 @@ def behind_text(progress: JobProgress) -> str:
 
 
 def stopping_text(progress: JobProgress) -> str:
-    """That a follow ends by itself, and when; "" where nobody has asked it to."""
+    """That a follow ends by itself, and when; "" where it was not asked to."""
     if not progress.stops_at or progress.state == "done":
         return ""
     return f"ends once all changes until {moment(progress.stops_at)} are carried"

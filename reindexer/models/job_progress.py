@@ -80,7 +80,7 @@ class JobProgress(Model):
     epoch: NonNegativeInt | None = Field(default=None, exclude_if=lambda value: value is None)
     drained: bool | None = Field(default=None, exclude_if=lambda value: value is None)
     settled_through: str | None = Field(default=None, exclude_if=lambda value: value is None)
-    #: It ends once all that has changed until then is carried; None of one that nobody has asked to.
+    #: It ends once all that has changed until then is carried; None of one that was not asked to.
     stops_at: str | None = Field(default=None, exclude_if=lambda value: value is None)
     #: When a pause for a time is over; None in any other state.
     resumes_at: str | None = Field(default=None, exclude_if=lambda value: value is None)

@@ -74,7 +74,7 @@ def looked_at(
     if not missed:
         return Sizes(ranges, [])
     warning = (
-        f"{missed:,} of {len(values):,} partitions were not looked at before the start, for want of time: they "
+        f"{missed:,} of {len(values):,} partitions were not looked at before the start, as time ran out: they "
         "are not split, and the remaining time is not known"
     )
     return Sizes(ranges, [warning])
