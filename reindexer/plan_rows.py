@@ -109,10 +109,9 @@ def _target(plan: Plan, job: JobInput) -> str:
 def _lineages(followed: list[Lineages]) -> str:
     """What is read of the stream, and what polling costs."""
     shards = sum(len(source.reading) for source in followed)
-    reads = POLLS_A_DAY * shards
+    reads, own = POLLS_A_DAY * shards, "its" if shards == 1 else "their"
     return (
-        f"{some(shards, 'stream shard')} from {'its' if shards == 1 else 'their'} beginning, and "
-        f"{'its' if shards == 1 else 'their'} descendants; idle about "
+        f"{some(shards, 'stream shard')} from {own} beginning, and {own} descendants; idle about "
         f"{count(reads)} stream read units a day"
     )
 

@@ -40,10 +40,10 @@ class Destination(Protocol):
     def left(self) -> int:
         """How many keys differ, by a judge that shares no code with the jobs."""
 
-    def strike(self, cell: Refresh) -> None:
+    def set_faults(self, cell: Refresh) -> None:
         """Set the cell's faults."""
 
-    def mend(self) -> None:
+    def clear_faults(self) -> None:
         """No more faults."""
 
     def injected(self) -> dict[str, int]:
@@ -86,10 +86,10 @@ class Copies:
     def left(self) -> int:
         return len(left_of(self._stand.direct, self._table, self._replica))
 
-    def strike(self, cell: Refresh) -> None:
+    def set_faults(self, cell: Refresh) -> None:
         self._stand.proxy.set_plan(FaultPlan(faults=cell.plan(self._replica)))
 
-    def mend(self) -> None:
+    def clear_faults(self) -> None:
         self._stand.proxy.set_plan(FaultPlan())
 
     def injected(self) -> dict[str, int]:
@@ -157,10 +157,10 @@ class Documents:
         names = (self._stand.direct, self._table, self._search.server.url, self._table)
         return len(list(differences(*names, left_out=("reindexVersion", "reindexRun"))))
 
-    def strike(self, cell: Refresh) -> None:
+    def set_faults(self, cell: Refresh) -> None:
         self._search.proxy.set_plan(SearchFaultPlan(faults=tuple(cell.writes)))
 
-    def mend(self) -> None:
+    def clear_faults(self) -> None:
         self._search.proxy.set_plan(SearchFaultPlan())
 
     def injected(self) -> dict[str, int]:

@@ -115,15 +115,15 @@ async def _refreshed(cell: Refresh, stand: Stand, table: str, to: Destination) -
         "limits": _HELD_BACK,
     }
     if cell.moment is Moment.START:
-        await asyncio.to_thread(to.strike, cell)
+        await asyncio.to_thread(to.set_faults, cell)
     handle = await stand.start(job, f"refresh-{table}-{uuid.uuid4().hex[:6]}")
     if cell.moment is not Moment.START:
         most = PARTS[cell.moment] * KEYS
         await until(handle, lambda seen: seen["tally"]["scanned"] >= most)
-        await asyncio.to_thread(to.strike, cell)
+        await asyncio.to_thread(to.set_faults, cell)
     happened = await cell.disturb(stand, cell, table, handle) if cell.disturb else Happened()
     report = await report_of(stand, handle)
-    await asyncio.to_thread(to.mend)
+    await asyncio.to_thread(to.clear_faults)
     by_proxy = await asyncio.to_thread(to.injected)
     if not cell.disturb and not any(report["attempts"].values()):
         by_proxy = {}  # it was the follow alone that met them

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from reindexer.items import (
-    WireValue,
-    wire_value,
-)
+from reindexer.items import WireValue, wire_value
 from reindexer.models import PartitionRange, PartitionScope
 from reindexer.partitions.sort_keys import Ordered, ordered
 

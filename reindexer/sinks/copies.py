@@ -51,13 +51,12 @@ def order_in(item: WireItem) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """What an update is, but for its values: by the names that a record had and has. `fits`: one statement."""
+    """What an update is, but for its values: by the names that a record had and has."""
 
     sets: tuple[str, ...]  # sorted: one text for each set of names
     removes: tuple[str, ...]
     before: WireValue  # the digest that the copy is to have
     after: str
-    fits: bool
 
 
 class Copies:
@@ -94,26 +93,29 @@ class Copies:
         names = put.body is None, tuple(whole), put.old
         shape = self._shapes.get(names)
         if shape is None:
+            shape = self._shape(put, whole)
+            if shape is None:
+                return None
             if len(self._shapes) >= _MAX_SETS:
                 self._shapes.clear()
-            shape = self._shapes[names] = self._shape(put, whole)
-        if not shape.fits:
-            return None
+            self._shapes[names] = shape
         write = Write(
             sets={name: whole[name] for name in shape.sets}, removes=shape.removes, guards={NAMES: shape.before}
         )
         return _fitting(self._statements.statement(key, write, Stamp(ORDER, NAMES, put.order, shape.after)))
 
-    def _shape(self, put: Put, whole: WireItem) -> _Shape:
+    def _shape(self, put: Put, whole: WireItem) -> _Shape | None:
+        """None where no statement does: not remembered, since such items may have thousands of names."""
         before = [name for name in put.old or () if name not in self._left_out]
         removes = tuple(sorted(name for name in before if name not in whole))
         every = (*whole, *removes)
+        if len(every) > _MAX_ATTRIBUTES or not all(map(_PLAIN.fullmatch, every)):
+            return None
         return _Shape(
             sets=tuple(sorted(whole)),
             removes=removes,
             before={"S": self._digest(before)},
             after=self._names_of(put),
-            fits=len(every) <= _MAX_ATTRIBUTES and all(map(_PLAIN.fullmatch, every)),
         )
 
     def _names_of(self, put: Put) -> str:

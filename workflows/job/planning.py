@@ -32,9 +32,8 @@ async def make_plan(job: RunningJob, asked: JobInput, before: Plan | None = None
         destination=before.target.destination if before else "",
         workflow_id=job.job_id,
         started_at=workflow.now() if before else job.started_at,
-        run=before.run
-        if before
-        else workflow.uuid4().hex[:10],  # 40 bits: two runs of a table never share a stamp
+        # 40 bits: two runs of a table never share a stamp.
+        run=before.run if before else workflow.uuid4().hex[:10],
     )
     try:
         plan = await _planned(job, request)
