@@ -20,7 +20,10 @@ _READING_SECONDS = 10.0
 
 
 def followed(job: RunningJob, found: Sequence[Followed], as_of: float) -> dict[str, Any]:
-    """Fields of `JobProgress`; none of a job that follows nothing. `as_of`: when that held, since 1970."""
+    """Fields of `JobProgress`, all of them; none of a job that follows nothing, or whose plan is not known yet.
+
+    `as_of`: when that held, since 1970.
+    """
     if not found:
         return {}
     settled = min(one.through_ms for one in found) / 1000
@@ -28,7 +31,7 @@ def followed(job: RunningJob, found: Sequence[Followed], as_of: float) -> dict[s
     return {
         "lag_seconds": round(max(_lag(job, one, as_of) for one in found), 1),
         "hours_left": None if left is None else round(left, 2),
-        "stream_shards": sum(one.shards for one in found) or None,
+        "stream_shards": sum(one.shards for one in found),
         "epoch": job.known_plan.target.version,
         "drained": job.followed.drained_at is not None,
         "stops_at": job.followed.stop_at.isoformat() if job.followed.stop_at else None,
