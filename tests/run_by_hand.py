@@ -9,7 +9,7 @@ from typing import Any, Self
 import pytest
 from temporalio import workflow
 
-from reindexer.models import Limits
+from reindexer.models import FollowInput, Limits
 from tests.stand_in import a_plan
 from workflows.job.running_job import RunningJob
 
@@ -46,4 +46,13 @@ def a_job(run: Run, **plan: Any) -> RunningJob:
     """One that is planned and has begun. `plan`: what is other than in `a_plan`."""
     job = RunningJob(Limits(), None)
     job.plan = a_plan().model_copy(update=plan)
+    return job
+
+
+def a_follow(run: Run) -> RunningJob:
+    """The same of a follow into an index, since `BEGAN`."""
+    job = a_job(run)
+    to = {"search": "http://127.0.0.1:9200", "alias": "cities"}
+    job.input = FollowInput.model_validate({"table": "cities", "operation": {"kind": "index", "to": to}})
+    job.started_at = BEGAN
     return job

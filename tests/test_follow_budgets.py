@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from commands.input.durations import seconds_of
 from reindexer.errors import BadInput
-from workflows.job.failure_budget import remember, within_an_hour
+from reindexer.models import Segment, ShardSummary
+from tests.run_by_hand import BEGAN, Run, a_follow
+from workflows.job.failure_budget import exhausted, note_given_up, remember, within_an_hour
+from workflows.job.shards import Shards
+from workflows.job.slot import Shard
 
 
 def given_up(totals: dict[int, int], minute: int, total: int) -> int:
@@ -30,6 +36,24 @@ def test_what_is_kept_of_years_is_an_hour() -> None:
         expected = min(minute + 1, 60)
         assert given_up(totals, minute, minute + 1) == expected
         assert len(totals) <= 61, "a point a minute, and the one that the hour began with"
+
+
+def test_a_follow_parks_for_what_it_gave_up_within_an_hour_and_may_go_on_after_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = Run.by_hand(monkeypatch)
+    job = a_follow(run)
+    limit, shards = job.limits.quarantined, Shards(job)
+    given_up = ShardSummary(failures={"ValidationException": limit + 1})
+    shards.all = [Shard(0, "running", Segment(segment=0, total=1), summary=given_up)]
+
+    assert exhausted(job, shards).startswith(
+        f"{limit + 1} records or changes were quarantined within an hour, more than limits.quarantined = {limit}"
+    )
+
+    note_given_up(job, shards)
+    run.now = BEGAN + timedelta(minutes=61)
+    assert exhausted(job, shards) == ""
 
 
 @pytest.mark.parametrize(

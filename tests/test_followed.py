@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from reindexer.models import FollowInput, JobProgress
+from reindexer.models import JobProgress
 from reindexer.models.streams import Followed
-from tests.run_by_hand import BEGAN, Run, a_job
+from tests.run_by_hand import BEGAN, Run, a_follow, a_job
 from workflows.job.followed import followed
 
 NOW = BEGAN + timedelta(minutes=5)
@@ -21,12 +21,9 @@ def ms(at: datetime) -> int:
 def test_every_field_is_there_while_no_stream_shard_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """One shard has ended and its children are not listed yet: scripts that wait for a number find one."""
     run = Run.by_hand(monkeypatch)
-    job = a_job(run)
-    job.started_at, run.now = BEGAN, NOW
-    to = {"search": "http://127.0.0.1:9200", "alias": "cities"}
-    job.input = FollowInput.model_validate({"table": "cities", "operation": {"kind": "index", "to": to}})
+    run.now = NOW
 
-    found = followed(job, [Followed(through_ms=ms(NOW), at_ms=ms(NOW), shards=0)], NOW.timestamp())
+    found = followed(a_follow(run), [Followed(through_ms=ms(NOW), at_ms=ms(NOW), shards=0)], NOW.timestamp())
 
     assert found == {
         "lag_seconds": 0.0,

@@ -18,17 +18,15 @@ _HOUR = 60  # minutes
 
 def exhausted(job: RunningJob, shards: Shards) -> str:
     """Why no more may be given up; "" where some may."""
-    most = job.limits.quarantined
+    most, given_up = job.limits.quarantined, shards.quarantined
+    what, otherwise = "records are quarantined", ""
     if isinstance(job.input, FollowInput):
-        given_up = within_an_hour(job.followed.given_up, _minute(), shards.quarantined)
-        return _sentence(given_up, most, " within an hour", ", or resume later") if given_up > most else ""
-    given_up = shards.quarantined
-    return _sentence(given_up, most, "", "") if given_up > most else ""
-
-
-def _sentence(given_up: int, most: int, when: str, otherwise: str) -> str:
+        given_up = within_an_hour(job.followed.given_up, _minute(), given_up)
+        what, otherwise = "records or changes were quarantined within an hour", ", or resume later"
+    if given_up <= most:
+        return ""
     return (
-        f"{given_up} records are quarantined{when}, more than limits.quarantined = {most} allows; "
+        f"{given_up} {what}, more than limits.quarantined = {most} allows; "
         f"look at them with `failures`, then raise limits.quarantined with set_limits and resume{otherwise}"
     )
 
