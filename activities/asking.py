@@ -14,7 +14,7 @@ R = TypeVar("R")
 
 
 def answered(answer: Future[R], context: RoundContext) -> R:
-    """The ledger's answer. Its client may be at it for longer than a beat.
+    """The ledger's answer. Its client may take longer than a heartbeat.
 
     Raises `CallFailed` where it is worth another try, and when it was asked to stop; else `EnvironmentFault`.
     """

@@ -78,17 +78,17 @@ def _written(report: Report) -> str:
 
 
 async def watched(
-    ask: Ask, follow: Follow, until: datetime, seconds: float, beat: Callable[[], None] = lambda: None
+    ask: Ask, follow: Follow, until: datetime, seconds: float, heartbeat: Callable[[], None] = lambda: None
 ) -> FollowArrival:
     """Whether all that changed up to then is settled there within that many seconds, and readers have it.
 
-    `beat` is called before each question. Records that were given up are not looked for: they are in the
+    `heartbeat` is called before each question. Records that were given up are not looked for: they are in the
     ledger. Raises `RPCError`.
     """
     begun, passed, last, answered = time.monotonic(), False, "", False
     why, isolated = "no worker answers", 0
     while True:
-        beat()
+        heartbeat()
         seen = await _asked(ask)
         if seen is not None and seen.ended:
             why = "it has ended"

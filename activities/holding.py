@@ -33,7 +33,7 @@ class Holding:
         asked = time.monotonic()
         if lock is None or asked - self._seen.get(lock, float("-inf")) < _FRESH_SECONDS:
             return None
-        answer = self._pool.submit(self._ask, lock)  # the ledger's client may be at it for longer than a beat
+        answer = self._pool.submit(self._ask, lock)  # its client may take longer than a heartbeat
         while not wait([answer], timeout=TICK_SECONDS).done:
             context.heartbeat()
             if context.stopping():

@@ -15,7 +15,7 @@ from reindexer.round_context import RoundContext
 #: Seconds for which one answer serves whatever a process begins: a round works for longer on one, and AWS takes
 #: longer to delete a table and create it again. DescribeTable is not made for hundreds of calls a second.
 _FRESH_SECONDS = 5.0
-#: Seconds to wait for another thread that is asking. A pulse may rest for so long.
+#: Seconds to wait for another thread that is asking. A heartbeat may be late by that much.
 _PATIENCE_SECONDS = 1.0
 
 

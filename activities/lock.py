@@ -99,7 +99,8 @@ class LockActivities:
         if holder.namespace != mine.namespace:
             raise Refused(
                 f"the lock is held by job {holder.workflow_id} in {holder.namespace}, which cannot be asked "
-                f'from here ({mine.namespace}); if that job surely stopped, start with "force_lock": true',
+                f"from here ({mine.namespace}); if that job has certainly stopped, start with "
+                '"force_lock": true',
                 kind="Locked",
             )
         if await self._open(holder):

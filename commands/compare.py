@@ -57,7 +57,7 @@ def compare(
         if key:
             given = with_keys(given, key)
     elif "table" not in beside:
-        raise BadInput("with which one? For example `reindexer compare cities cities-eu`", "OTHER")
+        raise BadInput("is missing; for example `reindexer compare cities cities-eu`", "OTHER")
     job = job_input(given, None)
     if key and "table" in beside:
         raise typer.Exit(show_both(job, key, as_json=as_json))

@@ -38,7 +38,7 @@ def confirm(
     job: Job,
     search: Annotated[
         str | None,
-        typer.Option(metavar="URL", help="Count in an index that somebody else feeds, at this endpoint."),
+        typer.Option(metavar="URL", help="Count in an index that another program feeds, at this endpoint."),
     ] = None,
     index: Annotated[
         str | None, typer.Option(metavar="NAME", help="With --search: the index, or an alias of one.")
@@ -76,7 +76,7 @@ def confirm(
     """
     asked = _index(search, index, field or version_attribute, auth, region)
     if asked is None and (index or field or auth or region):
-        raise BadInput("where? --index, --field, --auth and --search-region go with it", "--search")
+        raise BadInput("is missing: --index, --field, --auth and --search-region need it", "--search")
     ledger = Ledger(settings().ledger_table)
     report = _report(ledger, job, run, counts=asked is not None)
     if asked is not None:
@@ -99,7 +99,7 @@ def _index(
     if search is None:
         return None
     if index is None:
-        raise BadInput("which one? It is needed with --search", "--index")
+        raise BadInput("is missing: --search needs it", "--index")
     try:
         return ReadIndex(search=search, index=index, field=field, auth=auth, region=region)
     except ValidationError as error:
@@ -147,7 +147,7 @@ async def _settled(client: Client, ledger: Ledger, report: Report, seconds: floa
     if not follows:
         raise BadInput(
             f"no follow of {report.table} runs in namespace {client.namespace}; `reindexer index --follow` "
-            "starts one; for an index that somebody else feeds use --search"
+            "starts one; for an index that another program feeds use --search"
         )
     until = _until(report)
     found = await asyncio.gather(*(arrival_at(client, follow, until, seconds) for follow in follows))

@@ -102,7 +102,7 @@ def estimate_job(
     if second is not None and any(how if doing == "compare" else how[:2]):
         raise BadInput(f"leave out what says how a job writes or is verified: this one is a {doing}", "OTHER")
     if doing != "replicate" and changes is not None:
-        raise BadInput("goes with --operation replicate", "--changes-per-day")
+        raise BadInput("needs --operation replicate", "--changes-per-day")
     given_prices = {"write_units": write_price, "read_units": read_price, "actions": action_price}
     own_prices = {name: price for name, price in given_prices.items() if price is not None}
     described = describe(table, make_client())
@@ -185,12 +185,12 @@ def _checked(
         if limits.other_read_units_per_second is not None:
             raise BadInput("only a comparison and a repair read a second table: name it", "--other-read-units")
         if operation in ("compare", "repair"):
-            raise BadInput("with which one? For example `reindexer estimate cities cities-eu`", "OTHER")
+            raise BadInput("is missing; for example `reindexer estimate cities cities-eu`", "OTHER")
         return operation or "touch"
     if operation in ("touch", "unstamp", "index"):
         raise BadInput(f"{operation} works on one table alone", "OTHER")
     if backfill and operation == "compare":
-        raise BadInput("goes with --operation repair", "--backfill")
+        raise BadInput("needs --operation repair", "--backfill")
     return operation or "compare"
 
 
@@ -200,7 +200,7 @@ def _second(given: Given) -> With | None:
     if fields is None:
         return None
     if "table" not in fields:
-        raise BadInput("which one? For example `reindexer estimate cities cities-eu`", "OTHER")
+        raise BadInput("is missing; for example `reindexer estimate cities cities-eu`", "OTHER")
     try:
         return With.model_validate(fields)
     except ValidationError as error:

@@ -65,12 +65,12 @@ def index(
     """
     operation = given.get("operation", {})
     if "search" not in operation.get("to", {}):
-        raise BadInput("where to? For example `reindexer index cities --to http://localhost:9200`", "--to")
+        raise BadInput("is missing; for example `reindexer index cities --to http://localhost:9200`", "--to")
     table = str(given.get("table", "")).rsplit("/", 1)[-1]  # of an ARN the table's name
     operation["to"].setdefault("alias", table.lower())
     check_following(follow=follow, no_backfill=no_backfill, wait=wait)
     if follow and given.get("dry_run"):
-        raise BadInput("goes without --follow", "--dry-run")
+        raise BadInput("cannot be combined with --follow", "--dry-run")
     asked = with_verify(given, complete=verify_complete)
     job = input_of(asked, operation, follow=follow, no_backfill=no_backfill)
     name = workflow_id or f"{'follow-' if follow else ''}index-{table}"

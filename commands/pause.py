@@ -73,6 +73,6 @@ async def _check(handle: WorkflowHandle[Any, Any], seconds: float) -> None:
         return
     raise BadInput(
         f"the stream holds what is unread for {duration(left * 3600)} more: changes would be lost; "
-        "a pause without --for has to be resumed before that",
+        "a pause without --for must be resumed before that",
         "--for",
     )

@@ -54,11 +54,11 @@ def refresh(
     to = operation.get("to", {})
     if not {"search", "table"} & to.keys():
         example = "`reindexer refresh cities cities-eu`, or with --to http://localhost:9200"
-        raise BadInput(f"where to? For example {example}", "OTHER")
+        raise BadInput(f"is missing; for example {example}", "OTHER")
     if key:
         given = with_keys(given, key)
     if "scope" not in given:
-        raise BadInput("which records? --key, --keys, --partition or --partitions-from names them", "--keys")
+        raise BadInput("is missing: name records by --key, --keys, --partition or --partitions-from", "--keys")
     table = str(given.get("table", "")).rsplit("/", 1)[-1]  # of an ARN the table's name
     if "search" in to:
         to.setdefault("alias", table.lower())

@@ -45,7 +45,7 @@ def repair(
     Exit codes: 0 started (with --wait: complete), 1 incomplete or failed, 2 refused, 3 not finished.
     """
     if "with" not in given.get("operation", {}) or "table" not in given["operation"]["with"]:
-        raise BadInput("which one? For example `reindexer repair cities cities-eu`", "OTHER")
+        raise BadInput("is missing; for example `reindexer repair cities cities-eu`", "OTHER")
     if key:
         given = with_keys(given, key)
     job = job_input({**given, "operation": {**given["operation"], "kind": "repair"}}, None)

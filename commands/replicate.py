@@ -56,10 +56,10 @@ def replicate(
     """
     operation = given.get("operation", {})
     if "table" not in operation.get("to", {}):
-        raise BadInput("where to? For example `reindexer replicate cities cities-eu`", "OTHER")
+        raise BadInput("is missing; for example `reindexer replicate cities cities-eu`", "OTHER")
     check_following(follow=follow, no_backfill=no_backfill, wait=wait)
     if no_backfill and (operation.get("create") or verify_complete):
-        raise BadInput("goes without --create and --verify-complete: nothing is scanned", "--no-backfill")
+        raise BadInput("cannot be combined with --create or --verify-complete", "--no-backfill")
     to = {**operation["to"], **({"region": region} if region else {})}
     operation = {**operation, "kind": "replicate", "to": to}
     asked = with_verify(given, complete=verify_complete)

@@ -15,7 +15,7 @@ def rescan(job: Job, reason: Reason = None, yes: Yes = False) -> None:
 
     Readers keep what they have meanwhile. A parked follow is resumed with it: reindexer resume JOB --rescan.
     """
-    no_follow = BadInput(f"{job} is no follow, and only a follow can be scanned again; start another job")
+    no_follow = BadInput(f"{job} is not a follow, and only a follow can be scanned again; start another job")
     talk(lambda client: open_follow(client, job, no_follow))  # before anyone is asked
     confirm(f"Read every record of the table of {job} again?", yes=yes, otherwise="nothing was changed")
     asked = {"reason": reason} if reason else {}

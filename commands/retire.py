@@ -90,7 +90,7 @@ def retire(
 def _address(name: str, given: Given) -> SearchAddress:
     to = given.get("operation", {}).get("to", {})
     if "search" not in to:
-        raise BadInput("where? For example `reindexer retire cities --to http://localhost:9200`", "--to")
+        raise BadInput("is missing; for example `reindexer retire cities --to http://localhost:9200`", "--to")
     try:
         return SearchAddress.model_validate({"alias": name.rsplit("/", 1)[-1].lower(), **to})
     except ValidationError as error:

@@ -96,13 +96,13 @@ def _sentence(problems: Sequence[Mapping[str, Any]], root: Any) -> str:
         return "is missing"
     if kind == "extra_forbidden":
         known = list(getattr(_model_at(root, first["loc"][:-1]), "model_fields", {}))
-        return f"is no known field{_near(str(first['loc'][-1]), known)}"
+        return f"is not a known field{_near(str(first['loc'][-1]), known)}"
     if kind.startswith("union_tag"):
         return _kind_sentence(first, root)
     if kind == "value_error":
         return str(first["ctx"]["error"])
     right = list(dict.fromkeys(_right(problem) for problem in problems))
-    return f"{_shown(first['input'])} is not possible; it has to be {' or '.join(right)}"
+    return f"{_shown(first['input'])} is not valid; it must be {' or '.join(right)}"
 
 
 def _kind_sentence(problem: Mapping[str, Any], root: Any) -> str:
@@ -110,10 +110,10 @@ def _kind_sentence(problem: Mapping[str, Any], root: Any) -> str:
     kinds = list(dict.fromkeys(map(kind_of, _alternatives(root, problem["loc"][0]))))
     listed = ", ".join(kinds[:-1]) + f" or {kinds[-1]}" if kinds else "given"
     if problem["type"] == "union_tag_not_found":
-        return f"is missing; it has to be {listed}"
+        return f"is missing; it must be {listed}"
     tag = str(problem["ctx"]["tag"])
     near = difflib.get_close_matches(tag, kinds, n=1)
-    return f"{_shown(tag)} is unknown; it has to be {listed}" + (f" (did you mean {near[0]}?)" if near else "")
+    return f"{_shown(tag)} is unknown; it must be {listed}" + (f" (did you mean {near[0]}?)" if near else "")
 
 
 def _right(problem: Mapping[str, Any]) -> str:

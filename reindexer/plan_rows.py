@@ -206,9 +206,9 @@ def _partitions(plan: Plan, within: PartitionScope) -> str:
 
 def _shards(plan: Plan) -> str:
     number = len(plan.sources)
-    at_once = min(number, plan.limits.shards_in_flight)
+    in_flight = min(number, plan.limits.shards_in_flight)
     alone = ", every record an activity of its own" if plan.isolation == "record" else ""
-    return f"{count(number)}, {count(at_once)} at the same time{alone}"
+    return f"{count(number)}, {count(in_flight)} at the same time{alone}"
 
 
 def _afterwards_readers(job: JobInput, *, follows: bool) -> str:

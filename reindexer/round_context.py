@@ -19,9 +19,9 @@ class RoundContext(Protocol):
         ...
 
     def heartbeat(self, progress: Callable[[], Model] | None = None, *, immediate: bool = False) -> None:
-        """Tell that the round lives, and its state; None: where it last stood.
+        """Tell that the round lives, and its state; None: the last one given.
 
-        Cheap to call: at most every 0.4 s it asks for the progress and sends it; `at_once`: now.
+        Cheap to call: at most every 0.4 s it asks for the progress and sends it; `immediate`: now.
         """
         ...
 

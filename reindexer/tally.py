@@ -116,7 +116,7 @@ class Attempts(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    throttled: NonNegativeInt = 0  # statements refused for want of capacity
+    throttled: NonNegativeInt = 0  # statements refused for lack of capacity
     server_errors: NonNegativeInt = 0  # statements answered by 5xx
     timeouts: NonNegativeInt = 0  # statements whose answer never came: time-out, cut connection
     conflicts: NonNegativeInt = 0  # statements refused because of another writer

@@ -1,6 +1,6 @@
 """Every metric this project emits, by name. Exporters are wired in `worker.py`.
 
-Metrics are for dashboards and alarms: an attempt that dies takes its numbers with it. The exact account of a
+Metrics are for dashboards and alarms: an attempt that dies takes its numbers with it. The exact report of a
 job is its report.
 """
 
@@ -15,7 +15,7 @@ from reindexer.tally import Attempts, Outcome
 #: Without a provider these cost nothing.
 _meter = metrics.get_meter("reindexer")
 _records = _meter.create_counter("reindexer.records", "{record}", "records settled in rounds, by outcome")
-_attempts = _meter.create_counter("reindexer.attempts", "{statement}", "what it took besides, by kind")
+_attempts = _meter.create_counter("reindexer.attempts", "{statement}", "failed attempts, by kind")
 _units = _meter.create_counter("reindexer.consumed", "{capacity unit}", "capacity units, read and write")
 _seconds = _meter.create_histogram("reindexer.round.duration", "s", "how long a round worked, by why it ended")
 

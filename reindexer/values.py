@@ -91,7 +91,7 @@ def _document(value: Mapping[Any, Any] | list[Any] | tuple[Any, ...], path: str,
         return {"L": [_wire(entry, f"{path}[{index}]", depth) for index, entry in enumerate(value)]}
     for name in value:
         if not isinstance(name, str):
-            raise InvalidValue(f"{path}: the name {name!r} of a map's entry is no string")
+            raise InvalidValue(f"{path}: the name {name!r} of a map's entry is not a string")
     return {
         "M": {text_of(name): _wire(entry, f"{path}.{text_of(name)}", depth) for name, entry in value.items()}
     }
@@ -105,7 +105,7 @@ def text_of(value: str) -> str:
 def _number(value: int | Decimal, path: str) -> str:
     number = Decimal(value)
     if not number.is_finite():
-        raise InvalidValue(f"{path}: {value} is no finite number")
+        raise InvalidValue(f"{path}: {value} is not a finite number")
     if len(number.as_tuple().digits) > _MAX_DIGITS:  # trailing zeros do not count
         number = number.normalize(_WIDE)
         if len(number.as_tuple().digits) > _MAX_DIGITS:

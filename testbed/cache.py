@@ -49,11 +49,11 @@ def find_binary(name: str, oldest: tuple[int, ...], ours: str) -> Obtained | Non
 
 def version_of(command: str) -> tuple[int, ...]:
     """The first x.y.z of what `--version` prints; () if there is none."""
-    numbers = re.search(r"(\d+)\.(\d+)\.(\d+)", told([command, "--version"]))
+    numbers = re.search(r"(\d+)\.(\d+)\.(\d+)", output_of([command, "--version"]))
     return tuple(int(number) for number in numbers.groups()) if numbers else ()
 
 
-def told(command: Sequence[str], folder: Path | None = None) -> str:
+def output_of(command: Sequence[str], folder: Path | None = None) -> str:
     """What a command prints, "" if it cannot be run or hangs."""
     try:
         # Instant, but for a Go that first fetches the version its module asks for: 70 MB.

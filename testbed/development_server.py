@@ -119,10 +119,10 @@ def _add_search_attributes(cli: Path, address: str, attributes: list[str]) -> No
     command += ["--address", address]
     for name, _, kind in (attribute.partition("=") for attribute in attributes):
         command += ["--name", name, "--type", kind]
-    told = subprocess.run(
+    done = subprocess.run(
         command, env=without_caller(), capture_output=True, text=True, timeout=PATIENCE_SECONDS
     )
-    if told.returncode != 0:
+    if done.returncode != 0:
         raise ServerUnavailable(
-            f"The database is of other search attributes: {told.stderr.strip()}. Take a new file."
+            f"The database is of other search attributes: {done.stderr.strip()}. Take a new file."
         )

@@ -59,7 +59,7 @@ def target(**more: Any) -> Target:
 
 
 class FakeContext:
-    """A pulse whose clock moves only when something waits or calls; it looks at each heartbeat's progress."""
+    """A context whose clock moves only when something waits or calls; it looks at each heartbeat's progress."""
 
     def __init__(
         self,

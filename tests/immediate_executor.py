@@ -7,7 +7,7 @@ from concurrent.futures import Executor, Future
 from typing import Any
 
 
-class AtOnce(Executor):
+class ImmediateExecutor(Executor):
     """Whatever is submitted has run; what it raised is raised where its result is asked for."""
 
     def submit(self, fn: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:

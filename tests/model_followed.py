@@ -9,8 +9,8 @@ from reindexer.models import KeyList, Lineages, RoundInput, RoundResult
 from reindexer.models.streams import Followed
 from reindexer.streams.client import StreamCalls
 from reindexer.table_rounds import Cluster, make_round
-from tests.at_once import AtOnce
 from tests.driving import PATIENCE, FakeContext
+from tests.immediate_executor import ImmediateExecutor
 from tests.model_index import ModelIndex, index_target
 from tests.model_stream import NOON, ModelStream, begun
 from tests.model_table import ModelTable
@@ -69,7 +69,7 @@ class FollowedTable:
     def round(self, index: ModelIndex, context: FakeContext | None = None, **request: Any) -> RoundResult:
         """Five seconds of following, from the beginning unless `request` says otherwise."""
         fields: dict[str, Any] = {"target": index_target(), "source": self.source, "seconds": 5.0, **request}
-        cluster = Cluster(index, StreamCalls(self.stream, "arn", AtOnce()))
+        cluster = Cluster(index, StreamCalls(self.stream, "arn", ImmediateExecutor()))
         client = TableClient(self.table, "t")  # type: ignore[arg-type]
         context = context or FakeContext(self.table.clock)
         return make_round(RoundInput(**fields), client, context, PATIENCE, second=cluster).run()

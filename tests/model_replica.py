@@ -27,8 +27,8 @@ from reindexer.rounds.pending_write import Patience
 from reindexer.streams.client import StreamCalls
 from reindexer.streams.order import floor_of
 from reindexer.table_rounds import Second
-from tests.at_once import AtOnce
 from tests.driving import PATIENCE, SEGMENT, UNLIMITED, ShardOfTwo, target
+from tests.immediate_executor import ImmediateExecutor
 from tests.model_conditions import Holds, condition
 from tests.model_followed import ImageStream, key_of
 from tests.model_statements import Statement
@@ -172,7 +172,9 @@ class Replicated:
     @property
     def second(self) -> Second:
         client = TableClient(self.replica, "r")  # type: ignore[arg-type]
-        return Second(client, stream=StreamCalls(self.stream, "arn", AtOnce()), epoch=lambda: self.epoch)
+        return Second(
+            client, stream=StreamCalls(self.stream, "arn", ImmediateExecutor()), epoch=lambda: self.epoch
+        )
 
     def shard(
         self, source: Source = SEGMENT, patience: Patience = PATIENCE, how: str = "partiql"

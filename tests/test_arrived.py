@@ -90,13 +90,13 @@ async def test_when_time_is_up_it_says_why(monkeypatch: pytest.MonkeyPatch, last
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["--index", "cities"], "--search: where?"),
-        (["--search", "http://localhost:9200"], "--index: which one?"),
-        (["--search", "localhost", "--index", "cities"], "--search: has to be http:// or https://"),
+        (["--index", "cities"], "--search: is missing"),
+        (["--search", "http://localhost:9200"], "--index: is missing"),
+        (["--search", "localhost", "--index", "cities"], "--search: must be http:// or https://"),
         (["--search", "http://localhost:9200", "--index", "Cities*"], "--index: 'Cities*' cannot be"),
         (
             ["--search", "http://localhost:9200", "--index", "cities", "--auth", "me:secret"],
-            "--auth: has to be aws",
+            "--auth: must be aws",
         ),
         (["--timeout", "-1"], "--timeout"),
     ],

@@ -176,7 +176,7 @@ def test_what_a_shard_has_kept_in_the_ledger_is_asked_for_there() -> None:
 
 
 def test_of_a_shard_whose_end_is_lost_no_partition_has_a_total() -> None:
-    """What it did after its last account would be missing, and look like all there was."""
+    """What it did after its last report would be missing, and look like all there was."""
     counted = {name: Tally(scanned=1, updated=1) for name in ("acme", "bolt", "coda")}
     shards = [
         slot(0, {"acme": 1, "bolt": 1}, {"acme": counted["acme"]}, lost=True, done=False),

@@ -50,7 +50,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["start"], "TABLE: which one?"),
+        (["start"], "TABLE: is missing"),
         (
             ["start", "cities", "--version", "seven"],
             "--version: should be a whole number, or next (given: seven)",
@@ -67,18 +67,18 @@ def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str
         (["start", "cities", "--scope", "complete", "--sample", "3"], "--scope: one scope at a time"),
         (["start", "cities", "--scope", "partitions"], "--scope partitions: needs --partition VALUE"),
         (["start", "cities", "--partition", "a", "--sample", "3"], "--scope: one scope at a time"),
-        (["start", "cities", "--index", "by-tenant"], "--index: goes with --partition VALUE"),
-        (["start", "cities", "--sort-key", "lt=3", "--keys", "x"], "--sort-key: goes with --partition VALUE"),
+        (["start", "cities", "--index", "by-tenant"], "--index: needs --partition VALUE"),
+        (["start", "cities", "--sort-key", "lt=3", "--keys", "x"], "--sort-key: needs --partition VALUE"),
         (["start", "cities", "--partition", "a", "--sort-key", "like=x"], "--sort-key: should be OP=VALUE"),
         (["start", "cities", "--partition", "a", "--sort-key", "between=3"], "scope.sort_key.between: 3"),
         (["start", "cities", "--partition", "a", "--sort-key", "between=x,y"], "--sort-key: is not JSON"),
         (
             ["start", "cities", "--partition", "a", "--sort-key", "{}"],
-            "--sort-key: has to hold exactly one",
+            "--sort-key: must be exactly one",
         ),
         (
             ["start", "cities", "--partition", "a", "--sort-key", '{"lt": 1, "gt": 0}'],
-            "scope.sort_key: has to hold",
+            "scope.sort_key: must be",
         ),
         (["start", "cities", "--partitions-from", "/nowhere"], "--partitions-from: cannot be read: /nowhere"),
         (["start", "cities", "--keys", "/nowhere"], "--keys: cannot be read: /nowhere: No such file"),
@@ -165,7 +165,7 @@ def test_an_unknown_field_of_the_input_file_is_named(
     file.write_text('{"table": "cities", "limit": {}}')
     code, _, err = run("start", "--input", str(file))
     assert code == 2
-    assert "limit: is no known field (did you mean limits?)" in err
+    assert "limit: is not a known field (did you mean limits?)" in err
 
 
 @pytest.mark.parametrize("arguments", [["report", "j"], ["list"], ["status", "j"], ["jobs"]])

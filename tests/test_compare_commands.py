@@ -147,11 +147,11 @@ def test_single_keys_are_shown_side_by_side_without_a_job(quiet: Stack, make_tab
 def test_bad_input_is_refused_before_anything_starts(quiet: Stack, make_table: Make) -> None:
     table, environment = make_table(), dict(quiet.environment)
     for arguments, sentence in (
-        ((table.name,), "OTHER: with which one?"),
+        ((table.name,), "OTHER: is missing"),
         ((table.name, table.name, "--yes"), "operation.with.table: "),
         ((table.name, "no-such-table", "--yes"), "there is no table no-such-table"),
         ((table.name, "other", "--with-endpoint", "ftp://x", "--yes"), "operation.with.endpoint"),
-        ((table.name, "other", "--external-id", "abc", "--yes"), "external_id goes with role_arn"),
+        ((table.name, "other", "--external-id", "abc", "--yes"), "external_id needs role_arn"),
         ((table.name, "other", "--role-arn", "someone", "--yes"), "operation.with.role_arn"),
     ):
         code, _, err = command(environment, "compare", *arguments)

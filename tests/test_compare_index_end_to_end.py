@@ -270,7 +270,7 @@ async def test_documents_that_a_job_makes_are_made_again(
         ({"with": {}}, "operation.with: name either an alias or an index"),
         ({"with": {"alias": "nothing-of-that-name"}}, "there is no alias nothing-of-that-name"),
         ({"scope": {"kind": "sample", "limit": 5}}, "scope: an index is compared whole or by keys"),
-        ({"leave_out": ["a"]}, "leave_out goes with a table"),
+        ({"leave_out": ["a"]}, "leave_out is for a table"),
         ({"job": "no_such_job"}, "no_such_job"),
         ({"skip_expired": True}, "skip_expired: an expired record may have a document"),
     ],

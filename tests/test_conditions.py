@@ -86,7 +86,7 @@ def test_a_name_is_an_attribute_whatever_is_in_it() -> None:
 @pytest.mark.parametrize("name", ["a[b]", "a[", "a[0", "a[0]b", "a[-1]", "a[1.5]"])
 def test_what_is_no_path_is_named(name: str) -> None:
     for use in (compiled, named):
-        with pytest.raises(BadQuery, match=r"is no path; where it is an attribute's name, write Name\("):
+        with pytest.raises(BadQuery, match=r"is not a path; where it is an attribute's name, write Name\("):
             use(Attr(name).eq(1))
 
 
@@ -156,7 +156,8 @@ def test_looking_at_an_attribute_is_noted_also_when_it_is_missing() -> None:
     ("value", "says"),
     [
         ({"a": [1, 2.5]}, r"v.a\[1\]: 2.5 is a float"), (set(), "an empty set"), ({1, "a"}, "hold one type"),
-        (Decimal("NaN"), "no finite number"), (10**126, "beyond DynamoDB's numbers"), ({1: 2}, "is no string"),
+        (Decimal("NaN"), "not a finite number"), (10**126, "beyond DynamoDB's numbers"),
+        ({1: 2}, "is not a string"),
         (int("1" * 39), "more than 38 digits"), ({(1, 2)}, "a set of tuple"),
     ],
 )  # fmt: skip

@@ -91,7 +91,7 @@ def test_update_item_goes_one_by_one() -> None:
     assert [len(batch) for batch in bench.model.batches] == [1] * 10
 
 
-def test_only_what_was_throttled_is_sent_again_and_waiting_goes_through_the_pulse() -> None:
+def test_only_what_was_throttled_is_sent_again_and_waiting_goes_through_the_context() -> None:
     bench = Bench(25, Plan(statements={3: "throttled", 4: "throttled"}))
     assert bench.run() is None
     assert [len(batch) for batch in bench.model.batches][:1] == [25]

@@ -93,13 +93,13 @@ def test_what_a_job_returns_keeps_every_digit() -> None:
 @pytest.mark.parametrize(
     ("document", "sentence"),
     [
-        ({"a": float("nan")}, "a: nan is no number"),
-        ({"a": Decimal("Infinity")}, "a: Infinity is no number"),
+        ({"a": float("nan")}, "a: nan is not a number"),
+        ({"a": Decimal("Infinity")}, "a: Infinity is not a number"),
         ({"a": {"b": object()}}, "a.b: JSON has no object"),
-        ({1: "x"}, "document: 1 is no field's name"),
-        ({"a": {"": 1}}, "a: '' is no field's name"),
-        ({"a": "\ud800"}, "a: no valid text"),
-        ({"_gone": 1}, "_gone is a field of ours"),
+        ({1: "x"}, "document: 1 is not a field's name"),
+        ({"a": {"": 1}}, "a: '' is not a field's name"),
+        ({"a": "\ud800"}, "a: not valid text"),
+        ({"_gone": 1}, "_gone is a field of the reindexer"),
     ],
 )
 def test_what_json_has_not_is_the_records_failure(document: Any, sentence: str) -> None:

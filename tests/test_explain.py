@@ -19,37 +19,36 @@ from reindexer.models import (
     ("given", "sentence"),
     [
         ({}, "table: is missing"),
-        ({"tabel": "c"}, "tabel: is no known field (did you mean table?)"),
+        ({"tabel": "c"}, "tabel: is not a known field (did you mean table?)"),
         (
             {"table": "c", "limits": {"quarantned": 1}},
-            "limits.quarantned: is no known field (did you mean quarantined?)",
+            "limits.quarantned: is not a known field (did you mean quarantined?)",
         ),
         (
             {"table": "c", "scope": {"kind": "sample", "limt": 3}},
-            "scope.limt: is no known field (did you mean limit?)",
+            "scope.limt: is not a known field (did you mean limit?)",
         ),
         (
             {"table": "c", "operation": {"kind": "touch", "version": 0}},
-            'operation.version: 0 is not possible; it has to be a number of at least 1 or "next"',
+            'operation.version: 0 is not valid; it must be a number of at least 1 or "next"',
         ),
         (
             {"table": "c", "limits": {"quarantined": -1}},
-            "limits.quarantined: -1 is not possible; it has to be a number of at least 0",
+            "limits.quarantined: -1 is not valid; it must be a number of at least 0",
         ),
         (
             {"table": "c", "limits": {"records_per_second": -5}},
-            "limits.records_per_second: -5 is not possible; "
-            'it has to be a number of at least 0.01 or "unlimited"',
+            'limits.records_per_second: -5 is not valid; it must be a number of at least 0.01 or "unlimited"',
         ),
-        ({"table": 7}, "table: 7 is not possible; it has to be a string"),
+        ({"table": 7}, "table: 7 is not valid; it must be a string"),
         (
             {"table": "c", "operation": {"kind": "toutch"}},
-            'operation.kind: "toutch" is unknown; it has to be touch, transform, verify, unstamp, compare, '
+            'operation.kind: "toutch" is unknown; it must be touch, transform, verify, unstamp, compare, '
             "repair, index, refresh or replicate (did you mean touch?)",
         ),
         (
             {"table": "c", "operation": {"kind": "refresh", "to": {"table": "d", "regoin": "eu-west-1"}}},
-            "operation.to.regoin: is no known field (did you mean region?)",
+            "operation.to.regoin: is not a known field (did you mean region?)",
         ),
         (
             {"table": "c", "operation": {"kind": "refresh", "to": {"alias": "d"}}},
@@ -57,22 +56,21 @@ from reindexer.models import (
         ),
         (
             {"table": "c", "scope": {"kind": "everything"}},
-            'scope.kind: "everything" is unknown; '
-            "it has to be complete, sample, keys, partitions or quarantined",
+            'scope.kind: "everything" is unknown; it must be complete, sample, keys, partitions or quarantined',
         ),
         (
             {"table": "c", "scope": {}},
-            "scope.kind: is missing; it has to be complete, sample, keys, partitions or quarantined",
+            "scope.kind: is missing; it must be complete, sample, keys, partitions or quarantined",
         ),
         (
             {"table": "c", "scope": {"kind": "keys", "keys": [{"id": 1.0}]}},
-            "scope.keys[0].id: 1.0 is not possible; it has to be a string or an integer",
+            "scope.keys[0].id: 1.0 is not valid; it must be a string or an integer",
         ),
         (
             {"table": "c", "attributes": {"version": "a", "run": "a"}},
             "attributes: version and run must be two different attributes",
         ),
-        ("cities", '"cities" is not possible; it has to be an object'),
+        ("cities", '"cities" is not valid; it must be an object'),
     ],
 )
 def test_a_wrong_input_is_explained(given: Any, sentence: str) -> None:
@@ -86,5 +84,5 @@ def test_several_wrong_fields_are_named_together() -> None:
         JobInput.model_validate({"table": "", "total_segments": 500, "verify": "x", "sweep": "x", "reason": 3})
     text = explain(error.value)
     assert text.startswith("table: ")
-    assert "total_segments: 500 is not possible; it has to be a number of at most 400" in text
+    assert "total_segments: 500 is not valid; it must be a number of at most 400" in text
     assert text.endswith("and 2 more")

@@ -90,7 +90,7 @@ async def test_the_readers_alias_moves_once_what_kept_it_has_passed(
         scope = {"kind": "quarantined", "job": handle.id, "run": seen["run"]}
         state, report = await outcome(await quiet.start({**followed.job(), "scope": scope}))
         assert state == "complete", report
-        seen = await until(handle, lambda seen: "somebody pointed" in (seen["reason"] or ""))
+        seen = await until(handle, lambda seen: "was pointed at" in (seen["reason"] or ""))
         assert f"pointed {followed.alias} at {other} while" in seen["reason"]
         assert followed.behind_alias() == [other]
 

@@ -17,7 +17,7 @@ from testbed.job import outcome
 from testbed.stack import Stack
 from tests.reports import a_report
 from tests.tables import Table
-from tests.test_account import shown
+from tests.test_rendering import shown
 from workflows.job.found import not_found, unexplained
 
 TOUCH = {"kind": "touch", "version": 7}

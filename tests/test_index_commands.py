@@ -151,10 +151,10 @@ def test_bad_input_is_one_sentence_and_exit_code_2_and_secrets_are_not_repeated(
     large.write_text(json.dumps({"properties": {f"field-{n}": {"type": "keyword"} for n in range(10_000)}}))
     to = ("--to", search)
     for arguments, sentence in (
-        ((), "--to: where to?"),
+        ((), "--to: is missing"),
         (("--to", "http://me:secret@search:9200"), "without a password: `auth` says where that is"),
-        (("--to", "search:9200"), "has to be http:// or https:// and a host"),
-        ((*to, "--auth", "me:secret"), "has to be aws, or env:NAME"),
+        (("--to", "search:9200"), "must be http:// or https:// and a host"),
+        ((*to, "--auth", "me:secret"), "must be aws, or env:NAME"),
         ((*to, "--alias", "Cities"), "'Cities' cannot be an alias"),
         ((*to, "--mapping", str(broken)), "--mapping: "),
         ((*to, "--mapping", str(listed)), "list.json should hold one object"),
@@ -169,7 +169,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2_and_secrets_are_not_repeated(
         assert (code, sentence in err) == (2, True), err
         assert "secret" not in out + err
         assert "Traceback" not in err
-    assert "where to?" in command(dict(quiet.environment), "index")[2]
+    assert "--to: is missing" in command(dict(quiet.environment), "index")[2]
 
 
 async def test_where_the_cluster_cannot_be_seen_from_here_the_worker_plans_and_says_why_it_waits(

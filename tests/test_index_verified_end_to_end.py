@@ -108,7 +108,7 @@ async def test_the_command_asks_for_it_and_says_what_it_is_for(
     asked = ("index", indexed.table.name, "--to", search, "--alias", indexed.alias, "--verify-complete")
     named = ("--workflow-id", f"job-{uuid.uuid4().hex[:8]}", "--yes")
     for more, words in (
-        (("--no-verify",), "goes without --no-verify"),
+        (("--no-verify",), "cannot be combined with --no-verify"),
         (("--dry-run",), "an index of a whole table"),
     ):
         code, _, err = await asyncio.to_thread(command, dict(quiet.environment), *asked, *named, *more)

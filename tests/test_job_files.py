@@ -15,11 +15,11 @@ GOOD = "def transform(item, params):\n    return Skip('x')\n"
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("task_queue = 5\n", "line 2: task_queue has to be the name of a Temporal task queue"),
-        ("task_queue = ' '\n", "line 2: task_queue has to be the name of a Temporal task queue"),
+        ("task_queue = 5\n", "line 2: task_queue must be the name of a Temporal task queue"),
+        ("task_queue = ' '\n", "line 2: task_queue must be the name of a Temporal task queue"),
         ("\ntask_queue = 'own-rounds'\n", "line 3: task_queue must not end in -rounds"),
-        ("lock = ''\n", "line 2: lock has to be an attribute's name"),
-        ("seconds = 601\n", "line 2: seconds has to be above 0 and at most 600"),
+        ("lock = ''\n", "line 2: lock must be an attribute's name"),
+        ("seconds = 601\n", "line 2: seconds must be above 0 and at most 600"),
     ],
 )
 def test_what_a_file_says_besides_its_functions_is_checked(tmp_path: Path, text: str, says: str) -> None:

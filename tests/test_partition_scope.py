@@ -56,17 +56,17 @@ def scope(**given: Any) -> Partitions:
 @pytest.mark.parametrize(
     ("given", "field", "sentence"),
     [
-        ({"values": ["a", 7]}, "scope.values[1]", "7 is a number; it has to be a string"),
+        ({"values": ["a", 7]}, "scope.values[1]", "7 is a number; it must be a string"),
         ({"values": [""]}, "scope.values[0]", "has 0 bytes; a key value has 1 to 2048"),
-        ({"index": "by-tenant", "values": ["x"]}, "scope.values[0]", "'x' is no number"),
-        ({"index": "by-raw", "values": ["?"]}, "scope.values[0]", "has to be binary, as base64"),
-        ({"index": "by-tennant"}, "scope.index", "is no index of orders; did you mean by-tenant?"),
+        ({"index": "by-tenant", "values": ["x"]}, "scope.values[0]", "'x' is not a number"),
+        ({"index": "by-raw", "values": ["?"]}, "scope.values[0]", "must be binary, as base64"),
+        ({"index": "by-tennant"}, "scope.index", "is not an index of orders; did you mean by-tenant?"),
         ({"index": "zzz"}, "scope.index", "it has by-name, by-raw, by-tenant, new, wide"),
         ({"index": "wide"}, "scope.index", "several attributes of one kind"),
         ({"index": "by-raw", "values": ["AAE="], "sort_key": {"eq": "x"}}, "scope.sort_key", "no sort key"),
         ({"sort_key": {"begins_with": "1"}}, "scope.sort_key", "at is a number, which begins with nothing"),
         ({"sort_key": {"between": [9, "8.5"]}}, "scope.sort_key.between", "9 comes after 8.5"),
-        ({"sort_key": {"lt": "soon"}}, "scope.sort_key.lt", "'soon' is no number"),
+        ({"sort_key": {"lt": "soon"}}, "scope.sort_key.lt", "'soon' is not a number"),
         (
             {"index": "by-name", "sort_key": {"between": ["b", ""]}},
             "scope.sort_key.between[1]",
@@ -84,16 +84,19 @@ def test_what_does_not_fit_the_keys_is_named(given: dict[str, Any], field: str, 
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({"values": []}, "scope.values: [] is not possible; it has to be a list of at least 1 entries"),
-        ({"values": [1.5]}, "scope.values[0]: 1.5 is not possible"),
+        ({"values": []}, "scope.values: [] is not valid; it must be a list of at least 1 entries"),
+        ({"values": [1.5]}, "scope.values[0]: 1.5 is not valid"),
         ({"values": ["a"] * 10_001}, "a list of at most 10000 entries"),
         (
             {"sort_key": {}},
-            "scope.sort_key: has to hold exactly one of eq, lt, lte, gt, gte, begins_with",
+            "scope.sort_key: must be exactly one of eq, lt, lte, gt, gte, begins_with",
         ),
         ({"sort_key": {"lt": 1, "gt": 0}}, "(given: lt, gt)"),
-        ({"sort_key": {"between": [1]}}, "scope.sort_key.between: [1] is not possible"),
-        ({"sort_key": {"begins": "a"}}, "scope.sort_key.begins: is no known field (did you mean begins_with?)"),
+        ({"sort_key": {"between": [1]}}, "scope.sort_key.between: [1] is not valid"),
+        (
+            {"sort_key": {"begins": "a"}},
+            "scope.sort_key.begins: is not a known field (did you mean begins_with?)",
+        ),
         ({"index": ""}, "scope.index"),
     ],
 )

@@ -191,7 +191,7 @@ async def test_an_unknown_index_fails_the_start_and_is_named(quiet: Stack, make_
     kind, refusal = await outcome(await quiet.start({"table": table.name, "scope": scope}), seconds=20)
 
     assert kind == "BadInput"
-    assert "scope.index: 'by-tenants' is no index of" in refusal["message"]
+    assert "scope.index: 'by-tenants' is not an index of" in refusal["message"]
     assert "did you mean by-tenant?" in refusal["message"]
 
 

@@ -274,7 +274,9 @@ def test_an_isolated_record_is_changed_only_where_it_still_is(make_table: Make, 
 def test_indexes_are_found_by_name(make_table: Make, dynamodb: Any) -> None:
     table = make_table(indexes=BY_TENANT)
     described = describe(table.name, dynamodb)
-    with pytest.raises(BadInput, match=r"scope\.index: 'by-tenants' is no index of .*did you mean by-tenant\?"):
+    with pytest.raises(
+        BadInput, match=r"scope\.index: 'by-tenants' is not an index of .*did you mean by-tenant\?"
+    ):
         checked_scope(Partitions(kind="partitions", values=["a"], index="by-tenants"), described)
     scope, values = checked_scope(
         Partitions(kind="partitions", values=["a", "a"], index="by-tenant"), described

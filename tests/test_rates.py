@@ -83,6 +83,6 @@ def test_a_verification_begins_to_count_at_its_own_beginning() -> None:
 
 
 def test_a_count_that_went_down_is_no_negative_rate() -> None:
-    """A shard that someone ended is known by its last account, which may be older than its last heartbeat."""
+    """A shard that someone ended is known by its last report, which may be older than its last heartbeat."""
     rates = looked_at(at_work(100), at_work(200))
     assert rates.now(Point(210, SPEED * 50))["records"] == 0.0

@@ -246,7 +246,7 @@ async def test_the_command_names_records_shows_its_plan_and_reports(
         return await asyncio.to_thread(command, dict(quiet.environment), *asked, *named, *more)
 
     code, _, err = await run()
-    assert (code, "which records?" in err) == (2, True), err
+    assert (code, "--keys: is missing" in err) == (2, True), err
     code, _, err = await run("--key", '{"id": "row-000002"}')
     assert (code, f"index {index}, which the readers of {indexed.alias} have" in " ".join(err.split())) == (
         2,

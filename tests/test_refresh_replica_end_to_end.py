@@ -179,9 +179,9 @@ async def test_the_command_names_records_and_only_a_replica_of_the_table_is_take
 
     name, replica = replicated.table.name, replicated.replica.name
     for more, wrong in (
-        ((), "where to?"),
-        ((replica,), "which records?"),
-        ((replica, "--keys", str(listed), "--to", "http://localhost:1"), "goes without OTHER"),
+        ((), "OTHER: is missing"),
+        ((replica,), "--keys: is missing"),
+        ((replica, "--keys", str(listed), "--to", "http://localhost:1"), "cannot be combined with OTHER"),
         ((replica, "--keys", str(listed), "--job", "shout"), "makes documents"),
     ):
         code, _, err = await run(name, *more)

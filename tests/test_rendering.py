@@ -1,4 +1,4 @@
-"""What a person reads: the account of a job, its state, how it ended."""
+"""What a person reads: the report of a job, its state, how it ended."""
 
 from __future__ import annotations
 

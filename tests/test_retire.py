@@ -106,7 +106,7 @@ def test_indexes_of_others_are_none_of_ours(built: Built) -> None:
 def test_what_cannot_be_asked_is_said(built: Built) -> None:
     environment = dict(built.quiet.environment)
     code, _, err = command(environment, "retire", "cities")
-    assert (code, "--to: where?" in err) == (2, True), err
+    assert (code, "--to: is missing" in err) == (2, True), err
     code, _, err = command(environment, "retire", "cities", "--to", "http://127.0.0.1:9")
     assert (code, "does not answer" in err) == (3, True), err
     code, _, err = command(environment, "retire", "cities", "--to", built.search, "--auth", "env:NOT_SET_HERE")

@@ -349,7 +349,7 @@ def test_named_keys_survive_crashes_and_faults() -> None:
     assert carried.tally == Tally(scanned=300, updated=300)
 
 
-def test_waiting_for_unprocessed_keys_goes_through_the_pulse() -> None:
+def test_waiting_for_unprocessed_keys_goes_through_the_context() -> None:
     model = table(5, {1: Plan(call="unprocessed all")})
     context = FakeContext(model.clock)
     run(model, context, source=keys_of(0, 1))
@@ -364,7 +364,7 @@ def test_an_unknown_record_that_a_read_finds_gone_is_settled_by_a_refused_write(
     assert len(model.batches) == 1
 
 
-def test_the_clock_of_a_round_is_the_pulses() -> None:
+def test_the_clock_of_a_round_is_its_contexts() -> None:
     clock = Clock()
     model = table(1)
     model.clock = clock

@@ -163,7 +163,7 @@ def test_a_cycle_keeps_the_childs_id_and_an_end_by_somebody_does_not() -> None:
     shard.close(HandBack(how="yielded", summary=summary(1, 10), state=ShardState()))
     carried = Shard.carried(shard.carry(None), SEGMENT)
     assert carried.name() == "shard-000"
-    carried.ended_by_somebody("terminated")
+    carried.ended_from_outside("terminated")
     assert carried.name() == "shard-000-again-2"
     carried = Shard.carried(carried.carry(None), SEGMENT)
     assert carried.name() == "shard-000-again-2"

@@ -17,7 +17,6 @@ from reindexer.streams.order import (
     epoch_of,
     floor_of,
     is_before_opening,
-    is_older,
     next_epoch,
     order_of,
     standing,
@@ -59,7 +58,6 @@ def test_the_next_epoch_is_above_the_last_and_its_floor_above_every_order(
     assert epoch >= now
     assert last is None or epoch > last
     assert highest is None or floor_of(epoch) > highest
-    assert highest is None or is_older(highest, epoch)
 
 
 def test_an_epoch_is_the_clocks_where_nothing_is_above_it() -> None:

@@ -15,9 +15,9 @@ from reindexer.models.streams import Position
 from reindexer.streams.changes import ChangeKind
 from reindexer.streams.client import StreamCalls, make_streams_client
 from reindexer.streams.listing import children, describe
-from reindexer.streams.reading import ShardReader
+from reindexer.streams.reading import ShardReader, after_change
 from reindexer.streams.taxonomy import of_stream_call
-from tests.at_once import AtOnce
+from tests.immediate_executor import ImmediateExecutor
 from tests.model_stream import NOON, ModelStream, Waiting
 
 FIRST = 10**20 - 3  # of 20 digits, soon of 21: compared as texts they would fall
@@ -112,7 +112,7 @@ def test_ordinals_go_on_from_the_parents_last() -> None:
 
 def test_reading_on_from_a_position_gives_each_change_the_same_ordinal() -> None:
     page = reader(Stream(), at(ordinal=40)).read()
-    position = page.position_after(0)
+    position = after_change(page.position, page.changes[0])
     assert position == at(41, FIRST)
     assert ordinals(reader(Stream(), position)) == [42, 43, 44, 45]
 
@@ -127,7 +127,7 @@ def test_an_expired_iterator_is_had_again_after_the_same_number() -> None:
 
 
 def ahead(stream: Stream) -> ShardReader:
-    return ShardReader(StreamCalls(stream, "arn:stream", AtOnce()), at(), clock=lambda: NOON)
+    return ShardReader(StreamCalls(stream, "arn:stream", ImmediateExecutor()), at(), clock=lambda: NOON)
 
 
 def test_far_behind_the_next_page_is_read_ahead() -> None:

@@ -110,7 +110,7 @@ def test_a_switch_is_true_or_false(path: str, value: Any) -> None:
         JobInput.model_validate(inputs_with(path, value))
     assert explain(refused.value).startswith(f"{path}: ")
     words = ' or "complete"' if path == "verify" else ""
-    assert explain(refused.value).endswith(f"it has to be true or false{words}")
+    assert explain(refused.value).endswith(f"it must be true or false{words}")
 
 
 @pytest.mark.parametrize("value", [True, 7, 1.5, ["a"], {}])
@@ -141,7 +141,7 @@ def test_parameters_hold_finite_numbers(params: dict[str, Any], path: str) -> No
     given = {"table": "c", "operation": {"kind": "transform", "job": "j", "params": params}}
     with pytest.raises(ValidationError) as refused:
         JobInput.model_validate(given)
-    assert explain(refused.value).startswith(f"operation.params: {path} has to be a finite number")
+    assert explain(refused.value).startswith(f"operation.params: {path} must be a finite number")
 
 
 @pytest.mark.parametrize("text", ["inf", "nan", "1e400"])

@@ -200,24 +200,24 @@ def test_missing_credentials_park_the_job(error: Exception) -> None:
 
 
 @pytest.mark.parametrize(("status", "action"), [(401, Action.PARK), (403, Action.PARK), (429, Action.WAIT)])
-def test_an_unheard_of_refusal_is_judged_by_its_status(status: int, action: Action) -> None:
+def test_an_unknown_refusal_is_judged_by_its_status(status: int, action: Action) -> None:
     failure = of_call(client_error("NeverHeardOf", status), 25)
     assert (failure.action, failure.applied) == (action, False)
 
 
 @pytest.mark.parametrize("statements", [1, 25])
 @pytest.mark.parametrize("status", [400, 402, 409, 410, 418, 422])
-def test_an_unheard_of_bad_request_is_tried_again_and_is_no_records_fault(status: int, statements: int) -> None:
+def test_an_unknown_bad_request_is_tried_again_and_is_no_records_fault(status: int, statements: int) -> None:
     failure = of_call(client_error("NeverHeardOf", status), statements)
     assert (failure.action, failure.applied, failure.known) == (Action.RETRY, False, False)
 
 
-def test_an_unheard_of_answer_to_a_statement_is_tried_again_and_is_no_records_fault() -> None:
+def test_an_unknown_answer_to_a_statement_is_tried_again_and_is_no_records_fault() -> None:
     failure = of_statement({"Code": "NeverHeardOf"})
     assert (failure.action, failure.applied, failure.known) == (Action.RETRY, None, False)
 
 
-def test_an_unheard_of_request_timeout_leaves_the_write_unknown() -> None:
+def test_an_unknown_request_timeout_leaves_the_write_unknown() -> None:
     assert of_call(client_error("NeverHeardOf", 408), 25).applied is None
 
 

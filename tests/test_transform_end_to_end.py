@@ -66,7 +66,7 @@ async def test_a_table_that_cannot_be_restored_is_not_deleted_from_unless_allowe
     ("job", "params", "says"),
     [
         ("expires", {}, "there is no job 'expires' (did you mean expire?); there are: expire, normalise"),
-        ("expire", {"older_than": 3}, "older_than: is no known field"),
+        ("expire", {"older_than": 3}, "older_than: is not a known field"),
         ("expire", {"older_than_days": "x"}, "older_than_days: "),
         ("expire", {}, "older_than_days: is missing (job 'expire' takes: older_than_days, attribute, now)"),
     ],

@@ -26,7 +26,7 @@ MakeTable = Callable[..., Table]
 
 
 class LiveContext:
-    """A pulse that never stops."""
+    """A context that never stops."""
 
     def now(self) -> float:
         return time.monotonic()

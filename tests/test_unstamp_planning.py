@@ -16,8 +16,8 @@ from reindexer.plan_rows import plan_rows
 from reindexer.tally import Tally
 from tests.reports import a_report
 from tests.tables import Table
-from tests.test_account import shown
 from tests.test_planning import START, plan
+from tests.test_rendering import shown
 
 MakeTable = Callable[..., Table]
 UNSTAMP: dict[str, Any] = {"operation": {"kind": "unstamp"}}

@@ -22,7 +22,7 @@ AT_TARGET = {"reindexVersion": {"N": "7"}}
 
 
 class Clock:
-    """A pulse whose time passes only by waiting and by `step` seconds a look at it."""
+    """A context whose time passes only by waiting and by `step` seconds a look at it."""
 
     def __init__(self, step: float = 0.0, stop_after: int | None = None) -> None:
         self._now, self._step, self._looks, self._stop_after = 0.0, step, 0, stop_after

@@ -48,7 +48,7 @@ CLOSING: dict[str, Any] = {
 }
 
 
-#: Asking what a shard had come to that someone ended: there is its last account, so it is not asked for long.
+#: Asking what a shard had come to that someone ended: there is its last report, so it is not asked for long.
 ASKING: dict[str, Any] = {
     "start_to_close_timeout": timedelta(seconds=15),  # a query, which is given 10 s
     "retry_policy": RetryPolicy(maximum_attempts=3),  # workers may be restarting

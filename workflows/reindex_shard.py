@@ -87,7 +87,7 @@ class ReindexShard:
         if settled and not await look_ahead(shard):
             shard.state = shard.state.model_copy(update={"timed_out": True})
         left = shard.state
-        if shard.finished or settled:  # its counts are in the account, and it is not started again
+        if shard.finished or settled:  # its counts are in the report, and it is not started again
             left = ShardState(partitions=left.partitions)
         state, kept = await keep(shard, self._telling, left)
         telling.cancel()

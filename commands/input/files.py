@@ -117,7 +117,7 @@ def _entry(line: str, where: str, option: str, *, json_lines: bool) -> Any:
         found = parse_json(line)
     except NotJson as error:
         raise BadInput(
-            f'{where}: {error}; each line has to be one JSON object, such as {{"id": "a"}}, or none of them '
+            f'{where}: {error}; each line must be one JSON object, such as {{"id": "a"}}, or none of them '
             "(values that begin with a brace: as a JSON list of strings)",
             option,
         ) from None

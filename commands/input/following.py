@@ -22,7 +22,7 @@ NoBackfill = Annotated[
 def check_following(*, follow: bool, no_backfill: bool, wait: bool) -> None:
     """Raises `BadInput` where they do not go together."""
     if no_backfill and not follow:
-        raise BadInput("goes with --follow", "--no-backfill")
+        raise BadInput("needs --follow", "--no-backfill")
     if follow and wait:
         raise BadInput("a follow does not end by itself; reindexer watch JOB shows it", "--wait")
 
@@ -32,7 +32,7 @@ def with_verify(given: Given, *, complete: bool) -> Given:
     if not complete:
         return given
     if "verify" in given:
-        raise BadInput("goes without --no-verify", "--verify-complete")
+        raise BadInput("cannot be combined with --no-verify", "--verify-complete")
     return {**given, "verify": "complete"}
 
 

@@ -21,7 +21,7 @@ def job_input(given: Mapping[str, Any], file: Path | None, kind: type[JobInput] 
     """
     merged = _merged(_file(file) if file else {}, given)
     if "table" not in merged:
-        raise BadInput("which one? For example `reindexer start cities`, or --input FILE", "TABLE")
+        raise BadInput("is missing; for example `reindexer start cities`, or --input FILE", "TABLE")
     operation = merged.get("operation")
     if isinstance(operation, dict):
         operation.setdefault("kind", "touch")

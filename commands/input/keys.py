@@ -33,7 +33,7 @@ def key_given(text: str) -> dict[str, Any]:
 def with_keys(given: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
     """What options gave, with a scope of the values of --key. Raises `BadInput`."""
     if "scope" in given:
-        raise BadInput("goes without other scopes", "--key")
+        raise BadInput("cannot be combined with another scope", "--key")
     return {**given, "scope": {"kind": "keys", "keys": [key_given(text) for text in keys]}}
 
 

@@ -28,7 +28,7 @@ def operation_given(
     """
     if _OF_A_REPLICA & other.keys():
         if "to.search" in other:
-            raise BadInput("goes without OTHER: a search index, or a replica", "--to")
+            raise BadInput("cannot be combined with OTHER: name a search index or a replica", "--to")
         if job or params:
             raise BadInput(
                 "makes documents: a replica holds records as they are", "--job" if job else "--param"
@@ -40,7 +40,7 @@ def operation_given(
         return _index(job, params, other)
     if other:
         if "with.search" not in other and (job is not None or params):
-            raise BadInput("goes with --search: a job makes documents", "--job" if job else "--param")
+            raise BadInput("needs --search: a job makes documents", "--job" if job else "--param")
         second = {path.removeprefix("with."): value for path, value in other.items()}
         given: dict[str, Any] = {"leave_out": list(leave_out)} if leave_out else {}
         given |= {} if lag_seconds is None else {"lag_seconds": lag_seconds}
@@ -58,7 +58,7 @@ def operation_given(
             raise BadInput("needs --job NAME", "--param")
         return given if kind is None else {"kind": kind, **given}
     if kind not in (None, "transform"):
-        raise BadInput(f"goes with --operation transform, not {kind}", "--job")
+        raise BadInput(f"needs --operation transform, not {kind}", "--job")
     if params:
         given["params"] = _params(params)
     return {"kind": "transform", "job": job, **given}

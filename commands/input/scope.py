@@ -31,7 +31,7 @@ def scope_given(
     the_kind = meant.pop() if meant else None
     for option, given in (("--sort-key", sort_key), ("--index", index)):
         if given is not None and not named:
-            raise BadInput("goes with --partition VALUE or --partitions-from FILE", option)
+            raise BadInput("needs --partition VALUE or --partitions-from FILE", option)
     if the_kind is None:
         return None
     if the_kind == "partitions":
@@ -63,7 +63,7 @@ def _sort_key(text: str) -> Any:
     if text.startswith("{"):
         condition = json_option(text, "--sort-key")
         if not any(value is not None for value in condition.values()):  # it must not pass for no condition
-            raise BadInput(f"has to hold exactly one of {known} (given: {text})", "--sort-key")
+            raise BadInput(f"must be exactly one of {known} (given: {text})", "--sort-key")
         return condition
     operator, equals, value = text.partition("=")
     if not equals or operator not in SortKey.model_fields:

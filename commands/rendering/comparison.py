@@ -26,7 +26,7 @@ _OF_DOCUMENTS = {
 
 _ABSENT = "in neither table, past their time to live, or deleted meanwhile"
 _ABSENT_DOCUMENTS = "to have no document and without one, or deleted meanwhile"
-_ABSENT_THERE = "of these past their time to live, marks of deletions, or deleted meanwhile"
+_ABSENT_THERE = "of these past their time to live, tombstones, or deleted meanwhile"
 _ABSENT_THERE_DOCUMENTS = "of these tombstones, or deleted meanwhile"
 
 

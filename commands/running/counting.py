@@ -1,4 +1,4 @@
-"""Counting the documents of an index that somebody else feeds, until they are as many as a job has written."""
+"""Counting the documents of an index that another program feeds, until they are as many as a job wrote."""
 
 from __future__ import annotations
 

@@ -125,7 +125,7 @@ async def open_job(client: Client, job: str) -> WorkflowHandle[Any, Any]:
 
 
 async def open_follow(client: Client, job: str, otherwise: BadInput) -> WorkflowHandle[Any, Any]:
-    """As `open_job`. Raises `otherwise` where the job is no follow."""
+    """As `open_job`. Raises `otherwise` where the job is not a follow."""
     handle = await open_job(client, job)
     if (await handle.describe()).workflow_type != FOLLOW_TYPE:
         raise otherwise

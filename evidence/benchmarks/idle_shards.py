@@ -32,7 +32,7 @@ _LOOK = 0.3  # seconds between two looks at heartbeats, which are a second apart
 _DAY = 86_400.0
 #: Of the job's own history: six for each look at the shards, each five minutes, and for each at tombstones.
 _OWN_A_DAY = 6 * (288 + 96)
-_MOST_SLOTS, _MOST_A_DAY = 2, 60_000  # what is to be borne for a table at rest
+_MAX_SLOTS, _MAX_A_DAY = 2, 60_000  # what is to be borne for a table at rest
 
 
 def measure_idle(servers: Stack, search: SearchServer, found: Section, announce: Callable[[str], None]) -> None:
@@ -44,11 +44,11 @@ def measure_idle(servers: Stack, search: SearchServer, found: Section, announce:
         seen = {"AWS_ENDPOINT_URL_DYNAMODB_STREAMS": proxy.endpoint_url}
         near = replace(servers, workers=servers.beside(settings=seen).workers, faults=proxy)
         with crew(near) as workers:
-            followed = Followed(near, SearchIndex(search), _TABLE, stream, lineages=_MOST_SLOTS)
+            followed = Followed(near, SearchIndex(search), _TABLE, stream, lineages=_MAX_SLOTS)
             cost = asyncio.run(_watched(followed, workers))
     found.floors += [
-        Floor(f"slots for {_SHARDS} stream shards at rest", cost.slots, _MOST_SLOTS, at_least=False),
-        Floor("events and heartbeats a day", cost.a_day, _MOST_A_DAY, at_least=False),
+        Floor(f"slots for {_SHARDS} stream shards at rest", cost.slots, _MAX_SLOTS, at_least=False),
+        Floor("events and heartbeats a day", cost.a_day, _MAX_A_DAY, at_least=False),
     ]
     found.data["idle"] = cost.plain()
     found.facts.append(
@@ -124,7 +124,7 @@ async def _watched(followed: Followed, workers: Workers) -> _Cost:
     client = await followed.servers.connect()
     await asyncio.sleep(_BEGINS)
     run = followed.run
-    ids = [f"{followed.job}/{run}/shard-{number:03}" for number in range(_MOST_SLOTS)]
+    ids = [f"{followed.job}/{run}/shard-{number:03}" for number in range(_MAX_SLOTS)]
     watch, before = _Watch(), await _events(client, [followed.job, *ids])
     proxy_reads, used, began = await _reads(followed), cpu_seconds(*workers.children()), time.monotonic()
     await watch.look(client, ids)

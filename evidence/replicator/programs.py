@@ -14,7 +14,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from testbed.cache import alone, cache, keep, make, told, workshop
+from testbed.cache import alone, cache, keep, make, output_of, workshop
 from testbed.processes import ServerUnavailable
 
 VERSION = "10.1.3"
@@ -113,5 +113,5 @@ def _home() -> Path:
 def _node() -> str | None:
     """Node on PATH if new enough."""
     node = shutil.which("node")
-    major = re.match(r"v(\d+)", told([node, "--version"])) if node else None
+    major = re.match(r"v(\d+)", output_of([node, "--version"])) if node else None
     return node if major and int(major[1]) >= _OLDEST_NODE else None

@@ -31,7 +31,7 @@ _TABLE, _OTHER, _JOB = "differing", "differing-other", "compare-differing"
 _KINDS = ("different", "missing", "different", "extraneous")
 #: MB of any process of ours. A process that has compared ten rows has 170; two million differences would be
 #: 4,000 as Python objects.
-_MOST_MB = 400
+_MAX_MB = 400
 
 
 @dataclass(frozen=True)
@@ -78,12 +78,12 @@ def of_differing(found: Differing) -> Part:
         f"{found.written.seconds:.0f}",
     )
     memory = ", ".join(f"{name} {mb:,.0f} MB" for name, mb in found.memory.items())
-    part.text += f"\nPeak memory: {memory}; at most {_MOST_MB} MB are allowed.\n"
+    part.text += f"\nPeak memory: {memory}; at most {_MAX_MB} MB are allowed.\n"
     if {kind: counts[kind] for kind in found.planted} != found.planted or counts["equal"] or counts["moving"]:
         part.wrong.append(f"differences: {found.planted} were planted, {counts} counted")
     if found.listed != found.planted:
         part.wrong.append(f"differences: {found.planted} were planted, {found.listed} listed")
-    part.wrong += [f"{name} took {mb:,.0f} MB" for name, mb in found.memory.items() if mb > _MOST_MB]
+    part.wrong += [f"{name} took {mb:,.0f} MB" for name, mb in found.memory.items() if mb > _MAX_MB]
     return part
 
 

@@ -1,4 +1,4 @@
-"""Whether an index that somebody else feeds shows what a job wrote: documents that carry its version."""
+"""Whether an index that another program feeds shows what a job wrote: documents that carry its version."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from reindexer.search.client import SearchClient
 from reindexer.search.document_ids import id_of
 
 #: Keys that are named: what a person looks up.
-MOST_NAMED = 20
+MAX_NAMED = 20
 #: Pages of the table that are read for them, 1 MB each, and seconds for each: at most 256 read units a second,
 #: 15,360 in all. Whoever wants a larger table compared has the count.
 _PAGES, _PAGE_SECONDS = 60, 1.0
@@ -68,8 +68,8 @@ class Absent:
                 looked_up += len(part)
                 found += sum(version is not None for version in versions)
                 lacking = [row for row, version in zip(part, versions, strict=True) if not self._is(version)]
-                keys += [to_json_key(row) for row in lacking[: MOST_NAMED - len(keys)]]
-            if len(keys) == MOST_NAMED and (found or looked_up >= _ENOUGH_UNKNOWN):
+                keys += [to_json_key(row) for row in lacking[: MAX_NAMED - len(keys)]]
+            if len(keys) == MAX_NAMED and (found or looked_up >= _ENOUGH_UNKNOWN):
                 break
         if looked_up and not found and documents:
             why = f"the index has {documents:,} documents at the version, none by the ID of `reindexer index`"

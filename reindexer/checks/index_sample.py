@@ -19,15 +19,15 @@ from reindexer.search.client import SearchClient
 from reindexer.sources import make_source
 from reindexer.throttle import Budget, backoff
 
-_MOST_SEGMENTS = 1_000_000  # DynamoDB's limit of TotalSegments
+_MAX_SEGMENTS = 1_000_000  # DynamoDB's limit of TotalSegments
 #: Records that a segment should have: each segment costs a call, and neighbours say less than others.
 _RECORDS_PER_SEGMENT = 10
 #: Records taken of one segment: of a large partition, which no segment divides, the first ones.
-_MOST_OF_SEGMENT = 20
+_MAX_OF_SEGMENT = 20
 #: Segments at most: twice as many as should be needed. Many may be empty, where few partition keys have all.
-_MOST_READ = 40
+_MAX_READ = 40
 #: Read units at most, 4 MB: where a query leaves out most of what is read, fewer records are compared.
-_MOST_UNITS = 1000.0
+_MAX_UNITS = 1000.0
 _NAMED = 10  # keys that are named: enough to look at
 
 
@@ -57,14 +57,14 @@ def _pages(
     request: IndexSampleInput, operation: IndexOperation, table: TableClient, context: RoundContext
 ) -> Iterator[Sequence[WireItem]]:
     """Records of random segments. Raises `CallFailed`."""
-    total = min(_MOST_SEGMENTS, max(1, request.rows // _RECORDS_PER_SEGMENT))
-    chosen = random.Random(request.target.stamp).sample(range(total), min(total, _MOST_READ))
+    total = min(_MAX_SEGMENTS, max(1, request.rows // _RECORDS_PER_SEGMENT))
+    chosen = random.Random(request.target.stamp).sample(range(total), min(total, _MAX_READ))
     budget, units, tries = Budget(request.share, context), 0.0, 0
     # At last the table's first records: of few partition keys, most segments have none.
     waiting = [Segment(segment=0, total=1, limit=request.records)]
-    waiting += [Segment(segment=number, total=total, limit=_MOST_OF_SEGMENT) for number in chosen]
+    waiting += [Segment(segment=number, total=total, limit=_MAX_OF_SEGMENT) for number in chosen]
     met = False
-    while waiting and units < _MOST_UNITS and not context.stopping():
+    while waiting and units < _MAX_UNITS and not context.stopping():
         segment = waiting.pop()
         if met and not waiting:
             return
@@ -75,7 +75,7 @@ def _pages(
                 units += page.consumed
                 met = met or bool(page.rows)
                 yield page.rows
-                if units >= _MOST_UNITS:
+                if units >= _MAX_UNITS:
                     return
             tries = 0
         except CallFailed as failed:

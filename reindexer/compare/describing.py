@@ -15,7 +15,7 @@ from reindexer.models.comparison import Differing
 from reindexer.values import same
 
 #: Attributes described of one item: a person sees by then what has happened, and an item may have thousands.
-_MOST = 20
+_MAX_ATTRIBUTES = 20
 _PATH_BYTES = 200  # of one path: names have up to 64 KB
 _VALUE_BYTES = 200  # of one value: no one compares more by eye
 _BEFORE = 40  # characters shown before the first one that differs
@@ -28,7 +28,7 @@ _Found = tuple[str, WireValue | None, WireValue | None]
 def described(one: WireItem, other: WireItem) -> tuple[list[Differing], int]:
     """(the first attributes that differ by value, how many more there are), in the order of their names."""
     found = list(_of_maps("", one, other))
-    return [_shown(*entry) for entry in found[:_MOST]], max(0, len(found) - _MOST)
+    return [_shown(*entry) for entry in found[:_MAX_ATTRIBUTES]], max(0, len(found) - _MAX_ATTRIBUTES)
 
 
 def value_text(value: WireValue) -> str:

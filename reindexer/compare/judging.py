@@ -19,7 +19,7 @@ from reindexer.round_context import RoundContext
 from reindexer.values import upper_bound
 
 #: Keys that may wait for the lag at the same time; then no more is read. A row is some 500 bytes to hold.
-_MOST_WAITING = 1000
+_MAX_WAITING = 1000
 _WAITING_BYTES = 4 * 1024 * 1024  # of their rows: as much as a window holds
 
 _DIFFER = frozenset((Verdict.DIFFERENT, Verdict.MISSING, Verdict.EXTRANEOUS))
@@ -86,7 +86,7 @@ class Judge:
     @property
     def full(self) -> bool:
         """Whether too many wait for more to be read."""
-        return len(self._waiting) >= _MOST_WAITING or self._bytes >= _WAITING_BYTES
+        return len(self._waiting) >= _MAX_WAITING or self._bytes >= _WAITING_BYTES
 
     def wait(self) -> bool:
         """Until the first of those that wait is due; the others follow soon. False: asked to stop."""
@@ -94,13 +94,13 @@ class Judge:
         return not self._context.stopping()
 
     @property
-    def at_once(self) -> int:
+    def keys_per_call(self) -> int:
         """Keys that are read in one call, of either side."""
-        return min(side.at_once() for side in self._sides)
+        return min(side.keys_per_call() for side in self._sides)
 
     def some(self) -> bool:
         """Confirm the first ones, no key twice. False: they could not all be read now."""
-        some = distinct(self._suspects, self.at_once)
+        some = distinct(self._suspects, self.keys_per_call)
         found = confirm(some, *self._sides, self._rules, self._context, self._clock)
         read = {id(suspect) for suspect in some if suspect.identity in found}
         self._suspects = [suspect for suspect in self._suspects if id(suspect) not in read]

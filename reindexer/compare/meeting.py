@@ -135,7 +135,7 @@ class Meeting:
     def _take_oldest(self) -> None:
         """Of each side some rows that wait, as if they had waited for too long."""
         for rows, queue in zip(self._overdue, self._window.sides, strict=True):
-            rows.extend(queue.oldest(self._judge.at_once))
+            rows.extend(queue.oldest(self._judge.keys_per_call))
 
     def _settle(self) -> bool:
         """Look up what fell out of the window, and confirm what may differ. False: it could not all be read."""
@@ -143,7 +143,7 @@ class Meeting:
             while rows:
                 if not self._look_up(number, rows):
                     return False
-                if self._judge.pending >= self._judge.at_once and not self._confirm():
+                if self._judge.pending >= self._judge.keys_per_call and not self._confirm():
                     return False
         while self._judge.pending:
             if not self._confirm():
@@ -154,7 +154,7 @@ class Meeting:
     def _look_up(self, number: int, rows: list[Row]) -> bool:
         """The oldest of these rows in the other table. False: they could not be read now."""
         some = {
-            row.identity: row for row in reversed(rows[: self._judge.at_once])
+            row.identity: row for row in reversed(rows[: self._judge.keys_per_call])
         }  # a key twice: its first row
         found = self._sides[1 - number].get([row.key for row in some.values()])
         if found is None:

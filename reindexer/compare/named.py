@@ -75,7 +75,7 @@ class Named:
 
     def _next(self, already: int) -> list[WireKey]:
         start = self._at + already
-        return self._keys[start : start + self._judge.at_once]
+        return self._keys[start : start + self._judge.keys_per_call]
 
     def _read(self) -> bool:
         """The next keys in both tables: one call of each, or many where differences are to wait."""

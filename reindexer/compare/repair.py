@@ -10,7 +10,7 @@ from reindexer.values import same
 
 #: Attributes that one write compares: DynamoDB takes 300 operators and 4 KB in a condition, and each takes two
 #: operators and some 16 characters.
-_MOST = 100
+_MAX_ATTRIBUTES = 100
 
 
 def needed(
@@ -69,7 +69,7 @@ def _removal(item: WireItem) -> Write:
 
 
 def _parts(names: list[str]) -> list[list[str]]:
-    return [names[start : start + _MOST] for start in range(0, len(names), _MOST)]
+    return [names[start : start + _MAX_ATTRIBUTES] for start in range(0, len(names), _MAX_ATTRIBUTES)]
 
 
 def _without(item: WireItem, keys: Collection[str]) -> WireItem:

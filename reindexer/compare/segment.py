@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 #: Rows and bytes of one side that may wait for their counterparts. Tables that are scanned in one order meet
 #: within a page; sixteen rounds of a process hold at most a few hundred MB.
-_MOST_ROWS, _MOST_BYTES = 2000, 4 * 1024 * 1024
+_MAX_ROWS, _MAX_BYTES = 2000, 4 * 1024 * 1024
 #: Differences kept together. 1,000 are some 300 KB of JSON, and a tenth of that compressed.
 _KEPT_TOGETHER = 1000
 
@@ -38,8 +38,8 @@ _KEPT_TOGETHER = 1000
 class Bounds(NamedTuple):
     """Of one side, what may wait for the other: rows, and bytes; and how many differences are kept together."""
 
-    rows: int = _MOST_ROWS
-    bytes: int = _MOST_BYTES
+    rows: int = _MAX_ROWS
+    bytes: int = _MAX_BYTES
     kept_together: int = _KEPT_TOGETHER
 
 

@@ -75,7 +75,7 @@ class Side(ABC):
         """Of a row whose key is not known: (what names it, its outcome). None: it has a key."""
         return None
 
-    def at_once(self) -> int:
+    def keys_per_call(self) -> int:
         """Keys to read in one call."""
         return _KEYS_PER_CALL
 
@@ -104,9 +104,9 @@ class TableSide(Side):
         found = self._table.get_all(keys)
         return None if found is None else {self.identity(item): item for item in found}
 
-    def at_once(self) -> int:
+    def keys_per_call(self) -> int:
         """About a second's budget at most."""
-        return min(super().at_once(), self._table.page_rows())
+        return min(super().keys_per_call(), self._table.page_rows())
 
 
 def place_at(part: int, after: WireKey | None, *, ended: bool = False) -> Cursor:

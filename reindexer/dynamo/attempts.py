@@ -12,7 +12,7 @@ from reindexer.throttle import backoff
 
 _THROTTLED_SECONDS = 5.0  # nothing but throttles: hand back, as a round does; the workflow waits longer
 #: Calls in a row without an answer before a person has to see to it: one time-out takes 5 s, as some slices do.
-_MOST_UNANSWERED = 3
+_MAX_UNANSWERED = 3
 
 Answer = TypeVar("Answer")
 
@@ -60,7 +60,7 @@ class Attempts:
                 if self.throttled:
                     return False
             if self._calls and self._context.now() >= self._deadline:
-                self.fault = self._down if self._tries >= _MOST_UNANSWERED else None
+                self.fault = self._down if self._tries >= _MAX_UNANSWERED else None
                 return False
             wait = self._next_at - self._context.now()
             if wait <= 0:

@@ -27,7 +27,7 @@ _SERVER = (Action.RETRY, None, "server_errors")
 _NEVER = (Action.GIVE_UP, False, None)
 _PARK = (Action.PARK, False, None)
 #: A refusal by a code that is not in the table: of a newer DynamoDB, or of a proxy in between.
-_UNHEARD_OF = (Action.RETRY, False, "server_errors")
+_UNKNOWN_CODE = (Action.RETRY, False, "server_errors")
 
 #: Error code → (action, applied, counter). Codes of whole calls, and of statements inside a 200.
 CODES: Mapping[str, tuple[Action, bool | None, str | None]] = {
@@ -94,7 +94,7 @@ _NOT_SENT = (
     boto.ConnectTimeoutError,
     boto.ProxyConnectionError,
 )
-#: An error code no one has heard of is judged by its status: what refuses the caller is no record's fault.
+#: An unknown error code is judged by its status: what refuses the caller is not the fault of a record.
 _BY_STATUS: Mapping[int, tuple[Action, bool | None, str | None]] = {
     401: _PARK,
     403: _PARK,
@@ -105,7 +105,7 @@ _BY_STATUS: Mapping[int, tuple[Action, bool | None, str | None]] = {
 #: The caller is known, and may not do this.
 _DENIED = frozenset(("AccessDeniedException", "AccessDenied"))
 #: DynamoDB's words for credentials that have run out or were withdrawn.
-_RUN_OUT = frozenset(
+_EXPIRED = frozenset(
     ("ExpiredTokenException", "ExpiredToken", "UnrecognizedClientException", "InvalidClientTokenId")
 )
 
@@ -161,10 +161,10 @@ def _of_client_error(error: boto.ClientError, statements: int) -> Failure:
         return Failure(code, message, Action.RETRY, reached=False, known=False)
     means = CODES.get(code) or _BY_STATUS.get(status)
     known = means is not None or not 400 <= status < 500  # HTTP's own classes: 4xx is refused, 5xx is not
-    action, applied, counter = means or (_SERVER if known else _UNHEARD_OF)
+    action, applied, counter = means or (_SERVER if known else _UNKNOWN_CODE)
     if action is Action.GIVE_UP and statements > 1:
         action = Action.SPLIT
-    if code in _RUN_OUT and (renewal := renewed_by()):
+    if code in _EXPIRED and (renewal := renewed_by()):
         message = cut(f"{message.rstrip('. ')}: {renewal}")
     scope = _scope(response) if action is Action.WAIT else None
     return _failure(code, message, (action, applied, counter), response.get("Item"), known=known, scope=scope)

@@ -136,7 +136,7 @@ def as_json(value: object) -> bytes:
 def _binary(value: object) -> str:
     if isinstance(value, bytes | bytearray):
         return base64.b64encode(value).decode()
-    raise TypeError(f"{type(value).__name__} is no DynamoDB attribute value")
+    raise TypeError(f"{type(value).__name__} is not a DynamoDB attribute value")
 
 
 def _parsed(response: AWSResponse, operation: str) -> dict[str, Any]:

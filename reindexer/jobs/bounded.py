@@ -99,7 +99,7 @@ def hanging() -> int:
 
 
 class Bounded(Generic[A, T]):
-    """`function` with `seconds` for each argument. `pulse`: the round's, which goes on beating meanwhile.
+    """`function` with `seconds` for each argument. `context`: the round's, which goes on heartbeating.
 
     `may_leave`: the function is pure, so that it may be left in the middle when the round is asked to stop.
     """

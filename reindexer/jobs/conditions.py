@@ -165,7 +165,7 @@ def _path(name: str) -> tuple[str, list[str | int]]:
         for index in indexes:
             found = _INDEX.match(index)
             if found is None:
-                raise BadQuery(f"{name!r} is no path; where it is an attribute's name, write Name({name!r})")
+                raise BadQuery(f"{name!r} is not a path; where it is an attribute's name, write Name({name!r})")
             parts.append(int(found[1]))
     return str(parts[0]), parts[1:]
 

@@ -165,7 +165,7 @@ class Decider:
 
     def _check_name(self, name: Any, unchanged: bool) -> None:
         if not isinstance(name, str) or not name:
-            raise RecordFailed("InvalidResult", f"{name!r} is no attribute's name")
+            raise RecordFailed("InvalidResult", f"{name!r} is not an attribute's name")
         if name in self._keys and not unchanged:
             raise RecordFailed("InvalidResult", f"{name}: a key attribute cannot be changed or removed")
         if name.startswith(RESERVED) and not unchanged:
@@ -239,4 +239,4 @@ def _counted(lock: str, value: WireValue | None) -> WireValue:
 
 
 def _fraction(lock: str) -> int:
-    raise RecordFailed("LockType", f"{lock} is no whole number")
+    raise RecordFailed("LockType", f"{lock} is not a whole number")

@@ -146,7 +146,7 @@ def job_of(name: str, file: str, source: bytes, module: Any) -> Job:
         seconds = _SECONDS_PROCESS if functions["process"] else _SECONDS_TRANSFORM
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= _MAX_SECONDS:
         raise JobBroken(
-            f"{file}, line {lines.get('seconds', 1)}: seconds has to be above 0 and at most {_MAX_SECONDS:.0f}"
+            f"{file}, line {lines.get('seconds', 1)}: seconds must be above 0 and at most {_MAX_SECONDS:.0f}"
         )
     takes_away = bool(getattr(module, "destructive", False)) or _takes_away(source)
     return Job(
@@ -168,7 +168,7 @@ def _name(module: Any, field: str, meaning: str, where: str) -> str | None:
     """A name the file may give. Raises `JobBroken` where it is anything but a text that says something."""
     name = getattr(module, field, None)
     if name is not None and (not isinstance(name, str) or not name.strip()):
-        raise JobBroken(f"{where}: {field} has to be {meaning}")
+        raise JobBroken(f"{where}: {field} must be {meaning}")
     return name
 
 
@@ -188,10 +188,10 @@ def _check_function(function: Any, name: str, arguments: int, where: str) -> Non
     code = getattr(function, "__code__", None)
     wanted = "(params)" if arguments == 1 else "(item, params)"
     if code is None or code.co_flags & 0x80:  # 0x80: an async function
-        raise JobBroken(f"{where}: {name} has to be a plain function {name}{wanted}")
+        raise JobBroken(f"{where}: {name} must be a plain function {name}{wanted}")
     required = code.co_argcount - len(function.__defaults__ or ())
     if not required <= arguments <= code.co_argcount and not code.co_flags & 0x04:  # 0x04: it takes *args
-        raise JobBroken(f"{where}: {name} takes {code.co_argcount} arguments; it has to be {name}{wanted}")
+        raise JobBroken(f"{where}: {name} takes {code.co_argcount} arguments; it must be {name}{wanted}")
 
 
 def _lines(source: bytes) -> dict[str, int]:

@@ -4,7 +4,6 @@ All are frozen pydantic models that refuse unknown fields. They evolve by adding
 since histories recorded by an older worker must still be read.
 """
 
-from reindexer.models.accounts import ControlEvent, PartitionsInput, PartitionTotals, Report, ReportInput
 from reindexer.models.arrived import Arrival, ArrivalInput, FollowArrival, IndexArrival, Missing, ReadIndex
 from reindexer.models.capacity import Capacity, IndexCapacity, Uses, chosen
 from reindexer.models.checks import (
@@ -81,6 +80,7 @@ from reindexer.models.plan import (
 )
 from reindexer.models.purpose import Purpose, Used
 from reindexer.models.replica import ReplicaInput
+from reindexer.models.reports import ControlEvent, PartitionsInput, PartitionTotals, Report, ReportInput
 from reindexer.models.rounds import (
     CLOCK_WRONG,
     Fault,

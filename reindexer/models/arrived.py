@@ -12,7 +12,7 @@ from reindexer.models.search_index import Auth, Endpoint, Name, Region
 
 
 class ReadIndex(Asked):
-    """An index, or an alias of one, that somebody else feeds, and the field that has the version there."""
+    """An index, or an alias of one, that another program feeds, and the field that has the version there."""
 
     search: Endpoint
     index: Annotated[Name, Field(max_length=255)]  # bytes of an index's name in OpenSearch

@@ -43,7 +43,7 @@ class VerifyResult(Model):
     done: bool = False
     fault: Fault | None = None
     read_units: NonNegativeFloat = 0.0
-    throttled: bool = False  # ended early for want of capacity
+    throttled: bool = False  # ended early for lack of capacity
     throttle: str | None = None  # how far that reaches, where known
 
 

@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, NonNegativeFloat, NonNegativeInt, PlainSerializer
 
-from reindexer.models.accounts import ControlEvent
 from reindexer.models.checks import Verification
 from reindexer.models.comparison import Compared
 from reindexer.models.job_input import Limits
@@ -15,6 +14,7 @@ from reindexer.models.model import Model
 from reindexer.models.packed import packed, unpacked
 from reindexer.models.plan import Plan
 from reindexer.models.purpose import Used
+from reindexer.models.reports import ControlEvent
 from reindexer.models.rounds import Isolated
 from reindexer.models.search_index import Indexed
 from reindexer.models.shards import Kept, ShardState, ShardSummary

@@ -13,7 +13,7 @@ from reindexer.tally import Outcome, Tally, plus_each
 #: Newest quarantined records that a shard holds for its root; the ledger has all.
 _MAX_NEWEST = 50
 #: Error classes that are counted apart, and the bytes of their names: a job's own code may name any number, of
-#: any length. Every account of a shard has them: 20 ordinary names in 500 bytes leave its memo below 2 KB.
+#: any length. Every report of a shard has them: 20 ordinary names in 500 bytes leave its memo below 2 KB.
 _MAX_CLASSES, _MAX_CLASS_BYTES = 20, 500
 _OTHERS = "others"
 

@@ -82,7 +82,7 @@ class Transform(AskedOperation):
         # Types are the job's own affair; a number that JSON cannot hold is not the job's number any more.
         for path, number in _floats(given):
             if not math.isfinite(number):
-                raise ValueError(f"{path} has to be a finite number (given: {number})")
+                raise ValueError(f"{path} must be a finite number (given: {number})")
         return given
 
 
@@ -175,9 +175,9 @@ class Compare(TwoTables):
     def _of_an_index(self) -> Compare:
         if isinstance(self.other, With):
             if self.job is not None or self.params:
-                raise ValueError("job and params go with an index, whose documents a job makes")
+                raise ValueError("job and params are for an index, whose documents a job makes")
         elif self.leave_out:
-            raise ValueError("leave_out goes with a table: of documents all fields are compared")
+            raise ValueError("leave_out is for a table: all fields of documents are compared")
         return self
 
 

@@ -19,6 +19,6 @@ class ReplicaInput(Model):
     run: str
     source: str = Field(default="", exclude_if=operator.not_)  # the table's ARN
     again_by: str = Field(default="", exclude_if=operator.not_)  # the follow that scans again
-    #: The replica, where it gets a time to live for its marks of deletions unless it has one.
+    #: The replica, where it gets a time to live for its tombstones unless it has one.
     expires: OtherTable | None = Field(default=None, exclude_if=operator.not_)
     positions: list[Lineages] = Field(default=[], exclude_if=operator.not_)  # as in `Plan`

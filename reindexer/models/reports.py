@@ -29,7 +29,7 @@ class ControlEvent(Model):
 
 
 class Report(Model):
-    """The account of a job: the workflow's result, and a row of the ledger."""
+    """What a job did: the workflow's result, and a row of the ledger."""
 
     job: str
     run: str

@@ -71,7 +71,7 @@ class SortKey(Asked):
         given = [name for name in SortKey.model_fields if getattr(self, name) is not None]
         if len(given) != 1:
             raise ValueError(
-                f"has to hold exactly one of {', '.join(SortKey.model_fields)} "
+                f"must be exactly one of {', '.join(SortKey.model_fields)} "
                 f"(given: {', '.join(given) or 'none'})"
             )
         return self

@@ -26,7 +26,7 @@ def _endpoint(given: str) -> str:
     """Never repeats what was given: a password may be in it."""
     if not _ENDPOINT.fullmatch(given):
         raise ValueError(
-            "has to be http:// or https:// and a host, such as https://search.internal:9200, without a path "
+            "must be http:// or https:// and a host, such as https://search.internal:9200, without a path "
             "and without a password: `auth` says where that is"
         )
     return given
@@ -36,7 +36,7 @@ def _auth(given: str) -> str:
     """Nor does this."""
     if not _AUTH.fullmatch(given):
         raise ValueError(
-            "has to be aws, or env:NAME with the name of an environment variable of the workers that holds "
+            "must be aws, or env:NAME with the name of an environment variable of the workers that holds "
             "user:password or an API key"
         )
     return given
@@ -45,7 +45,7 @@ def _auth(given: str) -> str:
 def _name(given: str) -> str:
     if not _NAME.fullmatch(given):
         raise ValueError(
-            f"{given!r} cannot be an alias, or an index: it has to be of lowercase letters, digits, and . _ -, "
+            f"{given!r} cannot be an alias, or an index: it must be of lowercase letters, digits, and . _ -, "
             "beginning with a letter or a digit"
         )
     return given

@@ -45,7 +45,7 @@ class With(Asked):
     @model_validator(mode="after")
     def _of_a_role(self) -> With:
         if self.external_id is not None and self.role_arn is None:
-            raise ValueError("external_id goes with role_arn")
+            raise ValueError("external_id needs role_arn")
         return self
 
 

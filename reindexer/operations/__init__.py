@@ -33,7 +33,7 @@ class Operation(Protocol):
     reads: tuple[str, ...] | None
     #: Scan parameters that leave rows out; none where every row is to be handed out.
     filter: Mapping[str, Any]
-    #: Whether it may be asked twice about one record without anybody noticing.
+    #: Whether it may be asked twice about one record without an effect.
     pure: bool
     #: Most records per call of the sink.
     max_batch: int
@@ -51,7 +51,7 @@ class Operation(Protocol):
     def decide(self, item: WireItem) -> Write | Skip: ...
 
 
-#: Every verb by its kind. To add one: a file here, its input in `models.job_input`, its planner in `planning`.
+#: Every verb by its kind. CONTRIBUTING.md says how to add one.
 VERBS: Mapping[str, Verb] = {
     verb.kind: verb for verb in (TOUCH, TRANSFORM, VERIFY, UNSTAMP, COMPARE, REPAIR, INDEX, REFRESH, REPLICATE)
 }

@@ -20,7 +20,7 @@ def check_asked(request: PlanInput, asked: Operation, verb: Verb) -> None:
     if job.verify == "complete" and not fills_replica and not is_whole_index(job, asked):
         raise BadInput("complete is for a replica, or an index of a whole table", "verify")
     if isinstance(asked, Replicate) and asked.create and request.resumes:
-        raise BadInput("goes with a backfill: a new table holds nothing to keep equal", "operation.create")
+        raise BadInput("needs a backfill: a new table holds nothing to keep equal", "operation.create")
     if job.confirm and (job.dry_run or not verb.in_place):
         raise BadInput("is for a job that writes to the table, whose stream others follow", "confirm")
 

@@ -27,10 +27,10 @@ from reindexer.planning.replicate import FOLLOW_LAG
 from reindexer.planning.search import ConnectSearch, PlannedIndex
 from reindexer.planning.sizing import MAX_SHARDS, segments, shard_count
 from reindexer.search.asking import repeated
-from reindexer.search.listed import MOST_RANGES, ranges_of
+from reindexer.search.listed import MAX_RANGES, ranges_of
 
 #: Segments of the table: ranges of documents are shards of the job besides.
-_MOST_SEGMENTS = MAX_SHARDS - MOST_RANGES
+_MAX_SEGMENTS = MAX_SHARDS - MAX_RANGES
 
 
 def check_compared_index(job: JobInput, operation: Operation) -> None:
@@ -85,5 +85,5 @@ def checks_of(
 
 def segments_beside(job: JobInput, facts: TableFacts, run: str) -> list[Segment]:
     """The table's part of the work."""
-    total = min(_MOST_SEGMENTS, job.total_segments or shard_count(facts.items, facts.size_bytes))
+    total = min(_MAX_SEGMENTS, job.total_segments or shard_count(facts.items, facts.size_bytes))
     return segments(facts.items, facts.size_bytes, total, run)

@@ -100,7 +100,7 @@ def _state(table: TableClient) -> str | None:
 
 
 def expire(table: TableClient) -> None:
-    """Have DynamoDB remove marks of deletions, unless the table has a time to live; it may be repeated.
+    """Have DynamoDB remove tombstones, unless the table has a time to live; it may be repeated.
 
     Raises `EnvironmentFault`, `Refused`.
     """

@@ -152,14 +152,14 @@ def estimate(
     read_units = consistent if asked.deletes or asked.unstamp else consistent / 2
     ledger_units = records * _LEDGER_UNITS if asked.unstamp else 0.0
     shards = len(segments(items, size, None, ""))
-    at_once = min(shards, asked.limits.shards_in_flight)
+    in_flight = min(shards, asked.limits.shards_in_flight)
     work_seconds, bound = slowest(
         {
             "the budget of write units": write_units / rate(asked.limits.write_units_per_second),
             "the budget of read units": read_units / rate(asked.limits.read_units_per_second),
             "the budget of records": records / rate(asked.limits.records_per_second),
-            f"partitions, {at_once} at a time": max(
-                records * of_table / (PARTITION_WRITES * at_once), read_units / (PARTITION_READS * at_once)
+            f"partitions, {in_flight} at a time": max(
+                records * of_table / (PARTITION_WRITES * in_flight), read_units / (PARTITION_READS * in_flight)
             ),
         }
     )
@@ -204,13 +204,13 @@ def estimate(
     )
 
 
-def count_actions(phases: list[tuple[int, float]], at_once: int, chosen: Settings) -> Actions:
+def count_actions(phases: list[tuple[int, float]], in_flight: int, chosen: Settings) -> Actions:
     """Count the Actions of a job whose phases are (shards, seconds)."""
     interval = min(chosen.heartbeat_interval, _PART_OF_TIMEOUT * chosen.heartbeat_timeout)
     interval = max(interval, MIN_BETWEEN_HEARTBEATS)
     heartbeats = rounds = 0.0
     for shards, seconds in phases:
-        running = min(shards, at_once)
+        running = min(shards, in_flight)
         heartbeats += seconds * running / interval
         if shards:
             each = seconds * running / shards  # seconds of one shard
@@ -219,7 +219,7 @@ def count_actions(phases: list[tuple[int, float]], at_once: int, chosen: Setting
     looks = _looks(seconds, chosen.look_seconds)
     events = looks * _EVENTS_PER_LOOK + shards * _EVENTS_PER_SHARD
     cycles = events // chosen.cycle_events if chosen.cycle_events else 0
-    running = min(max((number for number, _ in phases), default=0), at_once)
+    running = min(max((number for number, _ in phases), default=0), in_flight)
     return Actions(
         heartbeats=math.ceil(heartbeats),
         rounds=2 * int(rounds),  # an activity, and what the shard has come to in its memo

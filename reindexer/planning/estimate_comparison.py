@@ -37,7 +37,7 @@ def estimate_comparison(
     sizes = (facts.size_bytes, other.size_bytes)
     units = [size / READ_UNIT for size in sizes]
     shards = len(segments(max(facts.items, other.items), max(sizes), None, ""))
-    at_once = min(shards, limits.shards_in_flight)
+    in_flight = min(shards, limits.shards_in_flight)
     return estimate_reads(
         "compare",
         description,
@@ -50,7 +50,7 @@ def estimate_comparison(
         limited={
             "the budget of read units": units[0] / rate(limits.read_units_per_second),
             "the budget of the other table's read units": units[1] / rate(limits.other_read_units_per_second),
-            f"partitions, {at_once} at a time": math.fsum(units) / (PARTITION_READS * at_once),
+            f"partitions, {in_flight} at a time": math.fsum(units) / (PARTITION_READS * in_flight),
         },
         other=OtherReads(table=other_name, items=other.items, size_bytes=other.size_bytes, read_units=units[1]),
         notes=[

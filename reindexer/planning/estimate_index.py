@@ -24,7 +24,7 @@ def estimate_index(
     items, size = facts.items, facts.size_bytes
     units = size / READ_UNIT
     shards = len(segments(items, size, None, ""))
-    at_once = min(shards, limits.shards_in_flight)
+    in_flight = min(shards, limits.shards_in_flight)
     read = estimate_reads(
         "index",
         description,
@@ -40,7 +40,7 @@ def estimate_index(
             "the budget of records": items / rate(limits.records_per_second),
             # A document is about as long as its item.
             "the budget of bytes": size / rate(limits.bytes_per_second),
-            f"partitions, {at_once} at a time": units / (PARTITION_READS * at_once),
+            f"partitions, {in_flight} at a time": units / (PARTITION_READS * in_flight),
         },
         notes=[
             *notes(description, facts),

@@ -124,15 +124,15 @@ def _times(
     """(seconds, what decides them, shards and seconds of each phase). `each`: write units, table's and all."""
     limits: Limits = compared.limits
     shards = compared.shards if asked.backfill else min(compared.shards, records)
-    at_once = max(1, min(shards, limits.shards_in_flight))
+    in_flight = max(1, min(shards, limits.shards_in_flight))
     limited = {
         "the budget of write units": records * each[1] / rate(limits.write_units_per_second),
         "the budget of records": records / rate(limits.records_per_second),
-        f"partitions, {at_once} at a time": records * each[0] / (PARTITION_WRITES * at_once),
+        f"partitions, {in_flight} at a time": records * each[0] / (PARTITION_WRITES * in_flight),
     }
     if asked.backfill:
         limited["the budget of read units"] = units[0] / rate(limits.read_units_per_second)
-        limited["reads of partitions"] = units[0] / (PARTITION_READS * at_once)
+        limited["reads of partitions"] = units[0] / (PARTITION_READS * in_flight)
         seconds, bound = slowest(limited)
         return seconds, bound, [(shards, seconds)]
     seconds, bound = slowest(limited)

@@ -197,17 +197,17 @@ def _checked(
     name = replica.table.table
     if replica.ttl not in (None, GONE, source.ttl):
         warnings.append(
-            f"{name} has a time to live by {replica.ttl}, which {source.table.table} has not: DynamoDB removes "
+            f"{name} has a time to live by {replica.ttl}, and {source.table.table} does not: DynamoDB removes "
             "records there that the table keeps"
         )
     if replica.ttl_unknown:
         warnings.append(
-            f"whether records of {name} expire is not known ({replica.ttl_unknown}): marks of deletions "
+            f"whether records of {name} expire is not known ({replica.ttl_unknown}): tombstones "
             f"({GONE}) carry no other attribute"
         )
     elif replica.ttl is None:
         warnings.append(
-            f"{name} has no time to live, so that marks of deletions ({GONE}) stay; to have DynamoDB remove "
+            f"{name} has no time to live, so that tombstones ({GONE}) stay; to have DynamoDB remove "
             f"them: aws dynamodb update-time-to-live --table-name {name} --time-to-live-specification "
             f"Enabled=true,AttributeName={GONE}"
         )
@@ -226,7 +226,7 @@ def _epoch(last: int | None, rows: list[WireItem], replica: Described, request: 
         return next_epoch(int(request.started_at.timestamp() * 1000), last, max(stored, default=None))
     except ValueError as error:
         raise Refused(
-            f"{replica.table.table} holds an order of somebody else's: {error}", "NotAReplica"
+            f"{replica.table.table} holds an order that another program has written: {error}", "NotAReplica"
         ) from error
 
 

@@ -78,7 +78,7 @@ def typed_key(given: Mapping[str, str | int], schema: Sequence[KeyAttribute], fi
         if name not in names:
             near = difflib.get_close_matches(name, names, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
-            raise BadInput(f"is no key attribute of the table, whose key is {shape}{hint}", f"{field}.{name}")
+            raise BadInput(f"is not a key attribute of the table: its key is {shape}{hint}", f"{field}.{name}")
     typed: Key = {}
     for position, attribute in enumerate(schema):
         if attribute.name not in given:
@@ -95,15 +95,15 @@ def typed_value(value: str | int, attribute: KeyAttribute, position: int, field:
     if isinstance(value, dict):
         raise BadInput("is DynamoDB JSON; write the value alone, without its type", field)
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise BadInput(f"{value!r} is no key value; it has to be {_WORDS[attribute.type]}", field)
+        raise BadInput(f"{value!r} is not a key value; it must be {_WORDS[attribute.type]}", field)
     if attribute.type == "N":
         return _number(value, field)
     if not isinstance(value, str):
-        raise BadInput(f'{value} is a number; it has to be {_WORDS[attribute.type]}: "{value}"', field)
+        raise BadInput(f'{value} is a number; it must be {_WORDS[attribute.type]}: "{value}"', field)
     try:
         content = value.encode() if attribute.type == "S" else base64.b64decode(value, validate=True)
     except ValueError as error:
-        raise BadInput(f"{value!r} has to be {_WORDS[attribute.type]} ({error})", field) from error
+        raise BadInput(f"{value!r} must be {_WORDS[attribute.type]} ({error})", field) from error
     most = _MAX_KEY_BYTES[position]
     if not 0 < len(content) <= most:
         raise BadInput(f"has {len(content)} bytes; a key value has 1 to {most}", field)
@@ -114,7 +114,7 @@ def _number(value: str | int, field: str) -> str:
     """The number as DynamoDB takes it."""
     text = str(value).strip()
     if not _NUMBER.match(text):
-        raise BadInput(f'{value!r} is no number; write it as an integer, or as a string like "12.5"', field)
+        raise BadInput(f'{value!r} is not a number; write it as an integer, or as a string like "12.5"', field)
     number = Decimal(text)
     digits = number.normalize(_EXACT).as_tuple().digits
     if len(digits) > _MAX_DIGITS or (number and not _MIN_EXPONENT <= number.adjusted() <= _MAX_EXPONENT):

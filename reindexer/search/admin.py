@@ -167,7 +167,7 @@ def moved_by_others(client: SearchClient, index: SearchIndex, own: Mapping[str, 
     if not others:
         return ""
     return (
-        f"somebody pointed {index.alias} at {others[0]} while the index was made; point it back, or take it by "
+        f"{index.alias} was pointed at {others[0]} while the index was made; point it back, or take it by "
         "`--move-alias always`"
     )
 

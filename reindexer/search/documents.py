@@ -49,7 +49,7 @@ class Documents:
     def of_fields(self, document: Mapping[str, Any]) -> bytes:
         """What a job returned. Raises `RecordFailed` where JSON has no such value."""
         if own := {ORDER, GONE} & document.keys():
-            raise RecordFailed("InvalidResult", f"{min(own)} is a field of ours, which no document may set")
+            raise RecordFailed("InvalidResult", f"{min(own)} is a field of the reindexer: no job may set it")
         return self._plain(document, "", 0).encode()
 
     def _value(self, value: WireValue, path: str) -> str:
@@ -89,7 +89,7 @@ class Documents:
             return _text(value, path)
         if isinstance(value, int | Decimal | float):
             if not (isinstance(value, int) or math.isfinite(value)):
-                raise RecordFailed("InvalidResult", f"{path}: {value} is no number that JSON has")
+                raise RecordFailed("InvalidResult", f"{path}: {value} is not a number that JSON has")
             return self._number(repr(value) if isinstance(value, float) else str(value), path)
         if isinstance(value, bytes | bytearray):
             return _base64(bytes(value))
@@ -108,7 +108,7 @@ class Documents:
         parts = []
         for name, entry in value.items():
             if not isinstance(name, str) or not name:
-                raise RecordFailed("InvalidResult", f"{path or 'document'}: {name!r} is no field's name")
+                raise RecordFailed("InvalidResult", f"{path or 'document'}: {name!r} is not a field's name")
             below = f"{path}.{name}" if path else name
             parts.append(f"{_text(name, below)}:{self._plain(entry, below, depth + 1)}")
         return f"{{{','.join(parts)}}}"
@@ -138,5 +138,5 @@ def _text(value: str, path: str) -> str:
     try:
         value.encode()
     except UnicodeEncodeError as error:
-        raise RecordFailed("InvalidResult", f"{path}: no valid text ({error.reason})") from error
+        raise RecordFailed("InvalidResult", f"{path}: not valid text ({error.reason})") from error
     return quoted(value)

@@ -21,7 +21,7 @@ PAGE = 1000
 #: Numbers of a range, of which each is a shard of a job: half a minute of looking up their records.
 _NUMBERS = 150_000
 #: Ranges at most: beside 300 segments of the table, a job has no more shards than 400.
-MOST_RANGES = 100
+MAX_RANGES = 100
 
 
 class Listed(NamedTuple):
@@ -64,7 +64,7 @@ def ranges_of(client: SearchClient, index: str) -> list[DocumentRange]:
     answer = client.call("GET", f"/{index}/_settings", filter_path="*.settings.index.number_of_shards")
     number = int(answer[index]["settings"]["index"]["number_of_shards"])
     ends = [_last(client, index, shard) for shard in range(number)]
-    width = max(_NUMBERS, sum(ends) // max(1, MOST_RANGES - number))
+    width = max(_NUMBERS, sum(ends) // max(1, MAX_RANGES - number))
     ranges = []
     for shard, end in enumerate(ends):
         bounds = range(width - 1, end, width)

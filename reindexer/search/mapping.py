@@ -32,13 +32,15 @@ _DYNAMIC: Sequence[Mapping[str, Any]] = (
 def with_own_fields(mapping: Mapping[str, Any]) -> dict[str, Any]:
     """The user's mapping with our fields. Raises `BadInput` where it rules them out."""
     if not isinstance(mapping.get("properties", {}), Mapping):
-        raise BadInput("properties has to be an object", "operation.mapping")
+        raise BadInput("properties must be an object", "operation.mapping")
     if (mapping.get("_source") or {}).get("enabled", True) in (False, "false"):
         raise BadInput("an index without _source cannot be checked", "operation.mapping._source")
     properties = dict(mapping.get("properties", {}))
     for name, own in OWN_FIELDS.items():
         if properties.get(name, own) != own:
-            raise BadInput(f"{name} is a field of ours, of type {own['type']}", "operation.mapping.properties")
+            raise BadInput(
+                f"{name} is a field of the reindexer, of type {own['type']}", "operation.mapping.properties"
+            )
     return {**mapping, "properties": {**properties, **OWN_FIELDS}}
 
 

@@ -83,7 +83,7 @@ def _why(
     if foreign:
         return f"alias {foreign[0]} points at it"
     if index.epoch > have and not newer:
-        return "newer than what readers have" if have else "readers have none of ours"
+        return "newer than what readers have" if have else "readers have no index of this program"
     return ""
 
 

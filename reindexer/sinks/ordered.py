@@ -44,7 +44,7 @@ class OrderedSink(Sink[Put], Protocol):
 
 
 class NewestEpoch:
-    """The lowest order of the newest epoch that is known: what lies far above is somebody else's.
+    """The lowest order of the newest epoch that is known: what lies far above is another program's.
 
     A redrive or a refresh may meet the orders of an epoch that was taken after it was planned.
     """
@@ -54,7 +54,7 @@ class NewestEpoch:
         self.order, self._last = floor, last
 
     def learn(self, met: Iterable[tuple[int, int | None]]) -> None:
-        """Ask where one of these would be somebody else's: (own order, stored order).
+        """Ask where one of these would be another program's: (own order, stored order).
 
         Raises `CallFailed`, `EnvironmentFault`.
         """
@@ -121,7 +121,7 @@ class OrderedAnswers:
             return Fault(
                 code="NotTheOnlyWriter",
                 message=f"a record has order {stored} there, far above {order}, which this job was going to "
-                "write: somebody else writes to its destination",
+                "write: another program writes to its destination",
             )
         return Outcome.SUPERSEDED
 

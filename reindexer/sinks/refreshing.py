@@ -47,10 +47,10 @@ class Rewriting:
         if order is not None and standing(self._floor, order, self._newest.order) is Standing.FOREIGN:
             raise EnvironmentFault(
                 "NotTheOnlyWriter",
-                f"a record has order {order} there, far above {self._floor}, the lowest of its epoch: somebody "
-                "else writes to its destination",
+                f"a record has order {order} there, far above {self._floor}, the lowest of its epoch: "
+                "another program writes to its destination",
             )
-        # Order 0: in its place is an item of somebody else's, which everything passes.
+        # Order 0: an item of another program is in its place, which every write may replace.
         there, again = order is not None, bool(order)
         at = order or self._floor
         if item is None:

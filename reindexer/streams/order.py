@@ -21,7 +21,7 @@ MAX_ORDER = 2**63 - 1
 #: The last epoch that fits, in milliseconds: in the year 2109.
 MAX_EPOCH = MAX_ORDER >> ORDINAL_BITS
 #: How far above the newest order of a lineage a stored one may lie and still be one of ours: 1.4·10¹¹ changes,
-#: a year of 4,000 a second. What lies further above was written by somebody else.
+#: a year of 4,000 a second. What lies further above was written by another program.
 FAR = 2**37
 #: A change that is older than the opening by this is not sent: the scan, begun later, has what it left. Times
 #: of changes are rounded down, by DynamoDB to the second and by DynamoDB Local to the minute.
@@ -36,7 +36,7 @@ class Standing(StrEnum):
 
     OURS = "ours"  # this very write is there: an attempt whose answer never came
     NEWER = "newer"  # a later change of the same key is there
-    FOREIGN = "foreign"  # no lineage of ours can have come so far: somebody else writes here
+    FOREIGN = "foreign"  # no lineage of ours can have come so far: another program writes here
     OLDER = "older"  # it should not have been refused: what refused it has gone since
 
 
@@ -58,11 +58,6 @@ def floor_of(epoch: int) -> int:
 def epoch_of(order: int) -> int:
     """The epoch whose floor is the next at or below, in milliseconds. A long lineage has outgrown its own."""
     return order >> ORDINAL_BITS
-
-
-def is_older(order: int, epoch: int) -> bool:
-    """Whether what carries this order was last written by an earlier epoch."""
-    return order < floor_of(epoch)
 
 
 def next_epoch(now_ms: int, last: int | None = None, highest: int | None = None) -> int:

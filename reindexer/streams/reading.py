@@ -48,10 +48,6 @@ class ChangePage:
     at: datetime
     read_ahead: Callable[[], None] | None = None
 
-    def position_after(self, place: int) -> Position:
-        """The position after the change at a place of the page."""
-        return after_change(self.position, self.changes[place])
-
 
 def after_change(position: Position, change: Change) -> Position:
     """The position in the same shard once this change is settled."""

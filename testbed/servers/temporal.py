@@ -18,7 +18,7 @@ from testbed.cache import (
     install_program,
     keep,
     make,
-    told,
+    output_of,
     version_of,
     workshop,
 )
@@ -130,7 +130,7 @@ def _go(module: Path) -> str:
     """A Go new enough: that of PATH (which may fetch a newer one by itself), else a Python package's."""
     go = shutil.which("go")
     if go is not None:
-        numbers = re.search(r"go(\d+)\.(\d+)(?:\.(\d+))? ", told([go, "version"], module))
+        numbers = re.search(r"go(\d+)\.(\d+)(?:\.(\d+))? ", output_of([go, "version"], module))
         if numbers and tuple(int(n or 0) for n in numbers.groups()) >= tuple(map(int, GO.split("."))):
             return go
     home = cache() / f"go-{_GO_PACKAGE}"

@@ -102,7 +102,7 @@ class Children:
             ReindexShard.run,
             self.input(shard),
             id=self._id(shard),
-            # The root waits for each child's own account of its state, also on cancel.
+            # The root waits for each child's own report of its state, also on cancel.
             cancellation_type=ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
             parent_close_policy=ParentClosePolicy.TERMINATE,
             static_summary=shard.static_summary(total),
@@ -145,6 +145,6 @@ class Children:
         return f"{self._job.job_id}/{self._job.known_plan.run}/{shard.name()}"
 
     def _doubt(self, shard: Shard) -> None:
-        """It has done what is in no account of it."""
+        """It has done what none of its reports has."""
         shard.summary = shard.summary.model_copy(update={"doubt": True})
         shard.state = (shard.state or ShardState()).model_copy(update={"timed_out": True})

@@ -19,19 +19,19 @@ with workflow.unsafe.imports_passed_through():
 
 #: Keys that are looked at again once the follow has passed the moment at which they were found to differ; with
 #: more it is not a lag that makes the difference.
-MOST_AGAIN = 10_000
+MAX_AGAIN = 10_000
 
 
 def named_again(job: RunningJob, found: Compared) -> NameInput | None:
     """What is asked for the keys that differ; None: there are none, or too many."""
     differ = sum(found.counts.differences.values())
-    if not 0 < differ <= MOST_AGAIN:
+    if not 0 < differ <= MAX_AGAIN:
         return None
     plan = job.known_plan
     return NameInput(
         keep=Keep(job=job.job_id, run=plan.run),
         chunks=found.chunks,
-        most=MOST_AGAIN,
+        most=MAX_AGAIN,
         key=[attribute.name for attribute in plan.target.key],
     )
 

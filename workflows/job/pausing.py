@@ -1,4 +1,4 @@
-"""A pause, for as long as somebody wants it, or for a time after which the job resumes by itself."""
+"""A pause, until it is resumed, or for a time after which the job resumes by itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The account of a job: its report, and whether it may close."""
+"""The report of a job, and whether it may close."""
 
 from __future__ import annotations
 
@@ -98,11 +98,13 @@ class JobReport:
             warnings.append(f"{job.controls_dropped:,} control events in the middle are left out")
         again = [shard.index for shard in mine if shard.starts > 1 and shard.situation != "lost"]
         if again:
-            warnings.append(f"{_some(again)} were ended by somebody and started again from their last account")
+            warnings.append(
+                f"{_some(again)} were ended from outside and started again from their last known counts"
+            )
         lost = [shard.index for shard in mine if shard.lost]
         if lost:
             warnings.append(
-                f"what {_some(lost)} did after their last account is not known: counts are lower bounds"
+                f"what {_some(lost)} did after they last reported is not known: counts are lower bounds"
             )
         doubtful = [s.index for s in mine if s.summary.doubt and s.index not in lost]
         if doubtful and job.gate.stopping:
@@ -111,8 +113,8 @@ class JobReport:
             warnings.append(f"{_some(doubtful)} lost a worker: `deleted` may be a lower bound")
         if names := unknown(mine):
             warnings.append(
-                f"the totals of {len(names):,} partitions are not known, since a shard that was ended by "
-                f"somebody had to do with them: {few(names)}; the job's own tally is exact"
+                f"the totals of {len(names):,} partitions are not known, since a shard that was ended "
+                f"from outside had to do with them: {few(names)}; the job's own tally is exact"
             )
         if self._plan.verb.copies and not self._plan.verb.rewrites:
             warnings += replica_warnings(job.compared)

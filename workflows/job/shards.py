@@ -186,7 +186,7 @@ class Shards:
         else:
             self._keep_newest(shard.close(end))
             if end.how == "cancelled" and not self._job.gate.stopping:
-                self._ended_badly(shard, "cancelled by somebody")
+                self._ended_badly(shard, "cancelled from outside")
         finally:
             shard.open = shard.active = False
             self._job.noticed()
@@ -200,7 +200,7 @@ class Shards:
         shard.sent = shard.wanted = self._job.control_seq
 
     def _ended_badly(self, shard: Shard, why: str) -> None:
-        shard.ended_by_somebody(why)
+        shard.ended_from_outside(why)
         if not self._job.gate.stopping:
             self._job.park(f"shard {shard.index} ended: {why[:300]}; resume starts it again")
 

@@ -15,7 +15,7 @@ _SATED = 0.8
 #: What a sated shard keeps of what it used, so that it can grow back; above 1/_SATED, or it would look hungry.
 _HEADROOM = 1.5
 #: The least a sated shard keeps of an equal share, so that new hunger can show.
-_LEAST = 0.1
+_MIN_PART = 0.1
 #: A share is only sent again when it changes by more than this part: each change ends a round.
 _WORTH_TELLING = 0.25
 
@@ -84,7 +84,7 @@ def _column(rate: float | None, name: str, grants: Mapping[int, Grant], slots: i
     for index, grant in grants.items():
         used = None if grant.used is None else grant.used.get(name, 0.0)
         if used is not None and used < _SATED * had[index]:
-            wanted[index] = min(equal, max(used * _HEADROOM, equal * _LEAST))
+            wanted[index] = min(equal, max(used * _HEADROOM, equal * _MIN_PART))
     hungry = [index for index in grants if index not in wanted]
     for index in hungry:
         wanted[index] = (budget - sum(w for i, w in wanted.items() if i not in hungry)) / len(hungry)

@@ -64,7 +64,7 @@ class Shard:
     open: bool = False  # its child runs
     done: bool = False
     settled: bool = False  # it took its last look, since the job is being cancelled
-    lost: bool = False  # someone ended it: what it came to after its last account is not known
+    lost: bool = False  # someone ended it: what it did after its last report is not known
     wanted: int = -1  # the oldest control seq that it must have
     sent: int = -1  # control seq last sent
     acknowledged: int = -1  # the pause that it is paused for, as it signalled; -1: it is to go on
@@ -175,7 +175,7 @@ class Shard:
         self.lost = False
         return end.summary.newest
 
-    def ended_by_somebody(self, why: str) -> None:
+    def ended_from_outside(self, why: str) -> None:
         """Its child is gone, or could not begin."""
         self.situation, self.reason = "lost", why
         self.starts += 1

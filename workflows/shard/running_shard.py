@@ -33,7 +33,7 @@ class RunningShard:
         self.control = request.control
         self.gate = Gate()
         self.gate.paused, self.gate.stopping = request.control.paused, request.control.stop
-        self.situation = RUNNING  # without the account, which is taken when it is reported
+        self.situation = RUNNING  # without the counts, which are taken when it is reported
         self._parked_at = -1  # the control seq in force when it parked itself
         self._turns = 0
         self._adopted: list[Reading] = []  # and not yet part of the cursor

@@ -70,7 +70,7 @@ def _described(name: str, described: Described) -> Mapping[str, Any]:
         hint = f"; did you mean {' or '.join(near)}?"
     else:
         hint = f"; it has {', '.join(sorted(indexes))}" if indexes else "; it has none"
-    raise BadInput(f"{name!r} is no index of {table}{hint}", "scope.index")
+    raise BadInput(f"{name!r} is not an index of {table}{hint}", "scope.index")
 
 
 def _index_key(name: str, described: Described) -> list[KeyAttribute]:

@@ -48,7 +48,7 @@ class Shard:
         """The engine's number. Raises `ValueError` for one of another shard."""
         front = "" if self.depth == 0 else str(8 + self.depth)
         if not shown.startswith(front):
-            raise ValueError(f"{shown} is no number of {self.id}")
+            raise ValueError(f"{shown} is not a number of {self.id}")
         return shown.removeprefix(front)
 
 
