@@ -14,7 +14,7 @@ from reindexer.checks.counted import Counted, KeepKeys
 from reindexer.checks.index_sample import same_json
 from reindexer.compare.made import Made
 from reindexer.dynamo.calls import Calls
-from reindexer.dynamo.table import TableClient
+from reindexer.dynamo.table import KEYS_PER_CALL, TableClient
 from reindexer.errors import EnvironmentFault, Interrupted, Refused, one_line
 from reindexer.items import WireItem, WireKey, from_json_key, key_identity
 from reindexer.models import Fault, KeyList, Segment, VerifyInput, VerifyResult
@@ -24,7 +24,6 @@ from reindexer.search.client import SearchClient
 
 log = logging.getLogger(__name__)
 
-_KEYS_PER_CALL = 100  # DynamoDB's limit
 _DOCUMENTS_PER_CALL = 500  # as a request that writes has: tenths of a second of the cluster's time
 
 
@@ -84,7 +83,7 @@ def _read_named(request: VerifyInput, source: KeyList, calls: Calls, judge: _Jud
     if request.cursor:
         done = [key_identity(key) for key in wanted].index(key_identity(from_json_key(request.cursor))) + 1
     while done < len(wanted):
-        chunk = wanted[done : done + _KEYS_PER_CALL]
+        chunk = wanted[done : done + KEYS_PER_CALL]
         items = calls.get_all(chunk)
         if items is None:
             return

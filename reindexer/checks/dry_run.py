@@ -13,7 +13,7 @@ from reindexer.checks.index_trial import IndexTrial, Written, temporary_index
 from reindexer.checks.trials import Trial, Would, trial_of
 from reindexer.checks.tried_documents import TriedDocuments
 from reindexer.dynamo.reading import read_consistently
-from reindexer.dynamo.table import TableClient
+from reindexer.dynamo.table import KEYS_PER_CALL, TableClient
 from reindexer.errors import RecordFailed, cut, named_failure
 from reindexer.items import (
     Key,
@@ -43,7 +43,6 @@ _MAX_CHANGES = 50  # attributes of one pair; an item may have thousands
 MAX_PAIRS_BYTES = 512 * 1024
 _MAX_CLASSES = 100  # error classes kept apart: a job may make up one for each record
 _OTHER_CLASSES = "Others"
-_KEYS_PER_CALL = 100  # DynamoDB's limit
 
 
 def dry_run(
@@ -79,8 +78,8 @@ def _pages(
     """The sample, page by page; a busy service is waited for."""
     if isinstance(request.source, KeyList):
         keys = [from_json_key(key) for key in request.source.keys[: request.limit]]
-        for start in range(0, len(keys), _KEYS_PER_CALL):
-            found, _ = read_consistently(table, keys[start : start + _KEYS_PER_CALL], None, context)
+        for start in range(0, len(keys), KEYS_PER_CALL):
+            found, _ = read_consistently(table, keys[start : start + KEYS_PER_CALL], None, context)
             yield [found[key_identity(key)] for key in keys if key_identity(key) in found]
         return
     if isinstance(request.source, PartitionRanges):

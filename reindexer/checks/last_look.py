@@ -13,7 +13,7 @@ from typing import Any
 
 from reindexer.answers import Action, CallFailed
 from reindexer.dynamo.reading import read_consistently
-from reindexer.dynamo.table import TableClient
+from reindexer.dynamo.table import KEYS_PER_CALL, TableClient
 from reindexer.errors import EnvironmentFault
 from reindexer.items import WireItem, WireKey, from_json_key, key_identity
 from reindexer.models import ClosingInput, ClosingResult, Fault
@@ -26,7 +26,6 @@ from reindexer.sources import make_source
 from reindexer.tally import Attempts, Outcome, Tally
 from reindexer.throttle import Budget, backoff
 
-_KEYS_PER_CALL = 100  # DynamoDB's limit
 #: Rows without our stamp after which nothing of ours is expected any more, where an attempt was lost: more than
 #: it can have passed without writing between its last heartbeat and its end.
 _QUIET_ROWS = 10_000
@@ -212,4 +211,4 @@ class _Look:
 
 
 def _chunks(entries: Sequence[Any]) -> Iterable[Any]:
-    return (entries[start : start + _KEYS_PER_CALL] for start in range(0, len(entries), _KEYS_PER_CALL))
+    return (entries[start : start + KEYS_PER_CALL] for start in range(0, len(entries), KEYS_PER_CALL))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
 from reindexer.answers import Action, CallFailed
+from reindexer.dynamo.table import KEYS_PER_CALL
 from reindexer.errors import EnvironmentFault
 from reindexer.items import Key, WireKey, from_json_key, key_identity
 from reindexer.models import ClosingInput, ClosingResult, Fault, Isolated, Target
@@ -24,7 +25,6 @@ from reindexer.streams.order import floor_of
 from reindexer.tally import Attempts, Outcome, Tally
 from reindexer.throttle import Budget, backoff
 
-_KEYS_PER_CALL = 100  # DynamoDB's limit
 #: Rows that still differ after which nothing of ours is expected any more, where an attempt was lost: two of
 #: its pages, and what it has under way at a time is less than one.
 _QUIET_ROWS = 200
@@ -191,8 +191,8 @@ class _Look:
         keys = [{name: row[name] for name in names} for row in page.rows]
         sent_to = [REPAIRED[kind] for kind in page.differences] or [Outcome.CREATED] * len(keys)
         ours = False
-        for start in range(0, len(keys), _KEYS_PER_CALL):
-            some, outcomes = keys[start : start + _KEYS_PER_CALL], sent_to[start : start + _KEYS_PER_CALL]
+        for start in range(0, len(keys), KEYS_PER_CALL):
+            some, outcomes = keys[start : start + KEYS_PER_CALL], sent_to[start : start + KEYS_PER_CALL]
             for key, found in zip(some, self._found(some, outcomes), strict=True):
                 ours = ours or found is not None
                 if found and key_identity(key) not in self._known:
@@ -232,4 +232,4 @@ class _Look:
 
 
 def _chunks(entries: Sequence[T]) -> Iterator[Sequence[T]]:
-    return (entries[start : start + _KEYS_PER_CALL] for start in range(0, len(entries), _KEYS_PER_CALL))
+    return (entries[start : start + KEYS_PER_CALL] for start in range(0, len(entries), KEYS_PER_CALL))

@@ -15,13 +15,13 @@ import boto3.dynamodb.conditions as boto
 from reindexer.checks.counted import Counted
 from reindexer.checks.judge import Judge
 from reindexer.dynamo.calls import Calls
+from reindexer.dynamo.table import KEYS_PER_CALL
 from reindexer.dynamo.wire import merged, projection
 from reindexer.items import WireItem, from_json_key, key_identity
 from reindexer.jobs.conditions import Condition, compiled
 from reindexer.models import PartitionRanges, PartitionScope, VerifyInput
 from reindexer.values import wire
 
-_KEYS_PER_CALL = 100  # DynamoDB's limit
 _TO_FINISH = 5.0  # seconds for the rows that entries name, also where the slice is over: a call's read time-out
 _PLACE = ""  # holds a cursor's position in the list of values; DynamoDB's attributes have names of at least 1
 
@@ -46,7 +46,7 @@ class PartitionReading:
             place = int(cursor.pop(_PLACE)["N"])
             start = cursor or None
         # Of an index no more than one consistent read can follow up, so that a slice always gets somewhere.
-        most = _KEYS_PER_CALL if scope.index else None
+        most = KEYS_PER_CALL if scope.index else None
         while place < len(values) and self._calls.may_go_on():
             value = values[place]
             page = self._calls.page("query", self._asked(value), start, most)

@@ -14,7 +14,7 @@ from reindexer.checks.counted import Counted, KeepKeys
 from reindexer.checks.judge import JobJudge, Judge
 from reindexer.checks.partitions import PartitionReading
 from reindexer.dynamo.calls import Calls
-from reindexer.dynamo.table import TableClient
+from reindexer.dynamo.table import KEYS_PER_CALL, TableClient
 from reindexer.errors import EnvironmentFault, Interrupted, one_line
 from reindexer.items import Cursor, Key, from_json_key, key_identity
 from reindexer.models import Fault, KeyList, PartitionRanges, Segment, VerifyInput, VerifyResult
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 log = logging.getLogger(__name__)
-
-_KEYS_PER_CALL = 100  # DynamoDB's limit
 
 
 def verify_segment(
@@ -98,7 +96,7 @@ def _read_named(keys: list[Key], after: Cursor | None, calls: Calls, judge: Judg
     if after:
         done = [key_identity(key) for key in wanted].index(key_identity(from_json_key(after))) + 1
     while done < len(wanted):
-        chunk = wanted[done : done + _KEYS_PER_CALL]
+        chunk = wanted[done : done + KEYS_PER_CALL]
         items = calls.get_all(chunk, judge.reads)
         if items is None:
             return

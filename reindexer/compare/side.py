@@ -9,10 +9,9 @@ from reindexer.compare.parts import Parts
 from reindexer.compare.rows import Identity, identity_by
 from reindexer.dynamo.attempts import Attempts
 from reindexer.dynamo.calls import Calls
+from reindexer.dynamo.table import KEYS_PER_CALL
 from reindexer.items import Cursor, WireItem, WireKey, from_json_key, to_json_key
 from reindexer.models import KeyAttribute
-
-_KEYS_PER_CALL = 100  # DynamoDB's limit
 
 
 class Side(ABC):
@@ -77,7 +76,7 @@ class Side(ABC):
 
     def keys_per_call(self) -> int:
         """Keys to read in one call."""
-        return _KEYS_PER_CALL
+        return KEYS_PER_CALL
 
 
 class TableSide(Side):

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 
 from reindexer.answers import Action, CallFailed, Failure
-from reindexer.dynamo.table import TableClient
+from reindexer.dynamo.table import KEYS_PER_CALL, TableClient
 from reindexer.dynamo.wire import projection
 from reindexer.items import WireItem, WireKey, key_identity
 from reindexer.round_context import RoundContext
@@ -14,7 +14,6 @@ from reindexer.throttle import backoff
 
 #: Calls that bring nothing before it is given up: with full jitter up to 1 s about 4 s in all.
 _IDLE_CALLS = 8
-_KEYS_PER_CALL = 100  # DynamoDB's limit
 
 
 def read_consistently(
@@ -36,7 +35,7 @@ def read_consistently(
     pending = list({key_identity(key): key for key in keys}.values())  # BatchGetItem takes each key once
     while pending:
         names = tuple(pending[0])
-        now, later = pending[:_KEYS_PER_CALL], pending[_KEYS_PER_CALL:]
+        now, later = pending[:KEYS_PER_CALL], pending[KEYS_PER_CALL:]
         failure = Failure("UnprocessedKeys", "nothing was read", Action.WAIT, False, "throttled")
         if context:
             context.heartbeat()  # a call may take as long as its read time-out

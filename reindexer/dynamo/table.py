@@ -19,6 +19,7 @@ from reindexer.items import WireItem, WireKey
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+KEYS_PER_CALL = 100  # DynamoDB's limit of one BatchGetItem
 #: What a call can raise that has a meaning; anything else is a defect of ours and must surface as one.
 _CALL_ERRORS = (ClientError, BotoCoreError, ResponseParserError, OSError)
 
@@ -100,7 +101,7 @@ class TableClient:
     def get_some(
         self, keys: Sequence[WireKey], projection: Mapping[str, Any]
     ) -> tuple[list[WireItem], list[WireKey], float]:
-        """One consistent BatchGetItem of up to 100 keys: (found, not processed, read units)."""
+        """One consistent BatchGetItem of up to `KEYS_PER_CALL` keys: (found, not processed, read units)."""
         request = {"Keys": list(keys), "ConsistentRead": True, **projection}
         answer = self.call("batch_get_item", RequestItems={self.table: request}, ReturnConsumedCapacity="TOTAL")
         left = list((answer.get("UnprocessedKeys") or {}).values())

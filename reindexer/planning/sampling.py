@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from reindexer.answers import CallFailed
-from reindexer.dynamo.table import TableClient
+from reindexer.dynamo.table import KEYS_PER_CALL, TableClient
 from reindexer.dynamo.wire import merged, projection
 from reindexer.items import WireItem, WireKey, from_json_key, key_identity
 from reindexer.models import Attributes, PartitionRange, PartitionScope
@@ -24,7 +24,6 @@ _FIRST_ROWS = 100  # a table of up to this many rows is seen whole, for at most 
 _PLACES = 4  # segments of a larger table, besides its first rows; partitions of a scope
 _OF = 10_000  # segments to choose them from, so that each place is a random one
 _ROWS_EACH = 25  # with four places another hundred rows
-_KEYS = 100  # DynamoDB's limit of one BatchGetItem
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,7 @@ def sample(
     name = attributes.version
     shape = {} if items else projection([name, *REPLICATED, *also])
     if reach.keys:
-        some = [from_json_key(key) for key in reach.keys[:_KEYS]]
+        some = [from_json_key(key) for key in reach.keys[:KEYS_PER_CALL]]
         rows, whole = _named(table, some, shape), len(some) == len(reach.keys)
         scanned = len(rows)
     elif reach.within is not None:

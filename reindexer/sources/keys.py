@@ -7,15 +7,12 @@ from dataclasses import replace
 from itertools import groupby
 
 from reindexer.dynamo.reading import read_consistently
-from reindexer.dynamo.table import TableClient
+from reindexer.dynamo.table import KEYS_PER_CALL, TableClient
 from reindexer.items import Cursor, WireKey, from_json_key, key_identity, to_json_key
 from reindexer.models import KeyList
 from reindexer.page import Page, after_keys
 from reindexer.round_context import RoundContext
 from reindexer.throttle import Budget
-
-#: What one BatchGetItem may name (DynamoDB's limit).
-_KEYS_PER_CALL = 100
 
 
 class KeySource:
@@ -41,15 +38,15 @@ class KeySource:
         budget: Budget,
     ) -> Iterator[Page]:
         """Pages after the first `rows_read` keys; the cursor itself is not needed. Raises `CallFailed`."""
-        for start in range(rows_read, len(self._keys), _KEYS_PER_CALL):
+        for start in range(rows_read, len(self._keys), KEYS_PER_CALL):
             if not budget.wait_to_read():
                 return
-            chunk = self._keys[start : start + _KEYS_PER_CALL]
+            chunk = self._keys[start : start + KEYS_PER_CALL]
             found, consumed = read_consistently(self._table, chunk, self._reads, self._context)
             budget.read(consumed, len(chunk))
             rows = [found.get(key_identity(key), key) for key in chunk]
             gone = frozenset(i for i, key in enumerate(chunk) if key_identity(key) not in found)
-            following = to_json_key(chunk[-1]) if start + _KEYS_PER_CALL < len(self._keys) else None
+            following = to_json_key(chunk[-1]) if start + KEYS_PER_CALL < len(self._keys) else None
             page = Page(rows, following, after_keys(rows, self._key_names), consumed, gone)
             yield from self._by_partition(page, start)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from reindexer.dynamo.reading import read_consistently
-from reindexer.dynamo.table import TableClient
+from reindexer.dynamo.table import KEYS_PER_CALL, TableClient
 from reindexer.dynamo.wire import merged, projection
 from reindexer.errors import EnvironmentFault
 from reindexer.items import Cursor, WireItem, WireKey, from_json_key, key_identity, text_of, to_json_key
@@ -19,7 +19,6 @@ from reindexer.throttle import Budget
 
 #: Index entries per Query: ten consistent reads' worth, so that a stop does not throw much away.
 _ENTRIES = 1000
-_KEYS_PER_CALL = 100  # DynamoDB's limit of one BatchGetItem
 #: Where a cursor keeps the position of its range. No attribute is called so: DynamoDB's names are not empty.
 _POSITION = ""
 
@@ -117,14 +116,14 @@ class PartitionSource:
         units = entries.consumed
         if not keys:
             yield entries
-        for begin in range(0, len(keys), _KEYS_PER_CALL):
+        for begin in range(0, len(keys), KEYS_PER_CALL):
             if not budget.wait_to_read():
                 yield None
                 return
-            chunk = keys[begin : begin + _KEYS_PER_CALL]
+            chunk = keys[begin : begin + KEYS_PER_CALL]
             found, consumed = read_consistently(self._table, chunk, self._reads, self._context)
             budget.read(consumed, len(chunk))
-            last = begin + _KEYS_PER_CALL >= len(keys)
+            last = begin + KEYS_PER_CALL >= len(keys)
             rows: list[WireItem] = [found.get(key_identity(key), key) for key in chunk]
             yield Page(
                 rows,
