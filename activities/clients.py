@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from reindexer.dynamo.client import make_client
-from reindexer.dynamo.others import other_client
+from reindexer.dynamo.other_table import other_client
 from reindexer.dynamo.table import TableClient
 from reindexer.ledger import Ledger
 from reindexer.models import CapacityInput, OtherTable, SearchIndex, Target

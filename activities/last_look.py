@@ -9,7 +9,7 @@ from activities.guard import Guard
 from activities.identity import Identities
 from activities.round_context import TemporalContext
 from activities.second import second_of, trouble_of_either
-from activities.seen import seen_by
+from activities.seen_stamps import seen_by
 from activities.sources import fetched
 from reindexer.models import ClosingInput, ClosingResult, Fault
 from reindexer.table_rounds import look_ahead

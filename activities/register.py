@@ -17,7 +17,7 @@ from activities.kept import KeptActivities
 from activities.last_look import ClosingLookActivities
 from activities.lock import LockActivities
 from activities.look import LookActivities
-from activities.older import OlderActivities
+from activities.older_epochs import OlderActivities
 from activities.plan import PlanActivities, SearchAttributeActivities
 from activities.quarantine import QuarantineActivities
 from activities.record import RecordActivities

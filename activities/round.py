@@ -14,7 +14,7 @@ from activities.holding import Holding
 from activities.identity import Identities
 from activities.round_context import TemporalContext
 from activities.second import second_of, trouble_of_either
-from activities.seen import seen_by
+from activities.seen_stamps import seen_by
 from activities.sources import fetched
 from reindexer.answers import CallFailed
 from reindexer.errors import ReindexerError

@@ -10,7 +10,7 @@ from dataclasses import replace
 from activities.asking import answered
 from activities.clients import Clients
 from activities.identity import TableTrouble
-from reindexer.dynamo.others import of_other
+from reindexer.dynamo.other_table import of_other
 from reindexer.errors import EnvironmentFault
 from reindexer.models import (
     Fault,

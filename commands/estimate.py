@@ -14,7 +14,7 @@ from commands.input.options import AsJson
 from commands.rendering.estimate import estimate_text
 from commands.rendering.screen import say
 from reindexer.dynamo.client import make_client
-from reindexer.dynamo.others import other_client
+from reindexer.dynamo.other_table import other_client
 from reindexer.errors import BadInput
 from reindexer.explain import explain
 from reindexer.models import Attributes, Limits, TableFacts, Touch, Uses, With, chosen

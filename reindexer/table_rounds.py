@@ -45,12 +45,12 @@ from reindexer.sinks.refreshing import Refreshing
 from reindexer.sinks.repairing import Repairing
 from reindexer.sinks.replica import ReplicaSink
 from reindexer.sinks.search_index import SearchSink
-from reindexer.sinks.seen import Seen
+from reindexer.sinks.seen_stamps import Seen
 from reindexer.sinks.unstamping import Unstamping
 from reindexer.sources import make_source
 from reindexer.sources.differences import Chunks, DifferenceSource
 from reindexer.sources.either import with_replica
-from reindexer.sources.older import OlderSource
+from reindexer.sources.older_epochs import OlderSource
 from reindexer.sources.refreshed import RefreshedSource
 from reindexer.sources.stream import StreamSource
 from reindexer.streams.client import StreamCalls

@@ -34,7 +34,7 @@ from reindexer.models import (
 from reindexer.models.folding import after_closing, after_record, at_the_end
 from reindexer.rounds.pending_write import Patience
 from reindexer.rounds.round import Round
-from reindexer.sinks.seen import DRIFT_ROWS
+from reindexer.sinks.seen_stamps import DRIFT_ROWS
 from reindexer.table_rounds import Second, attempt_record, look_ahead, make_round
 from reindexer.tally import Attempts, Tally
 from tests.model_table import Clock, Killed, ModelTable

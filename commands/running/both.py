@@ -17,7 +17,7 @@ from commands.rendering.screen import BAD, DIM, GOOD, Cell, columns, say
 from reindexer.compare.describing import described, value_text
 from reindexer.compare.rows import Rules
 from reindexer.dynamo.client import make_client
-from reindexer.dynamo.others import other_client
+from reindexer.dynamo.other_table import other_client
 from reindexer.dynamo.reading import read_consistently
 from reindexer.dynamo.table import TableClient
 from reindexer.errors import BadInput

@@ -21,7 +21,7 @@ from reindexer.operations import make_operation, verb_of
 from reindexer.page import Page
 from reindexer.round_context import RoundContext
 from reindexer.sinks.evidence import shows_change, stamp_of
-from reindexer.sinks.seen import Seen, digest
+from reindexer.sinks.seen_stamps import Seen, digest
 from reindexer.sources import make_source
 from reindexer.tally import Attempts, Outcome, Tally
 from reindexer.throttle import Budget, backoff

@@ -18,7 +18,7 @@ from reindexer.compare.side import Side, TableSide
 from reindexer.compare.window import Window
 from reindexer.dynamo.attempts import Attempts
 from reindexer.dynamo.calls import Calls
-from reindexer.dynamo.others import said_of
+from reindexer.dynamo.other_table import said_of
 from reindexer.dynamo.table import TableClient
 from reindexer.errors import EnvironmentFault, Interrupted, one_line
 from reindexer.models import DocumentRange, Fault, KeyList

@@ -40,7 +40,7 @@ from reindexer.ledger.locks import Locks
 from reindexer.ledger.positions import Positions
 from reindexer.ledger.reports import Reports
 from reindexer.ledger.runs import Runs
-from reindexer.ledger.seen import SeenStamps
+from reindexer.ledger.seen_stamps import SeenStamps
 from reindexer.ledger.store import Store, ledger_client
 from reindexer.ledger.versions import Versions
 

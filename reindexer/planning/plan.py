@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-from reindexer.dynamo.others import other_client
+from reindexer.dynamo.other_table import other_client
 from reindexer.errors import BadInput
 from reindexer.items import Key
 from reindexer.ledger import Ledger

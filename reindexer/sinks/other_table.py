@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from reindexer.answers import Action, Answers, CallFailed, Failure
-from reindexer.dynamo.others import of_other
+from reindexer.dynamo.other_table import of_other
 from reindexer.dynamo.table import TableClient
 from reindexer.dynamo.wire import longest_statement
 from reindexer.items import WireKey, Write

@@ -14,7 +14,7 @@ from typing import Any
 from reindexer.answers import Action, CallFailed, Failure
 from reindexer.compare.repair import needed
 from reindexer.compare.rows import Rules
-from reindexer.dynamo.others import of_other
+from reindexer.dynamo.other_table import of_other
 from reindexer.dynamo.reading import read_consistently
 from reindexer.dynamo.table import TableClient
 from reindexer.items import WireItem, WireKey, Write, key_identity

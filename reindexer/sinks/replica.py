@@ -15,7 +15,7 @@ from itertools import takewhile
 from typing import Any
 
 from reindexer.answers import Action, Answers, CallFailed, Failure
-from reindexer.dynamo.others import of_other
+from reindexer.dynamo.other_table import of_other
 from reindexer.dynamo.reading import read_consistently
 from reindexer.dynamo.table import TableClient
 from reindexer.dynamo.transport import as_json

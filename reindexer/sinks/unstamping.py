@@ -17,7 +17,7 @@ from reindexer.rounds.protocols import Verdict
 from reindexer.sinks.evidence import carries
 from reindexer.sinks.in_place import InPlace
 from reindexer.sinks.in_place_answers import InPlaceAnswers
-from reindexer.sinks.seen import DRIFT_ROWS, Seen, digest
+from reindexer.sinks.seen_stamps import DRIFT_ROWS, Seen, digest
 from reindexer.tally import Outcome
 
 

@@ -13,7 +13,7 @@ from workflows.job.closing import finish, note_progress, retry_while_parked
 from workflows.job.comparison import compared, named_again
 from workflows.job.index import index_input
 from workflows.job.moving_later import move_later
-from workflows.job.older import settle_older
+from workflows.job.older_epochs import settle_older
 from workflows.job.phases import whole_table
 from workflows.job.report import JobReport
 from workflows.job.running_job import RunningJob

@@ -10,7 +10,7 @@ from temporalio import workflow
 
 from workflows.job.closing import note_progress, retry_while_parked
 from workflows.job.comparison import compared
-from workflows.job.older import older_segments
+from workflows.job.older_epochs import older_segments
 from workflows.job.report import JobReport
 from workflows.job.running_job import RunningJob
 from workflows.job.shards import Shards

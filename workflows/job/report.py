@@ -5,8 +5,8 @@ from __future__ import annotations
 from temporalio import workflow
 
 from workflows.job.counts import compared_so_far
-from workflows.job.found import not_found, unexplained
 from workflows.job.incomplete import reasons
+from workflows.job.not_found import not_found, unexplained
 from workflows.job.partition_totals import few, unknown
 from workflows.job.running_job import RunningJob
 from workflows.job.shards import Shards

@@ -12,7 +12,7 @@ from temporalio.exceptions import ActivityError, TemporalError
 from workflows.controls import handed_back
 from workflows.faults import in_plain_words
 from workflows.job.index import index_input
-from workflows.job.older import settle_older
+from workflows.job.older_epochs import settle_older
 from workflows.job.running_job import RunningJob
 from workflows.job.shards import Shards
 from workflows.job.slot import Shard

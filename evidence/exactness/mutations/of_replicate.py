@@ -8,7 +8,7 @@ from __future__ import annotations
 from evidence.exactness.mutations.mutation import REFRESH, REPLICA, Mutation
 
 _REPLICA, _COPIES = "reindexer/sinks/replica.py", "reindexer/sinks/copies.py"
-_OLDER = "reindexer/sources/older.py"
+_OLDER = "reindexer/sources/older_epochs.py"
 _ORDERED, _OPERATION = "reindexer/sinks/ordered.py", "reindexer/operations/replicate.py"
 _CONDITION = '"attribute_not_exists(#o) OR #o < :o"'
 

@@ -9,7 +9,7 @@ from workflows.job.running_job import RunningJob
 from workflows.job.shards import Shards
 
 with workflow.unsafe.imports_passed_through():
-    from activities.older import OlderActivities
+    from activities.older_epochs import OlderActivities
     from reindexer.models import OlderInput, OlderSegment, Plan
 
 

@@ -15,7 +15,7 @@ from reindexer.ledger import Ledger
 from reindexer.models import ClosingInput, RoundInput, ShardPlace
 from reindexer.operations import verb_of
 from reindexer.round_context import RoundContext
-from reindexer.sinks.seen import DRIFT_ROWS
+from reindexer.sinks.seen_stamps import DRIFT_ROWS
 
 log = logging.getLogger(__name__)
 

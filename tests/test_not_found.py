@@ -18,7 +18,7 @@ from testbed.stack import Stack
 from tests.reports import a_report
 from tests.tables import Table
 from tests.test_rendering import shown
-from workflows.job.found import not_found, unexplained
+from workflows.job.not_found import not_found, unexplained
 
 TOUCH = {"kind": "touch", "version": 7}
 TRANSFORM = {"kind": "transform", "job": "shout", "params": {}}

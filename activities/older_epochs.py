@@ -11,7 +11,7 @@ from reindexer.models import Behind, OlderInput
 from reindexer.search.asking import answering
 from reindexer.search.client import SearchClient
 from reindexer.search.document_ids import id_of
-from reindexer.search.older import older
+from reindexer.search.older_epochs import older
 from reindexer.search.tombstones import remove_exactly
 from reindexer.streams.order import floor_of
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from activities.seen import LedgerSeen, seen_by
+from activities.seen_stamps import LedgerSeen, seen_by
 from reindexer.answers import Action, CallFailed
 from reindexer.errors import EnvironmentFault, Refused, Unavailable
 from reindexer.items import key_identity
 from reindexer.ledger import Ledger
 from reindexer.models import RoundInput, ShardPlace, Unstamp
-from reindexer.sinks.seen import DIGEST_BYTES, DRIFT_ROWS, digest
+from reindexer.sinks.seen_stamps import DIGEST_BYTES, DRIFT_ROWS, digest
 from tests.driving import SEGMENT, FakeContext, target
 from tests.model_table import Clock
 

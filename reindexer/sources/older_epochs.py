@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reindexer.answers import CallFailed
-from reindexer.dynamo.others import of_other
+from reindexer.dynamo.other_table import of_other
 from reindexer.dynamo.reading import read_consistently
 from reindexer.dynamo.table import TableClient
 from reindexer.dynamo.wire import projection
