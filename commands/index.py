@@ -13,7 +13,7 @@ from commands.rendering.plan import summary
 from commands.running.launch import Wait, launch
 from commands.start import show_plan
 from reindexer.errors import BadInput, EnvironmentFault
-from reindexer.models import Index, SearchAddress
+from reindexer.models import SearchAddress
 from reindexer.planning.search import cluster_of
 from reindexer.search.client import NO_SECRET, SearchClient
 
@@ -74,9 +74,8 @@ def index(
     asked = with_verify(given, complete=verify_complete)
     job = input_of(asked, operation, follow=follow, no_backfill=no_backfill)
     name = workflow_id or f"{'follow-' if follow else ''}index-{table}"
-    assert isinstance(job.operation, Index), "made of its options"
-    if not no_check:
-        _check_cluster(job.operation.to)
+    if not no_check and job.operation.readers:
+        _check_cluster(job.operation.readers.address)
     show_plan(job, name, ask=not (yes or job.dry_run))
     about = ("follow, " if follow else "") + summary(job)
     raise typer.Exit(launch(job, name, summary=about, wait=wait or job.dry_run, as_json=as_json))

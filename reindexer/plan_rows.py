@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterator
 
 from reindexer.models import (
-    Index,
     JobInput,
     Lineages,
     OtherTable,
@@ -219,11 +218,11 @@ def _afterwards_readers(job: JobInput, *, follows: bool) -> str:
         checks = "once it is drained the documents are counted"
         if job.verify == "complete":
             checks = "once it is drained every document and every record is compared"
-    operation = job.operation
-    alias = operation.to.alias if isinstance(operation, Index) else "the alias"
-    if not isinstance(operation, Index) or operation.move_alias == "complete":
+    readers = job.operation.readers
+    alias = readers.address.alias if readers else "the alias"
+    if readers is None or readers.move_alias == "complete":
         return f"{checks}; {alias} moves to the index if it is complete"
-    moves = "moves to the index in any case" if operation.move_alias == "always" else "stays where it is"
+    moves = "moves to the index in any case" if readers.move_alias == "always" else "stays where it is"
     return f"{checks}; {alias} {moves}"
 
 

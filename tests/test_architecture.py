@@ -8,8 +8,10 @@ import tomllib
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
+from typing import Any
 
 import starter
+from reindexer.models.operations import AskedOperation
 
 ROOT = Path(__file__).parent.parent
 #: Import direction: a room may import itself and what is named here.
@@ -171,6 +173,41 @@ def test_workflows_take_types_and_activities_inside_one_passed_through_block() -
                 assert module.split(".")[1] in PURE, f"{path} takes {module}"
             if module.split(".")[0] in ("reindexer", "activities"):
                 assert id(node) in inside, f"{path}: {module} is outside of the block"
+
+
+def _subclasses(kind: type[Any]) -> Iterator[type[Any]]:
+    yield kind
+    for each in kind.__subclasses__():
+        yield from _subclasses(each)
+
+
+def _switches(tree: ast.Module, kinds: set[str]) -> Iterator[str]:
+    """Where code asks which of these classes something is of."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("isinstance", "issubclass"):
+            asked: ast.AST = node.args[1]
+        elif isinstance(node, ast.MatchClass):
+            asked = node.cls
+        else:
+            continue
+        if kinds & {name.id for name in ast.walk(asked) if isinstance(name, ast.Name)}:
+            yield ast.unparse(node)
+
+
+def test_only_the_registry_asks_of_which_class_an_operation_is() -> None:
+    """A verb declares what it is: `Verb`, `Planner`, `Destination`, and properties of the operation."""
+    kinds = {kind.__name__ for kind in _subclasses(AskedOperation)}
+    places = {
+        path.relative_to(ROOT).as_posix(): found
+        for path in FILES
+        if _room(path) != "evidence" and (found := list(_switches(_tree(path), kinds)))
+    }
+    assert sorted(places) == [
+        "reindexer/models/ordered_operations.py",  # their own
+        "reindexer/operations/__init__.py",  # the registry
+        "reindexer/operations/index.py",  # that it is what it was registered for
+        "reindexer/operations/transform.py",
+    ]
 
 
 def test_a_file_has_one_subject() -> None:

@@ -22,7 +22,7 @@ from reindexer.dynamo.reading import read_consistently
 from reindexer.dynamo.table import TableClient
 from reindexer.errors import BadInput
 from reindexer.items import Key, WireItem, from_json_key, key_identity, key_text
-from reindexer.models import Compare, Difference, JobInput, KeyAttribute
+from reindexer.models import Difference, JobInput, KeyAttribute
 from reindexer.planning.compare import plan_second
 from reindexer.planning.facts import describe
 from reindexer.planning.scopes import typed_key
@@ -56,7 +56,6 @@ def show_both(job: JobInput, keys: Sequence[str], *, as_json: bool) -> Exit:
 
     What differs is not confirmed by a second reading: a copy that lags behind looks different.
     """
-    assert isinstance(job.operation, Compare)
     table = describe(job.table, make_client())
     second = plan_second(job, job.operation, table, other_client)
     assert second is not None, "compared with what?"

@@ -28,7 +28,8 @@ from commands.temporal.server import (
 )
 from reindexer.errors import BadInput, ReindexerError
 from reindexer.ledger import Ledger
-from reindexer.models import Compare, FollowInput, JobInput
+from reindexer.models import FollowInput, JobInput
+from reindexer.operations import verb_of
 from reindexer.planning.bounds import check_workflow_id
 from reindexer.planning.redrive import operation_of
 from reindexer.planning.verbs import queue_of
@@ -57,8 +58,10 @@ def launch(job: JobInput, workflow_id: str, *, summary: str, wait: bool, as_json
             return Exit.COMPLETE
         end = await watch_job(client, workflow_id, quiet=as_json)
         show_ending(end, as_json=as_json)
-        if isinstance(job.operation, Compare) and end.report is None and end.code is Exit.INCOMPLETE:
-            return Exit.NOT_FINISHED  # it failed: neither equal nor different
+        verb = verb_of(job.operation)
+        failed = end.report is None and end.code is Exit.INCOMPLETE
+        if failed and verb.compares and not verb.writes:
+            return Exit.NOT_FINISHED  # neither equal nor different
         return end.code
 
     try:

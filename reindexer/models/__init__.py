@@ -54,7 +54,7 @@ from reindexer.models.job_input import RATE_TEXT, Attributes, FollowInput, JobIn
 from reindexer.models.job_progress import Consumed, JobProgress, PartitionsDone, ShardsDone, Throttle
 from reindexer.models.lock import ORDERER, REPAIRER, Holder, LockInput
 from reindexer.models.model import MAX_VERSION, Model
-from reindexer.models.operations import Compare, Repair, Touch, Transform, TwoTables, Unstamp, Verify
+from reindexer.models.operations import Compare, Repair, Touch, Transform, Unstamp, Verify
 from reindexer.models.option import Option
 from reindexer.models.ordered_operations import (
     Index,
@@ -280,7 +280,6 @@ __all__ = [
     "Touch",
     "Transform",
     "TriedDocument",
-    "TwoTables",
     "Unconfirmed",
     "Unstamp",
     "Used",

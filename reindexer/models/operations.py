@@ -10,8 +10,8 @@ from pydantic import ConfigDict, Discriminator, Field, Tag, field_validator, mod
 
 from reindexer.models.model import MAX_VERSION, Asked
 from reindexer.models.option import Option
-from reindexer.models.search_index import IndexBeside
-from reindexer.models.second_table import With
+from reindexer.models.search_index import IndexBeside, Readers
+from reindexer.models.second_table import Beside, With
 
 _VERSION = Option("--version", "The target version; default: the start time in ms.", "N|next")
 Version = Annotated[int, Field(ge=1, le=MAX_VERSION)]
@@ -29,6 +29,21 @@ class AskedOperation(Asked):
         """For a line of a list."""
         return self.kind
 
+    @property
+    def beside(self) -> Beside | None:
+        """The second table, which it compares or writes; None: it has none."""
+        return None
+
+    @property
+    def readers(self) -> Readers | None:
+        """Who gets the index that it makes; None: it makes none."""
+        return None
+
+    @property
+    def creates_replica(self) -> bool:
+        """Whether its second table is created where there is none."""
+        return False
+
     def on(self, table: str) -> str:
         """For the title of a plan: what is done to which table."""
         return f"{self.words} {table}"
@@ -36,6 +51,10 @@ class AskedOperation(Asked):
     def at(self, version: int) -> Self:
         """The same with the version that was chosen for it."""
         return self.model_copy(update={"version": version})
+
+    def again(self) -> AskedOperation:
+        """What writes again what its verification has found behind."""
+        return self
 
 
 class Touch(AskedOperation):
@@ -142,6 +161,17 @@ class TwoTables(AskedOperation):
     def version(self) -> None:
         """It judges by none."""
         return
+
+    def at(self, version: int) -> Self:  # noqa: ARG002
+        """The same: it judges by none."""
+        return self
+
+    @property
+    def beside(self) -> Beside | None:
+        """The other table; None: it is an index."""
+        if isinstance(self.other, IndexBeside):
+            return None
+        return Beside(self.other, self.leave_out, self.lag_seconds)
 
     @property
     def words(self) -> str:

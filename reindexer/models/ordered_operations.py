@@ -8,8 +8,8 @@ from pydantic import Discriminator, Field, Tag, field_validator
 
 from reindexer.models.operations import AskedOperation, Compare, Repair, Touch, Transform, Unstamp, Verify
 from reindexer.models.option import Option
-from reindexer.models.search_index import IndexBeside, MoveAlias, SearchAddress
-from reindexer.models.second_table import With
+from reindexer.models.search_index import IndexBeside, MoveAlias, Readers, SearchAddress
+from reindexer.models.second_table import Beside, With
 
 
 class ToSearch(AskedOperation):
@@ -73,6 +73,11 @@ class RefreshReplica(AskedOperation):
         return
 
     @property
+    def beside(self) -> Beside:
+        """The replica."""
+        return Beside(self.to)
+
+    @property
     def words(self) -> str:
         """With the replica's name."""
         return f"{self.kind} in {self.to.table}"
@@ -121,6 +126,11 @@ class Index(ToSearch):
         """From which table, for which readers."""
         return f"index {table} for {self.to.alias}"
 
+    @property
+    def readers(self) -> Readers:
+        """Those of its alias."""
+        return Readers(self.to, self.move_alias, self.replace_index)
+
     def again(self) -> Refresh:
         """What writes its documents again."""
         return Refresh(kind="refresh", to=self.to, job=self.job, params=self.params)
@@ -155,6 +165,16 @@ class Replicate(AskedOperation):
     def version(self) -> None:
         """It stamps nothing: the plan chooses the epoch."""
         return
+
+    @property
+    def beside(self) -> Beside:
+        """The replica."""
+        return Beside(self.to)
+
+    @property
+    def creates_replica(self) -> bool:
+        """As it was asked to."""
+        return self.create
 
     @property
     def words(self) -> str:

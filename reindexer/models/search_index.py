@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, Field, NonNegativeInt, model_validator
 
@@ -243,3 +243,11 @@ class Indexed(Model):
 
 #: Whether the readers' alias moves at the end of a job.
 MoveAlias = Literal["complete", "always", "never"]
+
+
+class Readers(NamedTuple):
+    """How an operation gives the index that it makes to readers."""
+
+    address: SearchAddress  # with the alias that readers use
+    move_alias: MoveAlias
+    replace_index: bool  # remove an index that has the alias's name today

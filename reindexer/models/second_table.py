@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import operator
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, NamedTuple
 
 from pydantic import Field, model_validator
 
@@ -47,6 +48,14 @@ class With(Asked):
         if self.external_id is not None and self.role_arn is None:
             raise ValueError("external_id needs role_arn")
         return self
+
+
+class Beside(NamedTuple):
+    """A second table as an operation names it, and what of its rows is compared."""
+
+    table: With
+    leave_out: Sequence[str] = ()
+    lag_seconds: float = 0.0
 
 
 class OtherTable(Model):

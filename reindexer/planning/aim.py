@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from reindexer.dynamo.index_keys import IndexKeys
 from reindexer.ledger import Ledger
-from reindexer.models import JobInput, Operation, PlanInput, Purpose, TwoTables
+from reindexer.models import JobInput, Operation, PlanInput, Purpose
 from reindexer.operations import verb_of
 from reindexer.planning.checks import check_reserved, refused_by_indexes
 from reindexer.planning.facts import Described
@@ -39,8 +39,6 @@ def aim_of(
         warnings += check_reserved(found, described, allowed=job.allow_multi_region)
     if found is not None:
         warnings += refused_by_indexes(found, IndexKeys(index_types(described), keys_of_indexes(described)))
-    if isinstance(job.operation, TwoTables):
-        return Aim(job.operation, version, request.run), warnings
     operation = job.operation.at(version)
     purpose = planner_of(operation).purpose(operation)
     return Aim(operation, version, request.run, purpose, found), warnings

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from reindexer.errors import BadInput
-from reindexer.models import JobInput, Operation, PlanInput, Quarantined, Replicate, Verb
+from reindexer.models import Complete, JobInput, Operation, PlanInput, Quarantined, Verb
 from reindexer.planning.bounds import check_run, check_workflow_id
-from reindexer.planning.search import is_whole_index
 from reindexer.planning.verbs import planner_of
 
 
@@ -16,10 +15,15 @@ def check_asked(request: PlanInput, asked: Operation, verb: Verb) -> None:
         raise BadInput(
             f"{verb.kind} ends with the table; index and replicate can follow its stream", "operation"
         )
+    if job.limits.bytes_per_second is not None and not verb.writes_index:
+        raise BadInput("only index and refresh write documents", "limits.bytes_per_second")
+    if job.limits.write_units_per_second is not None and verb.writes_index:
+        raise BadInput(f"{verb.kind} writes nothing to the table", "limits.write_units_per_second")
     fills_replica = verb.copies and not verb.rewrites
-    if job.verify == "complete" and not fills_replica and not is_whole_index(job, asked):
+    whole_index = verb.makes_index and isinstance(job.scope, Complete) and not job.dry_run
+    if job.verify == "complete" and not fills_replica and not whole_index:
         raise BadInput("complete is for a replica, or an index of a whole table", "verify")
-    if isinstance(asked, Replicate) and asked.create and request.resumes:
+    if asked.creates_replica and request.resumes:
         raise BadInput("needs a backfill: a new table holds nothing to keep equal", "operation.create")
     if job.confirm and (job.dry_run or not verb.in_place):
         raise BadInput("is for a job that writes to the table, whose stream others follow", "confirm")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from reindexer.answers import CallFailed
 from reindexer.errors import BadInput, Refused
 from reindexer.models import (
+    Compare,
     Complete,
     JobInput,
     KeyAttribute,
@@ -16,14 +17,11 @@ from reindexer.models import (
     OtherTable,
     Partitions,
     Quarantined,
-    RefreshReplica,
     Repair,
-    Replicate,
     Sample,
     Scope,
     Source,
     TableFacts,
-    TwoTables,
     Uses,
     Verb,
     With,
@@ -32,7 +30,7 @@ from reindexer.operations import verb_of
 from reindexer.planning.asking import ask, verdict
 from reindexer.planning.capacity import capacity_of, uses_of
 from reindexer.planning.checks import check_not_replicas_of_one, check_replicas
-from reindexer.planning.compare_index import compares_index, segments_beside
+from reindexer.planning.compare_index import check_compared_index, compares_index, segments_beside
 from reindexer.planning.facts import Described, describe
 from reindexer.planning.probes import Writer, probe_access, probe_copying
 from reindexer.planning.reach import Reach
@@ -67,16 +65,12 @@ def plan_second(
     """
     verb = verb_of(operation)
     named = isinstance(job.scope, Partitions) and job.scope.index is None
-    if isinstance(operation, Replicate | RefreshReplica):
-        other, left_out, lag = operation.to, list[str](), 0.0
-    elif isinstance(operation, TwoTables) and isinstance(operation.other, With):
-        _check_scope(operation, job.scope)
-        _check_left_out(operation, described)
-        other, left_out, lag = operation.other, operation.leave_out, operation.lag_seconds
-    else:
+    if operation.beside is None:
         if job.limits.other_read_units_per_second is not None:
             raise BadInput("only compare and repair read a second table", "limits.other_read_units_per_second")
         return None
+    other, left_out, lag = operation.beside
+    _check_left_out(left_out, described)
     field = "operation.to.table" if verb.copies else "operation.with.table"
     client = connect(other)
     found = known or describe(other.table, client, field)
@@ -185,14 +179,26 @@ def sources_for(job: JobInput, described: Described, second: Second | None, run:
     return sources_of(job.scope, described.key, facts, job.total_segments, run)
 
 
-def _check_scope(operation: TwoTables, scope: Scope) -> None:
-    if isinstance(operation, Repair):
-        if isinstance(scope, Sample):
-            raise BadInput("repair takes whole tables, partitions or keys; compare takes a sample", "scope")
-        if operation.backfill and scope.kind not in ("complete", "quarantined"):
-            raise BadInput(f"a backfill fills a whole table, not {scope.kind}", "scope")
-    elif isinstance(scope, Quarantined):
+def check_repair(job: JobInput, operation: Repair) -> None:
+    """What needs no table. Raises `BadInput`."""
+    if isinstance(job.scope, Sample):
+        raise BadInput("repair takes whole tables, partitions or keys; compare takes a sample", "scope")
+    if operation.backfill and job.scope.kind not in ("complete", "quarantined"):
+        raise BadInput(f"a backfill fills a whole table, not {job.scope.kind}", "scope")
+    _check_partitions(job.scope)
+
+
+def check_compare(job: JobInput, operation: Compare) -> None:
+    """What needs neither table nor cluster. Raises `BadInput`."""
+    if compares_index(operation):
+        check_compared_index(job)
+        return
+    if isinstance(job.scope, Quarantined):
         raise BadInput("compare gives up no records that could be run again; name them as keys", "scope")
+    _check_partitions(job.scope)
+
+
+def _check_partitions(scope: Scope) -> None:
     if isinstance(scope, Partitions) and scope.index is not None:
         raise BadInput(
             "compare and repair read partitions of the tables themselves: an index has no consistent read; "
@@ -201,9 +207,9 @@ def _check_scope(operation: TwoTables, scope: Scope) -> None:
         )
 
 
-def _check_left_out(operation: TwoTables, described: Described) -> None:
+def _check_left_out(left_out: Sequence[str], described: Described) -> None:
     keys = {attribute.name for attribute in described.key}
-    for number, name in enumerate(operation.leave_out):
+    for number, name in enumerate(left_out):
         if name in keys:
             raise BadInput(
                 f"{name!r} is a key attribute, by which rows are found", f"operation.leave_out[{number}]"

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from reindexer.errors import BadInput
-from reindexer.ledger import Ledger
 from reindexer.models import (
-    Attributes,
     Compare,
     Complete,
-    DocumentRange,
     JobInput,
     Keys,
     Operation,
@@ -21,6 +17,7 @@ from reindexer.models import (
     documents_of,
 )
 from reindexer.models.search_index import IndexBeside
+from reindexer.planning.draft import Draft
 from reindexer.planning.facts import Described
 from reindexer.planning.refresh import as_indexed, behind_alias, existing
 from reindexer.planning.replicate import FOLLOW_LAG
@@ -33,10 +30,8 @@ from reindexer.search.listed import MAX_RANGES, ranges_of
 _MAX_SEGMENTS = MAX_SHARDS - MAX_RANGES
 
 
-def check_compared_index(job: JobInput, operation: Operation) -> None:
+def check_compared_index(job: JobInput) -> None:
     """What needs neither table nor cluster. Raises `BadInput`."""
-    if not compares_index(operation):
-        return
     if not isinstance(job.scope, Complete | Keys):
         raise BadInput(f"an index is compared whole or by keys, not by {job.scope.kind}", "scope")
     if job.limits.other_read_units_per_second is not None:
@@ -50,24 +45,19 @@ def compares_index(operation: Operation) -> bool:
     return documents_of(operation) is not None
 
 
-def plan_compared_index(
-    job: JobInput,
-    operation: Compare,
-    attributes: Attributes,
-    described: Described,
-    ledger: Ledger,
-    connect: ConnectSearch,
-) -> tuple[PlannedIndex, Sequence[DocumentRange]]:
+def plan_compared_index(draft: Draft, operation: Compare, connect: ConnectSearch) -> PlannedIndex:
     """The index, and its documents in parts; none where keys are named. Raises as `plan_refresh`."""
     documents, beside = documents_of(operation), operation.other
     assert documents is not None, "no index"
     assert isinstance(beside, IndexBeside), "no index"
     client = connect(documents.to)
     index = beside.index or behind_alias(client, beside.name)
-    search, own = existing(client, documents, attributes, described, index)
-    search = search.model_copy(update={"ttl": described.ttl, "lag_seconds": operation.lag_seconds})
-    ranges = repeated(client, lambda: ranges_of(client, index)) if isinstance(job.scope, Complete) else []
-    return PlannedIndex(search, int(own["epoch"]), None, [], as_indexed(operation, own, ledger)), ranges
+    search, own = existing(client, draft, documents, index)
+    search = search.model_copy(update={"ttl": draft.described.ttl, "lag_seconds": operation.lag_seconds})
+    whole = isinstance(draft.request.job.scope, Complete)
+    ranges = repeated(client, lambda: ranges_of(client, index)) if whole else []
+    operation = as_indexed(operation, own, draft.ledger)
+    return PlannedIndex(search, int(own["epoch"]), None, [], operation, ranges)
 
 
 def checks_of(

@@ -16,14 +16,16 @@ from reindexer.jobs.job import Job, JobBroken, Params
 from reindexer.models import (
     Attributes,
     Compare,
+    Index,
     JobInput,
     PartitionRange,
     Purpose,
     Quarantined,
-    ToSearch,
+    Refresh,
     Transform,
     documents_of,
 )
+from reindexer.operations import verb_of
 from reindexer.partitions.bounds import Bounds, query_of
 from reindexer.planning.asking import ask, denied, verdict
 from reindexer.planning.bounds import check_params
@@ -33,13 +35,13 @@ from reindexer.planning.reach import NO_RUN, Reach
 from reindexer.planning.sampling import Sampled
 
 #: An operation that may have a job.
-Planned = TypeVar("Planned", Transform, ToSearch)
+Planned = TypeVar("Planned", Transform, Index, Refresh)
 
 
-def checked_job(operation: Transform | ToSearch) -> tuple[Job, Params]:
+def checked_job(operation: Transform | Index | Refresh) -> tuple[Job, Params]:
     """The job and its parameters. Raises `BadInput` naming what there is."""
     job = named_job(operation)
-    if (job.document is not None) != isinstance(operation, ToSearch):
+    if (job.document is not None) != verb_of(operation).writes_index:
         does, verb = (
             ("makes documents", "index, refresh, compare") if job.document else ("changes records", "transform")
         )
@@ -48,7 +50,7 @@ def checked_job(operation: Transform | ToSearch) -> tuple[Job, Params]:
     return job, job.parameters(operation.params)
 
 
-def named_job(operation: Transform | ToSearch) -> Job:
+def named_job(operation: Transform | Index | Refresh) -> Job:
     """The job that the operation names. Raises `BadInput`."""
     assert operation.job is not None, "which one?"
     try:
@@ -57,7 +59,7 @@ def named_job(operation: Transform | ToSearch) -> Job:
         raise BadInput(str(error), "operation.job") from error
 
 
-def queue_of_job(operation: Transform | ToSearch) -> str | None:
+def queue_of_job(operation: Transform | Index | Refresh) -> str | None:
     """The task queue of workers that the job has of its own; None: it has none. Raises `BadInput`."""
     return named_job(operation).task_queue if operation.job else None
 

@@ -14,8 +14,6 @@ from reindexer.errors import BadInput
 from reindexer.items import Key
 from reindexer.ledger import Ledger
 from reindexer.models import (
-    Compare,
-    Index,
     JobInput,
     KeyList,
     Lineages,
@@ -23,9 +21,6 @@ from reindexer.models import (
     Plan,
     PlanInput,
     Quarantined,
-    Refresh,
-    RefreshReplica,
-    Replicate,
     SampledSegments,
     Segment,
     Source,
@@ -44,13 +39,10 @@ from reindexer.planning.checks import (
     followers_advice,
 )
 from reindexer.planning.compare import Connect, check_second, plan_second, sources_for
-from reindexer.planning.compare_index import (
-    check_compared_index,
-    checks_of,
-    compares_index,
-    plan_compared_index,
-)
-from reindexer.planning.create_replica import create_replica, find_replica
+from reindexer.planning.compare_index import checks_of
+from reindexer.planning.create_replica import create_replica
+from reindexer.planning.destinations import destination_of
+from reindexer.planning.draft import Draft
 from reindexer.planning.facts import Described, describe
 from reindexer.planning.follow import follow_sources, images_missing, positions_of, without_passed
 from reindexer.planning.index_keys import index_types, keys_of_indexes
@@ -60,15 +52,8 @@ from reindexer.planning.probes import probe_access
 from reindexer.planning.reach import reach_of
 from reindexer.planning.readers import readers_advice
 from reindexer.planning.redrive import Redrive, plan_redrive
-from reindexer.planning.refresh import plan_refresh
-from reindexer.planning.replicate import (
-    FOLLOW_LAG,
-    check_not_a_replica,
-    check_replicate,
-    plan_refreshed_replica,
-    plan_replica,
-)
-from reindexer.planning.search import ConnectSearch, check_index, plan_index
+from reindexer.planning.replicate import FOLLOW_LAG, check_not_a_replica
+from reindexer.planning.search import ConnectSearch
 from reindexer.planning.segments import check_segments
 from reindexer.planning.time_to_live import plan_expiry
 from reindexer.planning.verbs import planner_of
@@ -98,10 +83,10 @@ def make_plan(
     `EnvironmentFault` (retryable: `Unavailable`) where AWS does not let it be found out.
     """
     plan = _decided(request, client, ledger, heartbeat_timeout, connect, connect_search)
-    operation, other = request.job.operation, plan.target.other
-    if request.preview or other is None or other.table_arn or not isinstance(operation, Replicate):
+    beside, other = request.job.operation.beside, plan.target.other
+    if request.preview or beside is None or other is None or other.table_arn:
         return plan
-    create_replica(other.table, describe(request.job.table, client), connect(operation.to))
+    create_replica(other.table, describe(request.job.table, client), connect(beside.table))
     return _decided(request, client, ledger, heartbeat_timeout, connect, connect_search)
 
 
@@ -124,13 +109,10 @@ def _decided(
     redrive = _redrive(job, described, ledger)
     asked = redrive.operation if redrive else job.operation
     verb = redriven(asked) if redrive else verb
-    check_index(job, asked)
-    check_replicate(job, asked)
-    check_compared_index(job, asked)
+    destination = destination_of(asked)
+    destination.check(job, asked)
     check_asked(request, asked, verb)
-    found = None
-    if isinstance(asked, Replicate) and not redrive:
-        found = find_replica(asked, described, connect(asked.to), rescans=bool(request.rescans))
+    found = None if redrive else destination.find(request, asked, described, connect)
     second = plan_second(job, asked, described, connect, found)
     writes = verb.writes and not job.dry_run
     writes_here = writes and verb.in_place
@@ -177,11 +159,10 @@ def _decided(
             sources, notes = plan_partitions(within, values, job, described, limits, request.run)
             warnings += notes
         warnings += check_use(job, aim, described, ledger)
+    draft = Draft(request, described, reach, attributes, aim, ledger)
     replica = None
-    if second and isinstance(asked, Replicate):
-        replica = plan_replica(request, asked, described, second.described, reach, ledger, aim.version)
-    elif second and isinstance(asked, RefreshReplica):
-        replica = plan_refreshed_replica(described, second.described, reach, job, ledger)
+    if second and destination.replica:
+        replica = destination.replica(draft, asked, second.described)
     elif second:
         if writes:
             check_not_a_replica(second.described, ledger, allowed=job.force_lock, repairs=True)
@@ -190,26 +171,10 @@ def _decided(
     if replica:
         aim, writer = replace(aim, version=replica.epoch), replica.writer
         warnings += replica.warnings
-    indexed, checks = None, list[Segment | SampledSegments]()
-    if isinstance(asked, Refresh):
-        indexed = plan_refresh(asked, attributes, described, ledger, connect_search)
-    elif isinstance(asked, Compare) and compares_index(asked):
-        indexed, ranges = plan_compared_index(job, asked, attributes, described, ledger, connect_search)
-        sources += ranges
-    elif isinstance(asked, Index):
-        indexed = plan_index(
-            asked,
-            attributes,
-            described,
-            ledger,
-            request.started_at,
-            aim.found,
-            aim.version,
-            connect_search,
-            resumes=request.resumes,
-            rescans=request.rescans,
-        )
+    checks = list[Segment | SampledSegments]()
+    indexed = destination.index(draft, asked, connect_search)
     if indexed:
+        sources += indexed.documents
         indexed, whole = checks_of(request, indexed, described)
         checks += whole
         aim = replace(aim, version=indexed.epoch, operation=indexed.operation or aim.operation)

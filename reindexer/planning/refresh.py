@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 from reindexer.errors import BadInput, Refused
 from reindexer.ledger import Ledger
-from reindexer.models import Attributes, Compare, Refresh, SearchIndex, ToSearch
-from reindexer.planning.facts import Described
+from reindexer.models import Compare, Refresh, SearchIndex, ToSearch
+from reindexer.planning.draft import Draft
 from reindexer.planning.search import ConnectSearch, PlannedIndex, as_made, mappings_of, reached
 from reindexer.search import admin
 from reindexer.search.asking import answering
@@ -18,9 +18,7 @@ from reindexer.search.client import SearchClient
 Asked = TypeVar("Asked", Refresh, Compare)
 
 
-def plan_refresh(
-    operation: Refresh, attributes: Attributes, described: Described, ledger: Ledger, connect: ConnectSearch
-) -> PlannedIndex:
+def plan_refresh(draft: Draft, operation: Refresh, connect: ConnectSearch) -> PlannedIndex:
     """The index that the alias points at, with its epoch.
 
     Raises `BadInput` where its documents are made in another way, `Refused` where it is no index that
@@ -28,15 +26,16 @@ def plan_refresh(
     """
     client = connect(operation.to)
     index = behind_alias(client, operation.to.alias)
-    search, own = existing(client, operation, attributes, described, index)
-    return PlannedIndex(search, int(own["epoch"]), None, [], as_indexed(operation, own, ledger))
+    search, own = existing(client, draft, operation, index)
+    return PlannedIndex(search, int(own["epoch"]), None, [], as_indexed(operation, own, draft.ledger))
 
 
 def existing(
-    client: SearchClient, operation: ToSearch, attributes: Attributes, described: Described, index: str
+    client: SearchClient, draft: Draft, operation: ToSearch, index: str
 ) -> tuple[SearchIndex, Mapping[str, Any]]:
     """(the index, what it says of the job that made it). Raises as `plan_refresh`."""
-    search = reached(client, operation.to, attributes)
+    described = draft.described
+    search = reached(client, operation.to, draft.attributes)
     mappings = mappings_of(client, index)
     own = admin.own_meta(mappings)
     if not own:

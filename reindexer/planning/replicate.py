@@ -14,10 +14,8 @@ from reindexer.models import (
     ORDERER,
     Complete,
     JobInput,
-    Operation,
     PlanInput,
     Quarantined,
-    RefreshReplica,
     Replicate,
     SampledSegments,
     Segment,
@@ -26,11 +24,11 @@ from reindexer.models import (
 from reindexer.planning.asking import ask, verdict
 from reindexer.planning.checks import check_not_replicas_of_one, check_replicas
 from reindexer.planning.create_replica import replica_gone
+from reindexer.planning.draft import Draft
 from reindexer.planning.facts import Described
 from reindexer.planning.probes import Writer, probe_replica
 from reindexer.planning.reach import Reach
 from reindexer.planning.sampled_segments import sampled_segments
-from reindexer.planning.search import check_refresh
 from reindexer.planning.sizing import segments, shard_count
 from reindexer.sinks.table import impossible_key
 from reindexer.streams.order import next_epoch
@@ -43,12 +41,8 @@ _COMPARED = 1000
 _SAMPLED = 500
 
 
-def check_replicate(job: JobInput, operation: Operation) -> None:
+def check_replicate(job: JobInput) -> None:
     """What needs no table. Raises `BadInput`."""
-    if isinstance(operation, RefreshReplica):
-        check_refresh(job, "a whole table is replicated again, by `replicate`")
-    if not isinstance(operation, Replicate):
-        return
     if not isinstance(job.scope, Complete | Quarantined):
         raise BadInput(
             f"a replica is made of a whole table, not of {job.scope.kind}: the rest would be missing; repair "
@@ -94,20 +88,13 @@ class PlannedReplica:
     warnings: list[str]
 
 
-def plan_replica(
-    request: PlanInput,
-    operation: Replicate,
-    source: Described,
-    replica: Described,
-    reach: Reach,
-    ledger: Ledger,
-    epoch: int,
-) -> PlannedReplica:
-    """`epoch` 0: a new one is chosen, or with `resumes` the last one is taken up again; else that of a run is.
+def plan_replica(draft: Draft, operation: Replicate, replica: Described) -> PlannedReplica:
+    """An epoch that the draft has is that of a run; else a follow that resumes takes up the last one.
 
-    Raises `Refused`, `EnvironmentFault`.
+    Any other job gets a new one. Raises `Refused`, `EnvironmentFault`.
     """
-    writer, warnings = _checked(source, replica, reach, request.job, operation, ledger)
+    request, source, ledger, epoch = draft.request, draft.described, draft.ledger, draft.aim.version
+    writer, warnings = _checked(source, replica, draft.reach, request.job, operation, ledger)
     begins = not epoch and not request.resumes
     rows = _rows(replica) if begins and replica.arn else []
     place = destination_of_table(replica.arn, replica.identity)
@@ -140,10 +127,9 @@ def plan_replica(
     return PlannedReplica(writer, epoch, begins, refilled, checks, warnings)
 
 
-def plan_refreshed_replica(
-    source: Described, replica: Described, reach: Reach, job: JobInput, ledger: Ledger
-) -> PlannedReplica:
+def plan_refreshed_replica(draft: Draft, replica: Described) -> PlannedReplica:
     """The replica as it is, with its last epoch. Raises `Refused`, `EnvironmentFault`."""
+    source, reach, job, ledger = draft.described, draft.reach, draft.request.job, draft.ledger
     check_not_replicas_of_one(source, replica)
     name, place = replica.table.table, destination_of_table(replica.arn, replica.identity)
     epoch, made_of = ledger.epochs.last(place), ledger.epochs.source_of(place)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, TypeAlias, TypeVar
 
 import orjson
 
 from reindexer.errors import BadInput, EnvironmentFault, Refused
 from reindexer.items import OF_COPIES, WireItem
-from reindexer.ledger import Ledger
 from reindexer.models import (
     Attributes,
     Complete,
+    DocumentRange,
     Index,
     IndexCreation,
     JobInput,
@@ -25,9 +24,8 @@ from reindexer.models import (
     Sample,
     SearchAddress,
     SearchIndex,
-    ToSearch,
 )
-from reindexer.planning.facts import Described
+from reindexer.planning.draft import Draft
 from reindexer.planning.sampling import Sampled
 from reindexer.search import admin
 from reindexer.search.asking import answering, asked, repeated
@@ -56,19 +54,11 @@ class PlannedIndex:
     creation: IndexCreation | None
     warnings: list[str]
     operation: Operation | None = None  # where it is more than what was asked for
+    documents: Sequence[DocumentRange] = ()  # what is read of it, beside the table
 
 
-def check_index(job: JobInput, operation: Operation) -> None:
+def check_index(job: JobInput, operation: Index) -> None:
     """What needs neither table nor cluster. Raises `BadInput`."""
-    if not isinstance(operation, ToSearch):
-        if job.limits.bytes_per_second is not None:
-            raise BadInput("only index and refresh write documents", "limits.bytes_per_second")
-        return
-    if job.limits.write_units_per_second is not None:
-        raise BadInput(f"{operation.kind} writes nothing to the table", "limits.write_units_per_second")
-    if not isinstance(operation, Index):
-        check_refresh(job, "a whole table gets a new index, by `index`")
-        return
     if not isinstance(job.scope, Complete | Quarantined) and not (
         job.dry_run and isinstance(job.scope, Sample)
     ):
@@ -90,45 +80,29 @@ def check_refresh(job: JobInput, else_: str) -> None:
         )
 
 
-def is_whole_index(job: JobInput, operation: Operation) -> bool:
-    """Whether the job is to fill an index of all records."""
-    return isinstance(operation, Index) and isinstance(job.scope, Complete) and not job.dry_run
+def plan_index(draft: Draft, operation: Index, connect: ConnectSearch) -> PlannedIndex:
+    """An epoch that the draft has is that of a run; else a follow that resumes takes up the last one.
 
-
-def plan_index(
-    operation: Index,
-    attributes: Attributes,
-    described: Described,
-    ledger: Ledger,
-    started_at: datetime,
-    found: Sampled | None,
-    epoch: int,
-    connect: ConnectSearch,
-    *,
-    resumes: bool = False,
-    rescans: str = "",
-) -> PlannedIndex:
-    """`epoch` 0: a new one is chosen, or with `resumes` the last one is taken up again; else that of a run is.
-
-    `rescans`: the index that a new epoch is to fill again.
+    Any other job gets a new one: for an index of its own, or of a rescan for the one that it fills again.
 
     Raises `BadInput` where the input rules itself out, `Refused` where the cluster does, `EnvironmentFault`
     (`Unavailable` is retryable) where it cannot be asked.
     """
+    request, ledger, found, epoch = draft.request, draft.ledger, draft.aim.found, draft.aim.version
     client, address, chosen = connect(operation.to), operation.to, epoch
-    search = reached(client, address, attributes)
-    if resumes:
+    search = reached(client, address, draft.attributes)
+    if request.resumes:
         epoch = chosen = ledger.epochs.last(search.destination) or 0
         if not epoch:
             raise Refused(
                 f"no follow has written for {address.alias} yet: begin with a backfill", "NoPositions"
             )
-    last, now = ledger.epochs.last(search.destination), int(started_at.timestamp() * 1000)
-    if rescans:
-        highest = repeated(client, lambda: admin.highest_order(client, rescans))
-        search = search.model_copy(update={"index": rescans, "refilled": True})
+    last, now = ledger.epochs.last(search.destination), int(request.started_at.timestamp() * 1000)
+    if index := request.rescans:
+        highest = repeated(client, lambda: admin.highest_order(client, index))
+        search = search.model_copy(update={"index": index, "refilled": True})
         chosen = next_epoch(now, last, highest)
-        return PlannedIndex(as_made(search, mappings_of(client, rescans)), chosen, None, [])
+        return PlannedIndex(as_made(search, mappings_of(client, index)), chosen, None, [])
     if not epoch:
         chosen = next_epoch(now, last)
     refilled = ledger.epochs.index_of(search.destination, chosen) if epoch else None
@@ -138,7 +112,7 @@ def plan_index(
         return PlannedIndex(as_made(search, mappings_of(client, search.index)), chosen, None, [])
     creation = _creation(operation, found.items if found else [], search.left_out)
     warnings = _check_alias(client, operation) + _check_fields(creation, found, search.left_out)
-    if described.facts.items and not creation.mappings["properties"]:
+    if draft.described.facts.items and not creation.mappings["properties"]:
         warnings.append("the mapping names no field of the records: each is mapped as it is first met")
     return PlannedIndex(_typed(search, creation.mappings), chosen, creation, warnings)
 

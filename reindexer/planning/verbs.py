@@ -6,16 +6,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reindexer.models import Operation, Purpose, RefreshReplica, ToSearch, documents_of
-from reindexer.operations.compare import COMPARE
-from reindexer.operations.index import INDEX
-from reindexer.operations.refresh import REFRESH
-from reindexer.operations.repair import REPAIR
-from reindexer.operations.replicate import REPLICATE
-from reindexer.operations.touch import TOUCH
-from reindexer.operations.transform import TRANSFORM
-from reindexer.operations.unstamp import UNSTAMP
-from reindexer.operations.verify import VERIFY
+from reindexer.models import (
+    Compare,
+    Index,
+    Operation,
+    Purpose,
+    Refresh,
+    RefreshReplica,
+    Repair,
+    Replicate,
+    Touch,
+    Transform,
+    Unstamp,
+    Verify,
+    documents_of,
+)
 from reindexer.planning.job import (
     checked_job,
     may_change_any,
@@ -42,11 +47,11 @@ class Planner:
     finish: Callable[..., tuple[Any, str | None, list[str]]] | None = None
 
 
-def _checked(operation: ToSearch | None) -> object:
+def _checked(operation: Refresh | None) -> object:
     return checked_job(operation) if operation and operation.job else None
 
 
-def _queue(operation: ToSearch | None) -> str | None:
+def _queue(operation: Refresh | None) -> str | None:
     return queue_of_job(operation) if operation else None
 
 
@@ -56,32 +61,33 @@ _DOCUMENTS = Planner(
     queue=queue_of_job,
     finish=plan_job,
 )
-_PLANNERS: Mapping[str, Planner] = {
-    TOUCH.kind: Planner(purpose=lambda _operation: Purpose(kind="touch")),
-    TRANSFORM.kind: Planner(
+_PLANNERS: Mapping[type[Any], Planner] = {
+    Touch: Planner(purpose=lambda _operation: Purpose(kind="touch")),
+    Transform: Planner(
         check=checked_job,
         queue=queue_of_job,
         changes_any=may_change_any,
         purpose=purpose_of_job,
         finish=plan_job,
     ),
-    VERIFY.kind: Planner(),
-    UNSTAMP.kind: Planner(),
-    COMPARE.kind: Planner(
+    Verify: Planner(),
+    Unstamp: Planner(),
+    Compare: Planner(
         check=lambda operation: _checked(documents_of(operation)),
         queue=lambda operation: _queue(documents_of(operation)),
         finish=plan_documents,
     ),
-    REPAIR.kind: Planner(),
-    REPLICATE.kind: Planner(),
-    INDEX.kind: _DOCUMENTS,
-    REFRESH.kind: _DOCUMENTS,
+    Repair: Planner(),
+    Replicate: Planner(),
+    Index: _DOCUMENTS,
+    Refresh: _DOCUMENTS,
+    RefreshReplica: Planner(),
 }
 
 
 def planner_of(operation: Operation) -> Planner:
     """The planner of the operation's verb."""
-    return Planner() if isinstance(operation, RefreshReplica) else _PLANNERS[operation.kind]
+    return _PLANNERS[type(operation)]
 
 
 def queue_of(operation: Operation) -> str | None:

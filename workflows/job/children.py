@@ -20,7 +20,6 @@ with workflow.unsafe.imports_passed_through():
     from reindexer.models import (
         EndedShard,
         HandBack,
-        Index,
         Isolated,
         Kept,
         ShardInput,
@@ -137,7 +136,7 @@ class Children:
     def _target(self, shard: Shard) -> Target:
         """The job's; what a verification of an index found is written again, beside what was written before."""
         target = self._job.known_plan.target
-        if shard.phase != "sweeping" or not isinstance(target.operation, Index):
+        if shard.phase != "sweeping":
             return target
         return target.model_copy(update={"operation": target.operation.again()})
 

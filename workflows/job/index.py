@@ -16,7 +16,6 @@ with workflow.unsafe.imports_passed_through():
     from activities.search import IndexActivities, IndexSampleActivities
     from reindexer.models import (
         Compared,
-        Index,
         IndexInput,
         IndexSample,
         IndexSampleInput,
@@ -29,6 +28,7 @@ with workflow.unsafe.imports_passed_through():
         Share,
         dry_run_index,
     )
+    from reindexer.models.search_index import Readers
     from reindexer.tally import Outcome
 
 
@@ -58,8 +58,8 @@ async def remove_dry_run(job: RunningJob, index: SearchIndex) -> None:
 
 def finishing(job: RunningJob, shards: Shards, scope: Scope) -> IndexInput:
     """What is asked of an index that all documents have been written to."""
-    operation, tally = job.known_plan.target.operation, shards.tally
-    assert isinstance(operation, Index), "an index of another verb"
+    readers, tally = job.known_plan.target.operation.readers, shards.tally
+    assert readers is not None, "an index of another verb"
     scanned = scanning(shards)
     whole = all(shard.done for shard in scanned)
     again, follows = isinstance(scope, Quarantined), len(scanned) < len(shards.all)
@@ -68,10 +68,10 @@ def finishing(job: RunningJob, shards: Shards, scope: Scope) -> IndexInput:
     wrong = tally[Outcome.QUARANTINED] or (checked and checked.behind)
     # What a follow has given up may be redriven beside it: the ledger knows what is left.
     complete = whole and (follows or not wrong)
-    why_not = _why_not(job, operation, complete=complete)
-    if operation.move_alias != "always":
+    why_not = _why_not(job, readers, complete=complete)
+    if readers.move_alias != "always":
         why_not = why_not or differing(job.compared)
-    take = has_readers or operation.move_alias == "always"
+    take = has_readers or readers.move_alias == "always"
     given_up_by = [scope.job, scope.run] if isinstance(scope, Quarantined) else []
     if follows and not take:
         given_up_by = [job.job_id, job.known_plan.run]
@@ -85,7 +85,7 @@ def finishing(job: RunningJob, shards: Shards, scope: Scope) -> IndexInput:
             "move": not why_not or has_readers,
             "why_not": why_not,
             "scanned": whole and not again,
-            "replace_index": operation.replace_index,
+            "replace_index": readers.replace_index,
             "take": take,
             "given_up_by": given_up_by,
         }
@@ -112,13 +112,13 @@ def scanning(shards: Shards) -> list[Shard]:
     return [shard for shard in shards.all if not isinstance(shard.source, Lineages)]
 
 
-def _why_not(job: RunningJob, operation: Index, *, complete: bool) -> str:
+def _why_not(job: RunningJob, readers: Readers, *, complete: bool) -> str:
     """Why the readers' alias may not move; "" where it may."""
     if any(isinstance(source, KeyList) and source.orders for source in job.known_plan.sources):
         return "the follow moves it, once it is drained"  # this job takes up what a follow gave up
-    if operation.move_alias == "never":
+    if readers.move_alias == "never":
         return "it was to stay where it is"
-    return "" if complete or operation.move_alias == "always" else "the job is not complete"
+    return "" if complete or readers.move_alias == "always" else "the job is not complete"
 
 
 async def sampled(job: RunningJob, shards: Shards) -> IndexSample | None:

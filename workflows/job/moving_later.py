@@ -15,7 +15,7 @@ from workflows.options import CONTROL
 
 with workflow.unsafe.imports_passed_through():
     from activities.search import IndexActivities
-    from reindexer.models import Index, Scope
+    from reindexer.models import Scope
 
 #: Seconds between two looks at most: six events each, some 1,700 a day.
 _LONGEST = 300.0
@@ -28,10 +28,10 @@ async def move_later(job: RunningJob, shards: Shards, scope: Scope) -> None:
 
     Returns once the alias has moved, or was never to, and when leaving.
     """
-    operation = job.known_plan.target.operation
-    if job.index is None or job.index.moved or not isinstance(operation, Index):
+    readers = job.known_plan.target.operation.readers
+    if job.index is None or job.index.moved or readers is None:
         return
-    if operation.move_alias == "never" or not workflow.patched("alias-moves-later"):
+    if readers.move_alias == "never" or not workflow.patched("alias-moves-later"):
         return
     while not job.leaving and not job.index.moved:
         with contextlib.suppress(TimeoutError):

@@ -12,7 +12,7 @@ from workflows.options import CONTROL
 with workflow.unsafe.imports_passed_through():
     from activities.replica import ReplicaActivities
     from reindexer.items import GONE
-    from reindexer.models import Plan, ReplicaInput, Replicate
+    from reindexer.models import Plan, ReplicaInput
 
 
 async def prepare_replica(job: RunningJob) -> None:
@@ -31,7 +31,7 @@ def replica_input(job: RunningJob, plan: Plan | None = None) -> ReplicaInput:
     """Which replica, and whose epoch. `plan` None: that in force."""
     plan = plan or job.known_plan
     operation, other = plan.target.operation, plan.target.other
-    expires = isinstance(operation, Replicate) and operation.create and other is not None and other.ttl == GONE
+    expires = operation.creates_replica and other is not None and other.ttl == GONE
     return ReplicaInput(
         destination=plan.target.destination,
         epoch=plan.target.version,
