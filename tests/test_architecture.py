@@ -195,7 +195,7 @@ def _switches(tree: ast.Module, kinds: set[str]) -> Iterator[str]:
 
 
 def test_only_the_registry_asks_of_which_class_an_operation_is() -> None:
-    """A verb declares what it is: `Verb`, `Planner`, `Destination`, and properties of the operation."""
+    """A verb declares what it is: `Verb`, `Planner`, `DestinationPlanner`, and properties of the operation."""
     kinds = {kind.__name__ for kind in _subclasses(AskedOperation)}
     places = {
         path.relative_to(ROOT).as_posix(): found

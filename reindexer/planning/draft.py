@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reindexer.ledger import Ledger
-from reindexer.models import Attributes, PlanInput
+from reindexer.models import Attributes, PlanInput, Source, Verb
 from reindexer.planning.aim import Aim
 from reindexer.planning.facts import Described
+from reindexer.planning.probes import Writer
 from reindexer.planning.reach import Reach
 
 
 @dataclass(frozen=True)
 class Draft:
-    """`described`: the table. `aim.version` 0: the destination chooses the epoch."""
+    """`described`: the table; `writer`: how it is written; `aim.version` 0: the destination chooses one."""
 
     request: PlanInput
+    verb: Verb
     described: Described
+    sources: Sequence[Source]
     reach: Reach
     attributes: Attributes
+    writer: Writer
     aim: Aim
     ledger: Ledger
+
+    @property
+    def writes(self) -> bool:
+        """Whether the job does, wherever that is."""
+        return self.verb.writes and not self.request.job.dry_run

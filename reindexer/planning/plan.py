@@ -6,7 +6,6 @@ Nothing is written but probes to a key that no item has; a replica is made once 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from reindexer.dynamo.other_table import other_client
@@ -21,8 +20,6 @@ from reindexer.models import (
     Plan,
     PlanInput,
     Quarantined,
-    SampledSegments,
-    Segment,
     Source,
     Target,
     chosen,
@@ -38,10 +35,9 @@ from reindexer.planning.checks import (
     check_replicas,
     followers_advice,
 )
-from reindexer.planning.compare import Connect, check_second, plan_second, sources_for
-from reindexer.planning.compare_index import checks_of
+from reindexer.planning.compare import Connect, plan_second, sources_for
 from reindexer.planning.create_replica import create_replica
-from reindexer.planning.destinations import destination_of
+from reindexer.planning.destinations import plan_destination, planner_of_destination
 from reindexer.planning.draft import Draft
 from reindexer.planning.facts import Described, describe
 from reindexer.planning.follow import follow_sources, images_missing, positions_of, without_passed
@@ -109,10 +105,10 @@ def _decided(
     redrive = _redrive(job, described, ledger)
     asked = redrive.operation if redrive else job.operation
     verb = redriven(asked) if redrive else verb
-    destination = destination_of(asked)
-    destination.check(job, asked)
+    planner = planner_of_destination(asked)
+    planner.check(job, asked)
     check_asked(request, asked, verb)
-    found = None if redrive else destination.find(request, asked, described, connect)
+    found = None if redrive else planner.find(request, asked, described, connect)
     second = plan_second(job, asked, described, connect, found)
     writes = verb.writes and not job.dry_run
     writes_here = writes and verb.in_place
@@ -159,27 +155,11 @@ def _decided(
             sources, notes = plan_partitions(within, values, job, described, limits, request.run)
             warnings += notes
         warnings += check_use(job, aim, described, ledger)
-    draft = Draft(request, described, reach, attributes, aim, ledger)
-    replica = None
-    if second and destination.replica:
-        replica = destination.replica(draft, asked, second.described)
-    elif second:
-        if writes:
-            check_not_a_replica(second.described, ledger, allowed=job.force_lock, repairs=True)
-        writer, notes = check_second(described, second, verb, reach, job, sources)
-        warnings += notes
-    if replica:
-        aim, writer = replace(aim, version=replica.epoch), replica.writer
-        warnings += replica.warnings
-    checks = list[Segment | SampledSegments]()
-    indexed = destination.index(draft, asked, connect_search)
-    if indexed:
-        sources += indexed.documents
-        indexed, whole = checks_of(request, indexed, described)
-        checks += whole
-        aim = replace(aim, version=indexed.epoch, operation=indexed.operation or aim.operation)
-        writer = "bulk" if writes else "none"
-        warnings += indexed.warnings
+    draft = Draft(request, verb, described, sources, reach, attributes, writer, aim, ledger)
+    destination = plan_destination(draft, asked, second, connect_search)
+    aim, writer = destination.aim, destination.writer
+    sources += destination.documents
+    warnings += destination.warnings
     warnings += followers_advice(verb_of(aim.operation), described)
     expiry, ttl, notes = plan_expiry(job, attributes, described, aim.found, request.started_at)
     warnings += notes
@@ -206,7 +186,7 @@ def _decided(
         within=within,
         expiry=expiry,
         other=other,
-        search=indexed.search if indexed else None,
+        search=destination.search,
     )
     if request.follows:
         place, name = (target.destination, target.version), target.destination_name
@@ -215,18 +195,17 @@ def _decided(
             described, client.meta.region_name
         )
     positions: list[Lineages] = []
-    begins = replica is not None and replica.begins
-    if writes and (begins or request.rescans or (indexed and indexed.creation)):
+    if draft.writes and (destination.begins or request.rescans or destination.creation):
         positions, notes = positions_of(request, described, sources, client.meta.region_name)
         warnings += notes
     plan = Plan(
         run=request.run,
         target=target,
-        begins=begins,
-        refilled=replica.refilled if replica else 0,
-        checks=replica.checks if replica else checks,
+        begins=destination.begins,
+        refilled=destination.refilled,
+        checks=destination.checks,
         other_facts=second.facts if second else None,
-        creation=indexed.creation if indexed else None,
+        creation=destination.creation,
         positions=positions,
         verb=verb,
         facts=facts,
@@ -237,7 +216,7 @@ def _decided(
         limits_from=limits_from,
         ttl=ttl,
         uses=uses,
-        purpose=aim.purpose if writes else None,
+        purpose=aim.purpose if draft.writes else None,
         heartbeat_timeout=heartbeat_timeout,
     )
     return check_plan(plan)
