@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from reindexer.items import GONE, ORDER, Put, to_json_key
 from reindexer.models import KeyList, Stop
+from reindexer.rounds.coalescing import Coalescing
 from reindexer.sinks.replica import ReplicaSink
 from reindexer.streams.order import FAR, floor_of
 from reindexer.tally import Outcome, Tally
@@ -170,6 +172,32 @@ def test_a_poison_record_among_those_that_are_there_already_delays_none() -> Non
     stream.one_round(Life())
     assert (stream.tally, len(stream.isolated)) == (Tally(scanned=KEYS, updated=KEYS - 1), 1)
     assert stream.stops == [Stop.ISOLATED], "and the service counts as one that answers"
+
+
+@pytest.mark.parametrize(("changes", "before"), [(250, 4), (60, 2), (25, 0), (1, 0)])
+def test_far_behind_the_next_page_is_read_while_batches_of_this_one_are_under_way(
+    monkeypatch: pytest.MonkeyPatch, changes: int, before: int
+) -> None:
+    """Also of records so large that a page holds few of them. `before`: batches that are sent first."""
+    monkeypatch.setattr("reindexer.sources.stream.PAGE_RECORDS", changes)
+    world, calls = Replicated([]), list[str]()
+    for number in range(2 * changes):
+        world.put(number % KEYS)
+    for made, name in ((world.stream, "get_records"), (ReplicaSink, "attempt")):
+        monkeypatch.setattr(made, name, logged(calls, name, getattr(made, name)))
+    monkeypatch.setattr(Coalescing, "holds", lambda *_: False)  # each change is sent
+    world.shard(world.lineages).one_round(Life())
+    assert calls[: before + 2] == ["get_records", *["attempt"] * before, "get_records"]
+
+
+def logged(calls: list[str], name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+    """The same, which notes that it is called."""
+
+    def noting(*given: Any, **named: Any) -> Any:
+        calls.append(name)
+        return call(*given, **named)
+
+    return noting
 
 
 def test_a_batch_changes_a_row_once_and_the_later_change_is_put_after_it() -> None:

@@ -26,7 +26,8 @@ log = logging.getLogger(__name__)
 
 #: Rows begun between two looks at the clock while none of them needs a write: as many as a batch has.
 _ROWS_PER_LOOK = 25
-#: Rows begun before what comes after the page is read ahead: four batches, which then need not wait for it.
+#: Rows begun before what comes after the page is read ahead: four batches, which then need not wait for it; of a
+#: page that has no more, all but the last one.
 _ROWS_BEFORE_NEXT = 100
 #: Seconds for which a round that follows keeps isolated records: at rest it takes minutes, and each round costs
 #: five events.
@@ -212,6 +213,7 @@ class Round(Generic[Change]):
 
         It ends early when enough records are isolated, on a stop and at the end of the slice.
         """
+        reads_ahead_at = min(_ROWS_BEFORE_NEXT, len(page.rows) - 1)
         for position, item in enumerate(page.rows):
             if self._checkpoint.full:
                 return
@@ -219,7 +221,7 @@ class Round(Generic[Change]):
                 self._context.heartbeat()
                 if self._context.stopping() or self._context.now() >= self._deadline:
                     return
-            if position == _ROWS_BEFORE_NEXT and page.read_ahead:
+            if position == reads_ahead_at and page.read_ahead:
                 page.read_ahead()
             key = {name: item[name] for name in self._key_names}
             self._checkpoint.begin(key)
