@@ -150,7 +150,7 @@ class Put:
     `body` is what a destination takes, without the order: a document's text, or attributes; None: the record is
     gone there. `replaces`: something older is known to be in its place. `again`: it replaces what is stored at
     that very order, too. `old`: the names of its attributes before a change, where the stream has them;
-    empty: there was no such record.
+    empty: there was no such record. `paged`: the body came with a page of a stream, which has 1 MB at the most.
     """
 
     order: int
@@ -159,6 +159,7 @@ class Put:
     replaces: bool = False
     again: bool = False
     old: tuple[str, ...] | None = None
+    paged: bool = False
 
 
 #: What a destination is sent: changes of an item by default.

@@ -221,6 +221,18 @@ def test_a_change_of_a_copy_that_has_other_attributes_is_put_whole() -> None:
     assert world.differing() == []
 
 
+@pytest.mark.parametrize("images", [True, False])
+def test_records_that_are_read_beside_their_changes_are_sent_in_calls_of_a_few_megabytes(images: bool) -> None:
+    """A page of the stream has a megabyte; without images it names records of up to 400 KB, a thousand of them."""
+    world = Replicated([], images=images)
+    for key in range(KEYS):
+        world.put(key)
+    for item in world.table.rows.values():
+        item["text"] = {"S": "x" * 1_000_000}
+    world.shard(world.lineages).one_round(Life())
+    assert list(map(len, world.replica.batches)) == ([KEYS] if images else [3, 3, 2])
+
+
 def test_a_change_of_what_the_scan_has_not_reached_is_put() -> None:
     world = Replicated([row(1)])
     world.put(1)

@@ -217,12 +217,13 @@ class Ordered(Recognised):
         self, position: int, key: WireKey, item: WireItem | None
     ) -> PendingWrite[Put] | Outcome | Isolated:
         """The document of a row or of a change, or nothing. Raises `EnvironmentFault`, `Interrupted`."""
-        order, gone, old = self._order, self._gone, None
+        order, gone, old, paged = self._order, self._gone, None, False
         if self._changes:
             change = self._changes[position]
             order = order_of(self._epoch, change.ordinal)
             old = () if change.kind is ChangeKind.INSERT else change.old
             item = change.new or self._read.get(key_identity(key))
+            paged = change.new is not None
             gone = Outcome.DELETED if change.kind is ChangeKind.REMOVE else gone
         elif self._orders:
             order = self._orders[key_identity(key)]
@@ -242,7 +243,7 @@ class Ordered(Recognised):
             return PendingWrite(position, key, Put(order, None, Outcome.FILTERED, old=old))
         if self._each and not self._changes:
             return self._isolated(key, order, "", "isolation: record", given_up=False)
-        return PendingWrite(position, key, Put(order, body, Outcome.UPDATED, old=old))
+        return PendingWrite(position, key, Put(order, body, Outcome.UPDATED, old=old, paged=paged))
 
     def _isolated(self, key: WireKey, order: int, error: str, message: str, *, given_up: bool) -> Isolated:
         return Isolated(

@@ -76,8 +76,8 @@ class ReplicaSink:
         self._insertions, self._updates = _Worth(), _Worth()
 
     def size_of(self, write: Put) -> int:
-        """Bytes of the item as JSON, about; 0 for one from a page of a stream, which has 1 MB at the most."""
-        if write.old is not None:
+        """Bytes of the item as JSON, about; 0 for one that came with a page of a stream."""
+        if write.paged:
             return 0
         return len(as_json(attributes_of(write))) + _OWN_BYTES
 
