@@ -223,7 +223,7 @@ def test_a_change_of_a_copy_that_has_other_attributes_is_put_whole() -> None:
 
 @pytest.mark.parametrize("images", [True, False])
 def test_records_that_are_read_beside_their_changes_are_sent_in_calls_of_a_few_megabytes(images: bool) -> None:
-    """A page of the stream has a megabyte; without images it names records of up to 400 KB, a thousand of them."""
+    """A page of a stream has a megabyte; without images it names a thousand records of up to 400 KB."""
     world = Replicated([], images=images)
     for key in range(KEYS):
         world.put(key)

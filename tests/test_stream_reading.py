@@ -15,10 +15,10 @@ from reindexer.models.streams import Position
 from reindexer.streams.changes import ChangeKind
 from reindexer.streams.client import StreamCalls, make_streams_client
 from reindexer.streams.listing import children, describe
-from reindexer.streams.reading import ShardReader, after_change
+from reindexer.streams.reading import ChangePage, ShardReader, after_change
 from reindexer.streams.taxonomy import of_stream_call
 from tests.immediate_executor import ImmediateExecutor
-from tests.model_stream import NOON, ModelStream, Waiting
+from tests.model_stream import NOON, ModelStream
 
 FIRST = 10**20 - 3  # of 20 digits, soon of 21: compared as texts they would fall
 
@@ -88,17 +88,19 @@ def reader(stream: Stream, position: Position | None = None) -> ShardReader:
 
 
 def ordinals(read: ShardReader) -> list[int]:
-    found: list[int] = []
-    while not read.ended:
-        found += turned(read)
-    return found
+    page = turned(read)
+    return places(page) + ([] if page.ended else ordinals(read))
 
 
-def turned(read: ShardReader) -> list[int]:
-    """Of the next page; the one after it is read ahead where that is to be."""
+def turned(read: ShardReader) -> ChangePage:
+    """The next page; the one after it is read ahead where that is to be."""
     page = read.read()
     if page.read_ahead:
         page.read_ahead()
+    return page
+
+
+def places(page: ChangePage) -> list[int]:
     return [change.ordinal for change in page.changes]
 
 
@@ -143,7 +145,7 @@ def test_what_failed_ahead_fails_where_it_is_asked_for_and_is_read_again() -> No
     stream = Stream()
     stream.failing = [None, None, refused("InternalServerError", 500)]
     read = ahead(stream)
-    assert turned(read) == [1, 2]
+    assert places(turned(read)) == [1, 2]
     with pytest.raises(CallFailed):
         read.read()
     assert ordinals(read) == [3, 4, 5]
@@ -194,8 +196,8 @@ def test_a_page_that_fails_is_read_again_with_the_same_iterator() -> None:
 def test_an_empty_page_is_no_end() -> None:
     stream = Stream(2, closed=False)
     read = reader(stream)
-    assert [len(read.read().changes) for _ in range(3)] == [2, 0, 0]
-    assert not read.ended
+    pages = [read.read() for _ in range(3)]
+    assert [(len(page.changes), page.ended) for page in pages] == [(2, False), (0, False), (0, False)]
     stream.records.append(record(FIRST + 2))
     assert read.read().changes[0].ordinal == 3
 
@@ -233,15 +235,9 @@ def test_a_change_carries_key_images_time_and_who_deleted() -> None:
     assert removed.changed_at == NOON
 
 
-def test_between_empty_pages_it_waits_and_stops_when_asked() -> None:
-    context = Waiting(3)
-    pages = list(reader(Stream(3, closed=False)).pages(context))
-    assert [len(page.changes) for page in pages] == [2, 1, 0, 0, 0]
-    assert context.passed == 3
-
-
-def test_pages_end_with_the_shard() -> None:
-    assert [page.ended for page in reader(Stream(3)).pages(Waiting(1))] == [False, True]
+def test_the_last_page_says_that_the_shard_ends() -> None:
+    read = reader(Stream(3))
+    assert [read.read().ended for _ in range(2)] == [False, True]
 
 
 @pytest.mark.parametrize(

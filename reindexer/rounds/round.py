@@ -26,8 +26,8 @@ log = logging.getLogger(__name__)
 
 #: Rows begun between two looks at the clock while none of them needs a write: as many as a batch has.
 _ROWS_PER_LOOK = 25
-#: Rows begun before what comes after the page is read ahead: four batches, which then need not wait for it; of a
-#: page that has no more, all but the last one.
+#: Rows begun before what comes after the page is read ahead: four batches, which then need not wait for it. Of
+#: a page that has no more, all but the last one.
 _ROWS_BEFORE_NEXT = 100
 #: Seconds for which a round that follows keeps isolated records: at rest it takes minutes, and each round costs
 #: five events.

@@ -20,7 +20,6 @@ from reindexer.streams.lineages import children_of
 from reindexer.streams.listing import children
 from reindexer.streams.order import is_before_opening
 from reindexer.streams.reading import (
-    IDLE_SECONDS,
     PAGE_RECORDS,
     ChangePage,
     ShardReader,
@@ -33,6 +32,9 @@ if TYPE_CHECKING:
 
     from reindexer.streams.client import StreamCalls
 
+#: Seconds between two reads of a shard that has nothing new: a change arrives within 2 s, and an hour costs
+#: 3,600 read units a shard.
+_IDLE_SECONDS = 1.0
 #: Seconds of a wait after one turn without changes, before it is doubled: three more reads within a second.
 _FIRST_WAIT_SECONDS = 0.1
 #: Turns in a row without changes, three seconds, after which the round rests: its last change is reported by
@@ -131,7 +133,7 @@ class Following:
             if idle:
                 self.failing.raise_where_all(cursor.reading)
                 # Short waits first: an empty page may lie before others that are not.
-                wait = min(IDLE_SECONDS, _FIRST_WAIT_SECONDS * 2 ** min(idle, 10))
+                wait = min(_IDLE_SECONDS, _FIRST_WAIT_SECONDS * 2 ** min(idle, 10))
                 # A turn through many shards is a wait by itself.
                 self._context.wait(max(0.0, wait - (self._context.now() - begun_at)))
 

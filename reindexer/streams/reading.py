@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,16 +12,12 @@ from typing import Any, TypeAlias
 
 from reindexer.answers import Action, CallFailed, Failure
 from reindexer.models.streams import Position
-from reindexer.round_context import RoundContext
 from reindexer.streams.changes import Change, ChangeKind
 from reindexer.streams.client import StreamCalls
 from reindexer.streams.taxonomy import EXPIRED_ITERATOR, TRIMMED
 
 #: Records of a page, at most: DynamoDB's limit.
 PAGE_RECORDS = 1000
-#: Seconds between two reads of a shard that has nothing new: a change arrives within 2 s, and an hour costs
-#: 3,600 read units a shard.
-IDLE_SECONDS = 1.0
 #: Until then the beginning of a shard is certainly kept: changes live for 24 hours. Later a beginning that was
 #: trimmed would look like the shard's own, and all ordinals be shifted.
 BEGINNING_KEPT = timedelta(hours=20)
@@ -73,7 +69,6 @@ class ShardReader:
         """`limit`: records of a page at most, 1 to 1,000."""
         self._calls, self._limit, self._clock = calls, limit, clock
         self.position = position
-        self.ended = False
         self._iterator: str | None = None
         self._ahead: Future[_Read] | None = None
 
@@ -95,11 +90,11 @@ class ShardReader:
                 self._iterator = None
         if changes:
             self.position = after_change(self.position, changes[-1])
-        self._iterator, self.ended = following, following is None
+        self._iterator = following
         soon = None
         if ahead and following and self._calls.ahead and changes and at - changes[-1].changed_at > _BEHIND:
             soon = partial(self._read_ahead, self._calls.ahead, following)
-        return ChangePage(changes, self.position, self.ended, at, soon)
+        return ChangePage(changes, self.position, following is None, at, soon)
 
     def _read_ahead(self, executor: Executor, iterator: str) -> None:
         self._ahead = executor.submit(self._read, iterator, self.position)
@@ -111,17 +106,6 @@ class ShardReader:
     def _read(self, iterator: str, position: Position) -> _Read:
         records, following, at = self._calls.records(iterator, self._limit)
         return _counted(records, position), following, at
-
-    def pages(self, context: RoundContext) -> Iterator[ChangePage]:
-        """Pages until the shard's end or a stop; the wait between empty ones is the context's.
-
-        Raises `CallFailed`; a caller who wants to go on asks for pages again.
-        """
-        while not self.ended and not context.stopping():
-            page = self.read()
-            yield page
-            if not page.changes and not page.ended:
-                context.wait(IDLE_SECONDS)
 
     def _open(self) -> str:
         if self.position.sequence_number is None and self._clock() - self.position.found_at > BEGINNING_KEPT:
