@@ -62,6 +62,7 @@ def plan_rows(plan: Plan, job: JobInput, own_queue: str | None) -> Iterator[tupl
         safe = plan.other_facts.point_in_time_recovery
         if safe is not None:
             yield "", f"{written.table} has {'' if safe else 'no '}point-in-time recovery"
+    yield "permissions", _permissions(plan)
     if own_queue:
         yield "workers", f"the job's own, on task queue {own_queue}"
     if plan.verb.in_place or not (plan.verb.writes or plan.verb.compares):
@@ -70,6 +71,17 @@ def plan_rows(plan: Plan, job: JobInput, own_queue: str | None) -> Iterator[tupl
         yield "afterwards", _afterwards_readers(job, follows=bool(followed))
     if plan.verb.copies and not plan.verb.rewrites:
         yield "afterwards", _afterwards_replica(plan, job, follows=bool(followed))
+
+
+def _permissions(plan: Plan) -> str:
+    """What planning has tried: it refuses a job that lacks one."""
+    target, writes = plan.target, "reading and conditional writes"
+    tried = [(target.table, writes if plan.verb.in_place and target.writer != "none" else "reading")]
+    if target.other is not None and target.other.table_arn:
+        there = plan.verb.writes_other and target.writer != "none"
+        tried.append((target.other.table, writes if there else "reading"))
+    of_each = "; ".join(f"{what} of {table}" for table, what in tried)
+    return f"{of_each}; each was tried, and changed nothing"
 
 
 def _followers(plan: Plan) -> list[str]:

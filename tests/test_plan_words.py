@@ -19,16 +19,22 @@ SAMPLE = SampledSegments(segments=[0], total=1, enough=1000, at_least=30)
 
 
 def rows(
-    *, streams: int = 0, checks: list[Source] | None = None, recovery: bool | None = None, **more: Any
+    *,
+    streams: int = 0,
+    checks: list[Source] | None = None,
+    recovery: bool | None = None,
+    there: str = "",
+    writer: str = "partiql",
+    **more: Any,
 ) -> list[tuple[str, str]]:
     job = JobInput.model_validate({"table": "cities", "operation": OPERATION, **more})
     facts = TableFacts(account="", region="eu-west-1", items=0, size_bytes=0, point_in_time_recovery=recovery)
-    other = OtherTable(table="cities-eu", table_arn="", table_id="", region="eu-west-1")
+    other = OtherTable(table="cities-eu", table_arn=there, table_id="", region="eu-west-1")
     plan: Plan = a_plan().model_copy(update={"verb": verb_of(job.operation), "other_facts": facts})
     reading: Any = {f"shard-{number}": None for number in range(streams)}
     lineages = Lineages.model_construct(stream_arn="a", opened_at=datetime.now(UTC), reading=reading)
     update: dict[str, Any] = {
-        "target": plan.target.model_copy(update={"other": other, "operation": job.operation}),
+        "target": plan.target.model_copy(update={"other": other, "operation": job.operation, "writer": writer}),
         "sources": [*plan.sources, *([lineages] if streams else [])],
         "checks": checks or [],
     }
@@ -44,6 +50,23 @@ def rows(
 )
 def test_stream_shards_agree_with_their_number(number: int, said: str) -> None:
     assert dict(rows(streams=number))["follows"].startswith(f"{said}; idle about")
+
+
+@pytest.mark.parametrize(
+    ("there", "writer", "said"),
+    [
+        ("arn", "partiql", "reading of cities; reading and conditional writes of cities-eu; each was tried"),
+        ("arn", "none", "reading of cities; reading of cities-eu; each was tried"),
+        ("", "partiql", "reading of cities; each was tried"),  # the replica is not there yet
+    ],
+)
+def test_only_permissions_that_were_tried_are_claimed(there: str, writer: str, said: str) -> None:
+    assert dict(rows(there=there, writer=writer))["permissions"].startswith(said)
+
+
+def test_a_job_in_place_has_tried_to_write_to_its_table() -> None:
+    found = dict(plan_rows(a_plan(), JobInput(table="cities"), None))["permissions"]
+    assert found == "reading and conditional writes of cities; each was tried, and changed nothing"
 
 
 @pytest.mark.parametrize(
