@@ -13,7 +13,7 @@ from activities.failures import refusals_as_faults, translated
 from activities.guard import Guard
 from activities.identity import Identities, TableTrouble
 from activities.round_context import TemporalContext
-from activities.second import trouble_of_either
+from activities.second_table import trouble_of_either
 from activities.sources import fetched
 from reindexer.compare.checkpoint import Keep
 from reindexer.compare.segment import compare_segment

@@ -8,7 +8,7 @@ from activities.clients import Clients
 from activities.guard import Guard
 from activities.identity import Identities
 from activities.round_context import TemporalContext
-from activities.second import second_of, trouble_of_either
+from activities.second_table import second_of, trouble_of_either
 from activities.seen_stamps import seen_by
 from activities.sources import fetched
 from reindexer.models import ClosingInput, ClosingResult, Fault

@@ -9,7 +9,7 @@ from temporalio import activity
 
 from activities.clients import Clients
 from activities.failures import translated
-from activities.second import place_of
+from activities.second_table import place_of
 from reindexer.checks.last_look_elsewhere import InCopy, InOrder, Landed
 from reindexer.dynamo.index_keys import INDEX_KEY, IndexKeys
 from reindexer.dynamo.reading import read_consistently

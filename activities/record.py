@@ -7,10 +7,10 @@ from temporalio.exceptions import ApplicationError
 
 from activities.clients import Clients
 from activities.guard import Guard
-from activities.holding import Holding
 from activities.identity import Identities
+from activities.lock_held import LockHeld
 from activities.round_context import TemporalContext
-from activities.second import second_of, trouble_of_either
+from activities.second_table import second_of, trouble_of_either
 from reindexer.models import CLOCK_WRONG, RecordInput, RecordResult, Stop
 from reindexer.table_rounds import attempt_record
 
@@ -18,7 +18,7 @@ from reindexer.table_rounds import attempt_record
 class RecordActivities:
     """Records that left their round."""
 
-    def __init__(self, clients: Clients, identities: Identities, holding: Holding, guard: Guard) -> None:
+    def __init__(self, clients: Clients, identities: Identities, holding: LockHeld, guard: Guard) -> None:
         self._clients, self._identities, self._holding, self._guard = clients, identities, holding, guard
 
     @activity.defn(name="reindex_record", no_thread_cancel_exception=True)

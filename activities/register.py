@@ -11,11 +11,11 @@ from activities.compare import CompareActivities, DifferenceActivities
 from activities.dry_run import DryRunActivities
 from activities.ended_shard import EndedShardActivities
 from activities.guard import Guard
-from activities.holding import Holding
 from activities.identity import Identities
 from activities.kept import KeptActivities
 from activities.last_look import ClosingLookActivities
 from activities.lock import LockActivities
+from activities.lock_held import LockHeld
 from activities.look import LookActivities
 from activities.older_epochs import OlderActivities
 from activities.plan import PlanActivities, SearchAttributeActivities
@@ -37,7 +37,7 @@ class Questions:
     """What a process asks before work begins, once for all its activities: their answers serve each other."""
 
     def __init__(self, clients: Clients) -> None:
-        self.identities, self.holding = Identities(clients), Holding(clients)
+        self.identities, self.holding = Identities(clients), LockHeld(clients)
 
 
 def control_activities(

@@ -7,13 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 from temporalio import activity
 
-from activities.asking import answered
 from activities.clients import Clients
 from activities.guard import Guard
-from activities.holding import Holding
 from activities.identity import Identities
+from activities.ledger_answers import answered
+from activities.lock_held import LockHeld
 from activities.round_context import TemporalContext
-from activities.second import second_of, trouble_of_either
+from activities.second_table import second_of, trouble_of_either
 from activities.seen_stamps import seen_by
 from activities.sources import fetched
 from reindexer.answers import CallFailed
@@ -33,7 +33,7 @@ _THREADS = 2
 class RoundActivities:
     """Rounds, on the rounds queue. `clients` are made and warmed when the worker starts."""
 
-    def __init__(self, clients: Clients, identities: Identities, holding: Holding, guard: Guard) -> None:
+    def __init__(self, clients: Clients, identities: Identities, holding: LockHeld, guard: Guard) -> None:
         self._clients, self._identities, self._holding, self._guard = clients, identities, holding, guard
         self._pool = ThreadPoolExecutor(_THREADS, "noting")
 

@@ -21,7 +21,7 @@ from reindexer.models.checks import DocumentRanges
 from reindexer.search import admin
 from reindexer.search.asking import answering
 from reindexer.search.client import SearchClient
-from reindexer.search.listed import ranges_of
+from reindexer.search.document_ranges import ranges_of
 from reindexer.search.tombstones import purge
 from reindexer.streams.order import TOMBSTONE_KEPT
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 from uuid import uuid4
 
-from activities.asking import answered
+from activities.ledger_answers import answered
 from reindexer.errors import EnvironmentFault, Refused
 from reindexer.ledger import Ledger
 from reindexer.models import ClosingInput, RoundInput, ShardPlace

@@ -38,7 +38,7 @@ from workflows.job.partition_totals import (
     unknown,
     with_quarantined,
 )
-from workflows.job.slot import Shard
+from workflows.job.shard import Shard
 
 PAYLOAD = 2 * 1024 * 1024  # bytes; more than that Temporal refuses
 names = st.text(max_size=20)

@@ -19,7 +19,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities.guard import Guard
-from activities.holding import Holding
+from activities.lock_held import LockHeld
 from activities.record import RecordActivities
 from reindexer.answers import Action
 from reindexer.connect import DATA_CONVERTER
@@ -127,7 +127,7 @@ def test_an_isolated_record_is_left_to_another_worker_and_parks_after_its_last_a
     model = table_of(1)
     model.plan = lambda _: Plan(call="RequestTimeTooSkewed")
     clients, identities = Mock(table=lambda _: TableClient(model, "t")), Mock(trouble_before=lambda *_: None)  # type: ignore[arg-type]
-    record = RecordActivities(clients, identities, Holding(clients), Guard()).reindex_record
+    record = RecordActivities(clients, identities, LockHeld(clients), Guard()).reindex_record
     request = RecordInput(target=target(), record=Isolated(key={"id": {"S": "row-00000"}}, attempts=5))
     environment = ActivityEnvironment()
     environment.payload_converter = DATA_CONVERTER.payload_converter

@@ -11,8 +11,8 @@ from reindexer.errors import BadInput
 from reindexer.models import Segment, ShardSummary
 from tests.run_by_hand import BEGAN, Run, a_follow
 from workflows.job.failure_budget import exhausted, note_given_up, remember, within_an_hour
+from workflows.job.shard import Shard
 from workflows.job.shards import Shards
-from workflows.job.slot import Shard
 
 
 def given_up(totals: dict[int, int], minute: int, total: int) -> int:

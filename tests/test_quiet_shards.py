@@ -10,8 +10,8 @@ from reindexer.models import Segment, ShardReport, Situation
 from tests.run_by_hand import Run, a_job
 from workflows.job.looking import Looking
 from workflows.job.progress import ProgressView
+from workflows.job.shard import Shard
 from workflows.job.shards import Shards
-from workflows.job.slot import Shard
 
 SEGMENT = Segment(segment=0, total=1)
 PAUSED = Situation(state="paused")

@@ -18,7 +18,7 @@ from tests.driving import shard
 from tests.model_table import ModelTable, Plan
 from tests.tables import Table
 from tests.written_jobs import aim, offer, write_job
-from workflows.job.slot import beginning
+from workflows.job.shard import beginning
 
 MakeTable = Callable[..., Table]
 KEY = {"id": {"S": "row-0"}}

@@ -111,17 +111,21 @@ async def test_a_worker_that_refuses_a_job_has_touched_nothing(quiet: Stack, mak
     await outcome(handle)
 
 
+@pytest.mark.parametrize("state", ["paused", "parked"])
 async def test_a_follow_whose_replica_was_deleted_says_so_when_it_is_to_scan_again(
-    quiet: Stack, make_table: Make
+    quiet: Stack, make_table: Make, state: str
 ) -> None:
     copied = Replicated(make_table, rows=5)
     operation = {**copied.job()["operation"], "create": True}
     handle = await copied.follow(quiet, operation=operation)
     await until(handle, lambda seen: seen["tally"]["updated"] >= 5)
     assert expires(copied.table, copied.replica.name) == "reindexGone"
+    if state == "paused":  # before its replica is gone: it would park instead
+        await handle.signal("pause")
+        await until(handle, lambda seen: seen["state"] == state)
     copied.replica.drop()
-    await handle.signal("pause")
-    await until(handle, lambda seen: seen["state"] == "paused")
+    copied.table.fill(1)  # a change, which has nowhere to go
+    await until(handle, lambda seen: seen["state"] == state)
     code, _, err = await asyncio.to_thread(command, environment(quiet), "resume", handle.id, "--rescan")
     assert code == 0, err
     seen = await until(handle, lambda seen: seen["state"] == "parked" and "rescan" in seen["reason"])

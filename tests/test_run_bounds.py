@@ -43,8 +43,8 @@ from reindexer.tally import Attempts, Tally
 from tests.run_by_hand import BEGAN, Run, a_job
 from workflows.job.cycle import HandingOver, too_large
 from workflows.job.looking import Looking
+from workflows.job.shard import Shard
 from workflows.job.shards import Shards
-from workflows.job.slot import Shard
 
 DRAW = random.Random(7)
 

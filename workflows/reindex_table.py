@@ -15,7 +15,6 @@ from workflows.job.cycle import HandingOver, too_large
 from workflows.job.dry_run import dry_run
 from workflows.job.failure_budget import exhausted, note_given_up
 from workflows.job.following import FollowingPhases
-from workflows.job.given import carried_over, validated
 from workflows.job.incomplete import reasons
 from workflows.job.index import prepare_index
 from workflows.job.lock import give_back, lock_of, take_lock
@@ -29,9 +28,10 @@ from workflows.job.progress import ProgressView
 from workflows.job.replica import prepare_replica
 from workflows.job.report import JobReport
 from workflows.job.rescan import begin_again, why_no_rescan
+from workflows.job.run_input import carried_over, validated
 from workflows.job.running_job import RunningJob
+from workflows.job.shard import Shard
 from workflows.job.shards import Shards
-from workflows.job.slot import Shard
 
 with workflow.unsafe.imports_passed_through():
     from pydantic import ValidationError

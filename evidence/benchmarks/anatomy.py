@@ -20,8 +20,8 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.clients import Clients
 from activities.guard import Guard
-from activities.holding import Holding
 from activities.identity import Identities
+from activities.lock_held import LockHeld
 from activities.round import RoundActivities
 from activities.verify import VerifyActivities
 from evidence.benchmarks.job import touch, transform
@@ -89,7 +89,7 @@ def run_anatomy(table: str) -> dict[str, Parts]:
 def _round(clients: Clients, environment: ActivityEnvironment, target: Target) -> Parts:
     with _Sampler() as sampler:
         result = environment.run(
-            RoundActivities(clients, Identities(clients), Holding(clients), Guard()).reindex_round,
+            RoundActivities(clients, Identities(clients), LockHeld(clients), Guard()).reindex_round,
             RoundInput(target=target, source=Segment(segment=0, total=1), seconds=_WHOLE_TABLE),
         )
     return sampler.parts(result.progress.tally.scanned)

@@ -12,7 +12,7 @@ from typing import Any
 
 from reindexer.checks.counted import Counted, KeepKeys
 from reindexer.checks.index_sample import same_json
-from reindexer.compare.made import Made
+from reindexer.compare.made_documents import Made
 from reindexer.dynamo.calls import Calls
 from reindexer.dynamo.table import KEYS_PER_CALL, TableClient
 from reindexer.errors import EnvironmentFault, Interrupted, Refused, one_line

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from reindexer.answers import Action, CallFailed
-from reindexer.compare.made import Made
+from reindexer.compare.made_documents import Made
 from reindexer.dynamo.table import TableClient
 from reindexer.errors import Interrupted, RecordFailed
 from reindexer.items import Key, WireItem, to_json_key

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from reindexer.compare.made import Made
+from reindexer.compare.made_documents import Made
 from reindexer.compare.parts import Parts
 from reindexer.compare.rows import Identity
 from reindexer.compare.side import Side, TableSide
@@ -19,7 +19,7 @@ from reindexer.errors import EnvironmentFault, Interrupted, named_failure
 from reindexer.items import WireItem, WireKey, WireValue
 from reindexer.jobs.expiry import MAX_SECONDS_PAST, expired
 from reindexer.models import DocumentRange, Expiry
-from reindexer.search.listed import PAGE, Listed, listed
+from reindexer.search.document_ranges import PAGE, Listed, listed
 from reindexer.values import same
 
 #: The attribute with the document, or the one of a place with its number: no attribute of a table is called so.

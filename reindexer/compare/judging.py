@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
+from reindexer.compare.confirming import TRIES, Confirmed, Suspect, Verdict, confirm, distinct
 from reindexer.compare.describing import described
 from reindexer.compare.rows import Terms
-from reindexer.compare.sandwich import TRIES, Confirmed, Suspect, Verdict, confirm, distinct
 from reindexer.compare.side import Side
 from reindexer.items import WireKey, to_json_key
 from reindexer.models.comparison import Difference, Differing, FoundDifference

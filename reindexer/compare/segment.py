@@ -9,10 +9,10 @@ from typing import NamedTuple, Protocol, TypeAlias
 
 from reindexer.compare.checkpoint import Checkpoint, Keep
 from reindexer.compare.documents import DocumentTerms, IndexSide, MadeSide
-from reindexer.compare.made import Made
-from reindexer.compare.meeting import Meeting
-from reindexer.compare.named import Named
+from reindexer.compare.made_documents import Made
+from reindexer.compare.named_keys import Named
 from reindexer.compare.parts import NOTHING, parts_of
+from reindexer.compare.reading_together import Meeting
 from reindexer.compare.rows import Rules, Terms
 from reindexer.compare.side import Side, TableSide
 from reindexer.compare.window import Window

@@ -24,7 +24,7 @@ from reindexer.planning.replicate import FOLLOW_LAG
 from reindexer.planning.search import ConnectSearch, PlannedIndex
 from reindexer.planning.sizing import MAX_SHARDS, segments, shard_count
 from reindexer.search.asking import repeated
-from reindexer.search.listed import MAX_RANGES, ranges_of
+from reindexer.search.document_ranges import MAX_RANGES, ranges_of
 
 #: Segments of the table: ranges of documents are shards of the job besides.
 _MAX_SEGMENTS = MAX_SHARDS - MAX_RANGES

@@ -11,7 +11,7 @@ from temporalio.workflow import ChildWorkflowCancellationType, ParentClosePolicy
 
 from workflows.job.lock import lock_of
 from workflows.job.running_job import RunningJob
-from workflows.job.slot import Shard
+from workflows.job.shard import Shard
 from workflows.options import ASKING
 from workflows.reindex_shard import ReindexShard
 

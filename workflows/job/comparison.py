@@ -9,7 +9,7 @@ from temporalio import workflow
 from workflows.job.closing import retry_while_parked
 from workflows.job.counts import compared_so_far
 from workflows.job.running_job import RunningJob
-from workflows.job.slot import Shard
+from workflows.job.shard import Shard
 
 with workflow.unsafe.imports_passed_through():
     from activities.compare import DifferenceActivities

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from temporalio import workflow
 
-from workflows.job.slot import Shard
+from workflows.job.shard import Shard
 
 with workflow.unsafe.imports_passed_through():
     from reindexer.models import (

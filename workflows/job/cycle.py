@@ -8,8 +8,8 @@ from temporalio import workflow
 
 from workflows.job.closing import retry_while_parked
 from workflows.job.running_job import RunningJob
+from workflows.job.shard import Shard
 from workflows.job.shards import Shards
-from workflows.job.slot import Shard
 
 with workflow.unsafe.imports_passed_through():
     from activities.kept import KeptActivities

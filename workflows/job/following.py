@@ -17,9 +17,9 @@ from workflows.job.older_epochs import settle_older
 from workflows.job.phases import whole_table
 from workflows.job.report import JobReport
 from workflows.job.running_job import RunningJob
+from workflows.job.shard import Shard
 from workflows.job.shards import Shards
-from workflows.job.slot import Shard
-from workflows.job.tending import Tending, lineages, through
+from workflows.job.upkeep import Upkeep, lineages, through
 
 with workflow.unsafe.imports_passed_through():
     from activities.compare import DifferenceActivities
@@ -49,8 +49,8 @@ class FollowingPhases:
 
     async def run(self) -> None:
         """Until everything hands back."""
-        tending = Tending(self._job, self._shards).run()
-        beside = [asyncio.ensure_future(task) for task in (self._drain(), self._end(), tending)]
+        upkeep = Upkeep(self._job, self._shards).run()
+        beside = [asyncio.ensure_future(task) for task in (self._drain(), self._end(), upkeep)]
         await self._shards.run(list(self._shards.all))
         # All have ended though none was asked to: the stream is gone, and says so where it is read.
         await workflow.wait_condition(lambda: self._job.leaving)

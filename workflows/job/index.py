@@ -8,8 +8,8 @@ from temporalio.exceptions import ActivityError
 from workflows.controls import handed_back
 from workflows.job.planning import plainly
 from workflows.job.running_job import RunningJob
+from workflows.job.shard import Shard
 from workflows.job.shards import Shards
-from workflows.job.slot import Shard
 from workflows.options import CLOSING, CONTROL, READ_AGAIN, round_options
 
 with workflow.unsafe.imports_passed_through():

@@ -8,7 +8,7 @@ from typing import Any
 
 from temporalio import workflow
 
-from workflows.job.slot import Shard
+from workflows.job.shard import Shard
 
 with workflow.unsafe.imports_passed_through():
     from reindexer.models import Isolated, PartitionsDone, PartitionsInput, PartitionTotals, Report, Source

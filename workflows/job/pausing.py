@@ -12,7 +12,7 @@ from workflows.job.followed import hours_left
 from workflows.job.payloads import reason_in
 from workflows.job.running_job import RunningJob
 from workflows.job.shards import Shards
-from workflows.job.tending import lineages
+from workflows.job.upkeep import lineages
 
 #: Seconds before what is unread is trimmed by which a follow goes on, whatever was asked for: a round begins
 #: within seconds and reads the oldest first, and workers may have to be restarted.

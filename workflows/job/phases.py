@@ -13,8 +13,8 @@ from workflows.job.comparison import compared
 from workflows.job.older_epochs import older_segments
 from workflows.job.report import JobReport
 from workflows.job.running_job import RunningJob
+from workflows.job.shard import Shard, beginning
 from workflows.job.shards import Shards
-from workflows.job.slot import Shard, beginning
 
 with workflow.unsafe.imports_passed_through():
     from activities.kept import KeptActivities

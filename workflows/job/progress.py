@@ -16,9 +16,9 @@ from workflows.job.looking import Looking
 from workflows.job.partition_totals import PartitionProgress, with_quarantined
 from workflows.job.rates import Point, Rates
 from workflows.job.running_job import RunningJob
+from workflows.job.shard import Shard
 from workflows.job.shards import Shards
-from workflows.job.slot import Shard
-from workflows.job.tending import lineages
+from workflows.job.upkeep import lineages
 from workflows.options import EVERYWHERE
 
 with workflow.unsafe.imports_passed_through():

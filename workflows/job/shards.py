@@ -11,8 +11,8 @@ from temporalio.exceptions import ChildWorkflowError, TemporalError, WorkflowAlr
 
 from workflows.job.children import Children, Gone
 from workflows.job.running_job import RunningJob
+from workflows.job.shard import STILL, Shard, superseded, together
 from workflows.job.shares import Grant, limited, opening, redistribute
-from workflows.job.slot import STILL, Shard, superseded, together
 from workflows.reindex_shard import ReindexShard
 
 with workflow.unsafe.imports_passed_through():

@@ -37,7 +37,7 @@ PURGE = ("tests/test_tombstones.py",)  # on a real OpenSearch
 LEDGER = ("tests/test_ledger.py",)  # on real engines
 FOLLOW_JOBS = ("tests/test_follow_beside_its_scan.py",)  # on the whole stack
 FOLDING = ("tests/test_folding.py",)
-SLOT = ("tests/test_slot.py",)
+SLOT = ("tests/test_job_shard.py",)
 
 
 @dataclass(frozen=True)

@@ -110,14 +110,14 @@ MUTATIONS = (
     ),
     Mutation(
         "a round that has ended is counted as running, too",
-        "workflows/job/slot.py",
+        "workflows/job/shard.py",
         'self.summary, self.running = end.summary.model_copy(update={"newest": []}), Counts()',
         'self.account = end.summary.model_copy(update={"newest": []})',
         SLOT,
     ),
     Mutation(
         "what was seen of a shard takes back what it has signalled",
-        "workflows/job/slot.py",
+        "workflows/job/shard.py",
         "if _place(summary) >= _place(known):",
         "if True:",
         SLOT,

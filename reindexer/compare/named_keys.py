@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from reindexer.compare.checkpoint import Checkpoint
+from reindexer.compare.confirming import Confirmed, Suspect, Verdict
 from reindexer.compare.judging import OF_FIRST, Judge
 from reindexer.compare.rows import Identity, Terms
-from reindexer.compare.sandwich import Confirmed, Suspect, Verdict
 from reindexer.compare.side import Side
 from reindexer.compare.window import Row, Window
 from reindexer.items import Key, WireItem, WireKey, from_json_key

@@ -8,9 +8,9 @@ from typing import Any, cast
 
 import pytest
 
-from activities import holding
+from activities import lock_held
 from activities.clients import Clients
-from activities.holding import Holding
+from activities.lock_held import LockHeld
 from reindexer.errors import EnvironmentFault, Refused, Unavailable
 from reindexer.models import LockInput, Stop
 from tests.driving import FakeContext
@@ -42,8 +42,8 @@ class Locks:
         return answer
 
 
-def asking(ledger: Locks) -> Holding:
-    return Holding(cast(Clients, SimpleNamespace(ledger=SimpleNamespace(locks=ledger))))
+def asking(ledger: Locks) -> LockHeld:
+    return LockHeld(cast(Clients, SimpleNamespace(ledger=SimpleNamespace(locks=ledger))))
 
 
 def context(**more: Any) -> FakeContext:
@@ -55,7 +55,7 @@ def test_an_answer_serves_for_a_second_and_only_a_good_one(monkeypatch: pytest.M
     holds = asking(ledger)
     assert [holds.trouble_before(LOCK, context()) for _ in range(3)] == [None] * 3
     assert ledger.asked == 1
-    monkeypatch.setattr(holding, "_FRESH_SECONDS", 0.0)
+    monkeypatch.setattr(lock_held, "_FRESH_SECONDS", 0.0)
     for _ in range(2):
         trouble = holds.trouble_before(LOCK, context())
         assert trouble is not None

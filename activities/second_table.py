@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 
-from activities.asking import answered
 from activities.clients import Clients
 from activities.identity import TableTrouble
+from activities.ledger_answers import answered
 from reindexer.dynamo.other_table import of_other
 from reindexer.errors import EnvironmentFault
 from reindexer.models import (

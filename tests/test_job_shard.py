@@ -24,7 +24,7 @@ from reindexer.models import (
     Verification,
 )
 from reindexer.tally import Tally
-from workflows.job.slot import Shard, superseded, together
+from workflows.job.shard import Shard, superseded, together
 
 SEGMENT = Segment(segment=0, total=1)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from reindexer.models import DocumentRange, KeyAttribute, SearchAddress
-from reindexer.search import listed as module
+from reindexer.search import document_ranges as module
 from reindexer.search.client import SearchClient
+from reindexer.search.document_ranges import listed, ranges_of
 from reindexer.search.documents import GONE, ORDER
-from reindexer.search.listed import listed, ranges_of
 from tests.searching import ask, bulk, index_action, own_index
 
 KEY = [KeyAttribute(name="id", type="S")]

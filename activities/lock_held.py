@@ -20,7 +20,7 @@ _FRESH_SECONDS = 1.0
 _THREADS = 4
 
 
-class Holding:
+class LockHeld:
     """Asks the ledger, for a process."""
 
     def __init__(self, clients: Clients) -> None:

@@ -14,8 +14,8 @@ from workflows.faults import in_plain_words
 from workflows.job.index import index_input
 from workflows.job.older_epochs import settle_older
 from workflows.job.running_job import RunningJob
+from workflows.job.shard import Shard
 from workflows.job.shards import Shards
-from workflows.job.slot import Shard
 from workflows.options import CONTROL, LOOK_AT_STREAM
 from workflows.reindex_shard import ReindexShard
 
@@ -37,7 +37,7 @@ _MANY = 5000
 _PURGE_AGAIN_SECONDS = 1.0
 
 
-class Tending:
+class Upkeep:
     """One timer for both."""
 
     def __init__(self, job: RunningJob, shards: Shards) -> None:
