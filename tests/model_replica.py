@@ -56,6 +56,7 @@ class ModelReplica(ModelTable):
         super().__init__(rows, name="r", clock=world.clock, plan=lambda _: world.plan(), page_rows=17)
         self.world = world
         self._one_by_one = threading.Lock()  # calls come side by side, and each write is atomic
+        self.unspoken = set[Identity]()  # items that no statement of a batch takes
         self.landed: Counter[tuple[Identity, int]] = Counter()
         self.wrong: list[str] = []
 
@@ -83,6 +84,11 @@ class ModelReplica(ModelTable):
 
     def _others(self, plan: Plan) -> None:
         self.world.others(plan)
+
+    def _one(self, statement: Statement, plan: Plan, fault: str | None) -> Item | None:
+        if not isinstance(statement, Placed) and self.identity(statement.key) in self.unspoken:
+            return {"Code": "ValidationError", "Message": "Statement wasn't well formed"}
+        return super()._one(statement, plan, fault)
 
     def _apply(self, statement: Statement, *, answered: bool = False) -> bool:
         identity = self.identity(statement.key)

@@ -174,6 +174,21 @@ def test_a_poison_record_among_those_that_are_there_already_delays_none() -> Non
     assert stream.stops == [Stop.ISOLATED], "and the service counts as one that answers"
 
 
+def test_an_item_that_no_statement_takes_is_put() -> None:
+    """By a scan, where it is inserted, and by a follow, where it is updated."""
+    world = Replicated(table())
+    world.replica.unspoken = {world.replica.identity(key_of(key)) for key in (3, 5)}
+    scan = world.shard().run()
+    assert (scan.tally, scan.isolated) == (Tally(scanned=ROWS, updated=ROWS), [])
+    for key in range(KEYS):
+        world.put(key)
+    stream = world.shard(world.lineages)
+    stream.one_round(Life())
+    assert (stream.tally, stream.isolated) == (Tally(scanned=KEYS, updated=KEYS), [])
+    assert world.differing() == []
+    assert world.replica.wrong == []
+
+
 @pytest.mark.parametrize(("changes", "before"), [(250, 4), (60, 2), (25, 0), (1, 0)])
 def test_far_behind_the_next_page_is_read_while_batches_of_this_one_are_under_way(
     monkeypatch: pytest.MonkeyPatch, changes: int, before: int

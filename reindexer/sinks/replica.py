@@ -33,6 +33,8 @@ from reindexer.values import MAX_ITEM_BYTES, item_size
 #: Seconds for which a tombstone is kept: DynamoDB removes it by its TTL some time after. A stream keeps a
 #: change for one day, so that no position from which a follow goes on lies before the deletion.
 TOMBSTONE_SECONDS = 2 * 86_400
+#: Answers to a statement after which its item is put.
+_IN_VAIN = (Action.SETTLE, Action.GIVE_UP)
 #: Statements by which it is decided whether batches are worth it, for the rest of a round: four batches.
 _TRIED = 100
 #: Puts at the same time, of one round; and of a process: its rounds seldom put at the same moment.
@@ -84,8 +86,9 @@ class ReplicaSink:
     def attempt(self, writes: Sequence[tuple[WireKey, Put]]) -> Answers:
         """An answer for each; fewer answers than items: the rest was not tried."""
         statements = self._statements(writes)
-        alone = [place for place in range(len(writes)) if place not in statements]
-        parts = [(list(statements), self._execute(writes, statements))] if statements else []
+        parts = [self._execute(writes, statements)] if statements else []
+        final = {place for places, _ in parts for place in places}
+        alone = [place for place in range(len(writes)) if place not in final]
         silent = next((f for _, answers in parts for f in answers.failures if f and f.silent), None)
         if silent:
             parts.append((alone, Answers([replace(silent, applied=False)] * len(alone), 0.0)))
@@ -158,16 +161,24 @@ class ReplicaSink:
 
     def _execute(
         self, writes: Sequence[tuple[WireKey, Put]], statements: Mapping[int, dict[str, Any]]
-    ) -> Answers:
-        """All in one call. Raises nothing: what became of each is in its answer."""
+    ) -> tuple[list[int], Answers]:
+        """All in one call; the places of those that are answered for good, and their answers. Raises nothing.
+
+        It may be a statement that is refused, and not its record: that one is put before it is given up.
+        """
         try:
             answers = self._table.execute_batch(list(statements.values()))
         except CallFailed as failed:
-            return Answers([failed.failure] * len(statements), 0.0)
-        for place, failure in zip(statements, answers.failures, strict=True):
-            worth = self._updates if writes[place][1].old else self._insertions
-            worth.count(failure is not None and refusal_of_insert(failure).action is Action.SETTLE)
-        return answers
+            answers = Answers([failed.failure] * len(statements), 0.0)
+        else:
+            for place, failure in zip(statements, answers.failures, strict=True):
+                worth = self._updates if writes[place][1].old else self._insertions
+                worth.count(failure is not None and refusal_of_insert(failure).action in _IN_VAIN)
+        found = zip(statements, answers.failures, strict=True)
+        final = {
+            place: failure for place, failure in found if not (failure and failure.action is Action.GIVE_UP)
+        }
+        return list(final), Answers(list(final.values()), answers.consumed)
 
     def _put_all(
         self, writes: Sequence[tuple[WireKey, Put]], places: list[int]
@@ -200,9 +211,6 @@ class ReplicaSink:
         )
 
     def _meant(self, key: WireKey, put: Put, failure: Failure) -> Failure:
-        if failure.action is Action.GIVE_UP and put.old and not put.replaces:
-            # It may be the statement that is refused: before the record is given up, it is put.
-            return of_other(replace(failure, action=Action.SETTLE), self._name)
         if failure.item is not None and ORDER in failure.item and "N" not in failure.item[ORDER]:
             what = f"{ORDER} of the item there is not a number: remove the attribute, then redrive"
             failure = Failure("OrderType", what, Action.GIVE_UP)
