@@ -163,7 +163,7 @@ def _identity() -> str:
 
 def _ledger() -> str:
     ledger = Ledger(settings().ledger_table)
-    ledger.check()
+    ledger.store.check()
     return f"table {ledger.table} can be written and read"
 
 

@@ -21,7 +21,7 @@ _NOT_HERE = (RPCStatusCode.UNIMPLEMENTED, RPCStatusCode.PERMISSION_DENIED, RPCSt
 def setup() -> None:
     """Create the ledger table and register the search attributes. Can be repeated."""
     ledger = Ledger(settings().ledger_table)
-    made = ledger.create()
+    made = ledger.store.create()
     say(f"ledger: table {ledger.table} {'created' if made else 'already exists'}")
     talk(_search_attributes)
 

@@ -160,7 +160,7 @@ def stack(
         workers.setdefault("REINDEXER_TASK_QUEUE", DEFAULT_QUEUE)
         own = Workers(workers, folder / "worker.log", command)
         made = Stack(folder, temporal, engine, direct, own, proxy)
-        made.ledger().create()
+        made.ledger().store.create()
         yield made
 
 

@@ -229,7 +229,7 @@ def each_dynamodb(each_engine: Engine, running_engines: Engines, monkeypatch: py
 def ledger(dynamodb: Any) -> Iterator[Ledger]:
     """A ledger of the test's own."""
     made = Ledger(f"ledger-{uuid.uuid4().hex[:8]}")
-    made.create()
+    made.store.create()
     yield made
     dynamodb.delete_table(TableName=made.table)
 
@@ -238,7 +238,7 @@ def ledger(dynamodb: Any) -> Iterator[Ledger]:
 def each_ledger(each_dynamodb: Any) -> Iterator[Ledger]:
     """The same on each engine."""
     made = Ledger(f"ledger-{uuid.uuid4().hex[:8]}")
-    assert made.create()
+    assert made.store.create()
     yield made
     each_dynamodb.delete_table(TableName=made.table)
 

@@ -232,7 +232,7 @@ def ledger(dynamodb: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
     monkeypatch.setenv("REINDEXER_LEDGER_TABLE", name)
     settings.cache_clear()
     made = Ledger(name)
-    made.create()
+    made.store.create()
     yield made
     dynamodb.delete_table(TableName=name)
 

@@ -223,7 +223,7 @@ def test_a_removed_sso_token_is_found_on_each_way_to_dynamodb(
 def test_the_ledger_says_the_same(configured: pytest.MonkeyPatch) -> None:
     configured.setenv("AWS_PROFILE", "work")
     with pytest.raises(EnvironmentFault, match="aws sso login --profile work") as fault:
-        Ledger("l", ledger_client()).check()
+        Ledger("l", ledger_client()).store.check()
     assert not isinstance(fault.value, Unavailable)
 
 

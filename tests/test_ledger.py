@@ -25,7 +25,7 @@ START = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 @pytest.fixture
 def ledger(each_dynamodb: Any) -> Iterator[Ledger]:
     ledger = Ledger(f"ledger-{uuid.uuid4().hex[:8]}")
-    assert ledger.create()
+    assert ledger.store.create()
     yield ledger
     each_dynamodb.delete_table(TableName=ledger.table)
 
@@ -85,13 +85,13 @@ def entry(number: int, error: str = "ValidationError", **changes: Any) -> Quaran
 def test_a_missing_ledger_names_the_command_that_makes_it(each_dynamodb: Any) -> None:
     ledger = Ledger("no-such-ledger")
     with pytest.raises(Refused, match="`reindexer setup`") as refused:
-        ledger.check()
+        ledger.store.check()
     assert refused.value.kind == "LedgerMissing"
 
 
 def test_making_it_twice_is_harmless(ledger: Ledger) -> None:
-    assert not ledger.create()
-    ledger.check()
+    assert not ledger.store.create()
+    ledger.store.check()
 
 
 def test_an_epoch_is_one_runs_and_above_all_before_it(ledger: Ledger) -> None:
@@ -386,11 +386,11 @@ class _Failing:
 def test_a_denied_write_is_a_fault_and_a_busy_ledger_may_be_tried_again() -> None:
     denied: Any = _Failing("AccessDeniedException")
     with pytest.raises(EnvironmentFault) as fault:
-        Ledger("ledger", denied).check()
+        Ledger("ledger", denied).store.check()
     assert fault.value.code == "LedgerNotWritable"
     busy: Any = _Failing("ThrottlingException")
     with pytest.raises(Unavailable) as unavailable:
-        Ledger("ledger", busy).check()
+        Ledger("ledger", busy).store.check()
     assert unavailable.value.retryable
 
 

@@ -19,10 +19,10 @@ def test_an_item_whose_answer_is_damaged_is_not_missing(
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", proxy.endpoint_url)
     ledger = Ledger(f"ledger-{kind.value}")
-    ledger.create()
-    ledger.call("put_item", Item={"pk": {"S": "p"}, "sk": {"S": "s"}})
-    assert ledger.get("p", "s") is not None
+    ledger.store.create()
+    ledger.store.call("put_item", Item={"pk": {"S": "p"}, "sk": {"S": "s"}})
+    assert ledger.store.get("p", "s") is not None
     fault = Fault(kind=kind, probability=1.0, operations=frozenset(("GetItem",)))
     proxy.set_plan(FaultPlan(seed=1, faults=(fault,)))
     with pytest.raises(Unavailable):
-        ledger.get("p", "s")
+        ledger.store.get("p", "s")

@@ -257,7 +257,7 @@ def test_the_writer_is_one_that_honours_conditions(
     make_table: MakeTable, each_dynamodb: Any, each_engine: Any
 ) -> None:
     ledger = Ledger("reindexer-ledger")
-    ledger.create()
+    ledger.store.create()
     table = make_table()
     keys = table.fill(3)
     chosen = plan(table, ledger)

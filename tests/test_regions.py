@@ -77,7 +77,7 @@ async def test_dynamodb_local_needs_no_shared_database(
     }
     environment = worker_environment(temporal, divided, settings)
     with surroundings(environment):
-        Ledger("reindexer-ledger").create()
+        Ledger("reindexer-ledger").store.create()
         table = create_table(make_client(lean=False), rows=50)
     assert ":ddblocal:" in table.arn
     client = await temporal.connect()

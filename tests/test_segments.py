@@ -101,7 +101,7 @@ def test_a_table_that_is_divided_passes(
     make_table: MakeTable, each_dynamodb: Any, each_engine: Any, rows: int, hash_type: str
 ) -> None:
     ledger = Ledger("reindexer-ledger")
-    ledger.create()
+    ledger.store.create()
     table = make_table(rows=rows, hash_type=hash_type)
     assert len(plan(table, ledger, total_segments=7).sources) == 7
 

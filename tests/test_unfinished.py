@@ -32,7 +32,7 @@ Run = Callable[..., Awaitable[tuple[int, str, str]]]
 def ledger(dynamodb: Any, temporal: TemporalServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
     """A ledger, and settings by which the commands find it, and the Temporal server."""
     made = Ledger(f"ledger-{uuid.uuid4().hex[:8]}")
-    made.create()
+    made.store.create()
     monkeypatch.setenv("TEMPORAL_ADDRESS", temporal.address)
     monkeypatch.setenv("REINDEXER_LEDGER_TABLE", made.table)
     monkeypatch.setenv("REINDEXER_TASK_QUEUE", f"stand-in-{uuid.uuid4().hex[:8]}")

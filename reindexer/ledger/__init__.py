@@ -48,26 +48,27 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 
-class Ledger(Store):
-    """The table, and what it holds. Thread-safe, as boto3 clients are.
+class Ledger:
+    """The table (`store`), and what it holds. Thread-safe, as boto3 clients are.
 
-    Every method may raise `Refused` of kind `LedgerMissing` where the table does not exist, `EnvironmentFault`
+    Each call may raise `Refused` of kind `LedgerMissing` where the table does not exist, `EnvironmentFault`
     `LedgerDenied` where the credentials do not suffice, and `Unavailable` where DynamoDB did not answer.
     """
 
     def __init__(self, table: str, client: DynamoDBClient | None = None) -> None:
         """`client` None: one of its own, with retries, from AWS's standard settings."""
-        super().__init__(table, client if client is not None else ledger_client())
-        self.runs = Runs(self)
-        self.locks = Locks(self, self.runs)
-        self.reports = Reports(self, self.runs)
-        self.versions = Versions(self)
-        self.epochs = Epochs(self)
-        self.positions = Positions(self)
-        self.failures = Failures(self)
-        self.kept = KeptWhileRunning(self)
-        self.seen = SeenStamps(self)
-        self.differences = Differences(self)
+        self.table = table
+        self.store = store = Store(table, client if client is not None else ledger_client())
+        self.runs = Runs(store)
+        self.locks = Locks(store, self.runs)
+        self.reports = Reports(store, self.runs)
+        self.versions = Versions(store)
+        self.epochs = Epochs(store)
+        self.positions = Positions(store)
+        self.failures = Failures(store)
+        self.kept = KeptWhileRunning(store)
+        self.seen = SeenStamps(store)
+        self.differences = Differences(store)
 
 
 __all__ = ["Ledger", "ledger_client"]

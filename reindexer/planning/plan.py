@@ -98,7 +98,7 @@ def _decided(
     job, verb = request.job, verb_of(request.job.operation)
     check_workflow_id(request.workflow_id)
     check_operation(job, verb)
-    ledger.check()
+    ledger.store.check()
     described = describe(job.table, client)
     if described.table.table == ledger.table:
         raise BadInput("is the ledger, which holds locks and reports; no job changes it", "table")
