@@ -91,7 +91,7 @@ async def test_the_readers_alias_moves_once_what_kept_it_has_passed(
         state, report = await outcome(await quiet.start({**followed.job(), "scope": scope}))
         assert state == "complete", report
         seen = await until(handle, lambda seen: "was pointed at" in (seen["reason"] or ""))
-        assert f"pointed {followed.alias} at {other} while" in seen["reason"]
+        assert f"{followed.alias} was pointed at {other} while" in seen["reason"]
         assert followed.behind_alias() == [other]
 
         away = {"actions": [{"remove": {"index": other, "alias": followed.alias}}]}

@@ -47,7 +47,7 @@ class Planner:
     finish: Callable[..., tuple[Any, str | None, list[str]]] | None = None
 
 
-def _checked(operation: Refresh | None) -> object:
+def _checked(operation: Index | Refresh | None) -> object:
     return checked_job(operation) if operation and operation.job else None
 
 
