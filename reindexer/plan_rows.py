@@ -49,7 +49,7 @@ def plan_rows(plan: Plan, job: JobInput, own_queue: str | None) -> Iterator[tupl
             yield "", f"a million changes write about {count(_units_there(plan) * 1_000_000)} write units there"
     yield "limits", plan.limits_from or "none"
     if target.writer != "none":
-        yield "up to", f"{some(plan.limits.quarantined, 'quarantined record')}, then the job parks itself"
+        yield "parks", f"once more than {some(plan.limits.quarantined, 'record')} had to be given up"
     writer = {
         "partiql": "conditional PartiQL batches",
         "update_item": "one record a call, conditionally",

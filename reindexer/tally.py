@@ -131,6 +131,12 @@ class Attempts(BaseModel):
     def __add__(self, other: Attempts) -> Attempts:
         return self.total((self, other))
 
+    @property
+    def words(self) -> str:
+        """For people: `1,948 server errors, 12 time-outs`; "" where there were none."""
+        named = {name: name.replace("_", " ") for name in type(self).model_fields} | {"timeouts": "time-outs"}
+        return ", ".join(f"{n:,} {word}" for name, word in named.items() if (n := getattr(self, name)))
+
 
 def plus_each(tallies: Mapping[str, Tally], more: Mapping[str, Tally]) -> dict[str, Tally]:
     """Both, name by name."""

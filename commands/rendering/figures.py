@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from commands.rendering.screen import moment
-from reindexer.models import FOLLOWING, READING, Consumed, JobProgress, Verification
+from reindexer.models import MOVING, READING, Consumed, JobProgress, Verification
 from reindexer.tally import Attempts, Tally
 from reindexer.words import count, duration, some
 
 #: States in which records are being settled or verified; in others a rate is history.
-_MOVING = ("running", "throttled", "verifying", "comparing", "pausing", *FOLLOWING)
+_MOVING = (*MOVING, "pausing")
 #: Seconds for which figures need no age: a look at all shards takes no longer while a job is young.
 _FRESH = 10.0
 #: Hours above which what a stream still keeps is shown in whole hours.
@@ -101,15 +101,8 @@ def consumed(progress: JobProgress) -> Consumed:
 
 def attempts_text(attempts: Attempts) -> str:
     """The failed attempts by kind, in words: one for each record of a call."""
-    names = {
-        "throttled": "throttled",
-        "server_errors": "server errors",
-        "timeouts": "time-outs",
-        "conflicts": "conflicts",
-        "ambiguous": "ambiguous",
-    }
-    met = [f"{count(n)} {word}" for field, word in names.items() if (n := getattr(attempts, field))]
-    return f"by record: {', '.join(met)}" if met else "every call succeeded at the first attempt"
+    met = attempts.words
+    return f"by record: {met}" if met else "every call succeeded at the first attempt"
 
 
 def ambiguous_text(number: int) -> str:

@@ -48,7 +48,7 @@ from reindexer.models.comparison import (
     SampleInput,
 )
 from reindexer.models.control import Control, Resume
-from reindexer.models.cycle import FOLLOWING, READING, Carried, Phase, RunCarried, ShardCarried
+from reindexer.models.cycle import FOLLOWING, MOVING, READING, Carried, Phase, RunCarried, ShardCarried
 from reindexer.models.failures import CloseInput, FailurePage, GivenUpInput, QuarantineEntry, QuarantineInput
 from reindexer.models.job_input import RATE_TEXT, Attributes, FollowInput, JobInput, Limits, Rate
 from reindexer.models.job_progress import Consumed, JobProgress, PartitionsDone, ShardsDone, Throttle
@@ -137,6 +137,7 @@ __all__ = [
     "FOLLOWING",
     "MAX_STATE_BYTES",
     "MAX_VERSION",
+    "MOVING",
     "ORDERER",
     "RATE_TEXT",
     "READING",

@@ -32,8 +32,8 @@ Phase = Literal[
 FOLLOWING = ("backfilling", "catching_up", "following")
 #: Phases in which shards read and change nothing.
 READING = ("verifying", "checking", "comparing")
-#: States of a follow while it works.
-FOLLOWING = ("backfilling", "catching_up", "following")
+#: States in which records are worked on.
+MOVING = ("running", "throttled", "verifying", "comparing", *FOLLOWING)
 
 
 class ShardCarried(Model):

@@ -11,9 +11,10 @@ from workflows.job.partition_totals import few
 with workflow.unsafe.imports_passed_through():
     from reindexer.errors import cut
     from reindexer.items import key_text
-    from reindexer.models import Isolated, JobInput, JobProgress, Plan
+    from reindexer.models import MOVING, Isolated, JobInput, JobProgress, Plan
     from reindexer.plan_rows import plan_rows
-    from reindexer.tally import Attempts, Outcome, Tally
+    from reindexer.tally import Outcome, Tally
+    from reindexer.words import duration, per_second
 
 #: Records shown of those that were given up: enough to see what they have in common.
 _RECORDS = 5
@@ -30,16 +31,24 @@ def details(progress: JobProgress, plan: Plan | None, failed: list[str], ended: 
     aim = f" to version {target.version}" if plan.verb.stamps and not plan.verb.compares else ""
     headline = f"{headline} · {target.operation.words} `{target.table}`{aim}"
     todo = _todo(progress.state)
-    return "\n\n".join([headline, *todo, _table(_figures(progress, failed), right=True)])
+    figures = _table(_figures(progress, failed), right=True)
+    met = progress.attempts.words if progress.attempts else ""
+    return "\n\n".join([headline, *todo, figures, *([f"Attempts by record: {met}"] if met else [])])
 
 
 def failures(counts: dict[str, int], newest: list[Isolated]) -> str:
     """Records given up, by class, and some of them; "" where there are none."""
     if not counts:
         return ""
-    lines = [f"- {count:,} × **{name}**" for name, count in sorted(counts.items(), key=lambda one: -one[1])]
-    lines += [f"- `{cut(key_text(r.key))}`: {r.error}, {cut(r.message or '')}" for r in newest[-_RECORDS:]]
-    return "\n".join(["**Quarantined records**", "", *lines, "", f"All: `reindexer failures {_job()}`"])
+    job = _job()
+    classes = ", ".join(f"{n:,} × {name}" for name, n in sorted(counts.items(), key=lambda one: -one[1]))
+    lines = [f"- `{cut(key_text(r.key))}`: {r.error}, {cut(r.message or '')}" for r in newest[-_RECORDS:]]
+    todo = [
+        f"To list all: `reindexer failures {job}`",
+        "",
+        f"To run them again, once the job has ended and the cause is gone: `reindexer redrive {job}`",
+    ]
+    return "\n".join([f"**Quarantined records**: {classes}", "", *lines, "", *todo])
 
 
 def warned(warnings: list[str]) -> str:
@@ -71,15 +80,19 @@ def _todo(state: str) -> list[str]:
 
 def _figures(progress: JobProgress, failed: list[str]) -> list[tuple[str, str]]:
     # Here all is known; None is for those who see the job without its workers.
-    tally, attempts = progress.tally or Tally(), progress.attempts or Attempts()
+    tally = progress.tally or Tally()
     counted = [(outcome.value, tally[outcome]) for outcome in Outcome if tally[outcome]]
     counted.append(("scanned", tally.scanned))
     if progress.isolated:
         counted.append(("isolated", progress.isolated))
-    counted += [(name, count) for name, count in attempts.model_dump().items() if count]
     rows = [(name, f"{count:,}") for name, count in counted]
+    if progress.remaining:
+        rows.append(("remaining", f"about {progress.remaining:,}"))
     rows.append(("shards done", f"{progress.shards.done} of {progress.shards.total}"))
-    rows.append(("records/s", f"{progress.records_per_second or 0.0:,.0f}"))
+    if progress.state in MOVING:  # in others a rate is history
+        rows.append(("rate", per_second(progress.records_per_second or 0.0)))
+        if progress.eta_seconds:
+            rows.append(("time left", f"about {duration(progress.eta_seconds)}"))
     if partitions := progress.partitions:
         rows.append(("partitions done", f"{partitions.done:,} of {partitions.total:,}"))
         if failed:
@@ -99,7 +112,7 @@ def _figures(progress: JobProgress, failed: list[str]) -> list[tuple[str, str]]:
     if progress.cycle:
         rows.append(("runs of the workflow", f"{progress.cycle + 1:,}"))
     if progress.as_of and progress.state != "done":
-        rows.append(("shards seen", progress.as_of[:19].replace("T", " ") + " UTC"))
+        rows.append(("as of", progress.as_of[:19].replace("T", " ") + " UTC"))
     return rows
 
 

@@ -25,6 +25,7 @@ with workflow.unsafe.imports_passed_through():
     from reindexer.items import key_text
     from reindexer.models import (
         FOLLOWING,
+        MOVING,
         READING,
         Consumed,
         JobProgress,
@@ -34,10 +35,6 @@ with workflow.unsafe.imports_passed_through():
         Throttle,
     )
     from reindexer.words import duration
-
-
-#: States in which records are worked on.
-_MOVING = ("running", "throttled", "verifying", "comparing", *FOLLOWING)
 
 
 class ProgressView:
@@ -71,7 +68,7 @@ class ProgressView:
     def refresh(self) -> None:
         """After any change, once for an activation: state, rates, current details, search attribute."""
         now = workflow.now().timestamp()
-        if self._refreshed_at and self._state in _MOVING:
+        if self._refreshed_at and self._state in MOVING:
             self._worked += now - self._refreshed_at
         self._refreshed_at = now
         reading = self._job.phase in READING
@@ -150,7 +147,7 @@ class ProgressView:
         figures = self._totals.now(every) if looked is None else seen_by(looked, every)
         point = None
         if looked is not None and looked.at is not None:
-            moving = self._state in _MOVING
+            moving = self._state in MOVING
             point = self._point(figures, max(0.0, looked.at.timestamp() - self._refreshed_at) * moving)
         return self._answer(figures, self._rates.now(point), looked.at if looked else None)
 
