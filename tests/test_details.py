@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from reindexer.models import JobProgress, Plan
+from reindexer.models import JobProgress, Limits, Plan
 from reindexer.tally import Attempts, Tally
 from tests.stand_in import a_plan
 from workflows.job.details import details
@@ -53,3 +53,16 @@ def test_a_slow_job_has_not_halted_and_one_without_failed_attempts_says_nothing_
 
     assert "| rate\u2003 | 0.4/s |" in page
     assert "Attempts" not in page
+
+
+def test_limits_that_are_other_than_planned_are_shown() -> None:
+    planned = a_plan().limits
+    assert "Limits now" not in shown(limits=planned)
+    changed = Limits(
+        records_per_second=1500, write_units_per_second="unlimited", quarantined=5000, bytes_per_second=9e6
+    )
+    page = shown(limits=planned.model_copy(update=changed.model_dump(exclude_unset=True)))
+    assert page.endswith(
+        "\n\nLimits now: write units per second unlimited, bytes per second 9,000,000, "
+        "records per second 1,500, quarantined 5,000"
+    )

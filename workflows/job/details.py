@@ -11,7 +11,7 @@ from workflows.job.partition_totals import few
 with workflow.unsafe.imports_passed_through():
     from reindexer.errors import cut
     from reindexer.items import key_text
-    from reindexer.models import MOVING, Isolated, JobInput, JobProgress, Plan
+    from reindexer.models import MOVING, Isolated, JobInput, JobProgress, Limits, Plan
     from reindexer.plan_rows import plan_rows
     from reindexer.tally import Outcome, Tally
     from reindexer.words import duration, per_second
@@ -32,8 +32,8 @@ def details(progress: JobProgress, plan: Plan | None, failed: list[str], ended: 
     headline = f"{headline} · {target.operation.words} `{target.table}`{aim}"
     todo = _todo(progress.state)
     figures = _table(_figures(progress, failed), right=True)
-    met = progress.attempts.words if progress.attempts else ""
-    return "\n\n".join([headline, *todo, figures, *([f"Attempts by record: {met}"] if met else [])])
+    met = [f"Attempts by record: {words}"] if progress.attempts and (words := progress.attempts.words) else []
+    return "\n\n".join([headline, *todo, figures, *met, *_limits(progress.limits, plan.limits)])
 
 
 def failures(counts: dict[str, int], newest: list[Isolated]) -> str:
@@ -76,6 +76,17 @@ def _todo(state: str) -> list[str]:
     job = _job()
     before = "Once the cause is gone: " if state == "parked" else "To go on: "
     return [f"{before}`reindexer resume {job}`, or `temporal workflow signal -w {job} --name resume`"]
+
+
+def _limits(now: Limits | None, planned: Limits) -> list[str]:
+    """Those that are not as in the plan: an operator has changed them, or they follow the capacity."""
+    values, before = (now or planned).model_dump(), planned.model_dump()
+    changed = [
+        f"{name.replace('_', ' ')} {value if isinstance(value, str) else f'{value:,.10g}'}"
+        for name, value in values.items()
+        if value is not None and value != before.get(name)
+    ]
+    return [f"Limits now: {', '.join(changed)}"] if changed else []
 
 
 def _figures(progress: JobProgress, failed: list[str]) -> list[tuple[str, str]]:
