@@ -62,7 +62,7 @@ def plan_rows(plan: Plan, job: JobInput, own_queue: str | None) -> Iterator[tupl
         safe = plan.other_facts.point_in_time_recovery
         if safe is not None:
             yield "", f"{written.table} has {'' if safe else 'no '}point-in-time recovery"
-    yield "permissions", _permissions(plan)
+    yield "permissions", _permissions(plan, written)
     if own_queue:
         yield "workers", f"the job's own, on task queue {own_queue}"
     if plan.verb.in_place or not (plan.verb.writes or plan.verb.compares):
@@ -73,13 +73,12 @@ def plan_rows(plan: Plan, job: JobInput, own_queue: str | None) -> Iterator[tupl
         yield "afterwards", _afterwards_replica(plan, job, follows=bool(followed))
 
 
-def _permissions(plan: Plan) -> str:
-    """What planning has tried: it refuses a job that lacks one."""
+def _permissions(plan: Plan, written: OtherTable | None) -> str:
+    """What planning has tried: it refuses a job that lacks one. `written`: another table that is written to."""
     target, writes = plan.target, "reading and conditional writes"
     tried = [(target.table, writes if plan.verb.in_place and target.writer != "none" else "reading")]
     if target.other is not None and target.other.table_arn:
-        there = plan.verb.writes_other and target.writer != "none"
-        tried.append((target.other.table, writes if there else "reading"))
+        tried.append((target.other.table, writes if written else "reading"))
     of_each = "; ".join(f"{what} of {table}" for table, what in tried)
     return f"{of_each}; each was tried, and changed nothing"
 

@@ -135,7 +135,20 @@ def _beside(given: Any) -> str:
     return IndexBeside.__name__ if index else With.__name__
 
 
-class TwoTables(AskedOperation):
+class WithoutVersion(AskedOperation):
+    """What neither writes a version nor judges by one."""
+
+    @property
+    def version(self) -> None:
+        """None: where its writes have an order, the plan chooses the epoch."""
+        return
+
+    def at(self, version: int) -> Self:  # noqa: ARG002
+        """The same."""
+        return self
+
+
+class TwoTables(WithoutVersion):
     """What is done with a second table, or an index, beside the first."""
 
     model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)  # `with` is no name in Python
@@ -156,15 +169,6 @@ class TwoTables(AskedOperation):
         Field(ge=0, le=300),  # a round waits as long: what lags by more is compared once it has caught up
         Option("--lag", "Count a difference only if it lasts longer than this, 0 to 300.", "SECONDS"),
     ] = Field(default=0.0, exclude_if=lambda value: not value)
-
-    @property
-    def version(self) -> None:
-        """It judges by none."""
-        return
-
-    def at(self, version: int) -> Self:  # noqa: ARG002
-        """The same: it judges by none."""
-        return self
 
     @property
     def beside(self) -> Beside | None:

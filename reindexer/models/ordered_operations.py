@@ -6,13 +6,22 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, field_validator
 
-from reindexer.models.operations import AskedOperation, Compare, Repair, Touch, Transform, Unstamp, Verify
+from reindexer.models.operations import (
+    AskedOperation,
+    Compare,
+    Repair,
+    Touch,
+    Transform,
+    Unstamp,
+    Verify,
+    WithoutVersion,
+)
 from reindexer.models.option import Option
 from reindexer.models.search_index import IndexBeside, MoveAlias, Readers, SearchAddress
 from reindexer.models.second_table import Beside, With
 
 
-class ToSearch(AskedOperation):
+class ToSearch(WithoutVersion):
     """What writes documents of records into a search index."""
 
     to: SearchAddress
@@ -23,11 +32,6 @@ class ToSearch(AskedOperation):
     params: Annotated[
         dict[str, Any], Option("--param", "A parameter of the job. Can be repeated.", "NAME=VALUE")
     ] = {}
-
-    @property
-    def version(self) -> None:
-        """It stamps nothing: the plan knows the epoch of its index."""
-        return
 
     @field_validator("params")
     @classmethod
@@ -49,10 +53,6 @@ class Refresh(ToSearch):
         """Of which table, for which readers."""
         return f"refresh {self.to.alias} from {table}"
 
-    def at(self, version: int) -> Self:  # noqa: ARG002
-        """The same: the epoch is its index's own."""
-        return self
-
 
 def documents_of(compared: AskedOperation) -> Refresh | None:
     """What makes the documents of an index that is compared; None: it is none."""
@@ -61,21 +61,21 @@ def documents_of(compared: AskedOperation) -> Refresh | None:
     return Refresh(kind="refresh", to=compared.other.address, job=compared.job, params=compared.params)
 
 
-class RefreshReplica(AskedOperation):
-    """Write named records again into their replica."""
+class ToReplica(WithoutVersion):
+    """What writes records into a second table, each at an order of its own."""
 
-    kind: Literal["refresh"]
     to: With
-
-    @property
-    def version(self) -> None:
-        """It stamps nothing: the plan knows the epoch of its replica."""
-        return
 
     @property
     def beside(self) -> Beside:
         """The replica."""
         return Beside(self.to)
+
+
+class RefreshReplica(ToReplica):
+    """Write named records again into their replica."""
+
+    kind: Literal["refresh"]
 
     @property
     def words(self) -> str:
@@ -85,10 +85,6 @@ class RefreshReplica(AskedOperation):
     def on(self, table: str) -> str:
         """Of which table, in which replica."""
         return f"refresh {self.to.table} from {table}"
-
-    def at(self, version: int) -> Self:  # noqa: ARG002
-        """The same: the epoch is its replica's own."""
-        return self
 
 
 def _refreshed(given: Any) -> str:
@@ -145,11 +141,10 @@ class Index(ToSearch):
         return given if given is None else Transform._finite(given)
 
 
-class Replicate(AskedOperation):
-    """Write every record into a second table, each at an order of its own."""
+class Replicate(ToReplica):
+    """Write every record into a second table."""
 
     kind: Literal["replicate"]
-    to: With
     create: Annotated[
         bool, Option("--create", "Create the replica, where there is none, as the table is described.")
     ] = False
@@ -160,16 +155,6 @@ class Replicate(AskedOperation):
     ] = False
     #: Of a table that is a replica itself.
     allow_chain: Annotated[bool, Option("--allow-chain", "Accept a table that is a replica itself.")] = False
-
-    @property
-    def version(self) -> None:
-        """It stamps nothing: the plan chooses the epoch."""
-        return
-
-    @property
-    def beside(self) -> Beside:
-        """The replica."""
-        return Beside(self.to)
 
     @property
     def creates_replica(self) -> bool:
@@ -184,10 +169,6 @@ class Replicate(AskedOperation):
     def on(self, table: str) -> str:
         """From which table, to which."""
         return f"replicate {table} to {self.to.table}"
-
-    def at(self, version: int) -> Self:  # noqa: ARG002
-        """The same: its epoch is the target's version."""
-        return self
 
 
 _Refreshes = Annotated[

@@ -41,6 +41,21 @@ from reindexer.planning.search import ConnectSearch, PlannedIndex, check_index, 
 
 
 @dataclass(frozen=True)
+class PlannedDestination:
+    """Where the job writes to. `begins`, `refilled`, `checks`: as in `Plan`."""
+
+    aim: Aim
+    writer: Writer
+    warnings: Sequence[str] = ()
+    checks: Sequence[Segment | SampledSegments] = ()
+    documents: Sequence[DocumentRange] = ()  # what is read of an index, beside the table
+    search: SearchIndex | None = None
+    creation: IndexCreation | None = None
+    begins: bool = False
+    refilled: int = 0
+
+
+@dataclass(frozen=True)
 class DestinationPlanner:
     """What planning asks of an operation's destination, with an operation of the class it is registered for.
 
@@ -55,6 +70,42 @@ class DestinationPlanner:
     replica: Callable[[Draft, Any, Described], PlannedReplica] | None = None
     #: The index; None: there is none.
     index: Callable[[Draft, Any, ConnectSearch], PlannedIndex | None] = lambda *_: None
+
+    def plan(
+        self, draft: Draft, asked: Operation, second: Second | None, connect: ConnectSearch
+    ) -> PlannedDestination:
+        """How the operation's destination is written."""
+        job, aim = draft.request.job, draft.aim
+        if second and self.replica:
+            replica = self.replica(draft, asked, second.described)
+            return PlannedDestination(
+                replace(aim, version=replica.epoch),
+                replica.writer,
+                replica.warnings,
+                replica.checks,
+                begins=replica.begins,
+                refilled=replica.refilled,
+            )
+        if second:
+            if draft.writes:
+                check_not_a_replica(second.described, draft.ledger, allowed=job.force_lock, repairs=True)
+            writer, warnings = check_second(
+                draft.described, second, draft.verb, draft.reach, job, draft.sources
+            )
+            return PlannedDestination(aim, writer, warnings)
+        index = self.index(draft, asked, connect)
+        if index is None:
+            return PlannedDestination(aim, draft.writer)
+        index, checks = checks_of(draft.request, index, draft.described)
+        return PlannedDestination(
+            replace(aim, version=index.epoch, operation=index.operation or aim.operation),
+            "bulk" if draft.writes else "none",
+            index.warnings,
+            checks,
+            index.documents,
+            index.search,
+            index.creation,
+        )
 
 
 def _find_replica(
@@ -86,56 +137,6 @@ _DESTINATIONS: Mapping[type[Any], DestinationPlanner] = {
         replica=lambda draft, _, replica: plan_refreshed_replica(draft, replica),
     ),
 }
-
-
-@dataclass(frozen=True)
-class PlannedDestination:
-    """Where the job writes to. `begins`, `refilled`, `checks`: as in `Plan`."""
-
-    aim: Aim
-    writer: Writer
-    warnings: Sequence[str] = ()
-    checks: Sequence[Segment | SampledSegments] = ()
-    documents: Sequence[DocumentRange] = ()  # what is read of an index, beside the table
-    search: SearchIndex | None = None
-    creation: IndexCreation | None = None
-    begins: bool = False
-    refilled: int = 0
-
-
-def plan_destination(
-    draft: Draft, asked: Operation, second: Second | None, connect: ConnectSearch
-) -> PlannedDestination:
-    """How the operation's destination is written. Raises `BadInput`, `Refused`, `EnvironmentFault`."""
-    planner, job, aim = planner_of_destination(asked), draft.request.job, draft.aim
-    if second and planner.replica:
-        replica = planner.replica(draft, asked, second.described)
-        return PlannedDestination(
-            replace(aim, version=replica.epoch),
-            replica.writer,
-            replica.warnings,
-            replica.checks,
-            begins=replica.begins,
-            refilled=replica.refilled,
-        )
-    if second:
-        if draft.writes:
-            check_not_a_replica(second.described, draft.ledger, allowed=job.force_lock, repairs=True)
-        writer, warnings = check_second(draft.described, second, draft.verb, draft.reach, job, draft.sources)
-        return PlannedDestination(aim, writer, warnings)
-    index = planner.index(draft, asked, connect)
-    if index is None:
-        return PlannedDestination(aim, draft.writer)
-    index, checks = checks_of(draft.request, index, draft.described)
-    return PlannedDestination(
-        replace(aim, version=index.epoch, operation=index.operation or aim.operation),
-        "bulk" if draft.writes else "none",
-        index.warnings,
-        checks,
-        index.documents,
-        index.search,
-        index.creation,
-    )
 
 
 def planner_of_destination(operation: Operation) -> DestinationPlanner:

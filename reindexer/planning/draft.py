@@ -19,6 +19,7 @@ class Draft:
 
     request: PlanInput
     verb: Verb
+    writes: bool  # wherever that is; False of a dry run
     described: Described
     sources: Sequence[Source]
     reach: Reach
@@ -26,8 +27,3 @@ class Draft:
     writer: Writer
     aim: Aim
     ledger: Ledger
-
-    @property
-    def writes(self) -> bool:
-        """Whether the job does, wherever that is."""
-        return self.verb.writes and not self.request.job.dry_run

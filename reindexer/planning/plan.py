@@ -37,7 +37,7 @@ from reindexer.planning.checks import (
 )
 from reindexer.planning.compare import Connect, plan_second, sources_for
 from reindexer.planning.create_replica import create_replica
-from reindexer.planning.destinations import plan_destination, planner_of_destination
+from reindexer.planning.destinations import planner_of_destination
 from reindexer.planning.draft import Draft
 from reindexer.planning.facts import Described, describe
 from reindexer.planning.follow import follow_sources, images_missing, positions_of, without_passed
@@ -155,8 +155,8 @@ def _decided(
             sources, notes = plan_partitions(within, values, job, described, limits, request.run)
             warnings += notes
         warnings += check_use(job, aim, described, ledger)
-    draft = Draft(request, verb, described, sources, reach, attributes, writer, aim, ledger)
-    destination = plan_destination(draft, asked, second, connect_search)
+    draft = Draft(request, verb, writes, described, sources, reach, attributes, writer, aim, ledger)
+    destination = planner.plan(draft, asked, second, connect_search)
     aim, writer = destination.aim, destination.writer
     sources += destination.documents
     warnings += destination.warnings
@@ -195,7 +195,7 @@ def _decided(
             described, client.meta.region_name
         )
     positions: list[Lineages] = []
-    if draft.writes and (destination.begins or request.rescans or destination.creation):
+    if writes and (destination.begins or request.rescans or destination.creation):
         positions, notes = positions_of(request, described, sources, client.meta.region_name)
         warnings += notes
     plan = Plan(
@@ -216,7 +216,7 @@ def _decided(
         limits_from=limits_from,
         ttl=ttl,
         uses=uses,
-        purpose=aim.purpose if draft.writes else None,
+        purpose=aim.purpose if writes else None,
         heartbeat_timeout=heartbeat_timeout,
     )
     return check_plan(plan)
