@@ -147,7 +147,7 @@ async def test_a_jobs_own_workers_do_all_that_runs_its_code_and_no_workflow(
 async def test_without_its_own_workers_the_job_waits_says_so_and_can_be_cancelled(
     house: House, make_table: MakeTable
 ) -> None:
-    house.main()
+    house.main().come_up()
     table = make_table(rows=3)
     environment = {
         **house.environment("main", house.own_queue),
